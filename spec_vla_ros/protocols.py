@@ -1,0 +1,72 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What passes between the parts: an observation goes in, an action comes out.
+
+Numpy and dataclasses only, so that the robot side (ROS), the simulator and the model side (torch)
+can all speak it without importing each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the policy sees at one moment.
+
+    image: (H, W, 3) uint8, RGB.
+    instruction: what to do, in plain words.
+    stamp_ns: when the image was taken, nanoseconds on the caller's clock.
+    """
+
+    image: np.ndarray
+    instruction: str
+    stamp_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeStats:
+    """How one action was decoded.
+
+    mode: name of the decoding mode, for example 'autoregressive'.
+    target_passes: forward passes of the target, prefill included.
+    draft_passes: forward passes of the drafter.
+    accept_lengths: tokens committed by each verify round (bonus token included).
+    phases_ms: wall time of each phase in milliseconds (vision, prefill, draft, verify, ...).
+    """
+
+    mode: str
+    target_passes: int
+    draft_passes: int = 0
+    accept_lengths: tuple[int, ...] = ()
+    phases_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One model step: an end-effector displacement and a gripper opening.
+
+    values: (D,) float64, un-normalised: metres, radians, gripper opening, as the norm stats say.
+    normalised: (D,) float64 in [-1, 1], before un-normalising.
+    tokens: (D,) int64 action token ids.
+    stats: how it was decoded.
+    """
+
+    values: np.ndarray
+    normalised: np.ndarray
+    tokens: np.ndarray
+    stats: DecodeStats
+
+
+class Policy(Protocol):
+    """Anything that turns observations into actions."""
+
+    def infer(self, observation: Observation) -> Action:
+        """Return the action for this observation."""
+
+    def reset(self) -> None:
+        """Forget everything kept from earlier observations."""
