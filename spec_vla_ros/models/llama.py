@@ -1,0 +1,286 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The Llama language model, lean: embeddings in, hidden states out, any mask, any positions.
+
+State-dict keys and the order of floating-point operations are those of Hugging Face's
+`LlamaForCausalLM`, so its checkpoints load as they are and its numbers come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spec_vla_ros.decoding.kv_cache import KVCache
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaConfig:
+    """Shape of a Llama; the defaults are Llama-2-7B's, as in transformers' `LlamaConfig`."""
+
+    vocab_size: int = 32000
+    hidden_size: int = 4096
+    intermediate_size: int = 11008
+    num_hidden_layers: int = 32
+    num_attention_heads: int = 32
+    num_key_value_heads: int = 32
+    head_dim: int = 128
+    rms_norm_eps: float = 1e-6
+    rope_theta: float = 10000.0
+    max_position_embeddings: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError(
+                f'num_attention_heads {self.num_attention_heads} is not a multiple of '
+                f'num_key_value_heads {self.num_key_value_heads}'
+            )
+        if self.head_dim % 2:
+            raise ValueError(f'head_dim {self.head_dim} must be even for rotary positions')
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> LlamaConfig:
+        """Read the `text_config` of a checkpoint; whatever it leaves out has the default.
+
+        Raises:
+            ValueError: the file asks for something this Llama does not compute.
+        """
+        _refuse_variants(config)
+        given = {k: config[k] for k in cls.__slots__ if config.get(k) is not None}
+        heads = given.setdefault('num_attention_heads', 32)
+        given.setdefault('num_key_value_heads', heads)
+        given.setdefault('head_dim', given.get('hidden_size', 4096) // heads)
+        rope = config.get('rope_parameters') or {}  # where transformers >= 5 keeps the base
+        if 'rope_theta' in rope:
+            given['rope_theta'] = rope['rope_theta']
+        return cls(**given)
+
+
+def _refuse_variants(config: Mapping[str, Any]) -> None:
+    expected = {
+        'model_type': 'llama',
+        'hidden_act': 'silu',
+        'attention_bias': False,
+        'mlp_bias': False,
+        'tie_word_embeddings': False,
+        'pretraining_tp': 1,
+    }
+    for key, value in expected.items():
+        if config.get(key, value) != value:
+            raise ValueError(
+                f'text_config.{key} is {config[key]!r}: only {value!r} is supported; use a '
+                'checkpoint with a plain Llama language model'
+            )
+    rope = config.get('rope_scaling') or config.get('rope_parameters') or {}
+    kind = rope.get('rope_type', rope.get('type', 'default'))
+    if kind != 'default':
+        raise ValueError(f'rotary scaling {kind!r} is not supported: only the default is')
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm, computed in float32."""
+
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last dimension."""
+        x32 = x.float()
+        x32 = x32 * torch.rsqrt(x32.pow(2).mean(-1, keepdim=True) + self.eps)
+        return self.weight * x32.to(x.dtype)
+
+
+class RotaryTable(nn.Module):
+    """Cosines and sines of every position, computed once."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        # On the CPU by name: real numbers even where the model is built on the meta device.
+        exponent = torch.arange(0, config.head_dim, 2, device='cpu').float() / config.head_dim
+        position = torch.arange(config.max_position_embeddings, device='cpu').float()
+        angle = torch.outer(position, 1.0 / config.rope_theta**exponent)
+        angle = torch.cat((angle, angle), dim=-1)  # (max_position, Dh)
+        self.register_buffer('cos', angle.cos(), persistent=False)
+        self.register_buffer('sin', angle.sin(), persistent=False)
+
+    def forward(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(S,) or (B, S) positions to cosines and sines, each (1 or B, 1, S, Dh)."""
+        positions = positions if positions.dim() == 2 else positions[None]
+        cos, sin = self.cos[positions], self.sin[positions]
+        return cos[:, None].to(dtype), sin[:, None].to(dtype)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Apply rotary positions to x (B, heads, S, Dh)."""
+    first, second = x.chunk(2, dim=-1)
+    return x * cos + torch.cat((-second, first), dim=-1) * sin
+
+
+class Attention(nn.Module):
+    """Grouped-query self-attention."""
+
+    def __init__(self, config: LlamaConfig, layer: int) -> None:
+        super().__init__()
+        heads, kv_heads, dim = (
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            config.head_dim,
+        )
+        self.layer, self.head_dim, self.grouped = layer, dim, heads != kv_heads
+        self.q_proj = nn.Linear(config.hidden_size, heads * dim, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, kv_heads * dim, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, kv_heads * dim, bias=False)
+        self.o_proj = nn.Linear(heads * dim, config.hidden_size, bias=False)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        cache: KVCache | None,
+    ) -> Tensor:
+        """x (B, S, H) -> (B, S, H); mask None means causal over exactly these S tokens."""
+        batch, length, _ = x.shape
+        heads = (batch, length, -1, self.head_dim)
+        q = rotate(self.q_proj(x).view(heads).transpose(1, 2), *rotary)  # (B, heads, S, Dh)
+        k = rotate(self.k_proj(x).view(heads).transpose(1, 2), *rotary)
+        v = self.v_proj(x).view(heads).transpose(1, 2)
+        if cache is not None:
+            k, v = cache.append(self.layer, k, v)
+        causal = mask is None and length > 1
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=self.grouped
+        )
+        return self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
+
+
+class MLP(nn.Module):
+    """Gated SiLU feed-forward."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, S, H) -> (B, S, H)."""
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class DecoderLayer(nn.Module):
+    """One Llama layer; EAGLE-style drafters have none of the input norm."""
+
+    def __init__(self, config: LlamaConfig, layer: int, *, input_norm: bool = True) -> None:
+        super().__init__()
+        size, eps = config.hidden_size, config.rms_norm_eps
+        self.self_attn = Attention(config, layer)
+        self.mlp = MLP(config)
+        self.input_layernorm = RMSNorm(size, eps) if input_norm else nn.Identity()
+        self.post_attention_layernorm = RMSNorm(size, eps)
+
+    def forward(
+        self,
+        x: Tensor,
+        rotary: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        cache: KVCache | None,
+    ) -> Tensor:
+        """x (B, S, H) -> (B, S, H)."""
+        x = x + self.self_attn(self.input_layernorm(x), rotary, mask, cache)
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class LlamaBody(nn.Module):
+    """Everything but the language-model head."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        layers = (DecoderLayer(config, i) for i in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(layers)
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.rotary = RotaryTable(config)
+
+    def forward(
+        self, embeds: Tensor, positions: Tensor, mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        """Embeds (B, S, H) -> hidden states after the final norm (B, S, H)."""
+        rotary = self.rotary(positions, embeds.dtype)
+        x = embeds
+        for layer in self.layers:
+            x = layer(x, rotary, mask, cache)
+        return self.norm(x)
+
+
+class Llama(nn.Module):
+    """The language model: `embed`, `forward` (hidden states) and `logits` of chosen rows."""
+
+    def __init__(self, config: LlamaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = LlamaBody(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (...) int64 -> embeddings (..., H)."""
+        return self.model.embed_tokens(ids)
+
+    def forward(
+        self,
+        embeds: Tensor,
+        *,
+        positions: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """Run the layers; differentiable when there is no cache.
+
+        Args:
+            embeds: (B, S, H).
+            positions: (S,) or (B, S) int64, the rotary position of each token.
+            mask: None for causal attention (over the cached tokens too); else bool, broadcastable
+                to (B, 1, S, T) with T = cached + S, True where a query may attend to a key.
+            cache: past keys and values; the S new ones are appended to it.
+
+        Returns:
+            Hidden states after the final norm, (B, S, H).
+        """
+        length = embeds.shape[1]
+        past = cache.length if cache is not None else 0
+        if mask is None and past and length > 1:
+            mask = causal_mask(past, length, device=embeds.device)
+        hidden = self.model(embeds, positions, mask, cache)
+        if cache is not None:
+            cache.advance(length)
+        return hidden
+
+    def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
+        """Scores of the vocabulary, or of the ids in a slice of it: (..., H) -> (..., V)."""
+        weight = self.lm_head.weight
+        return F.linear(hidden, weight if ids is None else weight[ids])
+
+    def new_cache(self, max_len: int, *, batch: int = 1) -> KVCache:
+        """Return an empty cache that fits this model, on its device and in its dtype."""
+        weight = self.lm_head.weight
+        return KVCache(
+            layers=self.config.num_hidden_layers,
+            kv_heads=self.config.num_key_value_heads,
+            head_dim=self.config.head_dim,
+            max_len=max_len,
+            batch=batch,
+            dtype=weight.dtype,
+            device=weight.device,
+        )
+
+
+def causal_mask(past: int, length: int, *, device: torch.device | str = 'cpu') -> Tensor:
+    """(length, past + length) bool: each new token sees all past ones and the new up to itself."""
+    full = torch.ones(length, past + length, dtype=torch.bool, device=device)
+    return full.tril(diagonal=past)

@@ -1,0 +1,112 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The lean Llama gives transformers' numbers, with and without a cache, for any mask."""
+
+import pytest
+import torch
+
+from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
+
+SHAPE = dict(
+    vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=3,
+    num_attention_heads=4, max_position_embeddings=128,
+)  # fmt: skip
+
+
+def build(kv_heads=4, seed=0):
+    torch.manual_seed(seed)
+    config = LlamaConfig.from_dict({**SHAPE, 'num_key_value_heads': kv_heads})
+    return Llama(config).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize('kv_heads', [4, 2, 1])
+def test_matches_transformers(kv_heads):
+    transformers = pytest.importorskip('transformers')
+    config = transformers.LlamaConfig(**SHAPE, num_key_value_heads=kv_heads, rms_norm_eps=1e-6)
+    torch.manual_seed(1)
+    reference = transformers.LlamaForCausalLM(config).eval()
+    ours = Llama(LlamaConfig.from_dict(config.to_dict())).eval()
+    ours.load_state_dict(reference.state_dict(), strict=True)
+    ids = torch.randint(0, 300, (2, 17))
+    with torch.no_grad():
+        expected = reference(ids).logits
+        got = ours.logits(ours(ours.embed(ids), positions=torch.arange(17)))
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize('kv_heads', [4, 2])
+def test_cached_steps_equal_one_pass(kv_heads):
+    model = build(kv_heads)
+    embeds = model.embed(torch.randint(0, 300, (2, 12)))
+    whole = model(embeds, positions=torch.arange(12))
+    cache = model.new_cache(12, batch=2)
+    parts = [
+        model(embeds[:, a:b], positions=torch.arange(a, b), cache=cache)
+        for a, b in [(0, 5), (5, 9), (9, 10), (10, 12)]
+    ]
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=0)
+    assert cache.length == 12
+
+
+def test_packed_segments_equal_separate_ones():
+    model = build()
+    embeds = model.embed(torch.randint(0, 300, (1, 9)))
+    segment = torch.tensor([0] * 4 + [1] * 5)
+    mask = causal_mask(0, 9) & (segment[:, None] == segment)
+    positions = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 4])
+    packed = model(embeds, positions=positions, mask=mask)
+    first = model(embeds[:, :4], positions=torch.arange(4))
+    second = model(embeds[:, 4:], positions=torch.arange(5))
+    torch.testing.assert_close(packed, torch.cat((first, second), 1), atol=1e-5, rtol=0)
+
+
+def test_positions_and_mask_may_differ_by_sample():
+    model = build()
+    embeds = model.embed(torch.randint(0, 300, (2, 6)))
+    positions = torch.stack((torch.arange(6), torch.arange(10, 16)))
+    mask = causal_mask(0, 6)[None, None].repeat(2, 1, 1, 1)
+    both = model(embeds, positions=positions, mask=mask)
+    for i in range(2):
+        alone = model(embeds[i : i + 1], positions=positions[i])
+        torch.testing.assert_close(both[i : i + 1], alone, atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_every_weight():
+    model = build().requires_grad_(True)
+    hidden = model(model.embed(torch.arange(8)[None]), positions=torch.arange(8))
+    model.logits(hidden).logsumexp(-1).sum().backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_logits_of_a_slice_are_rows_of_all():
+    model = build()
+    hidden = torch.randn(1, 3, 64)
+    torch.testing.assert_close(
+        model.logits(hidden, slice(40, 90)), model.logits(hidden)[..., 40:90]
+    )
+
+
+def test_config_defaults_are_llama_2_7b():
+    config = LlamaConfig.from_dict({'model_type': 'llama', 'vocab_size': 32064})
+    assert (config.hidden_size, config.num_hidden_layers, config.head_dim) == (4096, 32, 128)
+    assert (config.rms_norm_eps, config.max_position_embeddings) == (1e-6, 2048)
+
+
+def test_config_reads_the_rotary_base_from_either_place():
+    assert LlamaConfig.from_dict({'rope_theta': 5e5}).rope_theta == 5e5
+    new_style = {'rope_parameters': {'rope_type': 'default', 'rope_theta': 3e4}}
+    assert LlamaConfig.from_dict(new_style).rope_theta == 3e4
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'named'),
+    [
+        ({'hidden_act': 'gelu'}, 'hidden_act'),
+        ({'model_type': 'mistral'}, 'model_type'),
+        ({'attention_bias': True}, 'attention_bias'),
+        ({'rope_scaling': {'type': 'linear', 'factor': 2.0}}, 'linear'),
+        ({'num_attention_heads': 6, 'num_key_value_heads': 4}, 'num_key_value_heads'),
+    ],
+)
+def test_config_refuses_what_it_does_not_compute(wrong, named):
+    with pytest.raises(ValueError, match=named):
+        LlamaConfig.from_dict({**SHAPE, **wrong})
