@@ -1,0 +1,135 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Action token <-> bin <-> normalised <-> un-normalised action, and the norm stats between them.
+
+OpenVLA (arXiv 2406.09246) writes each action dimension as one token: the value in [-1, 1] falls
+between two of 256 evenly spaced edges, and bin number d becomes token id V - d, where V is the
+vocabulary without its padding. So the last 256 ids are actions, and a higher id is a lower value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
+
+
+@dataclass(frozen=True, slots=True)
+class NormStats:
+    """The range of each action dimension in the training data.
+
+    key: which data set of the checkpoint.
+    q01, q99: (D,) float64, the values that -1 and +1 stand for, in the action's own units.
+    mask: (D,) bool, False where the value is used as it is (the gripper, usually).
+    """
+
+    key: str
+    q01: np.ndarray
+    q99: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the action, and so the number of tokens to decode."""
+        return len(self.q01)
+
+    @classmethod
+    def select(cls, norm_stats: Mapping[str, Any], unnorm_key: str | None = None) -> NormStats:
+        """Choose a data set's stats from those of a checkpoint.
+
+        Args:
+            norm_stats: `{key: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}`; a missing
+                mask means that every dimension is un-normalised.
+            unnorm_key: the data set, with or without the suffix `_no_noops`; may be None where
+                there is only one.
+
+        Raises:
+            ValueError: the key is unknown or needed; the message lists the valid ones.
+        """
+        valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
+        if unnorm_key is None:
+            if len(norm_stats) != 1:
+                raise ValueError(f'choose an unnorm_key: the checkpoint has {valid}')
+            unnorm_key = next(iter(norm_stats))
+        spellings = (unnorm_key, unnorm_key + _SUFFIX, unnorm_key.removesuffix(_SUFFIX))
+        found = next((k for k in spellings if k in norm_stats), None)
+        if found is None:
+            raise ValueError(f'unknown unnorm_key {unnorm_key!r}: the checkpoint has {valid}')
+        return cls._from_dict(found, norm_stats[found])
+
+    @classmethod
+    def _from_dict(cls, key: str, entry: Mapping[str, Any]) -> NormStats:
+        action = entry.get('action', {})
+        if not {'q01', 'q99'} <= action.keys():
+            raise ValueError(f'norm stats {key!r} lack action.q01 or action.q99')
+        q01 = np.asarray(action['q01'], np.float64)
+        q99 = np.asarray(action['q99'], np.float64)
+        mask = np.asarray(action.get('mask', np.ones(q01.shape)), bool)
+        if q01.ndim != 1 or not q01.shape == q99.shape == mask.shape:
+            raise ValueError(
+                f'norm stats {key!r}: q01 {q01.shape}, q99 {q99.shape} and mask {mask.shape} '
+                'must be lists of the same length'
+            )
+        return cls(key, q01, q99, mask)
+
+    def unnormalise(self, normalised: ArrayLike) -> np.ndarray:
+        """(..., D) in [-1, 1] -> (..., D) float64 in the action's own units."""
+        x = np.asarray(normalised, np.float64)
+        return np.where(self.mask, 0.5 * (x + 1) * (self.q99 - self.q01) + self.q01, x)
+
+    def normalise(self, values: ArrayLike) -> np.ndarray:
+        """(..., D) in the action's own units -> (..., D) float64; may exceed [-1, 1]."""
+        x = np.asarray(values, np.float64)
+        span = self.q99 - self.q01
+        scaled = 2 * (x - self.q01) / np.where(span == 0, 1, span) - 1
+        return np.where(self.mask, scaled, x)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionCodec:
+    """Tokens to actions and back.
+
+    stats: the norm stats in use.
+    vocab_size: V, the text vocabulary without its padding (32000 for OpenVLA).
+    num_bins: number of action ids.
+    """
+
+    stats: NormStats
+    vocab_size: int = 32000
+    num_bins: int = 256
+
+    @property
+    def action_ids(self) -> range:
+        """The token ids that are actions."""
+        return range(self.vocab_size - self.num_bins, self.vocab_size)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """(num_bins,) float64: where one bin ends and the next begins."""
+        return np.linspace(-1.0, 1.0, self.num_bins)
+
+    def tokens_to_bins(self, tokens: ArrayLike) -> np.ndarray:
+        """Token ids (...) -> bin numbers (...) int64 in 0 .. num_bins - 2, low value first."""
+        return np.clip(self.vocab_size - np.asarray(tokens, np.int64) - 1, 0, self.num_bins - 2)
+
+    def tokens_to_normalised(self, tokens: ArrayLike) -> np.ndarray:
+        """Token ids (...) -> the middles of their bins (...) float64 in [-1, 1]."""
+        edges = self.edges
+        return ((edges[:-1] + edges[1:]) / 2)[self.tokens_to_bins(tokens)]
+
+    def normalised_to_tokens(self, normalised: ArrayLike) -> np.ndarray:
+        """Values (...), clipped to [-1, 1], -> token ids (...) int64."""
+        clipped = np.clip(np.asarray(normalised, np.float64), -1.0, 1.0)
+        return self.vocab_size - np.digitize(clipped, self.edges)
+
+    def decode(self, tokens: ArrayLike) -> np.ndarray:
+        """Token ids (..., D) -> un-normalised actions (..., D) float64."""
+        return self.stats.unnormalise(self.tokens_to_normalised(tokens))
+
+    def encode(self, values: ArrayLike) -> np.ndarray:
+        """Un-normalised actions (..., D) -> token ids (..., D) int64, for training."""
+        return self.normalised_to_tokens(self.stats.normalise(values))

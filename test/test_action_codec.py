@@ -1,0 +1,89 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Action tokens mean what OpenVLA's mean, for any norm stats."""
+
+import numpy as np
+import pytest
+
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+
+STATS = {
+    'goal_no_noops': {
+        'action': {'q01': [-1, 0, 0], 'q99': [1, 4, 1], 'mask': [True, True, False]}
+    },
+    'plain': {'action': {'q01': [-2, -2], 'q99': [2, 2]}},
+}
+
+
+@pytest.mark.parametrize('key', ['goal', 'goal_no_noops'])
+def test_key_with_or_without_suffix(key):
+    assert NormStats.select(STATS, key).key == 'goal_no_noops'
+    assert NormStats.select({'goal': STATS['plain']}, key).key == 'goal'
+
+
+@pytest.mark.parametrize('key', ['libero', '', None])
+def test_unknown_or_missing_key_lists_the_valid_ones(key):
+    with pytest.raises(ValueError, match="'goal_no_noops', 'plain'"):
+        NormStats.select(STATS, key)
+
+
+def test_the_only_key_needs_no_name():
+    assert NormStats.select({'plain': STATS['plain']}).key == 'plain'
+
+
+@pytest.mark.parametrize(
+    'action', [{'q01': [0.0]}, {'q01': [0.0], 'q99': [1.0, 2.0]}, {'q01': 0.0, 'q99': 1.0}]
+)
+def test_malformed_stats_are_named(action):
+    with pytest.raises(ValueError, match='broken'):
+        NormStats.select({'broken': {'action': action}})
+
+
+def test_missing_mask_means_all():
+    stats = NormStats.select(STATS, 'plain')
+    assert stats.mask.tolist() == [True, True]
+    assert stats.dimensions == 2
+
+
+def test_masked_dimension_passes_through():
+    stats = NormStats.select(STATS, 'goal')
+    np.testing.assert_allclose(stats.unnormalise([0.5, 0.5, 0.25]), [0.5, 3.0, 0.25])
+    np.testing.assert_allclose(stats.normalise([0.5, 3.0, 0.25]), [0.5, 0.5, 0.25])
+
+
+def test_every_action_token_survives_the_round_trip():
+    codec = ActionCodec(NormStats.select(STATS, 'plain'))
+    tokens = np.arange(31745, 32000)
+    assert codec.action_ids == range(31744, 32000)
+    assert np.array_equal(codec.normalised_to_tokens(codec.tokens_to_normalised(tokens)), tokens)
+    pairs = np.stack((tokens, tokens[::-1]), -1)
+    assert np.array_equal(codec.encode(codec.decode(pairs)), pairs)
+
+
+def test_edges_of_the_range():
+    codec = ActionCodec(NormStats.select(STATS, 'plain'))
+    assert codec.normalised_to_tokens([-1.0, -7.0, 1.0, 7.0]).tolist() == [
+        31999,
+        31999,
+        31744,
+        31744,
+    ]
+    # The lowest id stands for exactly 1.0, and de-tokenises to the highest of 255 bin middles.
+    assert codec.tokens_to_bins([31999, 31745, 31744, 0, 40000]).tolist() == [0, 254, 254, 254, 0]
+
+
+def test_quantisation_error_is_at_most_half_a_bin():
+    codec = ActionCodec(NormStats.select(STATS, 'plain'))
+    values = np.random.default_rng(0).uniform(-1, 1, 1000)
+    error = codec.tokens_to_normalised(codec.normalised_to_tokens(values)) - values
+    assert np.abs(error).max() <= 1 / 255 + 1e-12
+
+
+def test_constant_dimension_does_not_divide_by_zero():
+    stats = NormStats.select({'k': {'action': {'q01': [3.0], 'q99': [3.0]}}})
+    assert stats.unnormalise(stats.normalise([3.0])).tolist() == [3.0]
+
+
+def test_shorter_vocabularies_work():
+    codec = ActionCodec(NormStats.select(STATS, 'plain'), vocab_size=300)
+    assert codec.action_ids == range(44, 300)
+    assert codec.normalised_to_tokens(-1.0) == 299
