@@ -1,0 +1,31 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: help setup demo test lint clean
+
+EPISODES ?= 10
+SEED ?= 0
+INSTRUCTION ?=
+PYTEST_ARGS ?=
+ACTIVATE := . scripts/activate.sh
+
+help: ## Show the targets.
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo 'Options: EPISODES=10 SEED=0 INSTRUCTION="pick up the red block" PYTHON=python3.12'
+
+setup: ## Create .venv and build the messages; does nothing when nothing has changed.
+	@scripts/setup_env.sh
+
+demo: setup ## Watch the policy drive the simulated robot.
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.demo \
+		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
+
+lint: setup ## Check style.
+	@$(ACTIVATE); ruff check . && ruff format --check .
+
+test: setup ## Run the linters and every test.
+	@$(ACTIVATE); ruff check . && ruff format --check . && \
+		SPEC_VLA_REQUIRE_ROS=1 python -m pytest $(PYTEST_ARGS)
+
+clean: ## Remove what setup, demo and test made.
+	rm -rf .venv build install log results *.egg-info

@@ -1,0 +1,12 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+# shellcheck shell=bash
+#
+# To be sourced, from any directory, after `make setup`: the shell in which nodes start.
+_spec_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$_spec_vla_root/scripts/clean_env.sh"
+. "$_spec_vla_root/.venv/bin/activate"
+. "$_spec_vla_root/install/setup.bash"
+# Room for camera images in shared memory; UDP on this machine only.
+export FASTDDS_DEFAULT_PROFILES_FILE=$_spec_vla_root/config/fastdds_localhost.xml
+export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+unset _spec_vla_root ROS_LOCALHOST_ONLY ROS_STATIC_PEERS

@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+#
+# Brings a bare clone to the point where nodes can start: a virtual environment in .venv with ROS 2
+# from wheels, and the messages built into install/. Does nothing when nothing has changed.
+# PYTHON=python3.12 chooses the interpreter.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+. scripts/clean_env.sh
+
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+say() { printf 'setup: %s\n' "$*"; }
+
+digest() { # of the contents of these files, and of whatever comes on standard input
+    { cat "$@"; cat; } | sha256sum | cut -d ' ' -f 1
+}
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10}; do
+        if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' \
+            2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    fail "no Python 3.10-3.13 found (tried: ${PYTHON:-python3, python3.13 ... python3.10})." \
+        'Install one, or name one: make setup PYTHON=/path/to/python3'
+}
+
+check_tools() {
+    local missing=() headers
+    command -v g++ >/dev/null || missing+=(g++)
+    command -v cmake >/dev/null || missing+=(cmake)
+    command -v make >/dev/null || missing+=(make)
+    "$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+    [ -e "$headers/Python.h" ] || missing+=(python3-dev)
+    # The renderer's library is opened by name at run time, so only the loader can tell.
+    if ! "$python" - <<'PY'; then
+import ctypes.util, sys
+sys.exit(not (ctypes.util.find_library('EGL') or ctypes.util.find_library('OSMesa')))
+PY
+        missing+=(libegl1)
+    fi
+    [ ${#missing[@]} -eq 0 ] || fail "missing on this machine: ${missing[*]}." \
+        "On Debian and Ubuntu: sudo apt install ${missing[*]}" \
+        '(libosmesa6 does instead of libegl1)'
+}
+
+install_wheels() {
+    say "installing into .venv with $("$python" --version); about 3 minutes the first time"
+    if ! "$python" -m venv .venv; then
+        fail 'could not create .venv; on Debian and Ubuntu: sudo apt install python3-venv'
+    fi
+    . .venv/bin/activate
+    local file
+    for file in torch core ros dev; do # torch first: what follows resolves against its version
+        say "requirements/$file.txt"
+        python -m pip install --quiet -r "requirements/$file.txt"
+    done
+    python -m pip install --quiet --no-deps --no-build-isolation -e .
+    # The message wheels export the include path of the container they were built in.
+    { grep -rl '"/opt/python/cp3' .venv/share --include='*Export.cmake' || true; } | xargs -r sed -i \
+        's#INTERFACE_INCLUDE_DIRECTORIES "/opt/python/[^"]*"#INTERFACE_INCLUDE_DIRECTORIES ""#'
+    # colcon chains the environment of whatever prefix it finds ROS in: make .venv such a prefix.
+    local shell
+    for shell in sh bash; do
+        echo "export AMENT_PREFIX_PATH=\"$VIRTUAL_ENV\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}\"" \
+            >".venv/local_setup.$shell"
+    done
+}
+
+build_messages() {
+    . .venv/bin/activate
+    say 'building the messages; about half a minute the first time'
+    export AMENT_PREFIX_PATH=$VIRTUAL_ENV CMAKE_PREFIX_PATH=$VIRTUAL_ENV
+    colcon --log-base build/log build --base-paths . --symlink-install \
+        --event-handlers console_direct- --cmake-args -DBUILD_TESTING=OFF -Wno-dev \
+        >build/colcon.log 2>&1 || { tail -40 build/colcon.log >&2; fail 'the build failed'; }
+}
+
+mkdir -p build
+exec 9>build/.setup.lock
+flock 9 # two makes at once in one clone take turns
+
+wheels_digest=$(digest requirements/*.txt scripts/setup_env.sh setup.py <<<"$PWD ${PYTHON:-}")
+build_digest=$(digest msg/* srv/* CMakeLists.txt package.xml \
+    <<<"$wheels_digest $(find config launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
+
+if [ "$(cat .venv/.stamp 2>/dev/null)" != "$wheels_digest" ]; then
+    python=$(find_python)
+    check_tools
+    rm -f .venv/.stamp
+    install_wheels
+    echo "$wheels_digest" >.venv/.stamp
+fi
+if [ "$(cat install/.stamp 2>/dev/null)" != "$build_digest" ]; then
+    rm -f install/.stamp
+    build_messages
+    echo "$build_digest" >install/.stamp
+fi
