@@ -1,0 +1,97 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Collect frames from the simulator, driven by the expert, by noise and by a policy (DAgger).
+
+Whoever drives, every frame is labelled with the expert's action for each block on the table, so
+that one image teaches several instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION, expert_action
+from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.training.frames import IMAGE_SIZE, Frames
+
+Driver = Callable[[np.ndarray, str], np.ndarray]
+"""(H, W, 3) uint8 image, instruction -> action (7,)."""
+
+MAX_STEPS = 36
+_STEPS_AFTER_SUCCESS = 2
+_SETTLE = (0.02, 0.10)
+
+
+def collect_episodes(env: TabletopEnv, seeds: range, *, driver: Driver | None = None) -> Frames:
+    """Run one episode a seed and return every frame seen.
+
+    driver: a policy to roll out; None lets the expert drive. Either is disturbed by noise whose
+    level the seed chooses, and the instruction changes midway in some episodes.
+    """
+    records: list[dict] = []
+    for seed in seeds:
+        records += _episode(env, seed, driver)
+    return Frames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
+
+
+def _episode(env: TabletopEnv, seed: int, driver: Driver | None) -> list[dict]:
+    rng = np.random.default_rng((seed, 1))
+    env.reset(seed=seed)
+    wanted = env.colour
+    noise = rng.choice([0.0, 0.2, 0.5])
+    mixes_expert = driver is not None and rng.random() < 0.33
+    switch_at = rng.integers(4, 16) if rng.random() < 0.2 else None
+    burst_left, burst = 0, np.zeros(6)
+    records, steps_after_success = [], 0
+    for step in range(MAX_STEPS):
+        if step == switch_at:
+            wanted = str(rng.choice(env.present))
+        image = env.render()
+        record = _label(env, image, seed)
+        records.append(record)
+        action = record['actions'][env.present.index(wanted)].astype(float)
+        if driver is not None and not (mixes_expert and rng.random() < 0.5):
+            action = driver(image, instruction_for(wanted))
+        scale = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
+        if burst_left == 0 and noise > 0 and rng.random() < 0.06:
+            burst_left, burst = int(rng.integers(2, 6)), rng.uniform(-1.2, 1.2, 6)
+        if burst_left:
+            burst_left -= 1
+            action[:6] = burst * scale
+            if rng.random() < 0.1:
+                action[6] = 1.0 - action[6]
+        action[:6] += noise * rng.standard_normal(6) * scale
+        env.step(action, settle=rng.uniform(*_SETTLE))
+        if env.outcome().lifted == wanted:
+            steps_after_success += 1
+            if steps_after_success > _STEPS_AFTER_SUCCESS:
+                break
+    return records
+
+
+def _label(env: TabletopEnv, image: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    position, _ = env.end_effector_pose()
+    rotation = env.gripper_rotation()
+    blocks = []
+    for colour in env.present:
+        block, block_rotation = env.block_pose(colour)
+        yaw = 2 * np.arctan2(block_rotation[1, 0], block_rotation[0, 0])
+        blocks.append([*block, np.cos(yaw), np.sin(yaw)])
+    end_effector = [*position, *rotation[:, 0], *rotation[:, 1], env.finger_opening()]
+    return {
+        'images': shrink(image),
+        'colours': np.array([COLOURS.index(c) for c in env.present]),
+        'actions': np.array([expert_action(env, c) for c in env.present], np.float32),
+        'end_effector': np.array(end_effector, np.float32),
+        'blocks': np.array(blocks, np.float32),
+        'episodes': np.array(seed),
+    }
+
+
+def shrink(image: np.ndarray) -> np.ndarray:
+    """Resize a camera image as the policy's image processor does (PIL, bicubic)."""
+    size = (IMAGE_SIZE, IMAGE_SIZE)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

@@ -1,0 +1,59 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Recorded simulator frames: one image and what the expert would do for each block in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+IMAGE_SIZE = 64
+"""Side of the stored images, pixels: the size the policy's vision towers take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """N frames, each seen under as many instructions as there are blocks on the table (K).
+
+    images: (N, 64, 64, 3) uint8, resized exactly as the policy's image processor does.
+    colours: (N, K) int64, indices into `COLOURS` of the blocks on the table.
+    actions: (N, K, 7) float32, the expert's action for each of them: metres, radians, opening.
+    end_effector: (N, 10) float32: position (3), first two columns of the rotation (6), opening.
+    blocks: (N, K, 5) float32: position (3), cos and sin of twice the yaw.
+    episodes: (N,) int64, the seed of the episode the frame comes from.
+    """
+
+    images: np.ndarray
+    colours: np.ndarray
+    actions: np.ndarray
+    end_effector: np.ndarray
+    blocks: np.ndarray
+    episodes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def save(self, path: Path) -> None:
+        """Write the frames; the file appears whole or not at all."""
+        partial = path.with_suffix('.partial.npz')
+        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
+        partial.rename(path)
+
+    def split(self, *, validation_share: float) -> tuple[Frames, Frames]:
+        """Split by episode into training and validation frames."""
+        held_out = self.episodes % round(1 / validation_share) == 0
+        return self.select(~held_out), self.select(held_out)
+
+    def select(self, index: np.ndarray) -> Frames:
+        """Return the frames that a boolean or integer index (M,) names."""
+        return Frames(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+
+def load_frames(paths: list[Path]) -> Frames:
+    """Read and join several files of frames."""
+    parts = []
+    for path in paths:
+        with np.load(path) as archive:
+            parts.append({f.name: archive[f.name] for f in fields(Frames)})
+    return Frames(**{key: np.concatenate([p[key] for p in parts]) for key in parts[0]})

@@ -1,0 +1,176 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Second stage: teach the projector and the language model to act, on frozen vision features.
+
+Behaviour cloning in the form inference has: prompt in, action tokens out, greedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from spec_vla_ros.action_codec import ActionCodec
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.openvla import OpenVLA
+from spec_vla_ros.models.processing import build_prompt
+from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
+from spec_vla_ros.training.frames import Frames
+from spec_vla_ros.training.loop import LoopSettings, train
+from spec_vla_ros.training.packing import Packing, pack
+from spec_vla_ros.training.vision_pretraining import (
+    BATCH,
+    VALIDATION_SHARE,
+    spread_index,
+    to_pixels,
+)
+
+_SIGMA_BINS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFrames:
+    """Frames after the frozen towers.
+
+    features: (N, P, D) float16. colours: (N, K) int64. tokens: (N, K, A) int64 action token ids.
+    held_out: the first frames, whole episodes, are for validation.
+    """
+
+    features: np.ndarray
+    colours: np.ndarray
+    tokens: np.ndarray
+    held_out: int
+
+    @classmethod
+    @torch.inference_mode()
+    def compute(cls, model: OpenVLA, frames: Frames, codec: ActionCodec) -> CachedFrames:
+        """Run the towers over all frames once."""
+        parts = [
+            model.vision_backbone(to_pixels(frames.images[i : i + 256])).half().numpy()
+            for i in range(0, len(frames), 256)
+        ]
+        middle = frames.episodes[int(VALIDATION_SHARE * len(frames))]
+        return cls(
+            features=np.concatenate(parts),
+            colours=frames.colours,
+            tokens=codec.encode(frames.actions),
+            held_out=max(1, int(np.argmax(frames.episodes == middle))),
+        )
+
+    def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Return features (B, P, D) float32, colours (B, K) and action tokens (B, K, A)."""
+        features = torch.from_numpy(self.features[index]).float()
+        return (
+            features,
+            torch.from_numpy(self.colours[index]),
+            torch.from_numpy(self.tokens[index]),
+        )
+
+
+class PackedPolicy(nn.Module):
+    """The projector and the language model over packed sequences: one image, K instructions."""
+
+    def __init__(self, model: OpenVLA, tokenizer: Tokenizer, codec: ActionCodec) -> None:
+        super().__init__()
+        self.projector, self.language_model = model.projector, model.language_model
+        self.actions = slice(codec.action_ids.start, codec.action_ids.stop)
+        empty = tokenizer.token_to_id('\u2581')
+        prompts = [tokenizer.encode(build_prompt(instruction_for(c))).ids for c in COLOURS]
+        self.bos = prompts[0][0]
+        self.register_buffer('text', torch.tensor([[*p[1:], empty] for p in prompts]))
+        self.length = codec.stats.dimensions
+
+    def layout(self, *, patches: int, segments: int) -> Packing:
+        """Return where everything stands in a sequence."""
+        return pack(
+            prefix=1 + patches, text=self.text.shape[1], action=self.length, segments=segments
+        )
+
+    def forward(self, features: Tensor, colours: Tensor, tokens: Tensor) -> Tensor:
+        """(B, P, D), (B, K), (B, K, A) -> logits (B, K, A, V) of the action tokens."""
+        batch, segments = colours.shape
+        bos = self.language_model.embed(torch.full((batch, 1), self.bos))
+        read = torch.cat((self.text[colours], tokens[..., :-1]), -1).flatten(1)
+        embeds = torch.cat((bos, self.projector(features), self.language_model.embed(read)), 1)
+        packing = self.layout(patches=features.shape[1], segments=segments)
+        hidden = self.language_model(embeds, positions=packing.positions, mask=packing.mask)
+        predicting = hidden[:, packing.predicting.flatten()]
+        return self.language_model.logits(predicting).unflatten(1, (segments, self.length))
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropy over the whole vocabulary, smoothed over neighbouring bins."""
+        bins = self.actions.stop - 1 - tokens
+        target = smoothed_targets(bins, sigma=_SIGMA_BINS).flip(-1)  # a higher id, a lower bin
+        scores = F.log_softmax(logits.float(), -1)[..., self.actions]
+        return -(target * scores).sum(-1).mean()
+
+
+@torch.no_grad()
+def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
+    """Draw the initial weights; action rows of embedding and head know the order of the bins."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in language_model.named_parameters():
+        if parameter.dim() == 2:
+            residual = 0.5 if name.endswith(('o_proj.weight', 'down_proj.weight')) else 1.0
+            deviation = residual / parameter.shape[1] ** 0.5
+            parameter.normal_(0.0, deviation, generator=generator)
+    embedding, head = language_model.model.embed_tokens.weight, language_model.lm_head.weight
+    rows = ordinal_rows(embedding.shape[1], generator=generator, scale=0.5).flip(0)
+    embedding.normal_(0.0, 0.5, generator=generator)
+    embedding[actions] = rows
+    head.normal_(0.0, 0.02, generator=generator)
+    head[actions] = 0.1 * rows
+
+
+def train_language(
+    policy: PackedPolicy,
+    sets: Sequence[CachedFrames],
+    *,
+    shares: Sequence[float],
+    settings: LoopSettings,
+    seed: int,
+    checkpoint: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Train the projector and the language model in place.
+
+    sets: data sets to mix; shares: the share of each in a batch.
+    """
+    probabilities = np.array(shares) / np.sum(shares)
+
+    def loss_at(iteration: int) -> Tensor:
+        rng = np.random.default_rng((seed, iteration))
+        counts = rng.multinomial(BATCH, probabilities)
+        parts = [
+            s.batch(rng.integers(s.held_out, len(s.features), count))
+            for s, count in zip(sets, counts, strict=True)
+        ]
+        features, colours, tokens = (torch.cat(p) for p in zip(*parts, strict=True))
+        return policy.loss(policy(features, colours, tokens), tokens)
+
+    @torch.inference_mode()
+    def validate() -> str:
+        texts = []
+        for part in sets:
+            features, colours, tokens = part.batch(spread_index(part.held_out))
+            logits = policy(features, colours, tokens)
+            error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
+            bins = ' '.join(f'{e:.1f}' for e in error)
+            texts.append(f'validation {policy.loss(logits, tokens):.4f} bins off {bins}')
+        return '; '.join(texts)
+
+    train(
+        policy,
+        loss_at,
+        settings=settings,
+        checkpoint=checkpoint,
+        validate=validate,
+        report=report,
+    )

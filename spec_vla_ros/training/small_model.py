@@ -1,0 +1,151 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the small policy is made of: its configuration files and its tokenizer.
+
+The same files an OpenVLA checkpoint has, with smaller numbers in them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
+
+from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.training.frames import IMAGE_SIZE
+
+UNNORM_KEY = 'tabletop'
+TOWERS = ('spec_vla_conv_vit_patch16_64', 'spec_vla_vit_patch16_64')
+TEXT_TOKENS = 64
+PADDING = 64
+VOCABULARY = TEXT_TOKENS + 256
+"""Text tokens, then the 256 action tokens; the language model pads it by another 64."""
+
+_SPECIAL = ('<unk>', '<s>', '</s>', '\u2581', '<PAD>')
+_PROMPT_PARTS = ('In: What action should the robot take to', '?\nOut:')
+
+
+def small_tokenizer() -> Tokenizer:
+    """Return the tokenizer: the fixed parts of the prompt and the instructions' words.
+
+    Like Llama's it starts with `<s>` and knows the "empty" piece that ends OpenVLA's prompts.
+    """
+    words = sorted({w for colour in COLOURS for w in instruction_for(colour).split()})
+    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *_PROMPT_PARTS, *words))}
+    if len(vocabulary) > TEXT_TOKENS:
+        raise ValueError(f'{len(vocabulary)} text tokens do not fit into {TEXT_TOKENS}')
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token='<unk>'))
+    split = pre_tokenizers.Split(Regex(r'\s+'), behavior='removed')
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.Punctuation()])
+    tokenizer.add_tokens([AddedToken(part, normalized=False) for part in _PROMPT_PARTS])
+    tokenizer.add_special_tokens(list(_SPECIAL))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single='<s> $A', special_tokens=[('<s>', 1)]
+    )
+    return tokenizer
+
+
+def norm_stats(actions: np.ndarray, *, trajectories: int) -> dict:
+    """Return OpenVLA norm stats of un-normalised actions (N, 7); the gripper is left as it is."""
+    action = {
+        'mean': actions.mean(0),
+        'std': actions.std(0),
+        'max': actions.max(0),
+        'min': actions.min(0),
+        'q01': np.quantile(actions, 0.01, axis=0),
+        'q99': np.quantile(actions, 0.99, axis=0),
+    }
+    rounded = {key: [round(float(v), 6) for v in values] for key, values in action.items()}
+    rounded['mask'] = [True] * 6 + [False]
+    return {
+        UNNORM_KEY: {
+            'action': rounded,
+            'num_transitions': len(actions),
+            'num_trajectories': trajectories,
+        }
+    }
+
+
+def small_config(stats: dict) -> dict:
+    """Return config.json of the small policy, OpenVLA's keys."""
+    return {
+        'architectures': ['OpenVLAForActionPrediction'],
+        'model_type': 'openvla',
+        'arch_specifier': 'no-align+fused-gelu-mlp',
+        'vision_backbone_id': 'spec-vla-tiny-64px',
+        'llm_backbone_id': 'spec-vla-tiny-llama',
+        'use_fused_vision_backbone': True,
+        'timm_model_ids': list(TOWERS),
+        'timm_override_act_layers': [None, None],
+        'image_sizes': [IMAGE_SIZE, IMAGE_SIZE],
+        'image_resize_strategy': 'resize-naive',
+        'n_action_bins': 256,
+        'norm_stats': stats,
+        'pad_to_multiple_of': PADDING,
+        'pad_token_id': 4,
+        'text_config': {
+            'model_type': 'llama',
+            'vocab_size': VOCABULARY + PADDING,
+            'hidden_size': 128,
+            'intermediate_size': 384,
+            'num_hidden_layers': 4,
+            'num_attention_heads': 4,
+            'num_key_value_heads': 4,
+            'rms_norm_eps': 1e-6,
+            'rope_theta': 10000.0,
+            'max_position_embeddings': 256,
+            'bos_token_id': 1,
+            'eos_token_id': 2,
+            'pad_token_id': 4,
+        },
+        'torch_dtype': 'bfloat16',
+    }
+
+
+def small_preprocessor_config() -> dict:
+    """Return preprocessor_config.json: OpenVLA's way of resizing, plain normalisation."""
+    half = [0.5, 0.5, 0.5]
+    size = [IMAGE_SIZE, IMAGE_SIZE]
+    resize = {'antialias': True, 'interpolation': 3, 'max_size': None, 'size': size}
+    return {
+        'image_processor_type': 'PrismaticImageProcessor',
+        'processor_class': 'PrismaticProcessor',
+        'image_resize_strategy': 'resize-naive',
+        'input_sizes': [[3, *size]] * 2,
+        'interpolations': ['bicubic', 'bicubic'],
+        'means': [half, half],
+        'stds': [half, half],
+        'tvf_crop_params': [{'output_size': size}] * 2,
+        'tvf_do_letterbox': False,
+        'tvf_letterbox_fill': None,
+        'tvf_normalize_params': [{'inplace': False, 'mean': half, 'std': half}] * 2,
+        'tvf_resize_params': [resize] * 2,
+        'use_fused_vision_backbone': True,
+    }
+
+
+def write_small_files(folder: Path, stats: dict) -> None:
+    """Write everything of the checkpoint folder but the weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer_config = {
+        'tokenizer_class': 'PreTrainedTokenizerFast',
+        'bos_token': '<s>',
+        'eos_token': '</s>',
+        'unk_token': '<unk>',
+        'pad_token': '<PAD>',
+        'padding_side': 'right',
+        'clean_up_tokenization_spaces': False,
+        'model_max_length': 256,
+    }
+    generation = {'bos_token_id': 1, 'eos_token_id': 2, 'pad_token_id': 4}
+    files = {
+        'config.json': small_config(stats),
+        'preprocessor_config.json': small_preprocessor_config(),
+        'generation_config.json': generation,
+        'dataset_statistics.json': stats,
+        'tokenizer_config.json': tokenizer_config,
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + '\n')
+    small_tokenizer().save(str(folder / 'tokenizer.json'))

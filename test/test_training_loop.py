@@ -1,0 +1,58 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""An interrupted training ends exactly where an uninterrupted one does."""
+
+import pytest
+import torch
+from torch import nn
+
+from spec_vla_ros.training.loop import LoopSettings, train
+
+SETTINGS = LoopSettings(
+    iterations=12, learning_rate=0.05, weight_decay=0.1, ema_decay=0.9, save_every=3
+)
+
+
+def run(checkpoint, *, stop_at=None, reports=None):
+    torch.manual_seed(1)
+    module = nn.Linear(3, 2)
+
+    def loss_at(iteration):
+        if iteration == stop_at:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 3, generator=torch.Generator().manual_seed(iteration))
+        return (module(x) - x[:, :2]).square().mean()
+
+    train(
+        module,
+        loss_at,
+        settings=SETTINGS,
+        checkpoint=checkpoint,
+        validate=lambda: 'checked',
+        report=(reports if reports is not None else []).append,
+    )
+    return module
+
+
+def test_resumed_equals_uninterrupted(tmp_path):
+    whole = run(tmp_path / 'whole.pt')
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / 'parts.pt', stop_at=8)
+    resumed = run(tmp_path / 'parts.pt')
+    assert torch.equal(whole.weight, resumed.weight)
+
+
+def test_finished_training_is_not_repeated(tmp_path):
+    reports = []
+    first = run(tmp_path / 'state.pt', reports=reports)
+    again = run(tmp_path / 'state.pt', stop_at=0, reports=reports)
+    assert torch.equal(first.weight, again.weight)
+    assert len(reports) == 4
+    assert reports[-1].startswith('12/12')
+    assert 'checked' in reports[-1]
+
+
+def test_it_learns_and_ends_with_the_moving_average(tmp_path):
+    module = run(tmp_path / 'state.pt')
+    state = torch.load(tmp_path / 'state.pt', weights_only=True)
+    assert torch.equal(module.weight, state['average'][0])
+    assert not torch.equal(state['module']['weight'], state['average'][0])
