@@ -1,0 +1,42 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The `spec-vla` command.
+
+Each subcommand is a module with `add_arguments(parser)` and `run(args) -> exit status`, imported
+only when it is the one that was asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
+    'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
+}
+"""Name of a subcommand -> its module, and its line in the help."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog='spec-vla', description=__doc__.partition('\n')[0])
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, (module, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        if argv and argv[0] == name:
+            command = import_module(module)
+            command.add_arguments(subparser)
+            subparser.set_defaults(run=command.run)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except (ValueError, OSError) as error:
+        print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,39 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla predict`: one image and one instruction in, tokens and action out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.protocols import Observation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument('--checkpoint', type=Path, required=True, metavar='DIR')
+    parser.add_argument('--image', type=Path, required=True, metavar='FILE')
+    parser.add_argument('--instruction', required=True, metavar='TEXT')
+    parser.add_argument(
+        '--unnorm-key', metavar='K', help='norm stats; needed if there are several'
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
+    parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print tokens, action and timings."""
+    image = np.asarray(Image.open(args.image).convert('RGB'))
+    policy = load_policy(
+        args.checkpoint, unnorm_key=args.unnorm_key, device=args.device, dtype=args.dtype
+    )
+    policy.warm_up()
+    action = policy.infer(Observation(image, args.instruction))
+    print('tokens ', ' '.join(map(str, action.tokens)))
+    print('action ', ' '.join(f'{value:+.6f}' for value in action.values))
+    print('ms     ', ' '.join(f'{k} {v:.1f}' for k, v in action.stats.phases_ms.items()))
+    return 0

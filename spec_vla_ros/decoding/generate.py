@@ -1,0 +1,99 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Greedy autoregressive decoding: one pass of the target for each token.
+
+The baseline that every other way of decoding is measured against, and the definition of what
+exact decoding must give.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.timing import PhaseTimer
+from spec_vla_ros.protocols import DecodeStats
+
+
+class LanguageModel(Protocol):
+    """What decoding needs of a target (see `models.llama.Llama`)."""
+
+    def __call__(
+        self, embeds: Tensor, *, positions: Tensor, mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        """Embeds (1, S, H) -> hidden states after the final norm (1, S, H)."""
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (...) -> embeddings (..., H)."""
+
+    def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
+        """Hidden states (..., H) -> scores (..., V), of all ids or of a slice of them."""
+
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for `max_len` tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The tokens of one action, (num_tokens,) int64 on the CPU, and how they came about."""
+
+    tokens: Tensor
+    stats: DecodeStats
+
+
+def prefill(
+    target: LanguageModel, prompt: Tensor, *, room: int, cache: KVCache | None = None
+) -> tuple[Tensor, KVCache]:
+    """Run the target over the prompt.
+
+    Args:
+        target: the language model.
+        prompt: (1, S, H) embeddings.
+        room: how many more tokens the cache must have room for.
+        cache: emptied and used again if it is large enough.
+
+    Returns:
+        Hidden states after the final norm (1, S, H), and the cache that holds the prompt.
+    """
+    length = prompt.shape[1]
+    if cache is None or cache.max_len < length + room:
+        cache = target.new_cache(length + room)
+    cache.truncate(0)
+    positions = torch.arange(length, device=prompt.device)
+    return target(prompt, positions=positions, mask=None, cache=cache), cache
+
+
+@torch.inference_mode()
+def autoregressive_generate(
+    target: LanguageModel, prompt: Tensor, *, num_tokens: int, cache: KVCache | None = None
+) -> Decoded:
+    """Decode greedily: the first token comes from the prefill, each other from one more pass.
+
+    Args:
+        target: the language model.
+        prompt: (1, S, H) embeddings of image and text.
+        num_tokens: length of the action.
+        cache: used again if it is large enough; its contents are lost.
+    """
+    timer = PhaseTimer(prompt.device)
+    with timer.phase('prefill'):
+        hidden, cache = prefill(target, prompt, room=num_tokens - 1, cache=cache)
+        token = target.logits(hidden[:, -1:]).argmax(-1)  # (1, 1)
+    tokens = [token]
+    with timer.phase('decode'):
+        positions = torch.arange(cache.length + num_tokens, device=prompt.device)
+        for _ in range(num_tokens - 1):
+            position = positions[cache.length : cache.length + 1]
+            hidden = target(target.embed(token), positions=position, mask=None, cache=cache)
+            token = target.logits(hidden).argmax(-1)
+            tokens.append(token)
+        chosen = torch.cat(tokens, 1)[0].cpu()  # the only wait for the device
+    return Decoded(
+        chosen,
+        DecodeStats(
+            mode='autoregressive', target_passes=num_tokens, phases_ms=timer.milliseconds()
+        ),
+    )

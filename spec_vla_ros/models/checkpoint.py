@@ -1,0 +1,182 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""OpenVLA checkpoint folders: loaded strictly, checked to see, saved again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
+from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
+from spec_vla_ros.models.safetensors_files import (
+    CheckpointError,
+    Progress,
+    find_tensors,
+    load_tensors,
+    read_json,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVLACheckpoint:
+    """A loaded checkpoint.
+
+    model: the weights, in evaluation mode, without gradients.
+    image_processor: images to pixel values.
+    prompt_processor: instructions to token ids.
+    folder: where it came from.
+    """
+
+    model: OpenVLA
+    image_processor: ImageProcessor
+    prompt_processor: PromptProcessor
+    folder: Path
+
+    @property
+    def config(self) -> OpenVLAConfig:
+        """What config.json says, with the norm stats of dataset_statistics.json merged in."""
+        return self.model.config
+
+
+def load_openvla(
+    folder: str | Path,
+    *,
+    device: str = 'auto',
+    dtype: str = 'auto',
+    progress: Progress | None = None,
+) -> OpenVLACheckpoint:
+    """Load an OpenVLA checkpoint in Hugging Face's layout.
+
+    Args:
+        folder: config.json, preprocessor_config.json, one or several safetensors files, and
+            tokenizer.json for text instructions. Nothing is downloaded, no code in it is run.
+        device: a torch device; 'auto' takes CUDA where there is one.
+        dtype: 'float32', 'float16', 'bfloat16'; 'auto' takes the checkpoint's own on CUDA and
+            float32, which is faster there, on the CPU.
+        progress: called with (bytes loaded, bytes in all) while the weights are read.
+
+    Raises:
+        CheckpointError: the folder cannot be used; the message names the culprit.
+        ValueError: unknown device or dtype.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    chosen_device = resolve_device(device)
+    chosen_dtype = resolve_dtype(dtype, stored=config.dtype, device=chosen_device)
+    preprocessor = read_json(folder / 'preprocessor_config.json')
+    tensors = find_tensors(folder)
+    try:
+        image_processor = ImageProcessor.from_dict(preprocessor)
+        prompt_processor = _prompt_processor(folder, config.vocab_size)
+        with torch.device('meta'):
+            model = OpenVLA(config)
+    except ValueError as error:
+        raise CheckpointError(f'{folder}: {error}') from error
+    load_tensors(
+        model,
+        tensors,
+        key_of=checkpoint_key,
+        device=chosen_device,
+        dtype=chosen_dtype,
+        progress=progress,
+    )
+    model.eval()
+    check_vision(model, image_processor)
+    return OpenVLACheckpoint(model, image_processor, prompt_processor, folder)
+
+
+def read_config(folder: str | Path) -> OpenVLAConfig:
+    """Read config.json, and merge dataset_statistics.json (fine-tunes have it) into the stats.
+
+    Raises:
+        CheckpointError: the folder is no OpenVLA checkpoint.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f'{folder} is not a folder: give the path of a downloaded checkpoint'
+        )
+    raw = read_json(folder / 'config.json')
+    try:
+        config = OpenVLAConfig.from_dict(raw)
+    except ValueError as error:
+        raise CheckpointError(f'{folder} is not an OpenVLA checkpoint: {error}') from error
+    statistics = folder / 'dataset_statistics.json'
+    extra: Mapping[str, Any] = read_json(statistics) if statistics.exists() else {}
+    return replace(config, norm_stats={**config.norm_stats, **extra})
+
+
+def save_weights(model: OpenVLA, file: str | Path, *, dtype: torch.dtype) -> None:
+    """Write the weights as one safetensors file with the published checkpoints' keys."""
+    tensors = {
+        checkpoint_key(name): value.detach().to('cpu', dtype).contiguous()
+        for name, value in model.named_parameters()
+    }
+    save_file(tensors, str(file), metadata={'format': 'pt'})
+
+
+@torch.inference_mode()
+def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
+    """Make sure that the model sees: a black and a white image must not look the same.
+
+    A checkpoint whose vision tower is bypassed gives plausible actions that ignore the camera,
+    and nothing else shows it.
+
+    Raises:
+        CheckpointError: the projected features are equal or not finite.
+    """
+    side = 64
+    black = image_processor(np.zeros((side, side, 3), np.uint8))
+    white = image_processor(np.full((side, side, 3), 255, np.uint8))
+    dark, bright = model.image_embeds(torch.cat((black, white))).float()
+    difference = (dark - bright).abs().max().item()
+    if not difference > 1e-4 * dark.abs().max().item():  # NaN fails too
+        raise CheckpointError(
+            'vision self-test failed: a black and a white image give the same projected features '
+            f'(largest difference {difference}); the weights of the vision towers or of the '
+            'projector are damaged'
+        )
+
+
+def resolve_device(device: str) -> torch.device:
+    """'auto' or a torch device name -> device.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if device == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"unknown device {device!r}: use 'auto', 'cpu' or 'cuda'") from error
+    if chosen.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r}: torch finds no CUDA device; use 'cpu' or 'auto'")
+    return chosen
+
+
+def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> torch.dtype:
+    """'auto' or a dtype name -> dtype.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if dtype == 'auto':
+        return torch.float32 if device.type == 'cpu' else stored
+    if dtype not in DTYPES:
+        raise ValueError(f"unknown dtype {dtype!r}: use 'auto', {', '.join(map(repr, DTYPES))}")
+    return DTYPES[dtype]
+
+
+def _prompt_processor(folder: Path, vocab_size: int) -> PromptProcessor:
+    generation = folder / 'generation_config.json'
+    bos = read_json(generation).get('bos_token_id', 1) if generation.exists() else 1
+    return PromptProcessor.from_file(
+        folder / 'tokenizer.json', vocab_size=vocab_size, bos_token_id=bos
+    )

@@ -1,0 +1,145 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""OpenVLA (arXiv 2406.09246): vision towers, projector, Llama, and how an image joins a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.vision import Projector, VisionBackbone
+
+_ARCHITECTURES = ('no-align+fused-gelu-mlp', 'no-align+gelu-mlp')
+DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenVLAConfig:
+    """What config.json of an OpenVLA checkpoint says that matters here.
+
+    vocab_size: the text vocabulary without its padding, V of the action codec.
+    norm_stats: as in the file, see `NormStats.select`.
+    """
+
+    timm_model_ids: tuple[str, ...]
+    image_sizes: tuple[int, ...]
+    act_layers: tuple[str | None, ...]
+    text: LlamaConfig
+    vocab_size: int
+    num_bins: int = 256
+    dtype: torch.dtype = torch.bfloat16
+    norm_stats: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, config: Mapping[str, Any]) -> OpenVLAConfig:
+        """Read config.json.
+
+        Raises:
+            ValueError: it is not an OpenVLA's, or asks for something that is not computed here.
+        """
+        kind = config.get('model_type')
+        if kind != 'openvla':
+            raise ValueError(f"config.json has model_type {kind!r}: an OpenVLA's has 'openvla'")
+        arch = config.get('arch_specifier', _ARCHITECTURES[0])
+        if arch not in _ARCHITECTURES:
+            raise ValueError(
+                f'arch_specifier {arch!r} is not supported: only {" and ".join(_ARCHITECTURES)}'
+            )
+        absent = [k for k in ('timm_model_ids', 'image_sizes', 'text_config') if k not in config]
+        if absent:
+            raise ValueError(f'config.json lacks {", ".join(absent)}')
+        count = 2 if config.get('use_fused_vision_backbone', True) else 1
+        ids, sizes = config['timm_model_ids'], config['image_sizes']
+        act_layers = config.get('timm_override_act_layers') or [None] * count
+        if min(len(ids), len(sizes), len(act_layers)) < count:
+            raise ValueError(
+                f'config.json must name {count} vision tower(s): timm_model_ids {ids}, '
+                f'image_sizes {sizes}, timm_override_act_layers {act_layers}'
+            )
+        dtype = config.get('torch_dtype') or config.get('dtype') or 'bfloat16'
+        if dtype not in DTYPES:
+            raise ValueError(f'torch_dtype {dtype!r} is not one of {", ".join(DTYPES)}')
+        text = LlamaConfig.from_dict({'vocab_size': 32064, **config['text_config']})
+        return cls(
+            timm_model_ids=tuple(ids[:count]),
+            image_sizes=tuple(sizes[:count]),
+            act_layers=tuple(act_layers[:count]),
+            text=text,
+            vocab_size=text.vocab_size - config.get('pad_to_multiple_of', 64),
+            num_bins=config.get('n_action_bins', 256),
+            dtype=DTYPES[dtype],
+            norm_stats=config.get('norm_stats') or {},
+        )
+
+    def codec(self, unnorm_key: str | None = None) -> ActionCodec:
+        """Return the action codec with the norm stats of a data set (see `NormStats.select`)."""
+        stats = NormStats.select(self.norm_stats, unnorm_key)
+        return ActionCodec(stats, vocab_size=self.vocab_size, num_bins=self.num_bins)
+
+
+class OpenVLA(nn.Module):
+    """The target model; its state-dict keys are the checkpoint's but for LayerScale's."""
+
+    def __init__(self, config: OpenVLAConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.vision_backbone = VisionBackbone(
+            config.timm_model_ids, image_sizes=config.image_sizes, act_layers=config.act_layers
+        )
+        self.projector = Projector(
+            self.vision_backbone.embed_dim,
+            config.text.hidden_size,
+            fused=self.vision_backbone.is_fused,
+        )
+        self.language_model = Llama(config.text)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.language_model.lm_head.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are."""
+        return self.language_model.lm_head.weight.dtype
+
+    def image_features(self, pixel_values: Tensor) -> Tensor:
+        """Pixel values (B, C, S, S) -> patch features (B, P, vision width)."""
+        return self.vision_backbone(pixel_values.to(self.device, self.dtype))
+
+    def image_embeds(self, pixel_values: Tensor) -> Tensor:
+        """Pixel values (B, C, S, S) -> embeddings of the patches (B, P, H)."""
+        return self.projector(self.image_features(pixel_values))
+
+    def prompt_embeds(self, prompt_ids: Tensor) -> Tensor:
+        """Token ids (B, L) int64 -> embeddings (B, L, H)."""
+        return self.language_model.embed(prompt_ids.to(self.device))
+
+
+def multimodal_embeds(prompt_embeds: Tensor, image_embeds: Tensor) -> Tensor:
+    """Put the patches behind the prompt's first token: [BOS, patches, rest of the text].
+
+    Args:
+        prompt_embeds: (B, L, H).
+        image_embeds: (B, P, H).
+
+    Returns:
+        The sequence to prefill the language model with, (B, L + P, H).
+    """
+    return torch.cat((prompt_embeds[:, :1], image_embeds, prompt_embeds[:, 1:]), dim=1)
+
+
+def checkpoint_key(name: str) -> str:
+    """Name of a parameter of `OpenVLA` in a checkpoint file.
+
+    Published checkpoints call LayerScale's `gamma` `scale_factor`, because transformers used to
+    rename every `gamma` while loading.
+    """
+    if name.startswith('vision_backbone.') and name.endswith('.gamma'):
+        return name.removesuffix('gamma') + 'scale_factor'
+    return name

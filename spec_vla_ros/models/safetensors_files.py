@@ -1,0 +1,227 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Weights from safetensors files into a model, strictly and without a second copy of them.
+
+The model is built on the meta device (shapes only); each tensor goes from its file to its place.
+Pickles are never loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes loaded so far and the bytes in all."""
+
+_BYTES = {'F32': 4, 'F16': 2, 'BF16': 2}
+# Mapped pages count as this process's memory, so a file is reopened after this many bytes.
+_MAPPED_BYTES = 256 * 2**20
+_SHOWN = 8
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where a tensor is and what it looks like."""
+
+    key: str
+    file: Path
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+def find_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """List the tensors in a folder's safetensors files, by key; reads the headers only.
+
+    Raises:
+        CheckpointError: a file is missing, truncated, or holds another kind of numbers.
+    """
+    tensors: dict[str, StoredTensor] = {}
+    index = folder / 'model.safetensors.index.json'
+    weight_map = read_json(index).get('weight_map', {}) if index.exists() else {}
+    for file in _weight_files(folder, weight_map):
+        for tensor in _read_header(file):
+            if tensor.key in tensors:
+                raise CheckpointError(
+                    f'{tensor.key} is both in {tensors[tensor.key].file.name} and in {file.name}: '
+                    'remove the files that do not belong to the checkpoint'
+                )
+            tensors[tensor.key] = tensor
+    absent = [k for k, name in weight_map.items() if k not in tensors]
+    if absent:
+        raise CheckpointError(
+            f'{index.name} promises tensors that are in no file: {shorten(absent)}; download the '
+            'checkpoint again'
+        )
+    return tensors
+
+
+def load_tensors(
+    model: nn.Module,
+    tensors: Mapping[str, StoredTensor],
+    *,
+    key_of: Callable[[str], str],
+    device: torch.device,
+    dtype: torch.dtype,
+    progress: Progress | None = None,
+) -> None:
+    """Fill a model built on the meta device.
+
+    Args:
+        model: its parameters are replaced.
+        tensors: what the files hold, see `find_tensors`.
+        key_of: a parameter's name in the model -> its key in the files.
+        device: where the weights go.
+        dtype: what they become.
+        progress: called after each tensor.
+
+    Raises:
+        CheckpointError: keys are missing, unexpected or mis-shaped; the message names them.
+    """
+    names = {key_of(name): name for name, _ in model.named_parameters()}
+    _compare(names, tensors, model)
+    total = sum(t.nbytes for t in tensors.values())
+    done = 0
+    for batch in _batches(tensors.values()):
+        for key, value in _read(batch, device):
+            owner, _, attribute = names[key].rpartition('.')
+            # copy=True: the weights must not stay a view of a file that may change under them
+            weight = value.to(dtype=dtype, copy=device.type == 'cpu')
+            setattr(
+                model.get_submodule(owner), attribute, nn.Parameter(weight, requires_grad=False)
+            )
+            done += tensors[key].nbytes
+            if progress is not None:
+                progress(done, total)
+    left = [name for name, buffer in model.named_buffers() if buffer.is_meta]
+    if left:
+        raise CheckpointError(
+            f'buffers that are computed when a model is built cannot be loaded: {shorten(left)}'
+        )
+    model.to(device)
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: the file is missing or malformed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise CheckpointError(f'{path} is missing: {_contents(path.parent)}') from None
+    except ValueError as error:
+        raise CheckpointError(f'{path} is not valid JSON: {error}') from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path} must hold a JSON object')
+    return content
+
+
+def shorten(names: Iterable[str]) -> str:
+    """Join names, the first few of them when there are many."""
+    names = sorted(names)
+    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
+    return ', '.join(names[:_SHOWN]) + more
+
+
+def _contents(folder: Path) -> str:
+    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    return (
+        f'the folder has {shorten(names)}' if names else 'there is no such folder, or it is empty'
+    )
+
+
+def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
+    names = sorted(set(weight_map.values())) or sorted(
+        p.name for p in folder.glob('*.safetensors') if not p.name.startswith('adapter_')
+    )
+    if not names:
+        hint = ''
+        if list(folder.glob('*.bin')) or list(folder.glob('*.pt')):
+            hint = (
+                '; pickled weights (.bin, .pt) are not loaded, since they can run code: convert '
+                'them to safetensors'
+            )
+        elif (folder / 'adapter_config.json').exists():
+            hint = '; it is a LoRA adapter: merge it into its base model first'
+        raise CheckpointError(f'{folder} has no *.safetensors file{hint}')
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        raise CheckpointError(
+            f'weight files are missing in {folder}: {shorten(absent)}; download them again'
+        )
+    return [folder / name for name in names]
+
+
+def _read_header(file: Path) -> list[StoredTensor]:
+    try:
+        with safe_open(file, framework='pt') as handle:
+            slices = [(key, handle.get_slice(key)) for key in handle.keys()]  # noqa: SIM118
+            found = [(key, tuple(s.get_shape()), s.get_dtype()) for key, s in slices]
+    except SafetensorError as error:
+        raise CheckpointError(
+            f'{file} is truncated or not a safetensors file ({error}): download it again'
+        ) from error
+    for key, _, dtype in found:
+        if dtype not in _BYTES:
+            raise CheckpointError(
+                f'{key} in {file.name} is stored as {dtype}: only {", ".join(_BYTES)} are '
+                'supported; use the checkpoint before it was quantised'
+            )
+    return [
+        StoredTensor(key, file, shape, int(torch.Size(shape).numel()) * _BYTES[dtype])
+        for key, shape, dtype in found
+    ]
+
+
+def _compare(
+    names: Mapping[str, str], tensors: Mapping[str, StoredTensor], model: nn.Module
+) -> None:
+    problems = []
+    if missing := names.keys() - tensors.keys():
+        problems.append(f'missing: {shorten(missing)}')
+    if unexpected := tensors.keys() - names.keys():
+        problems.append(f'unexpected: {shorten(unexpected)}')
+    shapes = {key: tuple(model.get_parameter(name).shape) for key, name in names.items()}
+    mis_shaped = [
+        f'{key} is {tensors[key].shape} and should be {shapes[key]}'
+        for key in names.keys() & tensors.keys()
+        if tensors[key].shape != shapes[key]
+    ]
+    if mis_shaped:
+        problems.append(f'mis-shaped: {shorten(mis_shaped)}')
+    if problems:
+        raise CheckpointError(
+            f'the weights do not fit the model that config.json describes; {"; ".join(problems)}. '
+            'Check that config.json and the weight files are of the same checkpoint'
+        )
+
+
+def _batches(tensors: Iterable[StoredTensor]) -> Iterable[list[StoredTensor]]:
+    """Group tensors of one file, up to a number of bytes."""
+    batch: list[StoredTensor] = []
+    size = 0
+    for tensor in tensors:
+        if batch and (batch[0].file != tensor.file or size + tensor.nbytes > _MAPPED_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(tensor)
+        size += tensor.nbytes
+    if batch:
+        yield batch
+
+
+def _read(batch: list[StoredTensor], device: torch.device) -> Iterable[tuple[str, Tensor]]:
+    with safe_open(batch[0].file, framework='pt', device=str(device)) as handle:
+        for tensor in batch:
+            yield tensor.key, handle.get_tensor(tensor.key)

@@ -1,0 +1,126 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Image towers and the projector: pixel values in, embeddings for the language model out.
+
+OpenVLA reads the second-to-last block of one or two timm vision transformers, side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from spec_vla_ros.models.timm_import import timm
+from spec_vla_ros.models.tiny_towers import register_tiny_towers
+
+register_tiny_towers()
+
+
+class VisionBackbone(nn.Module):
+    """One tower (`featurizer`), or two fused (`fused_featurizer` too).
+
+    Args:
+        timm_model_ids: one or two names of timm vision transformers.
+        image_sizes: side length of each tower's square image, in pixels.
+        act_layers: name of the activation to build each tower with, None for the tower's own.
+
+    Raises:
+        ValueError: timm knows no such tower, it is no vision transformer, or the towers do not
+            see the same number of patches.
+    """
+
+    def __init__(
+        self,
+        timm_model_ids: Sequence[str],
+        *,
+        image_sizes: Sequence[int],
+        act_layers: Sequence[str | None],
+    ) -> None:
+        super().__init__()
+        towers = [
+            _build_tower(*args)
+            for args in zip(timm_model_ids, image_sizes, act_layers, strict=True)
+        ]
+        self.featurizer = towers[0]
+        if len(towers) > 1:
+            self.fused_featurizer = towers[1]
+        patches = {tower.patch_embed.num_patches for tower in towers}
+        if len(patches) > 1:
+            raise ValueError(
+                f'towers {list(timm_model_ids)} see {sorted(patches)} patches of images of '
+                f'{list(image_sizes)} px: they must see the same number'
+            )
+        self.num_patches = patches.pop()
+        self.embed_dim = sum(tower.embed_dim for tower in towers)
+
+    @property
+    def towers(self) -> list[nn.Module]:
+        """The towers in the order of their pixel channels."""
+        return [self.featurizer, *([self.fused_featurizer] if self.is_fused else [])]
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether there are two towers."""
+        return hasattr(self, 'fused_featurizer')
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Pixel values (B, 3 per tower, S, S) -> patch features (B, P, sum of tower widths)."""
+        towers = self.towers
+        channels = pixel_values.split(3, dim=1)
+        if len(channels) != len(towers):
+            raise ValueError(
+                f'pixel values have {pixel_values.shape[1]} channels and the {len(towers)} '
+                f'towers take {3 * len(towers)}'
+            )
+        features = [_features(*pair) for pair in zip(towers, channels, strict=True)]
+        return torch.cat(features, dim=-1)
+
+
+def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> nn.Module:
+    if not timm.is_model(timm_model_id):
+        family = timm_model_id.partition('_patch')[0]
+        close = ', '.join(timm.list_models(f'{family}*')[:5])
+        raise ValueError(
+            f'timm {timm.__version__} knows no vision tower {timm_model_id!r} (timm_model_ids in '
+            f'config.json)' + (f'; similar ones: {close}' if close else '')
+        )
+    options = {} if act_layer is None else {'act_layer': act_layer}
+    tower = timm.create_model(
+        timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
+    )
+    if not isinstance(tower, timm.models.VisionTransformer):
+        raise ValueError(
+            f'{timm_model_id!r} (timm_model_ids in config.json) is no plain vision transformer '
+            f'but a {type(tower).__name__}: that is not supported'
+        )
+    return tower
+
+
+def _features(tower: nn.Module, pixel_values: Tensor) -> Tensor:
+    """(B, 3, S, S) -> (B, P, D): the second-to-last block, no final norm, no prefix tokens."""
+    (features,) = tower.forward_intermediates(
+        pixel_values,
+        indices=[len(tower.blocks) - 2],
+        stop_early=True,
+        output_fmt='NLC',
+        intermediates_only=True,
+    )
+    return features
+
+
+class Projector(nn.Module):
+    """Patch features to embeddings of the language model: three layers if fused, else two."""
+
+    def __init__(self, vision_dim: int, llm_dim: int, *, fused: bool) -> None:
+        super().__init__()
+        inner = 4 * vision_dim if fused else llm_dim
+        self.fc1 = nn.Linear(vision_dim, inner)
+        self.fc2 = nn.Linear(inner, llm_dim)
+        self.fc3 = nn.Linear(llm_dim, llm_dim) if fused else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, P, vision width) -> (B, P, H)."""
+        x = self.fc2(F.gelu(self.fc1(features)))
+        return x if self.fc3 is None else self.fc3(F.gelu(x))
