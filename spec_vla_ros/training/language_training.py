@@ -13,13 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.openvla import OpenVLA
-from spec_vla_ros.models.processing import build_prompt
+from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
 from spec_vla_ros.training.frames import Frames
@@ -77,14 +76,13 @@ class CachedFrames:
 class PackedPolicy(nn.Module):
     """The projector and the language model over packed sequences: one image, K instructions."""
 
-    def __init__(self, model: OpenVLA, tokenizer: Tokenizer, codec: ActionCodec) -> None:
+    def __init__(self, model: OpenVLA, prompts: PromptProcessor, codec: ActionCodec) -> None:
         super().__init__()
         self.projector, self.language_model = model.projector, model.language_model
         self.actions = slice(codec.action_ids.start, codec.action_ids.stop)
-        empty = tokenizer.token_to_id('\u2581')
-        prompts = [tokenizer.encode(build_prompt(instruction_for(c))).ids for c in COLOURS]
-        self.bos = prompts[0][0]
-        self.register_buffer('text', torch.tensor([[*p[1:], empty] for p in prompts]))
+        ids = torch.cat([prompts(instruction_for(colour)) for colour in COLOURS])
+        self.bos = int(ids[0, 0])
+        self.register_buffer('text', ids[:, 1:])
         self.length = codec.stats.dimensions
 
     def layout(self, *, patches: int, segments: int) -> Packing:

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From a seed to the small policy's checkpoint: every stage in order, each one resumable.
 
-    spec-vla train-policy --work DIR --out CHECKPOINT
+Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
 collect (expert) -> vision -> language -> collect (the policy drives, DAgger) -> language again ->
 export. What a stage leaves in the work folder is not made again; interrupt and restart at will.
@@ -20,10 +20,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.models.checkpoint import build_model
-from spec_vla_ros.models.openvla import OpenVLA
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
+from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.protocols import Observation
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.training.collect import Driver, collect_episodes
@@ -36,10 +34,7 @@ from spec_vla_ros.training.language_training import (
 )
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import (
-    UNNORM_KEY,
-    VOCABULARY,
     norm_stats,
-    small_tokenizer,
     write_small_files,
 )
 from spec_vla_ros.training.vision_pretraining import train_vision
@@ -49,7 +44,7 @@ _SEEDS_PER_SOURCE = 1_000_000
 
 Report = Callable[[str], None]
 
-_VISION = LoopSettings(iterations=7000, learning_rate=1.2e-3, weight_decay=0.02)
+_VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
 _LANGUAGE = LoopSettings(iterations=6000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
 _REFINEMENT = LoopSettings(
     iterations=4000, learning_rate=1.2e-3, weight_decay=0.03, ema_decay=0.998
@@ -121,9 +116,10 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
     first = work / 'cloned'
     write_small_files(first, stats)
     torch.manual_seed(recipe.seed)
-    model = build_model(json.loads((first / 'config.json').read_text()))
-    codec = ActionCodec(NormStats.select(stats, UNNORM_KEY), vocab_size=VOCABULARY)
-    policy = PackedPolicy(model, small_tokenizer(), codec)
+    config = OpenVLAConfig.from_dict(json.loads((first / 'config.json').read_text()))
+    model, codec = OpenVLA(config), config.codec()
+    prompts = PromptProcessor.from_file(first / 'tokenizer.json', vocab_size=config.vocab_size)
+    policy = PackedPolicy(model, prompts, codec)
     initialise(model.language_model, policy.actions, seed=recipe.seed)
 
     _stage('vision', report)
@@ -163,7 +159,10 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
 
 def export(model: OpenVLA, folder: Path) -> None:
     """Write the weights as OpenVLA checkpoints have them: bfloat16 safetensors."""
-    state = {k: v.to(torch.bfloat16).contiguous() for k, v in model.state_dict().items()}
+    state = {
+        checkpoint_key(name): tensor.to(torch.bfloat16).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
     save_file(state, folder / 'model.safetensors', metadata={'format': 'pt'})
 
 
@@ -196,6 +195,8 @@ def _collect_file(job: tuple[Path, int, Path | None]) -> None:
 
 
 def _policy_driver(checkpoint: Path) -> Driver:
+    from spec_vla_ros.policy import load_policy
+
     policy = load_policy(checkpoint, device='cpu')
     return lambda image, instruction: policy.infer(Observation(image, instruction)).values
 
