@@ -1,0 +1,69 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A ROS domain to oneself, so that two demos or two test runs on a machine stay apart."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+DOMAINS = range(10, 100)
+"""Low numbers are people's; above 101 the ports run into Linux's ephemeral range."""
+
+
+@contextlib.contextmanager
+def free_domain(*, directory: Path | None = None) -> Iterator[int]:
+    """Hold a ROS domain id that no other holder has, until the context ends.
+
+    A lock on a file, which the kernel drops with the process, however it dies. A domain in which
+    somebody who takes no lock already listens is passed over.
+
+    directory: where the lock files live; default: one for all users of the machine.
+    Raises RuntimeError when every domain is taken.
+    """
+    directory = directory or Path(tempfile.gettempdir()) / 'spec_vla_ros_domains'
+    if not directory.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(PermissionError):  # somebody else was first
+            directory.chmod(0o1777)
+    for domain in random.sample(DOMAINS, len(DOMAINS)):
+        lock = _try_lock(directory / f'domain_{domain}.lock')
+        if lock is None:
+            continue
+        try:
+            if not _somebody_listens(domain):
+                yield domain
+                return
+        finally:
+            os.close(lock)
+    raise RuntimeError(f'all {len(DOMAINS)} ROS domains are taken, see the locks in {directory}')
+
+
+def _try_lock(path: Path) -> int | None:
+    """Return the descriptor that holds the lock, or None when another process has it."""
+    try:
+        # For reading, so that a file which another user created can be locked as well.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+    except PermissionError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _somebody_listens(domain: int) -> bool:
+    """Whether a DDS participant holds the domain's first discovery port (RTPS 2.2, 9.6.1.1)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', 7400 + 250 * domain + 10))
+        except OSError:
+            return True
+    return False

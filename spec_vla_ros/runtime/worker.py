@@ -1,0 +1,140 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""One inference at a time, in a thread of its own; the newest request waits, older ones go.
+
+Inference takes longer than a camera frame and must never run in a ROS callback. What is asked
+while an inference runs replaces what was asked before it, so the answer is always about the latest
+image. A discard makes everything asked so far void, the running inference included: its
+result is thrown away when it comes, because the instruction it was computed for no longer counts.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Request = TypeVar('Request')
+Result = TypeVar('Result')
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[Request, Result]):
+    """What became of one request: a result, or the exception that came instead.
+
+    seconds: wall time of the call.
+    """
+
+    request: Request
+    result: Result | None
+    error: Exception | None
+    seconds: float
+
+
+class InferenceWorker(Generic[Request, Result]):
+    """Runs `infer` on the newest request, one at a time; safe to call from any thread.
+
+    Args:
+        infer: called in the worker's thread only; what it raises ends up in Finished.error.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        infer: Callable[[Request], Result],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._infer = infer
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._pending: Request | None = None
+        self._finished: Finished[Request, Result] | None = None
+        self._generation = 0
+        self._started_at: float | None = None
+        self._started_generation = 0
+        self._discarded = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
+        self._thread.start()
+
+    def submit(self, request: Request) -> None:
+        """Ask for an inference; replaces a request that has not begun.
+
+        Raises RuntimeError when the worker is closed.
+        """
+        with self._changed:
+            if self._closing:
+                raise RuntimeError('the inference worker is closed')
+            self._pending = request
+            self._changed.notify_all()
+
+    def poll(self) -> Finished[Request, Result] | None:
+        """Return what has finished since the last poll, once; None when nothing has."""
+        with self._changed:
+            finished, self._finished = self._finished, None
+            return finished
+
+    def discard(self) -> None:
+        """Make everything asked so far void, the running inference included."""
+        with self._changed:
+            self._generation += 1
+            self._pending = None
+            if self._finished is not None:
+                self._finished = None
+                self._discarded += 1
+
+    @property
+    def busy(self) -> bool:
+        """Whether something asked since the last discard is waiting, running or unread."""
+        with self._changed:
+            running = self._started_at is not None
+            return (
+                self._pending is not None
+                or self._finished is not None
+                or (running and self._started_generation == self._generation)
+            )
+
+    @property
+    def running_for(self) -> float:
+        """For how many seconds the current call has been running, discarded or not; else 0."""
+        with self._changed:
+            return 0.0 if self._started_at is None else self._clock() - self._started_at
+
+    @property
+    def discarded(self) -> int:
+        """How many results were thrown away because of a discard."""
+        with self._changed:
+            return self._discarded
+
+    def close(self, *, timeout: float) -> bool:
+        """Stop after the running inference; return whether it ended within `timeout` seconds."""
+        self.discard()
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._pending is not None)
+                if self._closing:
+                    return
+                request, self._pending = self._pending, None
+                generation = self._started_generation = self._generation
+                started_at = self._started_at = self._clock()
+            result, error = None, None
+            try:
+                result = self._infer(request)
+            except Exception as caught:  # the reader decides what it means
+                error = caught
+            with self._changed:
+                self._started_at = None
+                if generation == self._generation:
+                    seconds = self._clock() - started_at
+                    self._finished = Finished(request, result, error, seconds)
+                else:
+                    self._discarded += 1
