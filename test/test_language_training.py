@@ -1,0 +1,119 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Both training stages learn, and what they train is what inference runs."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
+from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
+from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.training.collect import collect_episodes
+from spec_vla_ros.training.frames import load_frames
+from spec_vla_ros.training.language_training import (
+    CachedFrames,
+    PackedPolicy,
+    initialise,
+    train_language,
+)
+from spec_vla_ros.training.loop import LoopSettings
+from spec_vla_ros.training.small_model import (
+    norm_stats,
+    small_preprocessor_config,
+    write_small_files,
+)
+from spec_vla_ros.training.vision_pretraining import to_pixels, train_vision
+
+
+@pytest.fixture(scope='module')
+def frames():
+    env = TabletopEnv()
+    frames = collect_episodes(env, range(4))
+    env.close()
+    return frames
+
+
+@pytest.fixture
+def policy(frames, tmp_path):
+    write_small_files(tmp_path, norm_stats(frames.actions.reshape(-1, 7), trajectories=4))
+    config = OpenVLAConfig.from_dict(json.loads((tmp_path / 'config.json').read_text()))
+    torch.manual_seed(0)
+    model = OpenVLA(config)
+    prompts = PromptProcessor.from_file(tmp_path / 'tokenizer.json', vocab_size=config.vocab_size)
+    policy = PackedPolicy(model, prompts, config.codec())
+    initialise(model.language_model, policy.actions, seed=0)
+    return model, prompts, config.codec(), policy
+
+
+def test_frames_are_labelled_for_every_block(frames):
+    assert frames.images.shape[1:] == (64, 64, 3)
+    assert frames.actions.shape[1:] == (3, 7)
+    assert set(frames.episodes) == set(range(4))
+    assert np.abs(frames.actions[..., :3]).max() <= 0.018 + 1e-6
+    assert set(np.unique(frames.actions[..., 6])) == {0.0, 1.0}
+
+
+def test_frames_survive_the_disk(frames, tmp_path):
+    frames.save(tmp_path / 'a.npz')
+    again = load_frames([tmp_path / 'a.npz', tmp_path / 'a.npz'])
+    assert len(again) == 2 * len(frames)
+    np.testing.assert_array_equal(again.images[len(frames) :], frames.images)
+
+
+@torch.inference_mode()
+def test_packed_training_forward_is_the_inference_forward(frames, policy):
+    model, prompts, codec, packed = policy
+    cached = CachedFrames.compute(model, frames, codec)
+    features, colours, tokens = cached.batch(np.array([0]))
+    trained = packed(features, colours, tokens)
+    for segment in range(colours.shape[1]):
+        ids = prompts(instruction_for(COLOURS[int(colours[0, segment])]))
+        ids = torch.cat((ids, tokens[0, segment, :-1][None]), 1)
+        patches = model.projector(features)
+        embeds = multimodal_embeds(model.prompt_embeds(ids), patches)
+        hidden = model.language_model(embeds, positions=torch.arange(embeds.shape[1]))
+        alone = model.language_model.logits(hidden[:, -codec.stats.dimensions :])
+        torch.testing.assert_close(trained[0, segment], alone[0], atol=1e-4, rtol=1e-4)
+
+
+def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
+    model, _, codec, packed = policy
+    reports = []
+    settings = LoopSettings(
+        iterations=16, learning_rate=3e-3, weight_decay=0.0, ema_decay=0.5, save_every=8
+    )
+    train_vision(
+        model,
+        frames,
+        settings=settings,
+        seed=0,
+        checkpoint=tmp_path / 'v.pt',
+        report=reports.append,
+    )
+    totals = [float(r.split('total ')[1].split()[0]) for r in reports]
+    assert totals[-1] < totals[0]
+    model.vision_backbone.requires_grad_(requires_grad=False)
+    cached = CachedFrames.compute(model, frames, codec)
+    reports.clear()
+    train_language(
+        packed,
+        [cached, cached],
+        shares=(0.5, 0.5),
+        settings=settings,
+        seed=0,
+        checkpoint=tmp_path / 'l.pt',
+        report=reports.append,
+    )
+    losses = [float(r.split('validation ')[1].split()[0]) for r in reports]
+    assert losses[-1] < losses[0]
+
+
+def test_pixels_are_those_of_the_image_processor(frames):
+    processor = ImageProcessor.from_dict(small_preprocessor_config())
+    image = frames.images[0]
+    torch.testing.assert_close(
+        processor(image).reshape(1, 6, 64, 64), to_pixels(image[None]), atol=1e-6, rtol=0
+    )
