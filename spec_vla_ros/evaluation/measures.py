@@ -1,0 +1,62 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What is measured of a run of decoded actions, each as a plain function of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spec_vla_ros.protocols import DecodeStats
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingFigures:
+    """How many passes and tokens the actions of a run took.
+
+    accept_length: tokens of an action by verify rounds, as the Spec-VLA paper counts it (arXiv
+    2507.22424): all tokens over all rounds, prefill not counted as a round.
+    tokens_per_pass: tokens over target passes, prefill counted.
+    target_passes, draft_passes: mean for each action, prefill counted.
+    """
+
+    accept_length: float
+    tokens_per_pass: float
+    target_passes: float
+    draft_passes: float
+
+
+def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> DecodingFigures:
+    """Count passes over the actions of a run.
+
+    Raises:
+        ValueError: there are no actions.
+    """
+    if not stats:
+        raise ValueError('no actions to count')
+    tokens = dimensions * len(stats)
+    passes = sum(s.target_passes for s in stats)
+    rounds = passes - len(stats)
+    return DecodingFigures(
+        accept_length=tokens / rounds if rounds else float('inf'),
+        tokens_per_pass=tokens / passes,
+        target_passes=passes / len(stats),
+        draft_passes=sum(s.draft_passes for s in stats) / len(stats),
+    )
+
+
+def mean_squared_jerk(positions: np.ndarray, *, interval: float) -> float:
+    """Return the mean of the squared third derivative of a path, (m/s^3)^2.
+
+    positions: (N, 3) metres, `interval` seconds apart. Fewer than four give nan.
+    """
+    if len(positions) < 4:
+        return float('nan')
+    jerk = np.diff(positions, n=3, axis=0) / interval**3
+    return float(np.mean(np.sum(jerk**2, axis=1)))
+
+
+def mean_deviation(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return the mean absolute difference in each dimension, (N, D) twice -> (D,)."""
+    return np.mean(np.abs(np.asarray(values, float) - np.asarray(reference, float)), axis=0)
