@@ -21,7 +21,7 @@ Progress = Callable[[int, int], None]
 
 _BYTES = {'F32': 4, 'F16': 2, 'BF16': 2}
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
-_MAPPED_BYTES = 256 * 2**20
+_MAPPED_BYTES = 32 * 2**20
 _SHOWN = 8
 
 

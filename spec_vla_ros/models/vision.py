@@ -17,6 +17,8 @@ from spec_vla_ros.models.tiny_towers import register_tiny_towers
 
 register_tiny_towers()
 
+_UNSUITABLE = '{!r} (timm_model_ids in config.json) is no plain vision transformer: {}'
+
 
 class VisionBackbone(nn.Module):
     """One tower (`featurizer`), or two fused (`fused_featurizer` too).
@@ -87,14 +89,14 @@ def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> 
             f'config.json)' + (f'; similar ones: {close}' if close else '')
         )
     options = {} if act_layer is None else {'act_layer': act_layer}
-    tower = timm.create_model(
-        timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
-    )
-    if not isinstance(tower, timm.models.VisionTransformer):
-        raise ValueError(
-            f'{timm_model_id!r} (timm_model_ids in config.json) is no plain vision transformer '
-            f'but a {type(tower).__name__}: that is not supported'
+    try:
+        tower = timm.create_model(
+            timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
         )
+    except TypeError as error:  # other architectures take other options
+        raise ValueError(_UNSUITABLE.format(timm_model_id, error)) from error
+    if not isinstance(tower, timm.models.VisionTransformer):
+        raise ValueError(_UNSUITABLE.format(timm_model_id, type(tower).__name__))
     return tower
 
 

@@ -1,0 +1,266 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Checkpoint folders load strictly, in any layout, and what does not fit is named."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from toy_checkpoint import tiny_config, toy_folder, write_tiny
+
+from spec_vla_ros.models.checkpoint import load_openvla, save_weights
+from spec_vla_ros.models.safetensors_files import CheckpointError
+
+WEIGHTS = 'model.safetensors'
+NORM = 'language_model.model.norm.weight'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_tiny(tmp_path / 'checkpoint')
+
+
+def edit_weights(folder, change):
+    tensors = load_file(folder / WEIGHTS)
+    change(tensors)
+    save_file(tensors, folder / WEIGHTS)
+
+
+def edit_json(folder, name, **changes):
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+
+
+def shard(folder, *, with_index):
+    tensors = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    weight_map = {key: f'model-{i % 3}.safetensors' for i, key in enumerate(tensors)}
+    for name in set(weight_map.values()):
+        part = {k: v for k, v in tensors.items() if weight_map[k] == name}
+        save_file(part, folder / name)
+    if with_index:
+        index = json.dumps({'weight_map': weight_map})
+        (folder / 'model.safetensors.index.json').write_text(index)
+
+
+def parameters(folder, **options):
+    return dict(load_openvla(folder, device='cpu', **options).model.named_parameters())
+
+
+@pytest.mark.parametrize('with_index', [True, False])
+def test_shards_hold_the_same_model_as_one_file(folder, with_index):
+    whole = parameters(folder)
+    shard(folder, with_index=with_index)
+    sharded = parameters(folder)
+    assert all(torch.equal(sharded[k], whole[k]) for k in whole)
+
+
+@pytest.mark.parametrize('stored', [torch.bfloat16, torch.float16, torch.float32])
+def test_stored_dtypes(tmp_path, stored):
+    folder = write_tiny(tmp_path / 'x', dtype=stored)
+    file = load_file(folder / WEIGHTS)
+    assert file[NORM].dtype == stored
+    weight = parameters(folder)['language_model.lm_head.weight']
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, file['language_model.lm_head.weight'].float())
+    chosen = parameters(folder, dtype='bfloat16')
+    assert {p.dtype for p in chosen.values()} == {torch.bfloat16}
+
+
+def test_single_tower(tmp_path):
+    folder = write_tiny(tmp_path / 'single', fused=False)
+    checkpoint = load_openvla(folder, device='cpu')
+    assert checkpoint.model.projector.fc3 is None
+    assert checkpoint.model.image_embeds(torch.rand(1, 3, 64, 64)).shape == (1, 16, 32)
+
+
+def test_saved_weights_load_again(folder):
+    model = load_openvla(folder, device='cpu').model
+    save_weights(model, folder / WEIGHTS, dtype=torch.float32)
+    again = parameters(folder)
+    assert all(torch.equal(again[k], v) for k, v in model.named_parameters())
+
+
+def test_weights_do_not_stay_a_view_of_the_file(folder):
+    model = load_openvla(folder, device='cpu').model
+    before = model.language_model.lm_head.weight.clone()
+    size = (folder / WEIGHTS).stat().st_size
+    with open(folder / WEIGHTS, 'r+b') as file:
+        file.write(bytes(size))
+    assert torch.equal(model.language_model.lm_head.weight, before)
+
+
+def test_progress_ends_at_the_whole(folder):
+    seen = []
+    load_openvla(folder, device='cpu', progress=lambda done, total: seen.append((done, total)))
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1] > 0
+
+
+def test_dataset_statistics_join_the_norm_stats(folder):
+    extra = {'mine': {'action': {'q01': [0.0], 'q99': [1.0]}}}
+    (folder / 'dataset_statistics.json').write_text(json.dumps(extra))
+    assert set(load_openvla(folder, device='cpu').config.norm_stats) == {'mine', 'tiny'}
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda t: t.pop(NORM), f'missing: {NORM}'),
+        (lambda t: t.update(extra=torch.zeros(2)), 'unexpected: extra'),
+        (lambda t: t.update({NORM: torch.zeros(3)}), r'norm.weight is \(3,\) and should be \(32,'),
+        (lambda t: t.update({NORM: torch.zeros(32, dtype=torch.int8)}), 'norm.weight.* as I8'),
+    ],
+    ids=['missing', 'unexpected', 'mis-shaped', 'quantised'],
+)
+def test_keys_that_do_not_fit_are_named(folder, change, message):
+    edit_weights(folder, change)
+    with pytest.raises(CheckpointError, match=message):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'model_type': 'llama'}, "model_type 'llama'"),
+        ({'arch_specifier': 'linear'}, "arch_specifier 'linear'.*no-align"),
+        ({'timm_model_ids': ['vit_nonsense'] * 2}, "no vision tower 'vit_nonsense'"),
+        ({'timm_model_ids': ['resnet18'] * 2}, "'resnet18'.*no plain vision transformer"),
+        ({'timm_model_ids': ['spec_vla_vit_patch16_64']}, '2 vision tower'),
+        ({'image_sizes': [64, 96]}, 'same number'),
+        ({'torch_dtype': 'int4'}, "'int4'"),
+        ({'text_config': {'model_type': 'mistral'}}, 'mistral'),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else '',
+)
+def test_config_errors_are_named(folder, changes, message):
+    edit_json(folder, 'config.json', **changes)
+    with pytest.raises(CheckpointError, match=message):
+        load_openvla(folder, device='cpu')
+
+
+def test_config_fields_that_are_missing_are_named(folder):
+    config = tiny_config()
+    del config['timm_model_ids']
+    (folder / 'config.json').write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match='lacks timm_model_ids'):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('config.json', r'config\.json is missing'),
+        ('preprocessor_config.json', r'preprocessor_config\.json is missing'),
+        (WEIGHTS, r'no \*\.safetensors file'),
+    ],
+)
+def test_missing_files_are_named(folder, name, message):
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=message):
+        load_openvla(folder, device='cpu')
+
+
+def test_missing_shard_is_named(folder):
+    shard(folder, with_index=True)
+    (folder / 'model-1.safetensors').unlink()
+    with pytest.raises(CheckpointError, match=r'model-1\.safetensors'):
+        load_openvla(folder, device='cpu')
+
+
+def test_index_that_promises_too_much(folder):
+    shard(folder, with_index=True)
+    index = folder / 'model.safetensors.index.json'
+    content = json.loads(index.read_text())
+    content['weight_map']['phantom'] = 'model-0.safetensors'
+    index.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match='phantom'):
+        load_openvla(folder, device='cpu')
+
+
+def test_stray_file_with_the_same_keys(folder):
+    (folder / 'copy.safetensors').write_bytes((folder / WEIGHTS).read_bytes())
+    with pytest.raises(CheckpointError, match='both in'):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize('kept', [0, 100, 0.5])
+def test_truncated_weights(folder, kept):
+    content = (folder / WEIGHTS).read_bytes()
+    length = int(kept * len(content)) if isinstance(kept, float) else kept
+    (folder / WEIGHTS).write_bytes(content[:length])
+    with pytest.raises(CheckpointError, match='truncated or not a safetensors'):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('pytorch_model.bin', 'pickled weights.*convert'),
+        ('adapter_config.json', 'LoRA'),
+        ('notes.txt', 'no .*safetensors'),
+    ],
+)
+def test_other_weights_are_explained(folder, name, message):
+    (folder / WEIGHTS).unlink()
+    (folder / name).touch()
+    with pytest.raises(CheckpointError, match=message):
+        load_openvla(folder, device='cpu')
+
+
+def test_malformed_json_is_named(folder):
+    (folder / 'config.json').write_text('{')
+    with pytest.raises(CheckpointError, match=r'config\.json is not valid JSON'):
+        load_openvla(folder, device='cpu')
+
+
+def test_no_such_folder(tmp_path):
+    with pytest.raises(CheckpointError, match='not a folder'):
+        load_openvla(tmp_path / 'nowhere')
+
+
+def test_folder_without_config_shows_what_is_there(tmp_path):
+    (tmp_path / 'README.md').touch()
+    with pytest.raises(CheckpointError, match=r'config\.json is missing.*README\.md'):
+        load_openvla(tmp_path)
+
+
+@pytest.mark.parametrize('value', [0.0, float('nan')])
+def test_blind_model_fails_the_vision_self_test(folder, value):
+    """The published remote code on current releases never runs the towers, and nobody notices."""
+    edit_weights(folder, lambda t: t['projector.fc1.weight'].fill_(value))
+    with pytest.raises(CheckpointError, match='vision self-test'):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'device': 'gpu'}, "unknown device 'gpu'"),
+        ({'device': 'cpu', 'dtype': 'fp8'}, "unknown dtype 'fp8'.*bfloat16"),
+    ],
+)
+def test_unknown_device_or_dtype(folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_openvla(folder, **options)
+
+
+def test_peak_memory_is_at_most_a_fifth_above_the_weights():
+    program = """
+import sys
+from spec_vla_ros.models.checkpoint import load_openvla
+def kilobytes(field):
+    lines = open('/proc/self/status').read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+before = kilobytes('VmRSS')
+seen = []
+load_openvla(sys.argv[1], device='cpu', progress=lambda done, total: seen.append(total))
+print((kilobytes('VmHWM') - before) * 1024 / seen[-1])
+"""
+    folder = toy_folder('base')
+    done = subprocess.run(
+        [sys.executable, '-c', program, folder], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) <= 1.2

@@ -1,0 +1,100 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Who may import whom. The torch core knows nothing of ROS, and nothing imports the ROS layer."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
+CORE = {'protocols', 'action_codec', 'decoding', 'models', 'policy'}
+EVERYTHING = {*CORE, 'runtime', 'sim', 'training', 'evaluation', 'checkpoints', 'commands', 'ros'}
+MAY_IMPORT = {
+    '__init__': set(),
+    'protocols': set(),
+    'action_codec': {'protocols'},
+    'decoding': {'protocols', 'action_codec'},
+    'models': {'protocols', 'action_codec', 'decoding'},
+    'policy': CORE,
+    'runtime': {'protocols'},
+    'sim': set(),
+    'checkpoints': set(),
+    'training': {*CORE, 'sim', 'evaluation', 'checkpoints'},
+    'evaluation': {*CORE, 'sim', 'training', 'checkpoints'},
+    'ros': {*EVERYTHING, 'cli'},
+    'commands': {*EVERYTHING, 'cli'},
+    'cli': EVERYTHING,
+}
+ROS = {'rclpy', 'ament_index_python', 'launch', 'launch_ros', 'lifecycle_msgs', 'cv_bridge'}
+OUTSIDE = {  # third-party modules that a part may not import
+    '__init__': {'torch', 'numpy', *ROS},
+    'protocols': {'torch', *ROS},
+    'action_codec': {'torch', *ROS},
+    'runtime': {'torch', 'mujoco', *ROS},
+    'sim': {'torch', *ROS},
+}
+FILES = sorted(p for p in PACKAGE.rglob('*.py'))
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix('.py')
+
+
+def imported_modules(path):
+    """Full names of everything a file imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{path}: relative import'
+            names |= {node.module} | {f'{node.module}.{alias.name}' for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_follow_the_layers(path):
+    part = part_of(path)
+    allowed = MAY_IMPORT[part] | {part}
+    for name in imported_modules(path):
+        top, _, rest = name.partition('.')
+        if top == 'spec_vla_ros' and rest:
+            inner = rest.partition('.')[0]
+            is_module = (PACKAGE / inner).is_dir() or (PACKAGE / f'{inner}.py').exists()
+            assert not is_module or inner in allowed, f'{part} must not import {name}'
+            generated = inner in {'msg', 'srv'}
+            assert not generated or part == 'ros', f'{part} must not import messages'
+        refused = OUTSIDE.get(part, set() if part in {'ros', 'cli', 'commands'} else ROS)
+        assert top not in refused, f'{part} must not import {name}'
+
+
+def loaded_after(statement):
+    program = f'{statement}\nimport sys\nprint(*sys.modules)'
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_costs_neither_torch_nor_ros():
+    loaded = loaded_after('import spec_vla_ros; dir(spec_vla_ros)')
+    assert not loaded & {'torch', 'numpy', 'rclpy', 'timm', 'transformers'}
+
+
+def test_importing_the_core_loads_no_ros():
+    loaded = loaded_after('from spec_vla_ros import load_policy, load_openvla, ActionCodec')
+    assert 'torch' in loaded
+    assert not loaded & {*ROS, 'spec_vla_ros.ros', 'mujoco'}
+
+
+def test_public_names_exist():
+    loaded_after('import spec_vla_ros\nfor n in spec_vla_ros.__all__: getattr(spec_vla_ros, n)')
+
+
+def test_unknown_names_are_attribute_errors():
+    import spec_vla_ros
+
+    with pytest.raises(AttributeError, match='nonsense'):
+        _ = spec_vla_ros.nonsense

@@ -1,0 +1,140 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The policy turns observations into actions, and says what is wrong with bad ones."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros import cli
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.protocols import Observation
+
+INSTRUCTION = 'pick up the red block'
+
+
+def image(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return write_tiny(tmp_path_factory.mktemp('policy'))
+
+
+@pytest.fixture
+def policy(folder):
+    return load_policy(folder, device='cpu')
+
+
+def test_action_is_consistent(policy):
+    action = policy.infer(Observation(image(), INSTRUCTION))
+    assert action.tokens.shape == action.values.shape == action.normalised.shape == (7,)
+    assert action.tokens.dtype == np.int64
+    np.testing.assert_allclose(action.values, 0.05 * action.normalised)
+    assert action.stats.mode == 'autoregressive'
+    assert action.stats.target_passes == 7
+    assert {'vision', 'prefill', 'decode'} <= action.stats.phases_ms.keys()
+    assert all(ms > 0 for ms in action.stats.phases_ms.values())
+
+
+def test_nothing_is_carried_from_one_observation_to_the_next(policy, folder):
+    first = policy.infer(Observation(image(1), INSTRUCTION))
+    policy.infer(Observation(image(2), 'pick up the green block'))
+    again = policy.infer(Observation(image(1), INSTRUCTION))
+    fresh = load_policy(folder, device='cpu').infer(Observation(image(1), INSTRUCTION))
+    for other in (again, fresh):
+        assert np.array_equal(other.tokens, first.tokens)
+
+
+def test_prompt_is_embedded_once_per_instruction(policy, monkeypatch):
+    calls = []
+    embed = policy._model.prompt_embeds
+    monkeypatch.setattr(policy._model, 'prompt_embeds', lambda ids: calls.append(1) or embed(ids))
+    for text in (INSTRUCTION, INSTRUCTION, 'pick up the green block'):
+        policy.infer(Observation(image(), text))
+    assert len(calls) == 2
+
+
+def test_action_length_comes_from_the_norm_stats(tmp_path):
+    policy = load_policy(write_tiny(tmp_path / 'three', dimensions=3), device='cpu')
+    action = policy.infer(Observation(image(), INSTRUCTION))
+    assert action.values.shape == (3,)
+    assert action.stats.target_passes == 3
+
+
+def test_warm_up_changes_nothing(policy):
+    before = policy.infer(Observation(image(), INSTRUCTION)).tokens
+    policy.warm_up()
+    policy.reset()
+    assert np.array_equal(policy.infer(Observation(image(), INSTRUCTION)).tokens, before)
+
+
+def test_weights_need_no_gradient(policy):
+    assert not any(p.requires_grad for p in policy._model.parameters())
+
+
+def test_bad_observations(policy):
+    with pytest.raises(ValueError, match='uint8 RGB'):
+        policy.infer(Observation(np.zeros((4, 4), np.uint8), INSTRUCTION))
+    with pytest.raises(ValueError, match="'juggle'"):
+        policy.infer(Observation(image(), 'juggle the block'))
+    with pytest.raises(ValueError, match='too long'):
+        policy.infer(Observation(image(), 'pick up ' * 60))
+    assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
+
+
+def test_unknown_key_is_told_before_the_weights_are_read(folder, monkeypatch):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    with pytest.raises(ValueError, match=r"'nowhere'.*'tiny'"):
+        load_policy(folder, unnorm_key='nowhere')
+
+
+def test_checkpoint_info(policy, folder):
+    info = policy.checkpoint_info
+    assert (info.folder, info.unnorm_key, info.unnorm_keys) == (folder, 'tiny', ('tiny',))
+    assert (info.action_dimensions, info.device, info.dtype) == (7, 'cpu', 'float32')
+    assert info.parameters > 10_000
+
+
+def test_half_precision_runs(folder):
+    policy = load_policy(folder, device='cpu', dtype='bfloat16')
+    assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_cuda_gives_the_same_tokens(folder, policy):
+    on_gpu = load_policy(folder, device='cuda', dtype='float32')
+    for seed in range(5):
+        observation = Observation(image(seed), INSTRUCTION)
+        assert np.array_equal(on_gpu.infer(observation).tokens, policy.infer(observation).tokens)
+
+
+def test_predict_command(folder, tmp_path, capsys, policy):
+    Image.fromarray(image()).save(tmp_path / 'x.png')
+    words = ['--checkpoint', str(folder), '--image', str(tmp_path / 'x.png')]
+    assert cli.main(['predict', *words, '--instruction', INSTRUCTION, '--device', 'cpu']) == 0
+    tokens = policy.infer(Observation(image(), INSTRUCTION)).tokens
+    assert f'tokens  {" ".join(map(str, tokens))}\n' in capsys.readouterr().out
+
+
+def test_inspect_command(folder, capsys):
+    assert cli.main(['inspect', str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert 'spec_vla_vit_patch16_64 at 64 px' in out
+    assert 'tiny: 7 dimensions' in out
+
+
+def test_command_errors_are_one_line(tmp_path, capsys):
+    assert cli.main(['inspect', str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('spec-vla inspect: error: ')
+    assert error.count('\n') == 1
+
+
+def test_unknown_command_lists_the_valid_ones(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(['nonsense'])
+    assert 'predict' in capsys.readouterr().err
