@@ -55,9 +55,7 @@ def wait_for(condition):
 
 
 def test_an_answer_is_handed_out_once(gate, worker):
-    assert not worker.busy
-    worker.submit('a')
-    assert worker.busy
+    assert worker.submit('a')
     gate.pass_one.release()
     finished = wait_for(worker.poll)
     assert finished.request == 'a'
@@ -65,25 +63,36 @@ def test_an_answer_is_handed_out_once(gate, worker):
     assert finished.error is None
     assert finished.seconds >= 0
     assert worker.poll() is None
-    assert not worker.busy
+
+
+def test_one_at_a_time_until_the_answer_is_read(gate, worker):
+    assert worker.submit(1)
+    gate.wait_until_running()
+    assert not worker.submit(2)
+    gate.pass_one.release(2)
+    wait_for(lambda: not worker.running_for)
+    assert not worker.submit(3)
+    assert worker.poll().request == 1
+    assert worker.submit(4)
+    wait_for(worker.poll)
+    assert gate.asked == [1, 4]
 
 
 def test_the_newest_request_replaces_those_that_wait(gate, worker):
-    worker.submit(1)
+    worker.submit('hangs')
     gate.wait_until_running()
+    worker.discard()
     for request in (2, 3, 4):
-        worker.submit(request)
+        assert worker.submit(request)
     gate.pass_one.release(2)
-    gate.wait_until_running()
-    wait_for(lambda: (f := worker.poll()) and f.request == 4)
-    assert gate.asked == [1, 4]
+    assert wait_for(worker.poll).request == 4
+    assert gate.asked == ['hangs', 4]
 
 
 def test_a_discard_throws_the_running_result_away(gate, worker):
     worker.submit('old instruction')
     gate.wait_until_running()
     worker.discard()
-    assert not worker.busy
     assert worker.running_for > 0
     worker.submit('new instruction')
     gate.pass_one.release(2)
@@ -95,14 +104,13 @@ def test_a_discard_throws_the_running_result_away(gate, worker):
 def test_a_discard_throws_an_unread_result_and_a_waiting_request_away(gate, worker):
     worker.submit('a')
     gate.pass_one.release()
-    wait_for(lambda: worker.running_for == 0 and gate.asked)
+    gate.wait_until_running()
     wait_for(lambda: not worker.running_for)
-    wait_for(lambda: worker.busy)
     worker.discard()
     assert worker.poll() is None
     worker.submit('b')
-    gate.entered.acquire(timeout=PATIENCE)
     gate.wait_until_running()
+    worker.discard()
     worker.submit('c')
     worker.discard()
     gate.pass_one.release()

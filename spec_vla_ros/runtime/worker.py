@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """One inference at a time, in a thread of its own; the newest request waits, older ones go.
 
-Inference takes longer than a camera frame and must never run in a ROS callback. What is asked
-while an inference runs replaces what was asked before it, so the answer is always about the latest
-image. A discard makes everything asked so far void, the running inference included: its
-result is thrown away when it comes, because the instruction it was computed for no longer counts.
+Inference takes longer than a camera frame and must never run in a ROS callback. A request that
+waits is replaced by a newer one, so that the answer is always about the latest image. A discard
+makes everything asked so far void, the running inference included: its result is thrown away
+when it comes, because the instruction it was computed for no longer counts.
 """
 
 from __future__ import annotations
@@ -59,16 +59,20 @@ class InferenceWorker(Generic[Request, Result]):
         self._thread = threading.Thread(target=self._run, name='inference', daemon=True)
         self._thread.start()
 
-    def submit(self, request: Request) -> None:
+    def submit(self, request: Request) -> bool:
         """Ask for an inference; replaces a request that has not begun.
 
-        Raises RuntimeError when the worker is closed.
+        Returns False, and changes nothing, while one that still counts is running or has not
+        been read. Raises RuntimeError when the worker is closed.
         """
         with self._changed:
             if self._closing:
                 raise RuntimeError('the inference worker is closed')
+            if self._busy():
+                return False
             self._pending = request
             self._changed.notify_all()
+            return True
 
     def poll(self) -> Finished[Request, Result] | None:
         """Return what has finished since the last poll, once; None when nothing has."""
@@ -84,17 +88,6 @@ class InferenceWorker(Generic[Request, Result]):
             if self._finished is not None:
                 self._finished = None
                 self._discarded += 1
-
-    @property
-    def busy(self) -> bool:
-        """Whether something asked since the last discard is waiting, running or unread."""
-        with self._changed:
-            running = self._started_at is not None
-            return (
-                self._pending is not None
-                or self._finished is not None
-                or (running and self._started_generation == self._generation)
-            )
 
     @property
     def running_for(self) -> float:
@@ -116,6 +109,10 @@ class InferenceWorker(Generic[Request, Result]):
             self._changed.notify_all()
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _busy(self) -> bool:
+        running = self._started_at is not None and self._started_generation == self._generation
+        return running or self._finished is not None
 
     def _run(self) -> None:
         while True:

@@ -1,0 +1,38 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From the policy node's parameters to a policy that is ready to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spec_vla_ros.protocols import Policy
+from spec_vla_ros.runtime.settings import PolicySettings
+
+SHIPPED_CHECKPOINT = Path(__file__).parents[1] / 'checkpoints' / 'tabletop'
+
+
+def load_policy(settings: PolicySettings) -> Policy:
+    """Load the checkpoint, check that it drives an end effector, and run it once.
+
+    Raises whatever says why it cannot be used, see `spec_vla_ros.policy.load_policy`.
+    """
+    import torch  # here, because it takes seconds that a node with another policy can save
+
+    from spec_vla_ros import policy
+
+    # More threads than cores are left for us starve the executor that publishes the commands.
+    torch.set_num_threads(settings.torch_threads)
+    loaded = policy.load_policy(
+        settings.checkpoint or SHIPPED_CHECKPOINT,
+        unnorm_key=settings.unnorm_key or None,
+        device=settings.device,
+        dtype=settings.dtype,
+    )
+    dimensions = loaded.checkpoint_info.action_dimensions
+    if dimensions != 7:
+        raise ValueError(
+            f'unnorm_key {loaded.checkpoint_info.unnorm_key!r} has {dimensions} dimensions; this '
+            'node drives an end effector with 7: position, rotation, gripper'
+        )
+    loaded.warm_up()
+    return loaded

@@ -1,0 +1,84 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the policy node says, as messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import TwistStamped, Vector3
+
+from spec_vla_ros.msg import PolicyStatus, VlaAction
+from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.runtime.control_loop import Counters, NewAction
+from spec_vla_ros.runtime.delta_schedule import Twist
+from spec_vla_ros.runtime.halt import Halt, Reason
+
+
+def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
+    """Return an action as it is published, when its execution begins."""
+    values, stats = new.action.values, new.action.stats
+    message = VlaAction(
+        observation_stamp=to_time(new.observation_stamp_ns),
+        sequence=new.sequence,
+        instruction=new.instruction,
+        delta_position=vector(values[:3]),
+        delta_rotation=vector(values[3:6]),
+        gripper_opening=gripper_opening(new),
+        step_duration=new.step_duration,
+        decode_mode=stats.mode,
+        target_passes=stats.target_passes,
+        draft_passes=stats.draft_passes,
+        accept_lengths=list(stats.accept_lengths),
+        inference_ms=new.inference_seconds * 1e3,
+        latency_ms=(now_ns - new.observation_stamp_ns) / 1e6,
+    )
+    message.header.stamp = to_time(now_ns)
+    message.header.frame_id = frame_id
+    return message
+
+
+def twist_message(twist: Twist, *, now_ns: int, frame_id: str) -> TwistStamped:
+    """Return a velocity in m/s and rad/s, as MoveIt Servo takes it in speed units."""
+    message = TwistStamped()
+    message.header.stamp = to_time(now_ns)
+    message.header.frame_id = frame_id
+    message.twist.linear = vector(twist.linear)
+    message.twist.angular = vector(twist.angular)
+    return message
+
+
+def status_message(
+    halt: Halt | None, *, now_ns: int, instruction: str, counters: Counters
+) -> PolicyStatus:
+    """Return the node's status; without a halt object the node is inactive."""
+    if halt is None:
+        state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE)
+    elif halt.reason is Reason.NONE:
+        state = PolicyStatus.STATE_RUNNING
+    else:
+        state = PolicyStatus.STATE_HALTED
+    message = PolicyStatus(
+        state=state,
+        reason=int(halt.reason),
+        reason_text=halt.text,
+        instruction=instruction,
+        images_received=counters.images_received,
+        actions_published=counters.actions_published,
+        actions_rejected=counters.actions_rejected,
+        results_discarded=counters.results_discarded,
+        inference_errors=counters.inference_errors,
+        inference_timeouts=counters.inference_timeouts,
+        halts=counters.halts,
+    )
+    message.header.stamp = to_time(now_ns)
+    return message
+
+
+def gripper_opening(new: NewAction) -> float:
+    """Return the opening in [0, 1]; bins lie a little outside."""
+    return float(np.clip(new.action.values[6], 0.0, 1.0))
+
+
+def vector(values: np.ndarray) -> Vector3:
+    """Return (3,) as a message."""
+    x, y, z = map(float, values)
+    return Vector3(x=x, y=y, z=z)

@@ -1,0 +1,98 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From a settings table to declared, described, ranged and validated ROS parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, changed, meaning_of
+
+SettingsType = TypeVar('SettingsType', PolicySettings, SimSettings)
+
+
+class LiveSettings(Generic[SettingsType]):
+    """Declares a settings class's fields as a node's parameters and follows their changes.
+
+    A set of changes is taken as a whole or refused as a whole, with the reason. Parameters that
+    are not of the table (use_sim_time) are none of its business.
+
+    Args:
+        node: whose parameters.
+        kind: the settings class.
+        on_change: called with the new settings after each change.
+
+    Raises:
+        ValueError: a start value (file or command line) is wrong; says which, and what is valid.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        kind: type[SettingsType],
+        *,
+        on_change: Callable[[SettingsType], None] | None = None,
+    ) -> None:
+        self._names = {field.name for field in dataclasses.fields(kind)}
+        self._on_change = on_change
+        start = {f.name: _declare(node, f) for f in dataclasses.fields(kind)}
+        self._current = changed(kind(), start, running=False)
+        node.add_on_set_parameters_callback(self._validate)
+        node.add_post_set_parameters_callback(self._apply)
+
+    @property
+    def current(self) -> SettingsType:
+        """The settings in force, one consistent set."""
+        return self._current
+
+    def _ours(self, parameters: list[Parameter]) -> dict[str, object]:
+        return {p.name: p.value for p in parameters if p.name in self._names}
+
+    def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            changed(self._current, self._ours(parameters), running=True)
+        except ValueError as reason:
+            return SetParametersResult(successful=False, reason=str(reason))
+        return SetParametersResult(successful=True)
+
+    def _apply(self, parameters: list[Parameter]) -> None:
+        ours = self._ours(parameters)
+        if ours:
+            self._current = changed(self._current, ours, running=True)
+            if self._on_change is not None:
+                self._on_change(self._current)
+
+
+def _declare(node: Node, field: dataclasses.Field) -> object:
+    """Declare one parameter and return its start value: from outside, or the default."""
+    try:
+        return node.declare_parameter(field.name, field.default, descriptor(field)).value
+    except (InvalidParameterTypeException, InvalidParameterValueException) as wrong:
+        raise ValueError(f'{field.name}: {wrong}') from wrong
+
+
+def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
+    """Describe a settings field the way `ros2 param describe` shows it."""
+    meaning = meaning_of(field)
+    description = meaning.description + (f' [{meaning.unit}]' if meaning.unit else '')
+    result = ParameterDescriptor(description=description, read_only=not meaning.live)
+    if meaning.choices:
+        result.additional_constraints = 'one of ' + ', '.join(map(repr, meaning.choices))
+    if meaning.low is not None and isinstance(field.default, int):
+        result.integer_range = [IntegerRange(from_value=meaning.low, to_value=meaning.high)]
+    elif meaning.low is not None:
+        result.floating_point_range = [
+            FloatingPointRange(from_value=meaning.low, to_value=meaning.high)
+        ]
+    return result

@@ -1,0 +1,53 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Running one node as a process, and ending it in good order."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+NodeType = TypeVar('NodeType', bound=Node)
+
+
+def spin_node(
+    make_node: Callable[[], NodeType],
+    *,
+    before_exit: Callable[[NodeType], None] | None = None,
+) -> None:
+    """Spin a node until SIGINT or SIGTERM, then let it say its last word and exit with 0.
+
+    rclpy's own signal handlers would close the context first, and nothing could be published.
+    """
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    stopping = False
+
+    def stop(_signal: int, _frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        node = make_node()
+    except ValueError as wrong_parameter:
+        sys.exit(f'error: {wrong_parameter}')
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not stopping:
+            executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        pass
+    finally:
+        if before_exit is not None:
+            before_exit(node)
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
