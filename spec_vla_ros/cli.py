@@ -15,6 +15,8 @@ from importlib import import_module
 COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
     'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
+    'evaluate': ('spec_vla_ros.evaluation.evaluate', 'measure success in the simulator'),
+    'train-policy': ('spec_vla_ros.training.pipeline', 'train the small tabletop policy'),
 }
 """Name of a subcommand -> its module, and its line in the help."""
 

@@ -27,7 +27,6 @@ from spec_vla_ros.policy import load_policy
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of `spec-vla evaluate`."""
-    parser.description = 'Run held-out episodes in the simulator and report success.'
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
     )

@@ -18,9 +18,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
-from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
+from spec_vla_ros.models.checkpoint import save_weights
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.protocols import Observation
 from spec_vla_ros.sim.env import TabletopEnv
@@ -40,6 +40,7 @@ from spec_vla_ros.training.small_model import (
 from spec_vla_ros.training.vision_pretraining import train_vision
 
 EPISODES_PER_FILE = 250
+WEIGHTS = 'model.safetensors'
 _SEEDS_PER_SOURCE = 1_000_000
 
 Report = Callable[[str], None]
@@ -66,7 +67,6 @@ class Recipe:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of `spec-vla train-policy`."""
-    parser.description = 'Train the small tabletop policy; run again to resume.'
     parser.add_argument('--work', type=Path, required=True, help='folder for intermediate files')
     parser.add_argument('--out', type=Path, required=True, help='checkpoint folder to write')
     parser.add_argument('--seed', type=int, default=0)
@@ -148,22 +148,13 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
         )
 
     learn('language', [cloned], recipe.language)
-    export(model, first)
+    save_weights(model, first / WEIGHTS, dtype=torch.bfloat16)
     driven = _collect(recipe, work, first, count=recipe.policy_files, processes=processes)
     report(f'policy: {len(driven)} frames')
     learn('refinement', [cloned, CachedFrames.compute(model, driven, codec)], recipe.refinement)
     write_small_files(out, stats)
-    export(model, out)
+    save_weights(model, out / WEIGHTS, dtype=torch.bfloat16)
     report(f'wrote {out}')
-
-
-def export(model: OpenVLA, folder: Path) -> None:
-    """Write the weights as OpenVLA checkpoints have them: bfloat16 safetensors."""
-    state = {
-        checkpoint_key(name): tensor.to(torch.bfloat16).contiguous()
-        for name, tensor in model.state_dict().items()
-    }
-    save_file(state, folder / 'model.safetensors', metadata={'format': 'pt'})
 
 
 def _collect(
