@@ -1,0 +1,128 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Driving other nodes from plain sequential code: a node of our own, spun in the background."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+
+
+class RemoteNode:
+    """Calls services of other nodes and waits for the answers; a context manager.
+
+    Callbacks of its subscriptions run in the background thread.
+
+    Args:
+        name: of the node.
+        domain_id: the ROS domain; None: that of the environment.
+        namespace: relative names are looked up in it.
+    """
+
+    def __init__(self, name: str, *, domain_id: int | None = None, namespace: str = '') -> None:
+        self._context = Context()
+        self._context.init(domain_id=domain_id)
+        self.node = Node(name, context=self._context, namespace=namespace)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name=f'{name} spin', daemon=True)
+        self._thread.start()
+
+    def subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+    ) -> None:
+        """Call back for each message, in the background thread."""
+        self.node.create_subscription(kind, topic, callback, profile)
+
+    def call(self, kind: type, service: str, request: Any, *, timeout: float = 30.0) -> Any:
+        """Call a service and return its response.
+
+        Raises TimeoutError when it does not appear, or does not answer, within `timeout` seconds.
+        """
+        client = self.node.create_client(kind, service)
+        try:
+            if not client.wait_for_service(timeout):
+                raise TimeoutError(f'no service {client.srv_name} within {timeout:g} s')
+            done = threading.Event()
+            future = client.call_async(request)
+            future.add_done_callback(lambda _: done.set())
+            if not done.wait(timeout):
+                raise TimeoutError(f'{client.srv_name} did not answer within {timeout:g} s')
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def configure(self, node_name: str, *, timeout: float = 120.0) -> bool:
+        """Configure a lifecycle node; return whether it succeeded."""
+        return self._change(node_name, Transition.TRANSITION_CONFIGURE, timeout)
+
+    def activate(self, node_name: str, *, timeout: float = 30.0) -> bool:
+        """Activate a lifecycle node; return whether it succeeded."""
+        return self._change(node_name, Transition.TRANSITION_ACTIVATE, timeout)
+
+    def deactivate(self, node_name: str, *, timeout: float = 30.0) -> bool:
+        """Deactivate a lifecycle node; return whether it succeeded."""
+        return self._change(node_name, Transition.TRANSITION_DEACTIVATE, timeout)
+
+    def clean_up(self, node_name: str, *, timeout: float = 30.0) -> bool:
+        """Clean up a lifecycle node; return whether it succeeded."""
+        return self._change(node_name, Transition.TRANSITION_CLEANUP, timeout)
+
+    def state(self, node_name: str, *, timeout: float = 30.0) -> str:
+        """Return the label of a lifecycle node's state."""
+        response = self.call(
+            GetState, f'{node_name}/get_state', GetState.Request(), timeout=timeout
+        )
+        return response.current_state.label
+
+    def set_parameters(
+        self, node_name: str, values: Mapping[str, Any], *, timeout: float = 30.0
+    ) -> SetParametersResult:
+        """Set parameters of a node, all or none; the result holds the reason for a refusal."""
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter(n, value=v).to_parameter_msg() for n, v in values.items()]
+        )
+        service = f'{node_name}/set_parameters_atomically'
+        return self.call(SetParametersAtomically, service, request, timeout=timeout).result
+
+    def close(self) -> None:
+        """Stop spinning and leave the domain."""
+        self._context.try_shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+
+    def _change(self, node_name: str, transition: int, timeout: float) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        service = f'{node_name}/change_state'
+        return self.call(ChangeState, service, request, timeout=timeout).success
+
+    def _spin(self) -> None:
+        try:
+            while self._context.ok():
+                self._executor.spin_once(timeout_sec=0.1)
+        except ExternalShutdownException:
+            pass
+        finally:
+            self._executor.shutdown()
+
+    def __enter__(self) -> RemoteNode:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,15 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Fixtures of the tests over DDS: every test in a ROS domain of its own."""
+
+import pytest
+from harness import World
+
+from spec_vla_ros.runtime.free_domain import free_domain
+
+
+@pytest.fixture
+def world(tmp_path):
+    with free_domain() as domain_id:
+        world = World(domain_id, tmp_path)
+        yield world
+        world.close()

@@ -1,0 +1,192 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import String
+
+from spec_vla_ros.protocols import Action, DecodeStats
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.ros.policy_node import SpecVlaNode
+from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.runtime.children import Children
+
+PATIENCE = 40.0  # for things to happen on a loaded machine; nothing is asserted about how fast
+FORWARD = np.array([0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
+STILL_IMAGE = np.full((48, 64, 3), 90, np.uint8)
+
+
+def wait_for(condition, what='the condition', *, timeout=PATIENCE):
+    """Return the condition's first true value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f'waited {timeout} s in vain for {what}'
+        time.sleep(0.005)
+
+
+def vector(message):
+    return np.array([message.x, message.y, message.z])
+
+
+def twist_vector(message):
+    return np.concatenate([vector(message.twist.linear), vector(message.twist.angular)])
+
+
+class ScriptedPolicy:
+    """Gives the same action, or what a callable makes of the observation; can be held up."""
+
+    def __init__(self, action=FORWARD):
+        self.action = action
+        self.observations = []
+        self.resets = 0
+        self.open = threading.Event()
+        self.open.set()
+
+    def infer(self, observation):
+        self.observations.append(observation)
+        assert self.open.wait(PATIENCE)
+        values = self.action(observation) if callable(self.action) else self.action
+        stats = DecodeStats(mode='scripted', target_passes=7)
+        return Action(np.array(values, dtype=float), np.zeros(7), np.zeros(7, np.int64), stats)
+
+    def reset(self):
+        self.resets += 1
+
+
+class Recorder:
+    """Every message of a topic, in order."""
+
+    def __init__(self, remote, kind, topic, profile):
+        self.messages = []
+        remote.subscribe(kind, topic, self.messages.append, profile)
+
+    @property
+    def last(self):
+        return self.messages[-1] if self.messages else None
+
+    def wait(self, predicate=lambda message: True, what='a message'):
+        """Return the first message from now on that satisfies the predicate."""
+        start = len(self.messages)
+        return wait_for(lambda: next(filter(predicate, self.messages[start:]), None), what)
+
+
+class Camera:
+    """Publishes images until it is covered."""
+
+    def __init__(self, remote, topic='image', rate=30.0):
+        self._publisher = remote.node.create_publisher(Image, topic, qos.CAMERA)
+        self._clock = remote.node.get_clock()
+        self.covered = False
+        self.make = lambda now_ns: rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
+        remote.node.create_timer(1.0 / rate, self._on_timer)
+
+    def _on_timer(self):
+        if not self.covered:
+            self._publisher.publish(self.make(self._clock.now().nanoseconds))
+
+
+class World:
+    """One ROS domain: the observer, nodes under test, processes."""
+
+    def __init__(self, domain_id, directory):
+        self.domain_id = domain_id
+        self.directory = directory
+        self.remote = RemoteNode('observer', domain_id=domain_id)
+        self.children = Children()
+        self._spun = []
+
+    def record(self, kind, topic, profile=qos.COMMAND):
+        return Recorder(self.remote, kind, topic, profile)
+
+    def camera(self, topic='image', **options):
+        return Camera(self.remote, topic, **options)
+
+    def instruct(self, text, topic='instruction'):
+        publisher = self.remote.node.create_publisher(String, topic, qos.LATCHED)
+        publisher.publish(String(data=text))
+        return publisher
+
+    def spin(self, make_node):
+        """Make a node in this domain and spin it in a thread of its own, which also makes it."""
+        context = Context()
+        context.init(domain_id=self.domain_id)
+        made, box = threading.Event(), []
+
+        def run():
+            node = make_node(context=context)
+            box.append(node)
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            made.set()
+            try:
+                while context.ok():
+                    executor.spin_once(timeout_sec=0.05)
+            except ExternalShutdownException:
+                pass
+            executor.shutdown()
+            node.destroy_node()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert made.wait(PATIENCE)
+        self._spun.append((context, thread))
+        return box[0]
+
+    def policy_node(self, make_policy, *, active=True, name='/spec_vla', **parameters):
+        overrides = [Parameter(key, value=value) for key, value in parameters.items()]
+        namespace = name.rpartition('/')[0]
+        node = self.spin(
+            lambda context: SpecVlaNode(
+                make_policy=make_policy,
+                context=context,
+                parameter_overrides=overrides,
+                namespace=namespace,
+            )
+        )
+        if active:
+            assert self.remote.configure(name)
+            assert self.remote.activate(name)
+        return node
+
+    def process(self, name, module, *arguments):
+        """Start a node as a process and return its process id."""
+        return self.children.start(
+            name,
+            [sys.executable, '-m', module, *arguments],
+            log=self.directory / f'{name}.log',
+            env={'ROS_DOMAIN_ID': str(self.domain_id), 'PYTHONPATH': python_path()},
+        )
+
+    def close(self):
+        self.children.stop()
+        for context, thread in self._spun:
+            context.try_shutdown()
+            thread.join()
+        self.remote.close()
+
+
+def python_path():
+    """Return a PYTHONPATH that holds the source tree and what this process has."""
+    root = str(Path(__file__).parents[2])
+    return ':'.join([root, *filter(None, sys.path)])
+
+
+def running(status):
+    return status.state == PolicyStatus.STATE_RUNNING
+
+
+def halted(reason):
+    return lambda s: s.state == PolicyStatus.STATE_HALTED and s.reason == reason

@@ -1,0 +1,294 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The policy node over DDS, with a scripted policy: what it publishes, and when it halts."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from harness import (
+    FORWARD,
+    PATIENCE,
+    STILL_IMAGE,
+    ScriptedPolicy,
+    halted,
+    running,
+    twist_vector,
+    vector,
+    wait_for,
+)
+from sensor_msgs.msg import CompressedImage
+from spec_vla_ros.msg import PolicyStatus, VlaAction
+from std_msgs.msg import Float64
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+RATE = 30.0
+
+
+class Topics:
+    """What the policy node publishes."""
+
+    def __init__(self, world, prefix=''):
+        self.twists = world.record(TwistStamped, f'{prefix}delta_twist_cmds')
+        self.grippers = world.record(Float64, f'{prefix}gripper_command')
+        self.actions = world.record(VlaAction, f'{prefix}action')
+        self.status = world.record(PolicyStatus, f'{prefix}status', qos.LATCHED)
+
+
+@pytest.fixture
+def policy():
+    return ScriptedPolicy()
+
+
+@pytest.fixture
+def topics(world):
+    return Topics(world)
+
+
+def moving(twist):
+    return bool(twist_vector(twist).any())
+
+
+def test_image_and_instruction_in_commands_out(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('pick up the red block')
+    action = topics.actions.wait()
+    twist = topics.twists.wait(moving)
+
+    assert action.instruction == 'pick up the red block'
+    assert action.header.frame_id == twist.header.frame_id == 'base_link'
+    np.testing.assert_allclose(vector(action.delta_position), FORWARD[:3])
+    np.testing.assert_allclose(vector(action.delta_rotation), FORWARD[3:6])
+    assert action.gripper_opening == 1.0
+    assert action.step_duration == pytest.approx(0.1)
+    assert action.decode_mode == 'scripted'
+    assert action.target_passes == 7
+    assert 0 < to_nanoseconds(action.observation_stamp) < to_nanoseconds(action.header.stamp)
+    assert action.latency_ms >= action.inference_ms > 0
+    np.testing.assert_allclose(twist_vector(twist), FORWARD[:6] / 0.1)
+    assert topics.grippers.wait().data == 1.0
+    np.testing.assert_array_equal(policy.observations[0].image, STILL_IMAGE)
+    assert policy.observations[0].instruction == 'pick up the red block'
+    assert running(topics.status.wait())
+
+
+def test_each_delta_is_applied_exactly_once(world, topics):
+    deltas = iter(np.linspace(1, 2, 5))
+
+    def five_then_none(observation):
+        return FORWARD * np.array([next(deltas, 0.0)] * 6 + [1])
+
+    world.policy_node(lambda settings: ScriptedPolicy(five_then_none))
+    world.camera()
+    world.instruct('go')
+    wait_for(lambda: len(topics.actions.messages) >= 8, 'eight actions')
+    commanded = sum(twist_vector(t) for t in list(topics.twists.messages)) / RATE
+    np.testing.assert_allclose(commanded, FORWARD[:6] * np.linspace(1, 2, 5).sum(), rtol=1e-9)
+    assert sum(map(moving, topics.twists.messages)) == 5 * 3
+    sequence = [action.sequence for action in topics.actions.messages]
+    assert sequence == list(range(1, len(sequence) + 1))
+
+
+def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('go')
+    wait_for(lambda: len(topics.actions.messages) >= 4, 'four actions')
+    for action in topics.actions.messages[1:4]:
+        seen = to_nanoseconds(action.observation_stamp)
+        before = [t for t in topics.twists.messages if to_nanoseconds(t.header.stamp) <= seen]
+        assert not moving(before[-1])
+
+
+def test_stale_image_halts_and_a_new_one_resumes(world, topics, policy):
+    world.policy_node(lambda settings: policy, image_timeout=0.3)
+    camera = world.camera()
+    world.instruct('go')
+    topics.twists.wait(moving)
+    camera.covered = True
+    status = topics.status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
+    assert 'image_timeout=0.3' in status.reason_text
+    halted_at = to_nanoseconds(status.header.stamp)
+    count = len(topics.twists.messages)
+    wait_for(lambda: len(topics.twists.messages) > count + 10, 'zero twists at control rate')
+    late = [t for t in topics.twists.messages if to_nanoseconds(t.header.stamp) >= halted_at]
+    assert late
+    assert not any(map(moving, late))
+    camera.covered = False
+    topics.twists.wait(moving)
+    assert topics.status.wait(running).halts == 1
+
+
+def test_no_instruction_halts_and_an_empty_one_cancels(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    topics.status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+    assert not policy.observations
+    instruction = world.instruct('go')
+    topics.twists.wait(moving)
+    instruction.publish(instruction.msg_type(data=''))
+    topics.status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+    assert not moving(topics.twists.wait())
+
+
+def test_a_huge_instruction_is_refused_with_a_reason(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('please ' * 1000)
+    status = topics.status.wait(halted(PolicyStatus.REASON_BAD_INSTRUCTION))
+    assert 'characters' in status.reason_text
+    assert not policy.observations
+
+
+def test_an_instruction_change_discards_the_running_inference(world, topics, policy):
+    policy.open.clear()
+    world.policy_node(lambda settings: policy, inference_timeout=100.0)
+    world.camera()
+    instruction = world.instruct('old')
+    wait_for(lambda: policy.observations, 'the inference to begin')
+    instruction.publish(instruction.msg_type(data='new'))
+    topics.status.wait(lambda s: s.instruction == 'new')
+    policy.open.set()
+    topics.actions.wait()
+    assert {action.instruction for action in topics.actions.messages} == {'new'}
+    assert [o.instruction for o in policy.observations[:2]] == ['old', 'new']
+    assert policy.resets == 2
+    assert topics.status.wait().results_discarded == 1
+
+
+def test_an_inference_that_hangs_halts_and_recovers(world, topics, policy):
+    world.policy_node(lambda settings: policy, inference_timeout=0.2)
+    world.camera()
+    world.instruct('go')
+    topics.twists.wait(moving)
+    policy.open.clear()
+    status = topics.status.wait(halted(PolicyStatus.REASON_INFERENCE_TIMEOUT))
+    assert 'inference_timeout=0.2' in status.reason_text
+    assert not moving(topics.twists.wait())
+    policy.open.set()
+    topics.twists.wait(moving)
+    status = topics.status.wait(running)
+    assert status.inference_timeouts >= 1
+    assert status.results_discarded >= 1
+
+
+@pytest.mark.parametrize(
+    ('action', 'reason', 'words'),
+    [
+        (FORWARD * np.array([np.nan] + [1] * 6), 'ACTION_REJECTED', 'not finite'),
+        (FORWARD * np.array([10] * 6 + [1]), 'ACTION_REJECTED', 'max_step_translation'),
+        (lambda observation: 1 / 0, 'INFERENCE_ERROR', 'ZeroDivisionError'),
+    ],
+)
+def test_a_bad_action_halts_and_never_moves(world, topics, action, reason, words):
+    policy = ScriptedPolicy(action)
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('go')
+    status = topics.status.wait(halted(getattr(PolicyStatus, f'REASON_{reason}')))
+    assert words in status.reason_text
+    wait_for(lambda: len(policy.observations) > 3, 'more trials')
+    assert not any(map(moving, topics.twists.messages))
+    assert not topics.actions.messages
+    policy.action = FORWARD
+    topics.twists.wait(moving)
+    status = topics.status.wait(running)
+    assert status.actions_rejected + status.inference_errors >= 3
+
+
+def test_an_unreadable_image_halts_with_the_reason(world, topics, policy):
+    def depth(now_ns):
+        message = rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
+        message.encoding = '32FC1'
+        return message
+
+    world.policy_node(lambda settings: policy)
+    camera = world.camera()
+    camera.make = depth
+    world.instruct('go')
+    status = topics.status.wait(halted(PolicyStatus.REASON_INFERENCE_ERROR))
+    assert "encoding '32FC1' is not understood" in status.reason_text
+
+
+def test_images_from_the_past_halt(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    camera = world.camera()
+    camera.make = lambda now_ns: rgb_to_image(
+        STILL_IMAGE, stamp_ns=now_ns - 3_000_000_000, frame_id='camera'
+    )
+    world.instruct('go')
+    status = topics.status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
+    assert 'in the past' in status.reason_text
+
+
+def test_compressed_images(world, topics, policy):
+    world.policy_node(lambda settings: policy, image_transport='compressed')
+    publisher = world.remote.node.create_publisher(CompressedImage, 'image/compressed', qos.CAMERA)
+    clock = world.remote.node.get_clock()
+    world.remote.node.create_timer(
+        1 / RATE,
+        lambda: publisher.publish(
+            rgb_to_compressed(STILL_IMAGE, stamp_ns=clock.now().nanoseconds, frame_id='camera')
+        ),
+    )
+    world.instruct('go')
+    topics.actions.wait()
+    difference = policy.observations[0].image.astype(int) - STILL_IMAGE
+    assert np.abs(difference).max() <= 3  # JPEG
+
+
+def test_dry_run_publishes_actions_but_no_commands(world, topics, policy):
+    world.policy_node(lambda settings: policy, dry_run=True)
+    world.camera()
+    world.instruct('go')
+    wait_for(lambda: len(topics.actions.messages) >= 3, 'three actions')
+    assert world.remote.deactivate('/spec_vla')
+    assert not topics.twists.messages
+    assert not topics.grippers.messages
+
+
+def test_deactivation_ends_with_a_zero_twist(world, topics, policy):
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('go')
+    for _ in range(3):
+        topics.twists.wait(moving)
+        assert world.remote.deactivate('/spec_vla')
+        wait_for(lambda: topics.status.last.state == PolicyStatus.STATE_INACTIVE)
+        inactive_since = to_nanoseconds(topics.status.last.header.stamp)
+        wait_for(
+            lambda since=inactive_since: to_nanoseconds(topics.twists.last.header.stamp) >= since,
+            'the last twist',
+        )
+        assert to_nanoseconds(topics.twists.last.header.stamp) == inactive_since
+        assert not moving(topics.twists.last)
+        assert world.remote.activate('/spec_vla')
+
+
+def test_namespace_and_remapping(world, policy):
+    topics = Topics(world, prefix='/left_arm/')
+    world.policy_node(lambda settings: policy, name='/left_arm/spec_vla')
+    world.camera('/left_arm/image')
+    world.instruct('go', '/left_arm/instruction')
+    assert topics.actions.wait().instruction == 'go'
+    topics.twists.wait(moving)
+
+
+def test_remapped_process(world):
+    """A bad checkpoint fails to configure, in a process with remapped names and its own log."""
+    world.process(
+        'policy',
+        'spec_vla_ros.ros.policy_node',
+        '--ros-args',
+        *('-r', '__node:=brain', '-r', '__ns:=/robot', '-r', 'image:=/wrist/rgb'),
+        *('-p', 'checkpoint:=/no/such/folder'),
+    )
+    assert world.remote.state('/robot/brain') == 'unconfigured'
+    assert not world.remote.configure('/robot/brain')
+    assert world.remote.state('/robot/brain') == 'unconfigured'
+    log = (world.directory / 'policy.log').read_text()
+    assert 'cannot load the policy' in log
+    assert '/no/such/folder' in log
+    assert world.children.stop(grace=PATIENCE) == {'policy': 0}
