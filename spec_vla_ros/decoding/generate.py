@@ -38,9 +38,15 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The tokens of one action, (num_tokens,) int64 on the CPU, and how they came about."""
+    """The tokens of one action and how they came about.
+
+    tokens: (num_tokens,) int64 on the CPU.
+    choices: (num_tokens,) int64 on the CPU, the target's own choice after the tokens before; the
+        same as `tokens` unless the acceptance was relaxed.
+    """
 
     tokens: Tensor
+    choices: Tensor
     stats: DecodeStats
 
 
@@ -92,6 +98,7 @@ def autoregressive_generate(
             tokens.append(token)
         chosen = torch.cat(tokens, 1)[0].cpu()  # the only wait for the device
     return Decoded(
+        chosen,
         chosen,
         DecodeStats(
             mode='autoregressive', target_passes=num_tokens, phases_ms=timer.milliseconds()

@@ -1,0 +1,106 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which draft tokens the target lets pass, and the longest path of them.
+
+Strict acceptance takes a draft token when it is the target's own choice, so the output is exactly
+what greedy decoding gives. Relaxed acceptance (Spec-VLA, arXiv 2507.22424) also takes an action
+token at most r bins away from the target's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.draft_tree import DraftTree
+
+AcceptanceRule = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(draft ids, the target's choices, their action dimensions), all (N,) -> accepted (N,) bool."""
+
+
+def exact_match() -> AcceptanceRule:
+    """Accept only what the target chooses itself."""
+
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
+        return draft == choice
+
+    return accept
+
+
+def within_bins(
+    max_distance: Sequence[int], *, action_ids: range, device: torch.device | str = 'cpu'
+) -> AcceptanceRule:
+    """Accept action tokens near the target's choice.
+
+    Tokens that are no actions are accepted only when they are the target's choice.
+
+    Args:
+        max_distance: for each action dimension, how many bins a draft may be off; 0 is exact.
+        action_ids: the token ids that are actions.
+        device: where the rule is applied.
+
+    Raises:
+        ValueError: a distance is negative or larger than there are bins.
+    """
+    wrong = [r for r in max_distance if not 0 <= r < len(action_ids)]
+    if wrong:
+        raise ValueError(f'acceptance distances must be 0 to {len(action_ids) - 1}, not {wrong}')
+    limits = torch.tensor(list(max_distance), dtype=torch.int64, device=device)
+
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
+        near = (draft - choice).abs() <= limits[dimension]
+        return (draft == choice) | (
+            near & _within(draft, action_ids) & _within(choice, action_ids)
+        )
+
+    return accept
+
+
+def per_dimension(max_distance: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
+    """Spread one number over all dimensions but the gripper (the last: exact), or take one each.
+
+    Raises:
+        ValueError: a sequence of another length.
+    """
+    if isinstance(max_distance, int):
+        return (max_distance,) * (dimensions - 1) + (0,)
+    if len(max_distance) != dimensions:
+        raise ValueError(
+            f'{len(max_distance)} acceptance distances for {dimensions} action dimensions'
+        )
+    return tuple(max_distance)
+
+
+def longest_accepted_path(
+    tree: DraftTree, choices: Tensor, accept: AcceptanceRule, *, first_dimension: int
+) -> Tensor:
+    """Find the longest path from the root that is accepted throughout.
+
+    Among equally long paths it takes the one nearest to the target's choices, and so the exact
+    one if there is one.
+
+    Args:
+        tree: the draft.
+        choices: (N,) ids the target would choose after each node, the root first.
+        accept: the acceptance rule.
+        first_dimension: action dimension of the nodes below the root.
+
+    Returns:
+        Indices of the path's nodes in ascending depth, the root first, (1 + accepted,) int64.
+    """
+    expected = choices[tree.parents]
+    dimension = first_dimension + (tree.depths - 1).clamp(min=0)
+    rejected = ~accept(tree.tokens, expected, dimension)
+    distance = (tree.tokens - expected).abs()
+    rejected[0], distance[0] = False, 0  # the root is no draft
+    reached = ~(tree.ancestors & rejected).any(-1)
+    off = (tree.ancestors * distance).sum(-1)
+    # Lexicographic: the deepest first, then the nearest, then the first in the tree.
+    score = tree.depths * (off.max() + 1) - off
+    best = torch.where(reached, score, score.min() - 1).argmax()
+    return tree.ancestors[best].nonzero()[:, 0]
+
+
+def _within(ids: Tensor, allowed: range) -> Tensor:
+    return (ids >= allowed.start) & (ids < allowed.stop)

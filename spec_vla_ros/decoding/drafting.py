@@ -1,0 +1,102 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A drafter at work on one action: it follows what is decided and proposes draft trees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.draft_tree import DraftTree, Level, TreeShape, grow_tree
+from spec_vla_ros.decoding.generate import LanguageModel
+from spec_vla_ros.decoding.kv_cache import KVCache
+
+
+class DraftModel(Protocol):
+    """What drafting needs of a drafter (see `models.drafter.Drafter`)."""
+
+    def __call__(
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        *,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: KVCache | None,
+    ) -> Tensor:
+        """Embeddings of tokens i+1 and hidden states i, (1, S, H) -> hidden states i+1."""
+
+    def tree_position(self, cached: int, *, first_round: bool) -> int:
+        """Rotary position of a tree's first level behind `cached` entries."""
+
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for `max_len` entries."""
+
+
+class Drafting:
+    """Proposes the draft trees of one action.
+
+    Args:
+        drafter: the draft model.
+        target: gives embeddings and head.
+        ids: the token ids to draft from, for example the actions'; None for all.
+        cache: the drafter's; emptied first.
+    """
+
+    def __init__(
+        self, drafter: DraftModel, target: LanguageModel, *, ids: slice | None, cache: KVCache
+    ) -> None:
+        self._drafter, self._target, self._ids, self._cache = drafter, target, ids, cache
+        self._passes = 0
+        cache.truncate(0)
+
+    @property
+    def passes(self) -> int:
+        """Forward passes of the drafter so far."""
+        return self._passes
+
+    def propose(
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        root: Tensor,
+        *,
+        shape: TreeShape,
+        spacing: Sequence[int],
+    ) -> DraftTree:
+        """Take in what has been decided since the last call, and draft a tree below the root.
+
+        Args:
+            embeds: (1, S, H), embeddings of the tokens that follow `features`; the root's is last.
+            features: (1, S, H), the target's hidden states.
+            root: (1,) id of the last decided token.
+            shape: how large the tree may grow.
+            spacing: for each level, how far apart siblings must be (see `grow_tree`).
+        """
+        past = self._cache.length
+        positions = torch.arange(past, past + embeds.shape[1], device=embeds.device)
+        hidden = self._run(embeds, features, positions, None)[:, -1:]
+        base = self._cache.length
+        start = self._drafter.tree_position(base, first_round=past == 0)
+
+        def extend(ids: Tensor, parents: Tensor, mask: Tensor, depth: int) -> Level:
+            positions = torch.full_like(ids, start + depth)
+            seen = torch.cat((mask.new_ones(len(ids), base), mask), dim=1)
+            return self._level(self._run(self._target.embed(ids)[None], parents, positions, seen))
+
+        tree = grow_tree(root, self._level(hidden), extend, shape=shape, spacing=spacing)
+        self._cache.truncate(base)
+        return tree
+
+    def _run(
+        self, embeds: Tensor, features: Tensor, positions: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        self._passes += 1
+        return self._drafter(embeds, features, positions=positions, mask=mask, cache=self._cache)
+
+    def _level(self, hidden: Tensor) -> Level:
+        scores = self._target.logits(hidden[0], self._ids).float()
+        first_id = self._ids.start if self._ids is not None else 0
+        return Level(scores.log_softmax(-1), hidden, first_id)

@@ -1,0 +1,192 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Speculative decoding: the drafter proposes a tree, the target verifies it in one pass.
+
+Words: the target is the model whose output counts, the drafter a small one that guesses it. A
+draft tree holds the guesses; its root is the last decided token. Accepted are the draft tokens on
+the longest path that the acceptance rule lets pass; the bonus token is the target's own choice
+after them, and the next root. The accept length of a round is accepted tokens plus bonus.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.acceptance import (
+    AcceptanceRule,
+    exact_match,
+    longest_accepted_path,
+    within_bins,
+)
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, attention_mask
+from spec_vla_ros.decoding.drafting import Drafting, DraftModel
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.timing import PhaseTimer
+from spec_vla_ros.protocols import DecodeStats
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the target says to a draft tree.
+
+    choices: (N,) the ids it would choose after each node, the root first.
+    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'.
+    """
+
+    choices: Tensor
+    hidden: Tensor
+
+
+def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCache) -> Verified:
+    """Run the target over context and draft tree in one pass.
+
+    Args:
+        target: the language model.
+        context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
+        tree: the draft; it may be the root alone.
+        cache: the target's past; context and all draft tokens are appended.
+    """
+    past, length, drafted = cache.length, context.shape[1], len(tree) - 1
+    positions = torch.arange(past, past + length, device=context.device)
+    mask = None
+    if drafted:
+        context = torch.cat((context, target.embed(tree.tokens[None, 1:])), dim=1)
+        positions = torch.cat((positions, past + length - 1 + tree.depths[1:]))
+        mask = attention_mask(tree, past=past, context=length)
+    hidden = target(context, positions=positions, mask=mask, cache=cache)
+    return Verified(target.logits(hidden[0, length - 1 :]).argmax(-1), hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeculativeSettings:
+    """How to speculate.
+
+    max_distance: for each action dimension, how many bins a draft may be off (0: exact).
+    action_ids: the token ids that are actions.
+    shape: how large a draft tree may grow.
+    draft_all_ids: draft from the whole vocabulary instead of the actions only.
+    """
+
+    max_distance: tuple[int, ...]
+    action_ids: range
+    shape: TreeShape = field(default_factory=TreeShape)
+    draft_all_ids: bool = False
+
+    def rule(self, device: torch.device) -> AcceptanceRule:
+        """Return the acceptance rule."""
+        if not any(self.max_distance):
+            return exact_match()
+        return within_bins(self.max_distance, action_ids=self.action_ids, device=device)
+
+    @property
+    def draft_ids(self) -> slice | None:
+        """The ids to draft from."""
+        return None if self.draft_all_ids else slice(self.action_ids.start, self.action_ids.stop)
+
+
+@torch.inference_mode()
+def speculative_generate(
+    target: LanguageModel,
+    drafter: DraftModel,
+    prompt: Tensor,
+    *,
+    settings: SpeculativeSettings,
+    candidates: Tensor | None = None,
+    cache: KVCache | None = None,
+    draft_cache: KVCache | None = None,
+) -> Decoded:
+    """Decode one action: propose, verify, accept, commit, until it is complete.
+
+    Args:
+        target: the language model.
+        drafter: the draft model.
+        prompt: (1, S, H) embeddings of image and text.
+        settings: acceptance and tree; the number of tokens is the length of `max_distance`.
+        candidates: (K, D) int64 ids, guesses at the action from elsewhere, verified inside the
+            prefill.
+        cache: the target's, used again if it is large enough; its contents are lost.
+        draft_cache: the drafter's, likewise.
+    """
+    timer, device, num_tokens = (
+        PhaseTimer(prompt.device),
+        prompt.device,
+        len(settings.max_distance),
+    )
+    accept = settings.rule(device)
+    room = _room(prompt, settings, candidates)
+    cache = _emptied(cache, target, room)
+    drafting = Drafting(
+        drafter, target, ids=settings.draft_ids, cache=_emptied(draft_cache, drafter, room)
+    )
+    root = torch.zeros(1, dtype=torch.int64, device=device)  # stands for the prompt's last token
+    tree, context, known = _first_tree(root, candidates, num_tokens), prompt, prompt[:, 1:]
+    tokens: list[int] = []
+    choices: list[int] = []
+    lengths: list[int] = []
+    rounds = 0
+    while True:
+        with timer.phase('verify' if tokens else 'prefill'):
+            past, length = cache.length, context.shape[1]
+            verified = verify(target, context, tree, cache)
+            path = longest_accepted_path(
+                tree, verified.choices, accept, first_dimension=len(tokens)
+            )
+            root = verified.choices[path[-1:]]  # the bonus token
+            cache.keep(path[1:] - 1, base=past + length)
+            decided = torch.cat((tree.tokens[path[1:]], root))
+            new_tokens, new_choices = torch.stack((decided, verified.choices[path])).tolist()
+        rounds += 1
+        if rounds > 1 or len(tree) > 1:  # a prefill without a draft is no verify round
+            lengths.append(len(new_tokens))
+        tokens += new_tokens
+        choices += new_choices
+        left = num_tokens - len(tokens)
+        if left == 0:
+            break
+        with timer.phase('draft'):
+            committed = target.embed(decided[None])
+            context = committed[:, -1:]
+            if left == 1:  # the last token is the target's own choice whatever is drafted
+                tree = DraftTree.root_only(root)
+                continue
+            features = verified.hidden[:, :length], verified.hidden[:, length - 1 + path[1:]]
+            tree = drafting.propose(
+                torch.cat((known, committed), dim=1),
+                torch.cat(features, dim=1),
+                root,
+                shape=replace(settings.shape, depth=min(settings.shape.depth, left - 1)),
+                spacing=settings.max_distance[len(tokens) :],
+            )
+            known = committed[:, :0]
+    stats = DecodeStats(
+        mode='speculative',
+        target_passes=rounds,
+        draft_passes=drafting.passes,
+        accept_lengths=tuple(lengths),
+        phases_ms=timer.milliseconds(),
+    )
+    return Decoded(torch.tensor(tokens), torch.tensor(choices), stats)
+
+
+def _first_tree(root: Tensor, candidates: Tensor | None, num_tokens: int) -> DraftTree:
+    """Merge the guesses verified inside the prefill; the last token is the bonus, if it lasts."""
+    if candidates is None or not len(candidates) or num_tokens == 1:
+        return DraftTree.root_only(root)
+    return DraftTree.from_candidates(root, candidates[:, : num_tokens - 1].to(root.device))
+
+
+def _room(prompt: Tensor, settings: SpeculativeSettings, candidates: Tensor | None) -> int:
+    """How many entries a cache needs: what is decided, and the largest tree behind it."""
+    drafted = max(settings.shape.nodes, settings.shape.top_k * settings.shape.depth)
+    guessed = candidates.numel() if candidates is not None else 0
+    return prompt.shape[1] + len(settings.max_distance) + max(drafted, guessed)
+
+
+def _emptied(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:
+    if cache is None or cache.max_len < room:
+        return model.new_cache(room)
+    cache.truncate(0)
+    return cache

@@ -1,0 +1,198 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The drafter: one Llama layer that predicts the target's next hidden state (EAGLE, 2401.15077).
+
+At position i it reads the embedding of token i+1 and the target's hidden state at i; its output
+stands for the hidden state at i+1, which the target's own head turns into scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.models.llama import DecoderLayer, Llama, LlamaConfig, RotaryTable, causal_mask
+from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
+
+POSITION_MODES = ('reference', 'correct')
+_EMBEDDING = 'embed_tokens.weight'
+
+
+class Drafter(nn.Module):
+    """One decoder layer without input norm, behind a projection of (embedding, feature).
+
+    Args:
+        config: hidden size and vocabulary are the target's.
+        position_mode: 'correct' lets the levels of a draft tree follow the cached sequence.
+            'reference' gives them the positions that the published code gives them: counted from
+            0 in the first round, later without the image patches. Drafters that were measured
+            with it can be run as they were.
+        num_patches: image patches in the prompt; only 'reference' needs it.
+
+    Raises:
+        ValueError: unknown position mode.
+    """
+
+    def __init__(
+        self, config: LlamaConfig, *, position_mode: str = 'correct', num_patches: int = 0
+    ) -> None:
+        super().__init__()
+        if position_mode not in POSITION_MODES:
+            raise ValueError(
+                f'draft position mode {position_mode!r} is not one of {", ".join(POSITION_MODES)}'
+            )
+        self.config = config
+        self.position_mode = position_mode
+        self.num_patches = num_patches
+        self.fc = nn.Linear(2 * config.hidden_size, config.hidden_size)
+        self.layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
+        self.rotary = RotaryTable(config)
+
+    def forward(
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        *,
+        positions: Tensor,
+        mask: Tensor | None = None,
+        cache: KVCache | None = None,
+    ) -> Tensor:
+        """Predict the features of the next positions; differentiable without a cache.
+
+        Args:
+            embeds: (B, S, H), embeddings of the tokens at i+1.
+            features: (B, S, H), hidden states at i: the target's, or predicted ones.
+            positions: (S,) or (B, S) int64.
+            mask: as `Llama`'s.
+            cache: the drafter's own past.
+
+        Returns:
+            (B, S, H), predicted hidden states at i+1.
+        """
+        length = embeds.shape[1]
+        past = cache.length if cache is not None else 0
+        if mask is None and past and length > 1:
+            mask = causal_mask(past, length, device=embeds.device)
+        x = self.fc(torch.cat((embeds, features), dim=-1))
+        x = self.layers[0](x, self.rotary(positions, x.dtype), mask, cache)
+        if cache is not None:
+            cache.advance(length)
+        return x
+
+    def tree_position(self, cached: int, *, first_round: bool) -> int:
+        """Rotary position of a draft tree's first level, behind `cached` entries."""
+        if self.position_mode == 'correct':
+            return cached
+        return 0 if first_round else cached - self.num_patches
+
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache for this drafter."""
+        return KVCache(
+            layers=1,
+            kv_heads=self.config.num_key_value_heads,
+            head_dim=self.config.head_dim,
+            max_len=max_len,
+            dtype=self.fc.weight.dtype,
+            device=self.fc.weight.device,
+        )
+
+
+def load_drafter(
+    folder: str | Path,
+    target: Llama,
+    *,
+    num_patches: int,
+    position_mode: str | None = None,
+) -> Drafter:
+    """Load a drafter folder: config.json and model.safetensors, or a published pytorch_model.bin.
+
+    Args:
+        folder: where it is.
+        target: the language model it drafts for; gives device, dtype, embedding and head.
+        num_patches: image patches in the prompt.
+        position_mode: 'reference' or 'correct'; None takes `draft_position_mode` of config.json,
+            or 'correct'.
+
+    Raises:
+        CheckpointError: a file is missing, keys or shapes do not fit, or it was made for another
+            target; the message says which.
+    """
+    folder = Path(folder)
+    raw = read_json(folder / 'config.json')
+    mode = position_mode or raw.get('draft_position_mode', 'correct')
+    try:
+        config = LlamaConfig.from_dict(raw)
+        with torch.device('meta'):
+            drafter = Drafter(config, position_mode=mode, num_patches=num_patches)
+    except ValueError as error:
+        raise CheckpointError(f'{folder}: {error}') from error
+    weights = _read_weights(folder)
+    _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
+    expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
+    _check_keys(folder, expected, weights)
+    head = target.lm_head.weight
+    drafter.load_state_dict(
+        {k: v.to(head.device, head.dtype) for k, v in weights.items()}, strict=True, assign=True
+    )
+    return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    safetensors, pickled = folder / 'model.safetensors', folder / 'pytorch_model.bin'
+    file = safetensors if safetensors.exists() else pickled
+    if not file.exists():
+        raise CheckpointError(f'{folder} has neither {safetensors.name} nor {pickled.name}')
+    try:
+        if file == safetensors:
+            return load_file(file)
+        # weights_only: tensors and nothing that could run code
+        return dict(torch.load(file, map_location='cpu', weights_only=True))
+    except Exception as error:  # each format has its own
+        raise CheckpointError(f'{file} cannot be read as weights: {error}') from error
+
+
+def _check_keys(
+    folder: Path, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Any]
+) -> None:
+    problems = [
+        f'{word}: {shorten(keys)}'
+        for word, keys in (
+            ('missing', expected.keys() - weights.keys()),
+            ('unexpected', weights.keys() - expected.keys()),
+        )
+        if keys
+    ]
+    problems += [
+        f'{key} is {tuple(weights[key].shape)} and should be {shape}'
+        for key, shape in expected.items()
+        if key in weights and tuple(weights[key].shape) != shape
+    ]
+    if problems:
+        raise CheckpointError(f'{folder} is no drafter of this shape; {"; ".join(problems)}')
+
+
+def _check_target(
+    folder: Path, config: LlamaConfig, embedding: Tensor | None, target: Llama
+) -> None:
+    """The embedding in the folder is a frozen copy of the target's, which is used instead."""
+    for name in ('hidden_size', 'vocab_size'):
+        ours, theirs = getattr(config, name), getattr(target.config, name)
+        if ours != theirs:
+            raise CheckpointError(
+                f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
+            )
+    if embedding is None:
+        return
+    own = target.model.embed_tokens.weight
+    if embedding.shape != own.shape or not torch.allclose(
+        embedding.to(own.device, torch.float32), own.float(), rtol=0.02, atol=1e-3
+    ):
+        raise CheckpointError(
+            f'{folder} was made for another target: its embedding differs from the target'
+            "'s; use the drafter that belongs to this checkpoint"
+        )
