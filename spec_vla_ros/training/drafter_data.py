@@ -1,0 +1,141 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a drafter learns from: the frozen target's features on prompts it answered itself.
+
+The prompts hold the image and the instruction and nothing else: an action in the prompt would
+teach the drafter something that it never sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.openvla import multimodal_embeds
+
+SHARD_SIZE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One prompt: an image (H, W, 3) uint8 RGB and an instruction, and its episode's number."""
+
+    image: np.ndarray
+    instruction: str
+    episode: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFeatures:
+    """What the target computed for N prompts and the D tokens it chose after each.
+
+    embeds: (N, S, H), input embeddings of prompt and action tokens, padded at the end.
+    hidden: (N, S, H), hidden states after the final norm.
+    lengths: (N,) int64, tokens of the prompt; D - 1 action tokens follow it.
+    tokens: (N, D) int64. episodes: (N,) int64.
+    """
+
+    embeds: Tensor
+    hidden: Tensor
+    lengths: Tensor
+    tokens: Tensor
+    episodes: Tensor
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def select(self, index: Tensor) -> TargetFeatures:
+        """Return the examples that an index (M,) names."""
+        return TargetFeatures(**{name: getattr(self, name)[index] for name in self.__slots__})
+
+
+@torch.inference_mode()
+def target_features(
+    checkpoint: OpenVLACheckpoint, example: Example, *, num_tokens: int
+) -> dict[str, Tensor]:
+    """Run the target on one prompt; tensors named as in `TargetFeatures`, without the N."""
+    model, language_model = checkpoint.model, checkpoint.model.language_model
+    ids = checkpoint.prompt_processor(example.instruction)
+    image = model.image_embeds(checkpoint.image_processor(example.image))
+    prompt = multimodal_embeds(model.prompt_embeds(ids), image)
+    tokens = autoregressive_generate(language_model, prompt, num_tokens=num_tokens).tokens
+    chosen = language_model.embed(tokens[None, :-1].to(model.device))
+    embeds = torch.cat((prompt, chosen), dim=1)
+    positions = torch.arange(embeds.shape[1], device=model.device)
+    hidden = language_model(embeds, positions=positions)
+    return {
+        'embeds': embeds[0].half().cpu(),
+        'hidden': hidden[0].half().cpu(),
+        'lengths': torch.tensor(prompt.shape[1]),
+        'tokens': tokens,
+        'episodes': torch.tensor(example.episode),
+    }
+
+
+def write_features(
+    checkpoint: OpenVLACheckpoint,
+    examples: Iterable[Example],
+    folder: Path,
+    *,
+    num_tokens: int,
+    report: Callable[[str], None],
+) -> None:
+    """Write the features of all examples as numbered safetensors files.
+
+    Files that are there already are kept: the same examples given again resume where it stopped.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, shard in enumerate(_batches(examples, SHARD_SIZE)):
+        file = folder / f'features_{number:05d}.safetensors'
+        if file.exists():
+            continue
+        rows = [target_features(checkpoint, e, num_tokens=num_tokens) for e in shard]
+        columns = {
+            name: torch.nn.utils.rnn.pad_sequence([r[name] for r in rows], batch_first=True)
+            if name in ('embeds', 'hidden')
+            else torch.stack([r[name] for r in rows])
+            for name in TargetFeatures.__slots__
+        }
+        partial = file.with_suffix('.partial')
+        save_file(columns, partial)
+        partial.rename(file)
+        report(f'{file.name}: {len(rows)} prompts')
+
+
+def read_features(folder: Path) -> TargetFeatures:
+    """Read the features that `write_features` wrote.
+
+    Raises:
+        ValueError: there are none.
+    """
+    files = sorted(folder.glob('features_*.safetensors'))
+    if not files:
+        raise ValueError(f'{folder} has no features_*.safetensors; make them with drafter-data')
+    shards = [load_file(file) for file in files]
+    longest = max(shard['embeds'].shape[1] for shard in shards)
+    columns = {}
+    for name in TargetFeatures.__slots__:
+        parts = [shard[name] for shard in shards]
+        if name in ('embeds', 'hidden'):
+            pads = [(0, 0, 0, longest - p.shape[1]) for p in parts]
+            parts = [torch.nn.functional.pad(p, pad) for p, pad in zip(parts, pads, strict=True)]
+        columns[name] = torch.cat(parts)
+    return TargetFeatures(**columns)
+
+
+def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
+    batch: list[Example] = []
+    for example in examples:
+        batch.append(example)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,41 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Where the prompts that a drafter learns from come from: the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from spec_vla_ros.protocols import Observation, Policy
+from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION
+from spec_vla_ros.training.drafter_data import Example
+
+_MAX_STEPS = 36
+_SETTLE = (0.02, 0.10)
+_NOISE = (0.0, 0.0, 0.3)
+_STEPS_AFTER_SUCCESS = 1
+
+
+def simulated_examples(policy: Policy, seeds: range) -> Iterator[Example]:
+    """Let the policy drive one episode a seed, some of them disturbed, and give what it sees."""
+    env = TabletopEnv()
+    scale = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
+    try:
+        for seed in seeds:
+            rng = np.random.default_rng((seed, 2))
+            instruction, noise = env.reset(seed=seed), rng.choice(_NOISE)
+            policy.reset()
+            steps_after_success = 0
+            for _ in range(_MAX_STEPS):
+                image = env.render()
+                yield Example(image=image, instruction=instruction, episode=seed)
+                action = policy.infer(Observation(image, instruction)).values.copy()
+                action[:6] += noise * rng.standard_normal(6) * scale
+                env.step(action, settle=rng.uniform(*_SETTLE))
+                steps_after_success += env.outcome().success
+                if steps_after_success > _STEPS_AFTER_SUCCESS:
+                    break
+    finally:
+        env.close()

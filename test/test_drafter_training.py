@@ -1,0 +1,128 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A drafter learns from the target's features on prompts, and only where drafts are made."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from spec_vla_ros.models.checkpoint import load_openvla, save_weights
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
+from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.training.drafter_data import (
+    Example,
+    read_features,
+    target_features,
+    write_features,
+)
+from spec_vla_ros.training.drafter_training import (
+    DrafterRecipe,
+    draft_accuracy,
+    drafter_loss,
+    train_drafter,
+)
+from spec_vla_ros.training.loop import LoopSettings
+from spec_vla_ros.training.small_model import norm_stats, write_small_files
+
+DIMENSIONS = 7
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    """The small policy's shape with random weights: what it does is arbitrary but fixed."""
+    folder = tmp_path_factory.mktemp('random')
+    actions = np.random.default_rng(0).uniform(-0.02, 0.02, (100, DIMENSIONS))
+    write_small_files(folder, norm_stats(actions, trajectories=1))
+    config = OpenVLAConfig.from_dict(json.loads((folder / 'config.json').read_text()))
+    torch.manual_seed(3)
+    save_weights(OpenVLA(config), folder / 'model.safetensors', dtype=torch.float32)
+    return load_openvla(folder, device='cpu', dtype='float32')
+
+
+@pytest.fixture(scope='module')
+def features(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('features')
+    rng = np.random.default_rng(0)
+    examples = [
+        Example(
+            image=rng.integers(0, 256, (64, 64, 3), dtype=np.uint8),
+            instruction=instruction_for(COLOURS[i % 5]),
+            episode=i // 2,
+        )
+        for i in range(60)
+    ]
+    write_features(checkpoint, examples, folder, num_tokens=DIMENSIONS, report=lambda text: None)
+    return read_features(folder)
+
+
+def make_drafter(checkpoint):
+    torch.manual_seed(0)
+    return Drafter(checkpoint.config.text)
+
+
+def test_features_are_those_of_the_chosen_tokens(checkpoint, features):
+    language_model = checkpoint.model.language_model
+    last = features.lengths - 1
+    for step in range(DIMENSIONS):
+        hidden = features.hidden[torch.arange(len(features)), last + step].float()
+        chosen = language_model.logits(hidden).argmax(-1)
+        assert (chosen == features.tokens[:, step]).float().mean() > 0.95  # float16 storage
+
+
+def test_an_action_is_never_in_the_prompt(checkpoint):
+    example = Example(np.zeros((64, 64, 3), np.uint8), instruction_for('red'), 0)
+    row = target_features(checkpoint, example, num_tokens=DIMENSIONS)
+    patches = checkpoint.model.vision_backbone.num_patches
+    words = checkpoint.prompt_processor(instruction_for('red')).shape[1]
+    assert int(row['lengths']) == patches + words
+    assert row['embeds'].shape[0] == patches + words + DIMENSIONS - 1
+
+
+def test_only_drafted_positions_are_supervised(checkpoint, features):
+    target = checkpoint.model.language_model
+    drafter = make_drafter(checkpoint)
+    batch = features.select(torch.arange(4))
+    loss = drafter_loss(drafter, target, batch, rollout=1, score_weight=0.1)
+    hidden = batch.hidden.clone()
+    hidden[:, -DIMENSIONS + 1 :] += 1.0  # the last features are targets, and inputs of later ones
+    moved = type(batch)(batch.embeds, hidden, batch.lengths, batch.tokens, batch.episodes)
+    assert not torch.isclose(
+        loss, drafter_loss(drafter, target, moved, rollout=1, score_weight=0.1)
+    )
+    loss.backward()
+    assert all(p.grad is not None for p in drafter.parameters())
+    assert all(p.grad is None for p in target.parameters())
+
+
+def test_training_improves_and_resumes(checkpoint, features, tmp_path):
+    target = checkpoint.model.language_model
+    drafter = make_drafter(checkpoint)
+    before = drafter_loss(drafter, target, features, rollout=1, score_weight=0.1).item()
+    recipe = DrafterRecipe(
+        settings=LoopSettings(
+            iterations=40, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.5, save_every=20
+        ),
+        batch=16,
+        rollout=2,
+    )
+    reports = []
+    for _ in range(2):
+        train_drafter(
+            drafter,
+            target,
+            features,
+            recipe=recipe,
+            checkpoint=tmp_path / 'state.pt',
+            report=reports.append,
+        )
+    after = drafter_loss(drafter, target, features, rollout=1, score_weight=0.1).item()
+    assert after < 0.9 * before
+    assert len(reports) == 2
+    assert draft_accuracy(drafter, target, features).shape == (DIMENSIONS - 1,)
+
+
+def test_missing_features_are_named(tmp_path):
+    with pytest.raises(ValueError, match='drafter-data'):
+        read_features(tmp_path)
