@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -27,13 +28,20 @@ class RemoteNode:
     Args:
         name: of the node.
         domain_id: the ROS domain; None: that of the environment.
-        namespace: relative names are looked up in it.
+        while_waiting: called a few times a second during `call`; may raise to end the waiting.
     """
 
-    def __init__(self, name: str, *, domain_id: int | None = None, namespace: str = '') -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        domain_id: int | None = None,
+        while_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._while_waiting = while_waiting
         self._context = Context()
         self._context.init(domain_id=domain_id)
-        self.node = Node(name, context=self._context, namespace=namespace)
+        self.node = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name=f'{name} spin', daemon=True)
@@ -51,14 +59,13 @@ class RemoteNode:
         Raises TimeoutError when it does not appear, or does not answer, within `timeout` seconds.
         """
         client = self.node.create_client(kind, service)
+        deadline = time.monotonic() + timeout
         try:
-            if not client.wait_for_service(timeout):
-                raise TimeoutError(f'no service {client.srv_name} within {timeout:g} s')
+            self._wait(lambda: client.wait_for_service(0.2), deadline, client.srv_name)
             done = threading.Event()
             future = client.call_async(request)
             future.add_done_callback(lambda _: done.set())
-            if not done.wait(timeout):
-                raise TimeoutError(f'{client.srv_name} did not answer within {timeout:g} s')
+            self._wait(lambda: done.wait(0.2), deadline, client.srv_name)
             return future.result()
         finally:
             self.node.destroy_client(client)
@@ -101,6 +108,12 @@ class RemoteNode:
         self._context.try_shutdown()
         self._thread.join()
         self.node.destroy_node()
+
+    def _wait(self, happened: Callable[[], bool], deadline: float, service: str) -> None:
+        while not happened():
+            self._while_waiting()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'{service} did not answer in time: is its node running?')
 
     def _change(self, node_name: str, transition: int, timeout: float) -> bool:
         request = ChangeState.Request(transition=Transition(id=transition))

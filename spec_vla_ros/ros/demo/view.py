@@ -1,0 +1,82 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The live picture in the terminal; plain lines where the output is no terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from spec_vla_ros.ros.demo.episodes import Record
+
+
+class View:
+    """Shows what runs and how well it goes; a context manager."""
+
+    def __init__(self, console: Console, *, episodes: int) -> None:
+        self._console = console
+        self._done: list[Record] = []
+        self._progress = Progress(
+            TextColumn('[bold]episodes'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task('episodes', total=episodes)
+        self._episodes = episodes
+        self._live = Live(console=console, refresh_per_second=8, transient=True)
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+    def update(self, record: Record, command_rate: float) -> None:
+        """Show the running episode."""
+        if not self._console.is_terminal:
+            return
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row('[bold]episode', f'{len(self._done) + 1} of {self._episodes}')
+        grid.add_row('[bold]instruction', record.instruction)
+        grid.add_row('[bold]step', f'{record.steps} ({record.seconds:.1f} s)')
+        grid.add_row('[bold]success so far', self._score())
+        grid.add_row('[bold]commands', f'{command_rate:.1f} Hz')
+        recent = record.latency_ms[-20:]
+        latency = f'{np.median(recent):.0f} ms from image to action' if recent else '-'
+        grid.add_row('[bold]latency', latency)
+        self._live.update(Group(grid, self._progress))
+
+    def finished(self, record: Record) -> None:
+        """Note an episode's end."""
+        self._done.append(record)
+        self._progress.update(self._task, completed=len(self._done))
+        verdict = '[green]success[/]' if record.success else '[red]failed[/]'
+        if record.wrong_object:
+            verdict += ' [red](lifted a wrong object)[/]'
+        self.say(
+            f'{len(self._done):3}/{self._episodes}  {record.instruction:<28} {verdict}  '
+            f'{record.steps} steps, {record.seconds:.1f} s, success so far {self._score()}'
+        )
+        if not record.success and record.halt:
+            self.say(f'         the policy had halted: {record.halt}')
+
+    def _score(self) -> str:
+        return f'{sum(r.success for r in self._done)}/{len(self._done)}'
+
+    def __enter__(self) -> View:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
