@@ -16,6 +16,8 @@ COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
     'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
     'evaluate': ('spec_vla_ros.evaluation.evaluate', 'measure success in the simulator'),
+    'drafter-data': ('spec_vla_ros.commands.drafter_data', 'compute what a drafter learns from'),
+    'train-drafter': ('spec_vla_ros.commands.train_drafter', 'train a drafter'),
     'train-policy': ('spec_vla_ros.training.pipeline', 'train the small tabletop policy'),
 }
 """Name of a subcommand -> its module, and its line in the help."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spec_vla_ros.models.checkpoint import load_openvla, save_weights
-from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter import Drafter, load_drafter, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.drafter_data import (
@@ -126,3 +126,12 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
 def test_missing_features_are_named(tmp_path):
     with pytest.raises(ValueError, match='drafter-data'):
         read_features(tmp_path)
+
+
+def test_a_saved_drafter_is_loaded_as_it_was(checkpoint, tmp_path):
+    drafter = make_drafter(checkpoint)
+    save_drafter(drafter, tmp_path)
+    loaded = load_drafter(tmp_path, checkpoint.model.language_model, num_patches=16)
+    assert loaded.position_mode == drafter.position_mode
+    for name, parameter in drafter.named_parameters():
+        assert torch.equal(parameter, loaded.get_parameter(name))

@@ -7,12 +7,14 @@ stands for the hidden state at i+1, which the target's own head turns into score
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
@@ -140,6 +142,20 @@ def load_drafter(
         {k: v.to(head.device, head.dtype) for k, v in weights.items()}, strict=True, assign=True
     )
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
+
+
+def save_drafter(drafter: Drafter, folder: str | Path) -> None:
+    """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        'model_type': 'llama',
+        **dataclasses.asdict(drafter.config),
+        'draft_position_mode': drafter.position_mode,
+    }
+    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
+    weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
+    save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
