@@ -1,0 +1,133 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The drafter computes what it says, and its folders load strictly and without running code."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from small_models import CONFIG, random_drafter, random_target
+
+from spec_vla_ros.models.drafter import Drafter, load_drafter
+from spec_vla_ros.models.safetensors_files import CheckpointError
+
+JSON = {
+    'vocab_size': 384,
+    'hidden_size': 32,
+    'intermediate_size': 48,
+    'num_attention_heads': 4,
+    'num_key_value_heads': 2,
+    'max_position_embeddings': 128,
+}
+
+
+@pytest.fixture(scope='module')
+def target():
+    return random_target(0)
+
+
+def write(folder, weights, *, pickled=False, **config):
+    folder.mkdir(exist_ok=True)
+    (folder / 'config.json').write_text(json.dumps({**JSON, **config}))
+    if pickled:
+        torch.save(weights, folder / 'pytorch_model.bin')
+    else:
+        save_file(weights, folder / 'model.safetensors')
+    return folder
+
+
+@pytest.fixture
+def weights():
+    return {name: p.clone() for name, p in random_drafter(0).named_parameters()}
+
+
+@pytest.mark.parametrize('pickled', [False, True])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
+def test_both_formats_load(tmp_path, weights, target, pickled, dtype):
+    stored = {k: v.to(dtype) for k, v in weights.items()}
+    stored['embed_tokens.weight'] = target.model.embed_tokens.weight.to(dtype)
+    loaded = load_drafter(write(tmp_path / 'd', stored, pickled=pickled), target, num_patches=4)
+    for name, parameter in loaded.named_parameters():
+        assert parameter.dtype == torch.float32
+        assert torch.equal(parameter, stored[name].float())
+        assert not parameter.requires_grad
+
+
+def test_position_mode_comes_from_argument_then_file_then_default(tmp_path, weights, target):
+    plain = write(tmp_path / 'plain', weights)
+    marked = write(tmp_path / 'marked', weights, draft_position_mode='reference')
+    assert load_drafter(plain, target, num_patches=4).position_mode == 'correct'
+    assert load_drafter(marked, target, num_patches=4).position_mode == 'reference'
+    given = load_drafter(marked, target, num_patches=4, position_mode='correct')
+    assert given.position_mode == 'correct'
+    with pytest.raises(CheckpointError, match="'Reference' is not one of reference, correct"):
+        load_drafter(plain, target, num_patches=4, position_mode='Reference')
+
+
+def test_tree_positions():
+    correct, reference = (
+        random_drafter(0, position_mode=mode, num_patches=16) for mode in ('correct', 'reference')
+    )
+    assert correct.tree_position(30, first_round=True) == 30
+    assert reference.tree_position(30, first_round=True) == 0
+    assert reference.tree_position(33, first_round=False) == 17
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda w: w.pop('fc.bias'), r'missing: fc\.bias'),
+        (lambda w: w.update({'norm.weight': torch.ones(32)}), r'unexpected: norm\.weight'),
+        (lambda w: w.update({'fc.bias': torch.ones(3)}), r'fc\.bias is \(3,\).*\(32,\)'),
+        (lambda w: w.update({'embed_tokens.weight': torch.ones(384, 32)}), 'another target'),
+    ],
+    ids=['missing', 'unexpected', 'mis-shaped', 'other target'],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path, weights, target, change, message):
+    change(weights)
+    with pytest.raises(CheckpointError, match=message):
+        load_drafter(write(tmp_path / 'd', weights), target, num_patches=4)
+
+
+def test_another_targets_shape_is_named(tmp_path, weights, target):
+    folder = write(tmp_path / 'd', weights, hidden_size=64)
+    with pytest.raises(CheckpointError, match='hidden_size is 64, the target has 32'):
+        load_drafter(folder, target, num_patches=4)
+
+
+def test_missing_weights(tmp_path, target):
+    (tmp_path / 'config.json').write_text(json.dumps(JSON))
+    with pytest.raises(CheckpointError, match=r'model\.safetensors nor pytorch_model\.bin'):
+        load_drafter(tmp_path, target, num_patches=4)
+
+
+def test_pickles_run_no_code(tmp_path, target):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath('sprung').touch, ())
+
+    (tmp_path / 'config.json').write_text(json.dumps(JSON))
+    (tmp_path / 'pytorch_model.bin').write_bytes(pickle.dumps({'fc.bias': Trap()}, protocol=2))
+    with pytest.raises(CheckpointError, match='cannot be read as weights'):
+        load_drafter(tmp_path, target, num_patches=4)
+    assert not (tmp_path / 'sprung').exists()
+
+
+def test_cached_steps_equal_one_pass():
+    drafter = random_drafter(1)
+    embeds, features = torch.randn(2, 1, 9, 32)
+    whole = drafter(embeds, features, positions=torch.arange(9))
+    cache = drafter.new_cache(9)
+    parts = [
+        drafter(embeds[:, a:b], features[:, a:b], positions=torch.arange(a, b), cache=cache)
+        for a, b in [(0, 4), (4, 8), (8, 9)]
+    ]
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=0)
+
+
+def test_it_can_be_trained():
+    drafter = Drafter(CONFIG)
+    out = drafter(*torch.randn(2, 3, 5, 32), positions=torch.arange(5))
+    out.square().mean().backward()
+    assert all(p.grad is not None for p in drafter.parameters())

@@ -1,0 +1,182 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What speculative decoding promises, for any target, drafter and prompt."""
+
+import pytest
+import torch
+from small_models import (
+    ACTION_IDS,
+    TargetAsDrafter,
+    random_drafter,
+    random_prompt,
+    random_target,
+)
+
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+
+SHAPES = [TreeShape(), TreeShape(1, 5, 5), TreeShape(4, 2, 6), TreeShape(2, 7, 3)]
+
+
+def drafters(seed, target, prompt):
+    """A useless, a good and a middling drafter."""
+    yield random_drafter(seed)
+    yield TargetAsDrafter(target, prompt)
+    yield TargetAsDrafter(target, prompt, noise=0.3)
+
+
+def settings(distance=0, *, dimensions=7, **options):
+    return SpeculativeSettings(
+        per_dimension(distance, dimensions), action_ids=ACTION_IDS, **options
+    )
+
+
+def choices_given(target, prompt, tokens):
+    """The target's choice at each position, given the emitted tokens before it."""
+    with torch.inference_mode():
+        embeds = torch.cat((prompt, target.embed(tokens[None, :-1])), 1)
+        hidden = target(embeds, positions=torch.arange(embeds.shape[1]))
+        return target.logits(hidden[0, -len(tokens) :]).argmax(-1)
+
+
+@pytest.mark.parametrize('shape', SHAPES, ids=str)
+@pytest.mark.parametrize('seed', range(12))
+def test_strict_equals_autoregressive(seed, shape):
+    target = random_target(seed)
+    for prompt_seed in range(3):
+        prompt = random_prompt(prompt_seed + 10 * seed)
+        expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+        for drafter in drafters(seed, target, prompt):
+            decoded = speculative_generate(target, drafter, prompt, settings=settings(shape=shape))
+            assert torch.equal(decoded.tokens, expected)
+            assert torch.equal(decoded.choices, expected)
+
+
+@pytest.mark.parametrize('distance', [1, 9, 30, 255, (0, 3, 0, 40, 9, 9, 2)])
+@pytest.mark.parametrize('seed', range(8))
+def test_relaxed_stays_near_the_targets_choices(seed, distance):
+    target, prompt = random_target(seed), random_prompt(seed)
+    limits = torch.tensor(per_dimension(distance, 7))
+    for drafter in drafters(seed, target, prompt):
+        decoded = speculative_generate(target, drafter, prompt, settings=settings(distance))
+        choices = choices_given(target, prompt, decoded.tokens)
+        assert torch.equal(decoded.choices, choices)
+        off = (decoded.tokens - choices).abs()
+        assert (off <= limits).all()
+        outside = (decoded.tokens < ACTION_IDS.start) | (decoded.tokens >= ACTION_IDS.stop)
+        outside |= (choices < ACTION_IDS.start) | (choices >= ACTION_IDS.stop)
+        assert (off[outside] == 0).all()
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_relaxing_does_relax(seed):
+    """Otherwise the test above would pass with nothing accepted."""
+    target, prompt = random_target(seed), random_prompt(seed)
+    rounds = {}
+    for distance in (0, 60):
+        drafter = TargetAsDrafter(target, prompt, noise=1.0)
+        decoded = speculative_generate(target, drafter, prompt, settings=settings(distance))
+        rounds[distance] = len(decoded.stats.accept_lengths)
+    assert rounds[60] < rounds[0]
+
+
+@pytest.mark.parametrize(
+    ('depth', 'lengths'), [(1, (2, 2, 2)), (2, (3, 3)), (3, (4, 2)), (5, (6,)), (9, (6,))]
+)
+@pytest.mark.parametrize('top_k', [1, 4])
+def test_the_target_accepts_all_of_its_own_drafts(depth, lengths, top_k):
+    for seed in range(4):
+        target, prompt = random_target(seed), random_prompt(seed)
+        target.lm_head.weight *= 10  # sure of its choices, so that no tree leaves them out
+        shape = TreeShape(top_k, depth, top_k * depth * top_k)
+        decoded = speculative_generate(
+            target,
+            TargetAsDrafter(target, prompt),
+            prompt,
+            settings=settings(shape=shape, draft_all_ids=True),
+        )
+        assert decoded.stats.accept_lengths == lengths
+        assert decoded.stats.target_passes == 1 + len(lengths)
+
+
+@pytest.mark.parametrize('dimensions', [1, 2, 3, 7, 12])
+@pytest.mark.parametrize('distance', [0, 9])
+def test_stops_exactly_at_the_action_length(dimensions, distance):
+    target, prompt = random_target(3), random_prompt(3)
+    for drafter in drafters(3, target, prompt):
+        decoded = speculative_generate(
+            target, drafter, prompt, settings=settings(distance, dimensions=dimensions)
+        )
+        assert decoded.tokens.shape == decoded.choices.shape == (dimensions,)
+        assert sum(decoded.stats.accept_lengths) == dimensions - 1
+        if distance == 0:
+            expected = autoregressive_generate(target, prompt, num_tokens=dimensions).tokens
+            assert torch.equal(decoded.tokens, expected)
+
+
+def test_the_last_dimension_is_exact_by_default():
+    assert per_dimension(9, 7) == (9, 9, 9, 9, 9, 9, 0)
+    for seed in range(8):
+        target, prompt = random_target(seed), random_prompt(seed)
+        drafter = TargetAsDrafter(target, prompt, noise=1.0)
+        decoded = speculative_generate(target, drafter, prompt, settings=settings(60))
+        assert decoded.tokens[-1] == decoded.choices[-1]
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_caches_may_be_used_again(seed):
+    target, prompt = random_target(seed), random_prompt(seed)
+    drafter = random_drafter(seed)
+    cache, draft_cache = target.new_cache(120), drafter.new_cache(120)
+    fresh = speculative_generate(target, drafter, prompt, settings=settings(9))
+    speculative_generate(
+        target,
+        drafter,
+        random_prompt(99, length=14),
+        settings=settings(30),
+        cache=cache,
+        draft_cache=draft_cache,
+    )
+    again = speculative_generate(
+        target, drafter, prompt, settings=settings(9), cache=cache, draft_cache=draft_cache
+    )
+    assert torch.equal(again.tokens, fresh.tokens)
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_guesses_verified_inside_the_prefill(seed):
+    target, prompt = random_target(seed), random_prompt(seed)
+    expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+    wrong = torch.randint(64, 320, (3, 7), generator=torch.Generator().manual_seed(seed))
+    half = torch.cat((expected[:3], wrong[0, 3:]))
+    drafter = random_drafter(seed)
+    for guesses, passes in ((expected[None], 1), (torch.stack((wrong[1], expected)), 1)):
+        decoded = speculative_generate(
+            target, drafter, prompt, settings=settings(), candidates=guesses
+        )
+        assert torch.equal(decoded.tokens, expected)
+        assert decoded.stats.target_passes == passes
+        assert decoded.stats.accept_lengths == (7,)
+    for guesses in (wrong, torch.stack((wrong[1], half))):
+        decoded = speculative_generate(
+            target, drafter, prompt, settings=settings(), candidates=guesses
+        )
+        assert torch.equal(decoded.tokens, expected)
+
+
+def test_no_guesses_are_no_verify_round():
+    target, prompt = random_target(0), random_prompt(0)
+    empty = torch.zeros(0, 7, dtype=torch.int64)
+    decoded = speculative_generate(
+        target, random_drafter(0), prompt, settings=settings(), candidates=empty
+    )
+    assert sum(decoded.stats.accept_lengths) == 6
+
+
+def test_stats_account_for_the_time():
+    target, prompt = random_target(1), random_prompt(1)
+    stats = speculative_generate(target, random_drafter(1), prompt, settings=settings()).stats
+    assert stats.mode == 'speculative'
+    assert stats.draft_passes >= len(stats.accept_lengths) - 1
+    assert stats.phases_ms.keys() == {'prefill', 'draft', 'verify'}
