@@ -9,7 +9,7 @@ With `top_k=1` it is a chain.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,15 @@ class TreeShape:
     def __post_init__(self) -> None:
         if min(self.top_k, self.depth, self.nodes) < 1:
             raise ValueError(f'{self}: each must be at least 1')
+
+    def for_remaining(self, left: int) -> TreeShape | None:
+        """Return the tree to draft with `left` tokens to go; the last one is always the bonus."""
+        return replace(self, depth=min(self.depth, left - 1)) if left > 1 else None
+
+    @property
+    def largest(self) -> TreeShape:
+        """A shape that no tree exceeds: this one (see `TreePlan.largest`)."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ after them, and the next root. The accept length of a round is accepted tokens p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -60,19 +61,30 @@ def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCac
     return Verified(target.logits(hidden[0, length - 1 :]).argmax(-1), hidden)
 
 
+class TreeSizes(Protocol):
+    """How large draft trees are: a `TreeShape`, or a `TreePlan` by the number of tokens left."""
+
+    def for_remaining(self, left: int) -> TreeShape | None:
+        """Return the tree to draft with `left` tokens to go, or None for a plain pass."""
+
+    @property
+    def largest(self) -> TreeShape:
+        """A shape that no tree exceeds in any way."""
+
+
 @dataclass(frozen=True, slots=True)
 class SpeculativeSettings:
     """How to speculate.
 
     max_distance: for each action dimension, how many bins a draft may be off (0: exact).
     action_ids: the token ids that are actions.
-    shape: how large a draft tree may grow.
+    shape: how large a draft tree may grow: always the same, or by a plan.
     draft_all_ids: draft from the whole vocabulary instead of the actions only.
     """
 
     max_distance: tuple[int, ...]
     action_ids: range
-    shape: TreeShape = field(default_factory=TreeShape)
+    shape: TreeSizes = field(default_factory=TreeShape)
     draft_all_ids: bool = False
 
     def rule(self, device: torch.device) -> AcceptanceRule:
@@ -116,13 +128,15 @@ def speculative_generate(
         len(settings.max_distance),
     )
     accept = settings.rule(device)
-    room = _room(prompt, settings, candidates)
+    guessed = 0 if candidates is None else candidates.numel()
+    room = room_needed(prompt.shape[1], settings, guessed=guessed)
     cache = _emptied(cache, target, room)
     drafting = Drafting(
         drafter, target, ids=settings.draft_ids, cache=_emptied(draft_cache, drafter, room)
     )
     root = torch.zeros(1, dtype=torch.int64, device=device)  # stands for the prompt's last token
-    tree, context, known = _first_tree(root, candidates, num_tokens), prompt, prompt[:, 1:]
+    tree, context = _first_tree(root, candidates, num_tokens), prompt
+    following, features = [prompt[:, 1:]], []  # what the drafter has not been told yet
     tokens: list[int] = []
     choices: list[int] = []
     lengths: list[int] = []
@@ -147,20 +161,21 @@ def speculative_generate(
         if left == 0:
             break
         with timer.phase('draft'):
-            committed = target.embed(decided[None])
-            context = committed[:, -1:]
-            if left == 1:  # the last token is the target's own choice whatever is drafted
+            following.append(target.embed(decided[None]))
+            features += [verified.hidden[:, :length], verified.hidden[:, length - 1 + path[1:]]]
+            context = following[-1][:, -1:]
+            shape = settings.shape.for_remaining(left)
+            if shape is None:
                 tree = DraftTree.root_only(root)
                 continue
-            features = verified.hidden[:, :length], verified.hidden[:, length - 1 + path[1:]]
             tree = drafting.propose(
-                torch.cat((known, committed), dim=1),
+                torch.cat(following, dim=1),
                 torch.cat(features, dim=1),
                 root,
-                shape=replace(settings.shape, depth=min(settings.shape.depth, left - 1)),
+                shape=shape,
                 spacing=settings.max_distance[len(tokens) :],
             )
-            known = committed[:, :0]
+            following, features = [], []
     stats = DecodeStats(
         mode='speculative',
         target_passes=rounds,
@@ -178,11 +193,14 @@ def _first_tree(root: Tensor, candidates: Tensor | None, num_tokens: int) -> Dra
     return DraftTree.from_candidates(root, candidates[:, : num_tokens - 1].to(root.device))
 
 
-def _room(prompt: Tensor, settings: SpeculativeSettings, candidates: Tensor | None) -> int:
-    """How many entries a cache needs: what is decided, and the largest tree behind it."""
-    drafted = max(settings.shape.nodes, settings.shape.top_k * settings.shape.depth)
-    guessed = candidates.numel() if candidates is not None else 0
-    return prompt.shape[1] + len(settings.max_distance) + max(drafted, guessed)
+def room_needed(prompt_length: int, settings: SpeculativeSettings, *, guessed: int) -> int:
+    """How many entries a cache needs: what is decided, and the largest tree behind it.
+
+    guessed: tokens of all candidates verified inside the prefill.
+    """
+    largest = settings.shape.largest
+    drafted = max(largest.nodes, largest.top_k * largest.depth)
+    return prompt_length + len(settings.max_distance) + max(drafted, guessed)
 
 
 def _emptied(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:

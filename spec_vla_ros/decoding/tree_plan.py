@@ -1,0 +1,162 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How large a draft tree pays on this device: measured costs, then the least expected time.
+
+Verifying n tokens costs one pass, but not the same pass everywhere: on a large GPU 50 tokens cost
+hardly more than one, on a CPU almost 50 times as much. So the costs are measured at warm-up, and
+for each number of tokens left the tree with the least expected time is chosen, or none.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.drafting import Drafting, DraftModel
+from spec_vla_ros.decoding.generate import LanguageModel
+from spec_vla_ros.decoding.speculative import verify
+
+MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
+"""What to assume of a drafter that nothing is known about, see `plan_trees`."""
+
+_VERIFIED = (1, 2, 4, 8, 16, 32, 50)
+_WIDTHS = (1, 2, 4, 8)
+_DEPTHS = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Milliseconds on one device.
+
+    verify: tokens in one pass of the target, root included -> cost.
+    draft: top_k -> cost of a tree's first level, and of each further level.
+    """
+
+    verify: Mapping[int, float]
+    draft: Mapping[int, tuple[float, float]]
+
+    def of_verifying(self, tokens: int) -> float:
+        """Cost of a pass over some tokens, interpolated."""
+        known = sorted(self.verify)
+        return float(np.interp(tokens, known, [self.verify[n] for n in known]))
+
+    def of_drafting(self, shape: TreeShape) -> float:
+        """Cost of proposing a tree."""
+        first, further = self.draft[shape.top_k]
+        return first + further * (shape.depth - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class TreePlan:
+    """Which tree to draft when some tokens are left.
+
+    shapes: for 1, 2, ... tokens left, the tree, or None where a plain pass is faster.
+    expected_ms: expected milliseconds of decoding that many tokens.
+    """
+
+    shapes: tuple[TreeShape | None, ...]
+    expected_ms: tuple[float, ...]
+
+    def for_remaining(self, left: int) -> TreeShape | None:
+        """Return the tree to draft with `left` tokens to go."""
+        return self.shapes[left - 1]
+
+    @property
+    def largest(self) -> TreeShape:
+        """A shape that no tree of the plan exceeds in any way."""
+        used = [s for s in self.shapes if s is not None] or [TreeShape(1, 1, 1)]
+        return TreeShape(
+            top_k=max(s.top_k for s in used),
+            depth=max(s.depth for s in used),
+            nodes=max(s.nodes for s in used),
+        )
+
+
+def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float]) -> TreePlan:
+    """Choose the tree with the least expected time for each number of tokens left.
+
+    Args:
+        costs: of this device.
+        num_tokens: length of the action.
+        hit_rates: top_k -> probability that a level of a tree that wide holds a token that is
+            accepted, given that the level above it did.
+    """
+    shapes: list[TreeShape | None] = []
+    expected = [0.0]  # of 0, 1, 2, ... tokens left
+    for left in range(1, num_tokens + 1):
+        best: tuple[float, TreeShape | None] = (costs.of_verifying(1) + expected[left - 1], None)
+        for top_k, hit_rate in hit_rates.items():
+            for depth in range(1, left):
+                shape = TreeShape(top_k, depth, top_k * depth)
+                spent = costs.of_drafting(shape) + costs.of_verifying(1 + shape.nodes)
+                for accepted in range(depth + 1):
+                    chance = hit_rate**accepted * (1 - hit_rate * (accepted < depth))
+                    spent += chance * expected[left - 1 - accepted]
+                if spent < best[0]:
+                    best = (spent, shape)
+        expected.append(best[0])
+        shapes.append(best[1])
+    return TreePlan(tuple(shapes), tuple(expected[1:]))
+
+
+@torch.inference_mode()
+def measure_costs(
+    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, *, repeats: int = 5
+) -> Costs:
+    """Time the target's and the drafter's passes behind a prompt of typical length.
+
+    Args:
+        target: the language model.
+        drafter: the draft model.
+        prompt: (1, S, H); its content does not matter.
+        repeats: the median of as many is taken.
+    """
+    device, length = prompt.device, prompt.shape[1]
+    root = torch.zeros(1, dtype=torch.int64, device=device)
+    context = target.embed(root)[None]
+    cache = target.new_cache(length + max(_VERIFIED))
+    cache.advance(length)  # empty entries cost as much as real ones
+
+    def time_verify(tokens: int) -> float:
+        ids = torch.zeros(tokens, dtype=torch.int64, device=device)
+        tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
+
+        def run() -> None:
+            verify(target, context, tree, cache)
+            cache.truncate(length)
+
+        return _median_ms(run, repeats, device)
+
+    def time_draft(shape: TreeShape) -> float:
+        drafting = Drafting(drafter, target, ids=None, cache=drafter.new_cache(2 * length + 500))
+        drafting.propose(prompt, prompt, root, shape=TreeShape(1, 1, 1), spacing=[0])
+
+        def run() -> None:
+            spacing = [0] * shape.depth
+            drafting.propose(context, context, root, shape=shape, spacing=spacing)
+
+        return _median_ms(run, repeats, device)
+
+    draft = {}
+    for top_k in _WIDTHS:
+        short, long = (time_draft(TreeShape(top_k, d, top_k * d)) for d in _DEPTHS)
+        further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
+        draft[top_k] = (short, further)
+    return Costs({n: time_verify(n) for n in _VERIFIED}, draft)
+
+
+def _median_ms(run: Callable[[], None], repeats: int, device: torch.device) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - start) * 1e3
+
+    once()
+    return statistics.median(once() for _ in range(repeats))

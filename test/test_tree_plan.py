@@ -1,0 +1,103 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Draft trees grow where verifying is cheap, and vanish where it does not pay."""
+
+import torch
+from small_models import ACTION_IDS, TargetAsDrafter, random_drafter, random_prompt, random_target
+
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.tree_plan import (
+    MIDDLING_HIT_RATES,
+    Costs,
+    TreePlan,
+    measure_costs,
+    plan_trees,
+)
+
+CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
+
+
+def plan(verify, draft=CHEAP_DRAFT, hit_rates=MIDDLING_HIT_RATES):
+    return plan_trees(Costs(verify, draft), num_tokens=7, hit_rates=hit_rates)
+
+
+def test_flat_costs_choose_wide_and_deep_trees():
+    chosen = plan({1: 10.0, 50: 10.0})
+    assert chosen.for_remaining(6) == TreeShape(8, 5, 40)
+    assert chosen.expected_ms[5] < 6 * 10.0 / 2
+
+
+def test_proportional_costs_draft_nothing():
+    chosen = plan({1: 1.0, 50: 50.0})
+    assert set(chosen.shapes) == {None}
+    assert chosen.expected_ms[6] == 7.0
+
+
+def test_steep_costs_choose_chains():
+    chosen = plan({1: 10.0, 2: 10.5, 50: 40.0}, hit_rates={1: 0.85, 8: 0.87})
+    shape = chosen.for_remaining(6)
+    assert (shape.top_k, shape.nodes) == (1, shape.depth)
+
+
+def test_expensive_drafts_are_left_out():
+    assert set(plan({1: 1.0, 50: 1.0}, draft=dict.fromkeys(CHEAP_DRAFT, (9.0, 9.0))).shapes) == {
+        None
+    }
+
+
+def test_the_last_token_is_never_drafted():
+    assert plan({1: 10.0, 50: 10.0}).for_remaining(1) is None
+    assert TreeShape().for_remaining(1) is None
+    assert TreeShape().for_remaining(3).depth == 2
+
+
+def test_expected_time_is_right_for_a_chain_of_one():
+    costs = Costs({1: 10.0, 2: 12.0}, {1: (1.0, 1.0)})
+    chosen = plan_trees(costs, num_tokens=2, hit_rates={1: 0.8})
+    assert chosen.shapes == (None, TreeShape(1, 1, 1))
+    assert abs(chosen.expected_ms[1] - (1.0 + 12.0 + 0.2 * 10.0)) < 1e-9
+
+
+def test_measured_costs_are_complete():
+    target, prompt = random_target(0), random_prompt(0)
+    costs = measure_costs(target, random_drafter(0), prompt, repeats=2)
+    assert costs.verify.keys() >= {1, 50}
+    assert all(ms > 0 for ms in costs.verify.values())
+    chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+    assert len(chosen.shapes) == 7
+
+
+def test_any_plan_decodes_exactly():
+    """Rounds without a draft in between, too."""
+    wide, chain = TreeShape(4, 2, 8), TreeShape(1, 1, 1)
+    for shapes in (
+        (None, chain, None, wide, None, chain, None),
+        (None,) * 7,
+        (None, *(chain,) * 6),
+    ):
+        for seed in range(5):
+            target, prompt = random_target(seed), random_prompt(seed)
+            settings = SpeculativeSettings(
+                per_dimension(0, 7), action_ids=ACTION_IDS, shape=TreePlan(shapes, (0.0,) * 7)
+            )
+            expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+            for drafter in (random_drafter(seed), TargetAsDrafter(target, prompt)):
+                decoded = speculative_generate(target, drafter, prompt, settings=settings)
+                assert torch.equal(decoded.tokens, expected)
+
+
+def test_a_plain_round_leaves_the_drafter_informed():
+    """What was decided meanwhile reaches the drafter with the next proposal."""
+    target, prompt = random_target(2), random_prompt(2)
+    shapes = (None, None, TreeShape(1, 2, 2), None, TreeShape(1, 1, 1), None, None)
+    settings = SpeculativeSettings(
+        per_dimension(0, 7),
+        action_ids=ACTION_IDS,
+        shape=TreePlan(shapes, (0.0,) * 7),
+        draft_all_ids=True,
+    )
+    drafter = TargetAsDrafter(target, prompt)
+    decoded = speculative_generate(target, drafter, prompt, settings=settings)
+    assert decoded.stats.accept_lengths == (1, 2, 3)
