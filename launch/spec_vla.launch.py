@@ -1,0 +1,103 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The policy node on a robot: started, configured and activated.
+
+ros2 launch spec_vla_ros spec_vla.launch.py model:=/path/to/checkpoint \
+    image_topic:=/camera/color/image_raw command_topic:=/servo_node/delta_twist_cmds
+"""
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.parameter_descriptions import ParameterValue
+from lifecycle_msgs.msg import Transition
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+SHARE = get_package_share_directory('spec_vla_ros')
+
+ARGUMENTS = {
+    'model': ('', 'Folder of an OpenVLA checkpoint'),
+    'unnorm_key': ('', 'Norm stats to un-normalise actions with'),
+    'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
+    'image_transport': ('', "'raw' or 'compressed'"),
+    'frame': ('', 'Frame of the commands'),
+    'image_topic': ('image', 'Camera images; for compressed ones the name before /compressed'),
+    'instruction_topic': ('instruction', 'What to do, std_msgs/String, transient local'),
+    'command_topic': ('delta_twist_cmds', 'Where the velocity commands go'),
+    'gripper_topic': ('gripper_command', 'Where the gripper openings go'),
+    'namespace': ('', 'Namespace of the node and of its relative topics'),
+    'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the node'),
+    'autostart': ('true', 'Configure and activate at once'),
+}
+
+PARAMETERS = {
+    'model': 'checkpoint',
+    'unnorm_key': 'unnorm_key',
+    'device': 'device',
+    'image_transport': 'image_transport',
+    'frame': 'command_frame',
+}
+"""Which argument sets which parameter; an empty one leaves it to the parameter file."""
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments, the node, and the events that bring it up."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_bring_up)])
+
+
+def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    overrides = {
+        parameter: ParameterValue(given[argument], value_type=str)
+        for argument, parameter in PARAMETERS.items()
+        if given[argument]
+    }
+    node = LifecycleNode(
+        package='spec_vla_ros',
+        executable='policy_node',
+        name='spec_vla',
+        namespace=given['namespace'],
+        parameters=[given['params_file'], *([overrides] if overrides else [])],
+        remappings=[
+            ('image', given['image_topic']),
+            ('image/compressed', f'{given["image_topic"]}/compressed'),
+            ('instruction', given['instruction_topic']),
+            ('delta_twist_cmds', given['command_topic']),
+            ('gripper_command', given['gripper_topic']),
+        ],
+        output='screen',
+    )
+
+    def transition(transition_id: int) -> EmitEvent:
+        return EmitEvent(
+            event=ChangeState(
+                lifecycle_node_matcher=matches_action(node), transition_id=transition_id
+            ),
+            condition=IfCondition(given['autostart']),
+        )
+
+    activate_once_configured = OnStateTransition(
+        target_lifecycle_node=node,
+        start_state='configuring',
+        goal_state='inactive',
+        entities=[transition(Transition.TRANSITION_ACTIVATE)],
+    )
+    return [
+        RegisterEventHandler(activate_once_configured),
+        node,
+        transition(Transition.TRANSITION_CONFIGURE),
+    ]
