@@ -10,13 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
-from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.decoder import ActionDecoder
+from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
+from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.models.safetensors_files import Progress
-from spec_vla_ros.protocols import Action, Observation
+from spec_vla_ros.protocols import Action, Decoding, Observation
+
+AUTOREGRESSIVE = Decoding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +43,28 @@ class SpecVlaPolicy:
     Args:
         checkpoint: what `load_openvla` returns.
         unnorm_key: which norm stats to un-normalise with, see `NormStats.select`.
+        drafter: needed by the speculative modes.
+        tree: how large a draft tree may grow.
 
     Raises:
         ValueError: the key is unknown; the message lists the valid ones.
     """
 
-    def __init__(self, checkpoint: OpenVLACheckpoint, *, unnorm_key: str | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: OpenVLACheckpoint,
+        *,
+        unnorm_key: str | None = None,
+        drafter: Drafter | None = None,
+        tree: TreeShape | None = None,
+    ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
+        self._decoder = ActionDecoder(
+            checkpoint.model.language_model, self._codec, drafter=drafter, tree=tree
+        )
         self._prompt: tuple[str, Tensor] | None = None
-        self._cache: KVCache | None = None
 
     @property
     def checkpoint_info(self) -> CheckpointInfo:
@@ -67,12 +81,12 @@ class SpecVlaPolicy:
         )
 
     @torch.inference_mode()
-    def infer(self, observation: Observation) -> Action:
+    def infer(self, observation: Observation, decoding: Decoding = AUTOREGRESSIVE) -> Action:
         """Return the action for this observation.
 
         Raises:
-            ValueError: the image is not (H, W, 3) uint8, or the instruction has unknown words or
-                is too long.
+            ValueError: the image is not (H, W, 3) uint8, the instruction has unknown words or is
+                too long, or the decoding does not fit the policy.
         """
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
@@ -80,7 +94,13 @@ class SpecVlaPolicy:
             image_embeds = self._model.image_embeds(pixel_values)
             prompt_embeds = self._prompt_embeds(observation.instruction)
             prompt = multimodal_embeds(prompt_embeds, image_embeds)
-        decoded = self._decode(prompt)
+            self._refuse_long(prompt)
+        decoded = self._decoder.decode(
+            prompt,
+            decoding,
+            instruction=observation.instruction,
+            stamp_ns=observation.stamp_ns,
+        )
         phases = {**timer.milliseconds(), **decoded.stats.phases_ms}
         tokens = decoded.tokens.numpy()
         normalised = self._codec.tokens_to_normalised(tokens)
@@ -94,28 +114,27 @@ class SpecVlaPolicy:
     def reset(self) -> None:
         """Forget everything kept from earlier observations."""
         self._prompt = None
+        self._decoder.reset()
 
-    def warm_up(self) -> None:
-        """Run once on an empty image and prompt, so that the first real action is not slower."""
+    @torch.inference_mode()
+    def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
+        """Run on an empty image and prompt, so that the first real action is not slower."""
         black = np.zeros((64, 64, 3), np.uint8)
-        with torch.inference_mode():
-            image_embeds = self._model.image_embeds(self._checkpoint.image_processor(black))
-            prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
-            self._decode(multimodal_embeds(prompt_embeds, image_embeds))
+        image_embeds = self._model.image_embeds(self._checkpoint.image_processor(black))
+        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
+        prompt = multimodal_embeds(prompt_embeds, image_embeds)
+        for stamp_ns in range(2):  # the second time with temporal drafts
+            self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
+        self._decoder.reset()
 
-    def _decode(self, prompt: Tensor) -> Decoded:
-        num_tokens = self._codec.stats.dimensions
-        needed, limit = prompt.shape[1] + num_tokens, self._checkpoint.config.text
-        if needed > limit.max_position_embeddings:
+    def _refuse_long(self, prompt: Tensor) -> None:
+        needed = prompt.shape[1] + self._codec.stats.dimensions
+        limit = self._checkpoint.config.text.max_position_embeddings
+        if needed > limit:
             raise ValueError(
                 f'the instruction is too long: image, prompt and action take {needed} positions '
-                f'and the model has {limit.max_position_embeddings}'
+                f'and the model has {limit}'
             )
-        if self._cache is None or self._cache.max_len < needed:
-            self._cache = self._model.language_model.new_cache(needed)
-        return autoregressive_generate(
-            self._model.language_model, prompt, num_tokens=num_tokens, cache=self._cache
-        )
 
     def _prompt_embeds(self, instruction: str) -> Tensor:
         """Return the instruction's embeddings (1, L, H), kept while it stays the same."""
@@ -131,6 +150,9 @@ def load_policy(
     unnorm_key: str | None = None,
     device: str = 'auto',
     dtype: str = 'auto',
+    drafter: str | Path | None = None,
+    draft_position_mode: str | None = None,
+    tree: TreeShape | None = None,
     progress: Progress | None = None,
 ) -> SpecVlaPolicy:
     """Load a policy from an OpenVLA checkpoint folder.
@@ -140,6 +162,10 @@ def load_policy(
         unnorm_key: which norm stats to un-normalise with; may be None where there is only one.
         device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
         dtype: 'auto', 'float32', 'float16', 'bfloat16'.
+        drafter: the folder of its drafter, see `load_drafter`; None takes the folder `drafter`
+            inside the checkpoint's, if there is one.
+        draft_position_mode: see `load_drafter`.
+        tree: how large a draft tree may grow.
         progress: called with (bytes loaded, bytes in all).
 
     Raises:
@@ -148,4 +174,20 @@ def load_policy(
     """
     read_config(checkpoint).codec(unnorm_key)  # a wrong key is told before the weights are read
     loaded = load_openvla(checkpoint, device=device, dtype=dtype, progress=progress)
-    return SpecVlaPolicy(loaded, unnorm_key=unnorm_key)
+    inside = Path(checkpoint) / 'drafter'
+    if drafter is None and inside.is_dir():
+        drafter = inside
+    model = loaded.model
+    return SpecVlaPolicy(
+        loaded,
+        unnorm_key=unnorm_key,
+        drafter=None
+        if drafter is None
+        else load_drafter(
+            drafter,
+            model.language_model,
+            num_patches=model.vision_backbone.num_patches,
+            position_mode=draft_position_mode,
+        ),
+        tree=tree,
+    )

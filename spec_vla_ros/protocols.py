@@ -28,11 +28,36 @@ class Observation:
     stamp_ns: int = 0
 
 
+MODES = ('autoregressive', 'strict', 'relaxed')
+"""How to decode: token by token; speculatively with the same result; speculatively, and taking
+draft tokens near the target's choice as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How the next action is to be decoded; what holds for one inference holds for all of it.
+
+    mode: one of `MODES`.
+    max_distance: how many bins a draft may be off in relaxed mode. One number for all dimensions
+        but the gripper, which stays exact, or one for each dimension.
+    temporal: verify drafts made from the previous actions inside the prefill (not in
+        autoregressive mode).
+    """
+
+    mode: str = 'autoregressive'
+    max_distance: int | tuple[int, ...] = 0
+    temporal: bool = True
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f'decoding mode {self.mode!r} is none of {", ".join(MODES)}')
+
+
 @dataclass(frozen=True, slots=True)
 class DecodeStats:
     """How one action was decoded.
 
-    mode: name of the decoding mode, for example 'autoregressive'.
+    mode: name of the decoding mode, one of `MODES`.
     target_passes: forward passes of the target, prefill included.
     draft_passes: forward passes of the drafter.
     accept_lengths: tokens committed by each verify round (bonus token included).

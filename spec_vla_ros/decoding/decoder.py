@@ -1,0 +1,121 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Decodes one action after the other: chooses the way, keeps the buffers and the recent past."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spec_vla_ros.action_codec import ActionCodec
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.drafting import DraftModel
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, autoregressive_generate
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.speculative import (
+    SpeculativeSettings,
+    room_needed,
+    speculative_generate,
+)
+from spec_vla_ros.decoding.temporal import MAX_CANDIDATES, TemporalDraft
+from spec_vla_ros.protocols import Decoding
+
+
+class ActionDecoder:
+    """The target, its drafter if there is one, and what is kept from action to action.
+
+    Args:
+        target: the language model.
+        codec: its action tokens and norm stats.
+        drafter: needed by the speculative modes.
+        tree: how large a draft tree may grow.
+    """
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        codec: ActionCodec,
+        *,
+        drafter: DraftModel | None = None,
+        tree: TreeShape | None = None,
+    ) -> None:
+        self._target, self._codec, self._drafter = target, codec, drafter
+        self._tree = tree or TreeShape()
+        still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
+        self._cache: KVCache | None = None
+        self._draft_cache: KVCache | None = None
+
+    @torch.inference_mode()
+    def decode(
+        self, prompt: Tensor, decoding: Decoding, *, instruction: str, stamp_ns: int
+    ) -> Decoded:
+        """Decode the action for a prompt.
+
+        Args:
+            prompt: (1, S, H) embeddings of image and text.
+            decoding: how.
+            instruction: which task this is; temporal drafts are made within one only.
+            stamp_ns: when the image was taken.
+
+        Raises:
+            ValueError: a speculative mode without a drafter, or distances that do not fit.
+        """
+        if decoding.mode == 'autoregressive':
+            decoded = self._autoregressive(prompt)
+        else:
+            candidates = None
+            if decoding.temporal:
+                offered = self._temporal.candidates(instruction=instruction, stamp_ns=stamp_ns)
+                candidates = torch.from_numpy(offered)
+            decoded = self._speculative(prompt, decoding, candidates)
+        self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
+        return replace(decoded, stats=replace(decoded.stats, mode=decoding.mode))
+
+    def reset(self) -> None:
+        """Forget the past."""
+        self._temporal.reset()
+
+    def _autoregressive(self, prompt: Tensor) -> Decoded:
+        dimensions = self._codec.stats.dimensions
+        self._cache = _at_least(self._cache, self._target, prompt.shape[1] + dimensions)
+        return autoregressive_generate(
+            self._target, prompt, num_tokens=dimensions, cache=self._cache
+        )
+
+    def _speculative(
+        self, prompt: Tensor, decoding: Decoding, candidates: Tensor | None
+    ) -> Decoded:
+        if self._drafter is None:
+            raise ValueError(
+                f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
+                "checkpoint, or choose 'autoregressive'"
+            )
+        dimensions = self._codec.stats.dimensions
+        distance = decoding.max_distance if decoding.mode == 'relaxed' else 0
+        settings = SpeculativeSettings(
+            max_distance=per_dimension(distance, dimensions),
+            action_ids=self._codec.action_ids,
+            shape=self._tree,
+        )
+        room = room_needed(
+            prompt.shape[1], settings, guessed=MAX_CANDIDATES * self._codec.stats.dimensions
+        )
+        self._cache = _at_least(self._cache, self._target, room)
+        self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
+        return speculative_generate(
+            self._target,
+            self._drafter,
+            prompt,
+            settings=settings,
+            candidates=candidates,
+            cache=self._cache,
+            draft_cache=self._draft_cache,
+        )
+
+
+def _at_least(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:
+    return model.new_cache(room) if cache is None or cache.max_len < room else cache
