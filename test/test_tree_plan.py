@@ -47,6 +47,13 @@ def test_expensive_drafts_are_left_out():
     }
 
 
+def test_the_drafters_own_prefill_must_pay():
+    for prefill, drafts in ((1.0, True), (60.0, False)):
+        costs = Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, draft_prefill=prefill)
+        chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+        assert any(chosen.shapes) == drafts
+
+
 def test_the_last_token_is_never_drafted():
     assert plan({1: 10.0, 50: 10.0}).for_remaining(1) is None
     assert TreeShape().for_remaining(1) is None
@@ -55,8 +62,8 @@ def test_the_last_token_is_never_drafted():
 
 def test_expected_time_is_right_for_a_chain_of_one():
     costs = Costs({1: 10.0, 2: 12.0}, {1: (1.0, 1.0)})
-    chosen = plan_trees(costs, num_tokens=2, hit_rates={1: 0.8})
-    assert chosen.shapes == (None, TreeShape(1, 1, 1))
+    chosen = plan_trees(costs, num_tokens=3, hit_rates={1: 0.8})
+    assert chosen.shapes[:2] == (None, TreeShape(1, 1, 1))
     assert abs(chosen.expected_ms[1] - (1.0 + 12.0 + 0.2 * 10.0)) < 1e-9
 
 

@@ -35,10 +35,12 @@ class Costs:
 
     verify: tokens in one pass of the target, root included -> cost.
     draft: top_k -> cost of a tree's first level, and of each further level.
+    draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
     """
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
+    draft_prefill: float = 0.0
 
     def of_verifying(self, tokens: int) -> float:
         """Cost of a pass over some tokens, interpolated."""
@@ -101,6 +103,10 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
                     best = (spent, shape)
         expected.append(best[0])
         shapes.append(best[1])
+    plain = [costs.of_verifying(1) * left for left in range(1, num_tokens + 1)]
+    # The prefill gives one token; the rest must be worth the drafter's pass over the prompt.
+    if num_tokens > 1 and expected[num_tokens - 1] + costs.draft_prefill >= plain[-2]:
+        return TreePlan((None,) * num_tokens, tuple(plain))
     return TreePlan(tuple(shapes), tuple(expected[1:]))
 
 
@@ -132,9 +138,12 @@ def measure_costs(
 
         return _median_ms(run, repeats, device)
 
+    draft_cache = drafter.new_cache(2 * length + 500)
+    chain = TreeShape(1, 1, 1)
+
     def time_draft(shape: TreeShape) -> float:
-        drafting = Drafting(drafter, target, ids=None, cache=drafter.new_cache(2 * length + 500))
-        drafting.propose(prompt, prompt, root, shape=TreeShape(1, 1, 1), spacing=[0])
+        drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
+        drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
 
         def run() -> None:
             spacing = [0] * shape.depth
@@ -142,12 +151,21 @@ def measure_costs(
 
         return _median_ms(run, repeats, device)
 
+    def draft_over_prompt() -> None:
+        drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
+        drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
+
     draft = {}
     for top_k in _WIDTHS:
         short, long = (time_draft(TreeShape(top_k, d, top_k * d)) for d in _DEPTHS)
         further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
         draft[top_k] = (short, further)
-    return Costs({n: time_verify(n) for n in _VERIFIED}, draft)
+    over_prompt = _median_ms(draft_over_prompt, repeats, device)
+    return Costs(
+        verify={n: time_verify(n) for n in _VERIFIED},
+        draft=draft,
+        draft_prefill=max(0.0, over_prompt - draft[1][0]),
+    )
 
 
 def _median_ms(run: Callable[[], None], repeats: int, device: torch.device) -> float:
