@@ -1,0 +1,50 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Robot and policy together: the loop closes, and survives the robot's death."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from harness import ScriptedPolicy, halted, running, twist_vector, vector, wait_for
+from spec_vla_ros.msg import PolicyStatus, VlaAction
+
+from spec_vla_ros.ros import qos
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+ROBOT = 'spec_vla_ros.ros.sim_node'
+UP = np.array([0.0, 0.0, 0.004, 0, 0, 0, 1.0])
+
+
+def test_the_robot_moves_by_the_actions_deltas(world):
+    """Five actions upwards, then none: the arm ends where their sum says."""
+    world.process('robot', ROBOT)
+    poses = world.record(PoseStamped, 'end_effector_pose', qos.SENSOR_STATE)
+    actions = world.record(VlaAction, 'action')
+    start = vector(poses.wait().pose.position)
+    left = iter(range(5))
+    policy = ScriptedPolicy(lambda observation: UP * (next(left, None) is not None))
+    world.policy_node(lambda settings: policy)
+    world.instruct('go up')
+    wait_for(lambda: len(actions.messages) >= 8, 'the actions')
+    moved = vector(poses.wait().pose.position) - start
+    assert policy.observations[0].image.shape == (192, 192, 3)
+    # in real time over a busy machine: each twist is held a little longer or shorter
+    np.testing.assert_allclose(moved, 5 * UP[:3], atol=0.006)
+
+
+def test_a_killed_robot_halts_the_policy_and_its_return_resumes_it(world):
+    robot = world.process('robot', ROBOT)
+    twists = world.record(TwistStamped, 'delta_twist_cmds')
+    status = world.record(PolicyStatus, 'status', qos.LATCHED)
+    world.policy_node(lambda settings: ScriptedPolicy(UP))
+    world.instruct('go up')
+    wait_for(lambda: status.last is not None and running(status.last), 'running')
+    os.kill(robot, signal.SIGKILL)
+    status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
+    for _ in range(5):
+        assert not twist_vector(twists.wait()).any()
+    world.process('robot again', ROBOT)
+    status.wait(running)
+    twists.wait(lambda t: twist_vector(t).any())

@@ -1,0 +1,121 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Parameters: declared with description and range, refused with a reason, taken as a whole."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from harness import ScriptedPolicy
+from rcl_interfaces.srv import DescribeParameters, ListParameters
+from spec_vla_ros.msg import PolicyStatus
+
+from spec_vla_ros.runtime.halt import Reason
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, meaning_of
+
+ROOT = Path(__file__).parents[2]
+NODES = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}
+
+
+@pytest.fixture
+def node(world):
+    return world.policy_node(lambda settings: ScriptedPolicy(), active=False)
+
+
+@pytest.mark.dds
+@pytest.mark.timeout(120)
+class TestOverDds:
+    def test_every_parameter_is_described(self, world, node):
+        names = [field.name for field in dataclasses.fields(PolicySettings)]
+        listed = world.remote.call(
+            ListParameters, '/spec_vla/list_parameters', ListParameters.Request()
+        )
+        assert set(names) <= set(listed.result.names)
+        response = world.remote.call(
+            DescribeParameters,
+            '/spec_vla/describe_parameters',
+            DescribeParameters.Request(names=names),
+        )
+        for field, found in zip(
+            dataclasses.fields(PolicySettings), response.descriptors, strict=True
+        ):
+            meaning = meaning_of(field)
+            assert meaning.description in found.description
+            assert found.read_only is not meaning.live
+            ranges = [*found.integer_range, *found.floating_point_range]
+            if meaning.low is None:
+                assert not ranges
+            else:
+                assert [(r.from_value, r.to_value) for r in ranges] == [
+                    (meaning.low, meaning.high)
+                ]
+
+    @pytest.mark.parametrize(
+        ('values', 'reason'),
+        [
+            ({'image_timeout': 99.0}, 'image_timeout'),
+            ({'image_timeout': 'soon'}, 'Wrong parameter type'),
+            ({'control_rate': 60.0}, 'control_rate'),
+            ({'device': 'cuda'}, 'device'),
+            ({'no_such_thing': 1}, 'undeclared parameter'),
+        ],
+    )
+    def test_a_bad_one_is_refused_with_a_reason(self, world, node, values, reason):
+        result = world.remote.set_parameters('/spec_vla', values)
+        assert not result.successful
+        assert reason in result.reason
+
+    def test_a_set_is_taken_as_a_whole_or_not_at_all(self, world, node):
+        good = {'image_timeout': 0.25, 'settle_time': 0.1}
+        assert world.remote.set_parameters('/spec_vla', good).successful
+        bad = {'image_timeout': 0.7, 'settle_time': -1.0}
+        assert not world.remote.set_parameters('/spec_vla', bad).successful
+        assert node.get_parameter('image_timeout').value == 0.25
+        assert node.get_parameter('settle_time').value == 0.1
+
+
+def test_parameter_files_name_every_parameter_with_its_default():
+    for name, kind in NODES.items():
+        file = 'spec_vla' if name == 'spec_vla' else 'sim_robot'
+        content = yaml.safe_load((ROOT / 'config' / f'{file}.yaml').read_text())
+        assert content == {'/**': {'ros__parameters': dataclasses.asdict(kind())}}
+
+
+def documented(title):
+    """Return the rows of the parameter table under a heading of docs/ros.md."""
+    text = (ROOT / 'docs' / 'ros.md').read_text()
+    section = text.split(f'\n### {title}\n')[1].split('\n#')[0]
+    rows = re.findall(r'^\| `(\w+)` \|(.*)\|$', section, flags=re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split('|')] for name, rest in rows}
+
+
+@pytest.mark.parametrize(
+    ('title', 'kind'),
+    [
+        ('Parameters of the policy node', PolicySettings),
+        ('Parameters of the simulated robot', SimSettings),
+    ],
+)
+def test_the_documentation_agrees(title, kind):
+    rows = documented(title)
+    assert list(rows) == [field.name for field in dataclasses.fields(kind)]
+    for field in dataclasses.fields(kind):
+        meaning = meaning_of(field)
+        kind_name, unit, default, valid, change, description = rows[field.name]
+        assert kind_name == type(field.default).__name__
+        assert unit == (meaning.unit or '-')
+        assert default == f'`{field.default!r}`'
+        if meaning.choices:
+            assert valid == ', '.join(f'`{choice}`' for choice in meaning.choices)
+        elif meaning.low is not None:
+            assert valid == f'{meaning.low:.6g} .. {meaning.high:.6g}'
+        else:
+            assert valid == 'any'
+        assert change == ('live' if meaning.live else 'at start')
+        assert description == meaning.description
+
+
+def test_the_reasons_are_those_of_the_message():
+    for reason in Reason:
+        assert getattr(PolicyStatus, f'REASON_{reason.name}') == reason
