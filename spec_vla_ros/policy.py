@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
@@ -20,6 +21,7 @@ from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.protocols import Action, Decoding, Observation
 
 AUTOREGRESSIVE = Decoding()
+DRAFTER_FOLDER = 'drafter'
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ class SpecVlaPolicy:
             device=str(self._model.device),
             dtype=str(self._model.dtype).removeprefix('torch.'),
         )
+
+    @property
+    def codec(self) -> ActionCodec:
+        """Its action tokens and norm stats."""
+        return self._codec
 
     @torch.inference_mode()
     def infer(self, observation: Observation, decoding: Decoding = AUTOREGRESSIVE) -> Action:
@@ -174,20 +181,34 @@ def load_policy(
     """
     read_config(checkpoint).codec(unnorm_key)  # a wrong key is told before the weights are read
     loaded = load_openvla(checkpoint, device=device, dtype=dtype, progress=progress)
-    inside = Path(checkpoint) / 'drafter'
-    if drafter is None and inside.is_dir():
-        drafter = inside
-    model = loaded.model
-    return SpecVlaPolicy(
-        loaded,
-        unnorm_key=unnorm_key,
-        drafter=None
-        if drafter is None
-        else load_drafter(
-            drafter,
-            model.language_model,
-            num_patches=model.vision_backbone.num_patches,
-            position_mode=draft_position_mode,
-        ),
-        tree=tree,
+    found = load_drafter_beside(loaded, drafter, position_mode=draft_position_mode)
+    return SpecVlaPolicy(loaded, unnorm_key=unnorm_key, drafter=found, tree=tree)
+
+
+def load_drafter_beside(
+    checkpoint: OpenVLACheckpoint,
+    folder: str | Path | None = None,
+    *,
+    position_mode: str | None = None,
+) -> Drafter | None:
+    """Load the drafter of a checkpoint: from a folder, or the one named `drafter` inside its own.
+
+    Args:
+        checkpoint: the loaded target.
+        folder: the drafter's; None looks inside the checkpoint's, and gives None if none is there.
+        position_mode: see `load_drafter`.
+
+    Raises:
+        CheckpointError: it cannot be used; the message says why.
+    """
+    if folder is None:
+        folder = checkpoint.folder / DRAFTER_FOLDER
+        if not folder.is_dir():
+            return None
+    model = checkpoint.model
+    return load_drafter(
+        folder,
+        model.language_model,
+        num_patches=model.vision_backbone.num_patches,
+        position_mode=position_mode,
     )

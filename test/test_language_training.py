@@ -67,8 +67,8 @@ def test_frames_survive_the_disk(frames, tmp_path):
 def test_packed_training_forward_is_the_inference_forward(frames, policy):
     model, prompts, codec, packed = policy
     cached = CachedFrames.compute(model, frames, codec)
-    features, colours, tokens = cached.batch(np.array([0]))
-    trained = packed(features, colours, tokens)
+    features, colours, tokens, _ = cached.batch(np.array([0]))
+    trained, _ = packed(features, colours, tokens)
     for segment in range(colours.shape[1]):
         ids = prompts(instruction_for(COLOURS[int(colours[0, segment])]))
         ids = torch.cat((ids, tokens[0, segment, :-1][None]), 1)
@@ -102,6 +102,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
         packed,
         [cached, cached],
         shares=(0.5, 0.5),
+        goal_weight=1.0,
         settings=settings,
         seed=0,
         checkpoint=tmp_path / 'l.pt',

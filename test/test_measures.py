@@ -8,6 +8,7 @@ from spec_vla_ros.evaluation.measures import (
     decoding_figures,
     mean_deviation,
     mean_squared_jerk,
+    wilson_interval,
 )
 from spec_vla_ros.protocols import DecodeStats
 
@@ -42,3 +43,11 @@ def test_jerk_of_a_cubic_path():
 
 def test_deviation_is_by_dimension():
     np.testing.assert_allclose(mean_deviation([[1, 2], [3, 2]], [[0, 2], [1, 1]]), [1.5, 0.5])
+
+
+def test_wilson_interval_against_published_values():
+    # Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263 and 15 of 148
+    np.testing.assert_allclose(wilson_interval(81, 263), (0.2553, 0.3662), atol=5e-5)
+    np.testing.assert_allclose(wilson_interval(15, 148), (0.0624, 0.1605), atol=5e-5)
+    with pytest.raises(ValueError, match='at least one'):
+        wilson_interval(0, 0)

@@ -1,89 +1,131 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Success of a checkpoint in closed loop, on episodes it was never trained on.
+"""Every way of decoding in closed loop, on the same episodes, none of them trained on.
 
-spec-vla evaluate --episodes 200
+Run as `spec-vla evaluate`, or `make evaluate`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import platform
 from concurrent.futures import ProcessPoolExecutor
-from itertools import chain
+from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.evaluation.closed_loop import (
-    HELD_OUT_SEEDS,
-    Episode,
-    run_episodes,
-    summarise,
-)
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode
+from spec_vla_ros.evaluation.report import markdown_table, plot_sweep
+from spec_vla_ros.evaluation.summary import summarise
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.protocols import Decoding
+
+DISTANCES = (1, 3, 5, 9, 15)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line of `spec-vla evaluate`."""
+    """Declare the command line."""
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
     )
-    parser.add_argument('--episodes', type=int, default=200)
+    parser.add_argument('--episodes', type=int, default=200, help='for each way of decoding')
     parser.add_argument(
         '--first-seed', type=int, default=HELD_OUT_SEEDS.start, help='seeds count up from here'
     )
-    parser.add_argument('--processes', type=int, default=1, help='episodes run side by side')
     parser.add_argument(
-        '--out', type=Path, default=Path('results/evaluate.json'), help='JSON file to write'
+        '--modes',
+        nargs='+',
+        default=None,
+        metavar='MODE',
+        help=f'of: {", ".join(decodings())} (default: all the drafter allows)',
     )
+    parser.add_argument(
+        '--tree',
+        type=int,
+        nargs=3,
+        default=(1, 6, 6),
+        metavar=('TOP_K', 'DEPTH', 'NODES'),
+        help='largest draft tree (default: a chain)',
+    )
+    parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
+    parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
+
+
+def decodings() -> dict[str, Decoding]:
+    """Return every way of decoding that is compared, by the name it has in the results."""
+    ways = {
+        'autoregressive': Decoding(),
+        'strict': Decoding('strict', temporal=False),
+        'strict + temporal': Decoding('strict', temporal=True),
+    }
+    for temporal, suffix in ((False, ''), (True, ' + temporal')):
+        for r in DISTANCES:
+            ways[f'relaxed r={r}{suffix}'] = Decoding('relaxed', r, temporal=temporal)
+    return ways
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate from the command line; 2 for seeds that training may have used."""
+    """Evaluate, and write evaluate.json, evaluate.md and evaluate.png.
+
+    Raises:
+        ValueError: seeds that training may have used, or an unknown mode.
+    """
     seeds = range(args.first_seed, args.first_seed + args.episodes)
     if not args.episodes > 0 or not (seeds[0] in HELD_OUT_SEEDS and seeds[-1] in HELD_OUT_SEEDS):
-        print(
+        raise ValueError(
             f'the seeds must lie in {HELD_OUT_SEEDS.start} .. {HELD_OUT_SEEDS.stop - 1}, which '
             'training never uses: change --first-seed or --episodes'
         )
-        return 2
-    chunks = [(args.checkpoint, seeds[i :: args.processes]) for i in range(args.processes)]
+    has_drafter = (args.checkpoint / DRAFTER_FOLDER).is_dir()
+    names = args.modes or (list(decodings()) if has_drafter else ['autoregressive'])
+    unknown = sorted(set(names) - decodings().keys())
+    if unknown:
+        raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
+    jobs = [(args.checkpoint, name, seeds, TreeShape(*args.tree)) for name in names]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
-        episodes = list(chain.from_iterable(pool.map(_run_chunk, chunks)))
-    summary = summarise(sorted(episodes, key=lambda episode: episode.seed))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(summary, indent=2) + '\n')
-    _print_summary(summary)
-    print(f'written: {args.out}')
+        results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
+    report = {
+        'date': date.today().isoformat(),
+        'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
+        'checkpoint': args.checkpoint.name,
+        'seeds': [seeds[0], seeds[-1]],
+        'tree': list(args.tree),
+        'modes': results,
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
+    table = markdown_table(results)
+    (args.out / 'evaluate.md').write_text(table)
+    plot_sweep(results, args.out / 'evaluate.png')
+    print(table)
+    print(f'written: {args.out}/evaluate.json, evaluate.md, evaluate.png')
     return 0
 
 
-def _run_chunk(chunk: tuple[Path, range]) -> list[Episode]:
-    checkpoint, seeds = chunk
+def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
+    folder, name, seeds, tree = job
     torch.set_num_threads(1)
-    return run_episodes(load_policy(checkpoint, device='cpu'), seeds, report=_print_episode)
+    checkpoint = load_openvla(folder, device='cpu')
+    policy, reference = (_policy(checkpoint, tree) for _ in range(2))
+    loop = ClosedLoop(policy, reference)
+    decoding = decodings()[name]
+    episodes: list[Episode] = []
+    try:
+        for episode in loop.run_all(seeds, decoding):
+            episodes.append(episode)
+            if len(episodes) % 20 == 0:
+                successes = sum(e.success for e in episodes)
+                print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
+    finally:
+        loop.close()
+    return summarise(episodes, policy.codec)
 
 
-def _print_episode(episode: Episode) -> None:
-    ending = 'success' if episode.success else 'FAILURE'
-    wrong = ', wrong object' if episode.wrong_object else ''
-    print(
-        f'{episode.seed} {episode.instruction}: {ending}{wrong}, {episode.steps} steps, '
-        f'{episode.latency_ms:.1f} ms',
-        flush=True,
-    )
-
-
-def _print_summary(summary: dict) -> None:
-    low, high = summary['success_interval_95']
-    print(
-        f'success {summary["success_rate"]:.1%} of {summary["episodes"]} '
-        f'(95 % interval {low:.1%} to {high:.1%}), wrong object {summary["wrong_object"]}, '
-        f'median {summary["median_steps"]:.0f} steps, '
-        f'{summary["median_latency_ms"]:.1f} ms an action'
-    )
-    for instruction, row in summary['by_instruction'].items():
-        print(f'  {instruction}: {row["successes"]} of {row["episodes"]}')
+def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape) -> SpecVlaPolicy:
+    return SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint), tree=tree)

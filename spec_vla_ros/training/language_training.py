@@ -25,12 +25,15 @@ from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
 from spec_vla_ros.training.packing import Packing, pack
 from spec_vla_ros.training.vision_pretraining import (
+    ACTION_SCALE,
     BATCH,
     VALIDATION_SHARE,
+    scene_batch,
     spread_index,
     to_pixels,
 )
 
+GOAL_SIZE = 11
 _SIGMA_BINS = 1.0
 
 
@@ -39,12 +42,14 @@ class CachedFrames:
     """Frames after the frozen towers.
 
     features: (N, P, D) float16. colours: (N, K) int64. tokens: (N, K, A) int64 action token ids.
+    goals: (N, K, 11) float32, what the expert does and where the block is, see `scene_batch`.
     held_out: the first frames, whole episodes, are for validation.
     """
 
     features: np.ndarray
     colours: np.ndarray
     tokens: np.ndarray
+    goals: np.ndarray
     held_out: int
 
     @classmethod
@@ -55,22 +60,22 @@ class CachedFrames:
             model.vision_backbone(to_pixels(frames.images[i : i + 256])).half().numpy()
             for i in range(0, len(frames), 256)
         ]
+        labels = scene_batch(frames, np.arange(len(frames)))
+        moves = labels['actions'][..., :6] / ACTION_SCALE
         middle = frames.episodes[int(VALIDATION_SHARE * len(frames))]
         return cls(
             features=np.concatenate(parts),
             colours=frames.colours,
             tokens=codec.encode(frames.actions),
+            goals=torch.cat((moves, labels['blocks']), -1).numpy(),
             held_out=max(1, int(np.argmax(frames.episodes == middle))),
         )
 
-    def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """Return features (B, P, D) float32, colours (B, K) and action tokens (B, K, A)."""
-        features = torch.from_numpy(self.features[index]).float()
-        return (
-            features,
-            torch.from_numpy(self.colours[index]),
-            torch.from_numpy(self.tokens[index]),
-        )
+    def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return features (B, P, D), colours (B, K), tokens (B, K, A) and goals (B, K, 11)."""
+        arrays = (self.features, self.colours, self.tokens, self.goals)
+        features, colours, tokens, goals = (torch.from_numpy(a[index]) for a in arrays)
+        return features.float(), colours, tokens, goals
 
 
 class PackedPolicy(nn.Module):
@@ -84,6 +89,7 @@ class PackedPolicy(nn.Module):
         self.bos = int(ids[0, 0])
         self.register_buffer('text', ids[:, 1:])
         self.length = codec.stats.dimensions
+        self.goal_head = nn.Linear(model.config.text.hidden_size, GOAL_SIZE)
 
     def layout(self, *, patches: int, segments: int) -> Packing:
         """Return where everything stands in a sequence."""
@@ -91,16 +97,16 @@ class PackedPolicy(nn.Module):
             prefix=1 + patches, text=self.text.shape[1], action=self.length, segments=segments
         )
 
-    def forward(self, features: Tensor, colours: Tensor, tokens: Tensor) -> Tensor:
-        """(B, P, D), (B, K), (B, K, A) -> logits (B, K, A, V) of the action tokens."""
+    def forward(self, features: Tensor, colours: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, 11)."""
         batch, segments = colours.shape
         bos = self.language_model.embed(torch.full((batch, 1), self.bos))
         read = torch.cat((self.text[colours], tokens[..., :-1]), -1).flatten(1)
         embeds = torch.cat((bos, self.projector(features), self.language_model.embed(read)), 1)
         packing = self.layout(patches=features.shape[1], segments=segments)
         hidden = self.language_model(embeds, positions=packing.positions, mask=packing.mask)
-        predicting = hidden[:, packing.predicting.flatten()]
-        return self.language_model.logits(predicting).unflatten(1, (segments, self.length))
+        predicting = hidden[:, packing.predicting.flatten()].unflatten(1, (segments, self.length))
+        return self.language_model.logits(predicting), self.goal_head(predicting[:, :, 0])
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
         """Cross-entropy over the whole vocabulary, smoothed over neighbouring bins."""
@@ -132,6 +138,7 @@ def train_language(
     sets: Sequence[CachedFrames],
     *,
     shares: Sequence[float],
+    goal_weight: float,
     settings: LoopSettings,
     seed: int,
     checkpoint: Path,
@@ -140,6 +147,9 @@ def train_language(
     """Train the projector and the language model in place.
 
     sets: data sets to mix; shares: the share of each in a batch.
+    goal_weight: how much the regression of goals counts at the beginning; it fades out by half
+        time. Which patches a colour's name refers to is slow to be found from the first action
+        token alone, since the later ones can be told from it.
     """
     probabilities = np.array(shares) / np.sum(shares)
 
@@ -150,18 +160,24 @@ def train_language(
             s.batch(rng.integers(s.held_out, len(s.features), count))
             for s, count in zip(sets, counts, strict=True)
         ]
-        features, colours, tokens = (torch.cat(p) for p in zip(*parts, strict=True))
-        return policy.loss(policy(features, colours, tokens), tokens)
+        features, colours, tokens, goals = (torch.cat(p) for p in zip(*parts, strict=True))
+        logits, found = policy(features, colours, tokens)
+        weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
+        return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)
 
     @torch.inference_mode()
     def validate() -> str:
         texts = []
         for part in sets:
-            features, colours, tokens = part.batch(spread_index(part.held_out))
-            logits = policy(features, colours, tokens)
+            features, colours, tokens, goals = part.batch(spread_index(part.held_out))
+            logits, found = policy(features, colours, tokens)
             error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
             bins = ' '.join(f'{e:.1f}' for e in error)
-            texts.append(f'validation {policy.loss(logits, tokens):.4f} bins off {bins}')
+            goal_loss = F.smooth_l1_loss(found, goals, beta=0.1)
+            texts.append(
+                f'validation {policy.loss(logits, tokens):.4f} goals {goal_loss:.4f} '
+                f'bins off {bins}'
+            )
         return '; '.join(texts)
 
     train(

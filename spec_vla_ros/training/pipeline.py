@@ -62,6 +62,7 @@ class Recipe:
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
     refinement: LoopSettings = _REFINEMENT
+    goal_weight: float = 3.0
     policy_share: float = 0.5
 
 
@@ -134,24 +135,28 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
     model.vision_backbone.requires_grad_(requires_grad=False).eval()
     cloned = CachedFrames.compute(model, expert, codec)
 
-    def learn(name: str, sets: Sequence[CachedFrames], settings: LoopSettings) -> None:
+    def learn(
+        name: str, sets: Sequence[CachedFrames], settings: LoopSettings, goal_weight: float
+    ) -> None:
         share = recipe.policy_share if len(sets) > 1 else 0.0
         _stage(name, report)
         train_language(
             policy,
             sets,
             shares=(1 - share, share)[: len(sets)],
+            goal_weight=goal_weight,
             settings=settings,
             seed=recipe.seed,
             checkpoint=work / f'{name}.pt',
             report=report,
         )
 
-    learn('language', [cloned], recipe.language)
+    learn('language', [cloned], recipe.language, recipe.goal_weight)
     save_weights(model, first / WEIGHTS, dtype=torch.bfloat16)
     driven = _collect(recipe, work, first, count=recipe.policy_files, processes=processes)
     report(f'policy: {len(driven)} frames')
-    learn('refinement', [cloned, CachedFrames.compute(model, driven, codec)], recipe.refinement)
+    both = [cloned, CachedFrames.compute(model, driven, codec)]
+    learn('refinement', both, recipe.refinement, 0.0)
     write_small_files(out, stats)
     save_weights(model, out / WEIGHTS, dtype=torch.bfloat16)
     report(f'wrote {out}')

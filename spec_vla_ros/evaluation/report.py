@@ -1,0 +1,97 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The results of an evaluation as a table and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use('Agg')
+
+import matplotlib.pyplot as plt
+
+_COLUMNS = (
+    'decoding',
+    'success',
+    '95 % interval',
+    'wrong object',
+    'steps',
+    'jerk',
+    'same as AR',
+    'off, bins',
+    'accept length',
+    'passes',
+    'tokens/pass',
+    'ms',
+    'x AR',
+)
+
+
+def markdown_table(results: Mapping[str, Mapping]) -> str:
+    """Return one row for each way of decoding."""
+    lines = ['| ' + ' | '.join(_COLUMNS) + ' |', '|' + '---|' * len(_COLUMNS)]
+    for name, row in results.items():
+        low, high = row['success_interval_95']
+        off = row['deviation_bins'][:-1]
+        cells = (
+            name,
+            f'{row["successes"]}/{row["episodes"]}',
+            f'{low:.1%} - {high:.1%}',
+            str(row['wrong_object']),
+            f'{row["mean_steps_to_success"]:.1f}',
+            f'{row["mean_squared_jerk"]:.1f}',
+            f'{row["identical_to_autoregressive"]:.1%}',
+            f'{sum(off) / len(off):.2f}',
+            f'{row["accept_length"]:.2f}',
+            f'{row["target_passes"]:.2f}',
+            f'{row["tokens_per_pass"]:.2f}',
+            f'{row["median_ms"]:.1f}',
+            f'{row["speedup"]:.2f}',
+        )
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
+    """Draw success and speed against the accepted distance, with and without temporal drafts."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    for suffix, label in (('', 'drafter'), (' + temporal', 'drafter + temporal')):
+        points = _sweep(results, suffix)
+        if not points:
+            continue
+        distances = [r for r, _ in points]
+        rates = [100 * row['success_rate'] for _, row in points]
+        bounds = [row['success_interval_95'] for _, row in points]
+        errors = [
+            [rate - 100 * low for rate, (low, _) in zip(rates, bounds, strict=True)],
+            [100 * high - rate for rate, (_, high) in zip(rates, bounds, strict=True)],
+        ]
+        left.errorbar(distances, rates, errors, marker='o', capsize=3, label=label)
+        right.plot(distances, [row['speedup'] for _, row in points], marker='o', label=label)
+    baseline = results.get('autoregressive')
+    if baseline is not None:
+        left.axhline(100 * baseline['success_rate'], color='grey', ls='--', label='autoregressive')
+    right.axhline(1.0, color='grey', ls='--', label='autoregressive')
+    left.set(xlabel='accepted distance r, bins (0: strict)', ylabel='success, %')
+    right.set(xlabel='accepted distance r, bins (0: strict)', ylabel='speed, times autoregressive')
+    for axes in (left, right):
+        axes.legend()
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _sweep(results: Mapping[str, Mapping], suffix: str) -> list[tuple[int, Mapping]]:
+    """Return (r, row) of the strict and relaxed ways whose name ends like this."""
+    points = []
+    for name, row in results.items():
+        base = name.removesuffix(suffix)
+        if base + suffix != name or '+' in base:
+            continue
+        if base == 'strict':
+            points.append((0, row))
+        elif base.startswith('relaxed r='):
+            points.append((int(base.removeprefix('relaxed r=')), row))
+    return points
