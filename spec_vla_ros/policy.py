@@ -14,6 +14,7 @@ from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
+from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
@@ -46,7 +47,7 @@ class SpecVlaPolicy:
         checkpoint: what `load_openvla` returns.
         unnorm_key: which norm stats to un-normalise with, see `NormStats.select`.
         drafter: needed by the speculative modes.
-        tree: how large a draft tree may grow.
+        tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
 
     Raises:
         ValueError: the key is unknown; the message lists the valid ones.
@@ -58,7 +59,7 @@ class SpecVlaPolicy:
         *,
         unnorm_key: str | None = None,
         drafter: Drafter | None = None,
-        tree: TreeShape | None = None,
+        tree: TreeShape | TreePlan | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
@@ -130,6 +131,7 @@ class SpecVlaPolicy:
         image_embeds = self._model.image_embeds(self._checkpoint.image_processor(black))
         prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
         prompt = multimodal_embeds(prompt_embeds, image_embeds)
+        self._decoder.measure(prompt)
         for stamp_ns in range(2):  # the second time with temporal drafts
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
@@ -159,7 +161,7 @@ def load_policy(
     dtype: str = 'auto',
     drafter: str | Path | None = None,
     draft_position_mode: str | None = None,
-    tree: TreeShape | None = None,
+    tree: TreeShape | TreePlan | None = None,
     progress: Progress | None = None,
 ) -> SpecVlaPolicy:
     """Load a policy from an OpenVLA checkpoint folder.
@@ -172,7 +174,7 @@ def load_policy(
         drafter: the folder of its drafter, see `load_drafter`; None takes the folder `drafter`
             inside the checkpoint's, if there is one.
         draft_position_mode: see `load_drafter`.
-        tree: how large a draft tree may grow.
+        tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         progress: called with (bytes loaded, bytes in all).
 
     Raises:

@@ -151,3 +151,18 @@ def test_speculation_needs_a_drafter():
         decode_all(ActionDecoder(target, CODEC), slow_prompts(1), Decoding('strict'))
     with pytest.raises(ValueError, match='none of autoregressive'):
         Decoding('Relaxed')
+
+
+def test_the_tree_is_measured_unless_it_is_given():
+    target, drafter = make_models(0)
+    prompts = slow_prompts(3)
+    fixed = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[0])
+    fixed.measure(prompts[0])
+    assert fixed.tree is SHAPES[0]
+    measured = ActionDecoder(target, CODEC, drafter=drafter)
+    measured.measure(prompts[0])
+    assert len(measured.tree.shapes) == DIMENSIONS
+    expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
+    found = decode_all(measured, prompts, Decoding('strict'))
+    for want, got in zip(expected, found, strict=True):
+        assert torch.equal(want.tokens, got.tokens)

@@ -21,6 +21,12 @@ from spec_vla_ros.decoding.speculative import (
     speculative_generate,
 )
 from spec_vla_ros.decoding.temporal import MAX_CANDIDATES, TemporalDraft
+from spec_vla_ros.decoding.tree_plan import (
+    MIDDLING_HIT_RATES,
+    TreePlan,
+    measure_costs,
+    plan_trees,
+)
 from spec_vla_ros.protocols import Decoding
 
 
@@ -31,7 +37,8 @@ class ActionDecoder:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
-        tree: how large a draft tree may grow.
+        tree: how large a draft tree may grow; None lets `measure` choose, and until then is
+            the published drafters' tree.
     """
 
     def __init__(
@@ -40,10 +47,11 @@ class ActionDecoder:
         codec: ActionCodec,
         *,
         drafter: DraftModel | None = None,
-        tree: TreeShape | None = None,
+        tree: TreeShape | TreePlan | None = None,
     ) -> None:
         self._target, self._codec, self._drafter = target, codec, drafter
-        self._tree = tree or TreeShape()
+        self._measures = tree is None
+        self._tree: TreeShape | TreePlan = tree or TreeShape()
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
         self._cache: KVCache | None = None
@@ -74,6 +82,24 @@ class ActionDecoder:
             decoded = self._speculative(prompt, decoding, candidates)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
         return replace(decoded, stats=replace(decoded.stats, mode=decoding.mode))
+
+    def measure(self, prompt: Tensor) -> None:
+        """Choose the draft tree by what it costs on this device, unless it was given.
+
+        prompt: (1, S, H) of typical length; its content does not matter.
+        """
+        if self._drafter is not None and self._measures:
+            costs = measure_costs(self._target, self._drafter, prompt)
+            self._tree = plan_trees(
+                costs,
+                num_tokens=self._codec.stats.dimensions,
+                hit_rates=MIDDLING_HIT_RATES,
+            )
+
+    @property
+    def tree(self) -> TreeShape | TreePlan:
+        """How large draft trees grow now."""
+        return self._tree
 
     def reset(self) -> None:
         """Forget the past."""
