@@ -13,11 +13,17 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
+
+RETRY_AFTER = 2.0
+"""Seconds without an answer, after which a request is repeated: a server that has not discovered
+the client yet carries out its request and cannot answer."""
 
 
 class RemoteNode:
@@ -39,6 +45,7 @@ class RemoteNode:
         while_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._while_waiting = while_waiting
+        self._clients_by_name: dict[str, Client] = {}
         self._context = Context()
         self._context.init(domain_id=domain_id)
         self.node = Node(name, context=self._context)
@@ -54,37 +61,34 @@ class RemoteNode:
         self.node.create_subscription(kind, topic, callback, profile)
 
     def call(self, kind: type, service: str, request: Any, *, timeout: float = 30.0) -> Any:
-        """Call a service and return its response.
+        """Call a service and return its response; it must be harmless to call it twice.
 
         Raises TimeoutError when it does not appear, or does not answer, within `timeout` seconds.
         """
-        client = self.node.create_client(kind, service)
         deadline = time.monotonic() + timeout
-        try:
-            self._wait(lambda: client.wait_for_service(0.2), deadline, client.srv_name)
-            done = threading.Event()
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: done.set())
-            self._wait(lambda: done.wait(0.2), deadline, client.srv_name)
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+        while True:
+            future = self._send(kind, service, request, deadline)
+            retry_at = time.monotonic() + RETRY_AFTER
+            while time.monotonic() < retry_at:
+                if _answered(future, 0.2):
+                    return future.result()
+                self._keep_waiting(deadline, service)
 
     def configure(self, node_name: str, *, timeout: float = 120.0) -> bool:
         """Configure a lifecycle node; return whether it succeeded."""
-        return self._change(node_name, Transition.TRANSITION_CONFIGURE, timeout)
+        return self._change(node_name, Transition.TRANSITION_CONFIGURE, 'inactive', timeout)
 
     def activate(self, node_name: str, *, timeout: float = 30.0) -> bool:
         """Activate a lifecycle node; return whether it succeeded."""
-        return self._change(node_name, Transition.TRANSITION_ACTIVATE, timeout)
+        return self._change(node_name, Transition.TRANSITION_ACTIVATE, 'active', timeout)
 
     def deactivate(self, node_name: str, *, timeout: float = 30.0) -> bool:
         """Deactivate a lifecycle node; return whether it succeeded."""
-        return self._change(node_name, Transition.TRANSITION_DEACTIVATE, timeout)
+        return self._change(node_name, Transition.TRANSITION_DEACTIVATE, 'inactive', timeout)
 
     def clean_up(self, node_name: str, *, timeout: float = 30.0) -> bool:
         """Clean up a lifecycle node; return whether it succeeded."""
-        return self._change(node_name, Transition.TRANSITION_CLEANUP, timeout)
+        return self._change(node_name, Transition.TRANSITION_CLEANUP, 'unconfigured', timeout)
 
     def state(self, node_name: str, *, timeout: float = 30.0) -> str:
         """Return the label of a lifecycle node's state."""
@@ -109,16 +113,32 @@ class RemoteNode:
         self._thread.join()
         self.node.destroy_node()
 
-    def _wait(self, happened: Callable[[], bool], deadline: float, service: str) -> None:
-        while not happened():
-            self._while_waiting()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f'{service} did not answer in time: is its node running?')
-
-    def _change(self, node_name: str, transition: int, timeout: float) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
+    def _change(self, node_name: str, transition: int, goal: str, timeout: float) -> bool:
+        """Request a transition once; if the answer got lost the state tells how it went."""
+        deadline = time.monotonic() + timeout
         service = f'{node_name}/change_state'
-        return self.call(ChangeState, service, request, timeout=timeout).success
+        request = ChangeState.Request(transition=Transition(id=transition))
+        future = self._send(ChangeState, service, request, deadline)
+        while not _answered(future, RETRY_AFTER):
+            self._keep_waiting(deadline, service)
+            # While the node is in transition it answers nothing, so this waits for its end.
+            state = self.state(node_name, timeout=deadline - time.monotonic())
+            if not _answered(future, RETRY_AFTER):
+                return state == goal
+        return future.result().success
+
+    def _send(self, kind: type, service: str, request: Any, deadline: float) -> Future:
+        if service not in self._clients_by_name:
+            self._clients_by_name[service] = self.node.create_client(kind, service)
+        client = self._clients_by_name[service]
+        while not client.wait_for_service(0.2):
+            self._keep_waiting(deadline, service)
+        return client.call_async(request)
+
+    def _keep_waiting(self, deadline: float, service: str) -> None:
+        self._while_waiting()
+        if time.monotonic() > deadline:
+            raise TimeoutError(f'{service} did not answer in time: is its node running?')
 
     def _spin(self) -> None:
         try:
@@ -139,3 +159,10 @@ class RemoteNode:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _answered(future: Future, seconds: float) -> bool:
+    """Wait for an answer this long; the background thread takes it in."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    return done.wait(seconds)

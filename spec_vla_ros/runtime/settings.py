@@ -142,7 +142,7 @@ class SimSettings:
     """Parameters of the simulated robot."""
 
     image_size: int = parameter(
-        'Width and height of the camera image', default=192, unit='px', low=32, high=1024
+        'Width and height of the camera image', default=192, unit='px', low=32, high=480
     )
     frame_rate: float = parameter(
         'Rate of image, camera info and pose', default=30.0, unit='Hz', low=1.0, high=120.0

@@ -1,0 +1,169 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The demo's supervisor: everything it starts ends with it, however it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from harness import PATIENCE, python_path, wait_for
+from PIL import Image
+from toy_checkpoint import write_tiny
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(240)]
+NODES = ('spec_vla_ros.ros.sim_node', 'spec_vla_ros.ros.policy_node')
+
+
+def start_demo(results, *arguments):
+    return subprocess.Popen(
+        [sys.executable, '-m', 'spec_vla_ros.ros.demo', '--results', str(results), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': python_path()},
+    )
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return write_tiny(tmp_path / 'checkpoint')
+
+
+@pytest.fixture
+def demo(tmp_path, checkpoint):
+    """A running demo with a policy that knows nothing, so that it never ends by itself."""
+    process = start_demo(
+        tmp_path, '--checkpoint', str(checkpoint), '--time-limit', '600', '--episodes', '1'
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+def nodes_of(demo):
+    """Return the demo's node processes, once both run."""
+
+    def both():
+        children = psutil.Process(demo.pid).children(recursive=True)
+        found = [c for c in children if any(node in c.cmdline() for node in NODES)]
+        return found if len(found) == len(NODES) else None
+
+    return wait_for(both, 'robot and policy to start')
+
+
+def wait_until_active(results):
+    log = results / 'logs' / 'policy_node.log'
+    wait_for(lambda: log.exists() and 'active: commands at' in log.read_text(), 'activation')
+
+
+def all_gone(processes):
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_everything(demo, tmp_path, number):
+    nodes = nodes_of(demo)
+    wait_until_active(tmp_path)
+    demo.send_signal(number)
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130
+    assert 'everything is stopped' in output
+    assert 'Traceback' not in output
+    assert all_gone(nodes)
+
+
+def test_an_interrupt_while_it_starts_stops_everything(demo):
+    nodes = nodes_of(demo)
+    demo.send_signal(signal.SIGINT)
+    demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130
+    assert all_gone(nodes)
+
+
+def test_a_kill_leaves_no_orphan(demo, tmp_path):
+    nodes = nodes_of(demo)
+    wait_until_active(tmp_path)
+    demo.kill()
+    wait_for(lambda: all_gone(nodes), 'the nodes to end')
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
+    nodes = nodes_of(demo)
+    wait_until_active(tmp_path)
+    victim = next(p for p in nodes if node in p.cmdline())
+    victim.kill()
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1
+    name = {'sim_node': 'sim_robot', 'policy_node': 'policy_node'}[node.rpartition('.')[2]]
+    assert f'{name} ended with signal SIGKILL' in output
+    assert all_gone(nodes)
+
+
+def test_a_checkpoint_that_cannot_be_loaded(tmp_path):
+    demo = start_demo(tmp_path, '--checkpoint', '/no/such/folder')
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1
+    assert 'the policy node does not start' in output
+    assert '/no/such/folder' in (tmp_path / 'logs' / 'policy_node.log').read_text()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'reason'),
+    [
+        (['--episodes', '0'], 'at least 1'),
+        (['--seed', '-1'], r'--seed must be in [0, '),
+    ],
+)
+def test_bad_arguments(tmp_path, arguments, reason):
+    demo = start_demo(tmp_path, *arguments)
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 2
+    assert reason in output
+
+
+def test_an_unknown_instruction_is_refused_with_the_valid_ones(tmp_path, checkpoint):
+    demo = start_demo(tmp_path, '--checkpoint', str(checkpoint), '--instruction', 'make coffee')
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1
+    assert 'pick up the red block' in output
+
+
+def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):
+    demo = start_demo(
+        tmp_path, '--checkpoint', str(checkpoint), '--time-limit', '1', '--episodes', '2'
+    )
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1
+    assert 'success is below 80%' in output
+    assert json.loads((tmp_path / 'demo.json').read_text())['success_rate'] == 0.0
+
+
+def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
+    """The promise of `make demo`, small: figures, picture, and no quarrel between two of them."""
+    folders = [tmp_path / 'one', tmp_path / 'two']
+    demos = [
+        start_demo(folder, '--episodes', '2', '--seed', str(50 + 10 * k))
+        for k, folder in enumerate(folders)
+    ]
+    deadline = time.monotonic() + 200
+    for k, (folder, demo) in enumerate(zip(folders, demos, strict=True)):
+        output, _ = demo.communicate(timeout=deadline - time.monotonic())
+        assert demo.returncode == 0, output
+        figures = json.loads((Path(folder) / 'demo.json').read_text())
+        first = 9_000_050 + 10 * k
+        assert figures['seeds'] == [first, first + 1]
+        assert figures['episodes'] == 2
+        assert figures['success_rate'] == 1.0
+        assert figures['commands_hz'] == pytest.approx(30.0, rel=0.1)
+        latency = figures['latency_ms']
+        assert 0 < latency['p50'] <= latency['p95'] <= latency['p99']
+        assert figures['mode']
+        assert [row['success'] for row in figures['per_episode']] == [True, True]
+        with Image.open(Path(folder) / 'demo.png') as strip:
+            assert strip.width > 500

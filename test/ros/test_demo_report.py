@@ -1,0 +1,93 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The demo's figures, table and film strip, from made-up episodes."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
+from spec_vla_ros.ros.demo.report import percentiles, summary, table
+from spec_vla_ros.ros.demo.view import View
+
+
+def record(number=1, *, success=True, steps=10):
+    colour = np.zeros((192, 192, 3), np.uint8)
+    return Record(
+        number=number,
+        seed=100 + number,
+        instruction='pick up the red block',
+        success=success,
+        wrong_object=not success,
+        seconds=4.0,
+        mode='autoregressive',
+        halt='' if success else 'no image for 0.60 s',
+        latency_ms=list(np.linspace(50, 60, steps)),
+        inference_ms=[20.0] * steps,
+        command_stamps=list(np.arange(30) / 30 + 10 * number),
+        frames=[(0.1 * k, colour + 6 * k) for k in range(steps)],
+    )
+
+
+def test_summary():
+    figures = summary([record(1), record(2, success=False), record(3)])
+    assert figures['episodes'] == 3
+    assert figures['success_rate'] == pytest.approx(2 / 3)
+    assert figures['wrong_object_rate'] == pytest.approx(1 / 3)
+    assert figures['commands_hz'] == pytest.approx(30.0)  # the pauses between episodes left out
+    assert figures['latency_ms'] == {'p50': 55.0, 'p95': 60.0, 'p99': 60.0}
+    assert figures['inference_ms']['p50'] == 20.0
+    assert figures['mode'] == 'autoregressive'
+    assert figures['seeds'] == [101, 102, 103]
+    assert [row['steps'] for row in figures['per_episode']] == [10, 10, 10]
+
+
+def test_nothing_measured():
+    assert percentiles([]) == {'p50': None, 'p95': None, 'p99': None}
+    empty = Record(number=1, seed=1, instruction='x')
+    assert summary([empty])['commands_hz'] == 0.0
+
+
+def test_table_and_view_say_what_failed():
+    console = Console(record=True, width=110, force_terminal=False)
+    with View(console, episodes=2) as view:
+        view.update(record(), 30.0)
+        view.finished(record())
+        view.finished(record(2, success=False))
+    console.print(table([record(), record(2, success=False)]))
+    text = console.export_text()
+    assert 'success so far 1/2' in text
+    assert 'lifted a wrong object' in text
+    assert 'the policy had halted: no image for 0.60 s' in text
+    assert '1/2' in text
+    assert 'mode: autoregressive' in text
+
+
+def test_the_live_view_draws_in_a_terminal():
+    console = Console(record=True, width=100, force_terminal=True, file=io.StringIO())
+    with View(console, episodes=2) as view:
+        view.update(record(), 29.9)
+    drawn = console.file.getvalue()
+    for words in ('1 of 2', 'pick up the red block', '29.9 Hz', '55 ms', '0/0'):
+        assert words in drawn
+
+
+@pytest.mark.parametrize('steps', [1, 3, 8, 40])
+def test_film_strip_keeps_first_and_last_frame(tmp_path, steps):
+    shown = record(steps=steps)
+    shown.frames = [(float(k), np.full((192, 192, 3), 5 * k, np.uint8)) for k in range(steps)]
+    strip = film_strip(shown)
+    count = min(8, steps)
+    assert strip.getpixel((100, 160)) == (0, 0, 0)
+    column, row = (count - 1) % 4, (count - 1) // 4
+    last = strip.getpixel((100 + column * (FRAME + 12), 160 + row * (FRAME + 12)))
+    assert last == (5 * (steps - 1),) * 3
+    write_film_strip(shown, tmp_path / 'new' / 'strip.png')
+    assert (tmp_path / 'new' / 'strip.png').stat().st_size > 1000
+
+
+def test_no_frames():
+    with pytest.raises(ValueError, match='no frames'):
+        film_strip(Record(number=1, seed=1, instruction='x'))

@@ -1,0 +1,137 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The launch files: read everywhere, executed where `launch` can be imported."""
+
+import ast
+import dataclasses
+import re
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
+
+ROOT = Path(__file__).parents[1]
+FILES = {path.name: path for path in (ROOT / 'launch').glob('*.launch.py')}
+POLICY, DEMO = 'spec_vla.launch.py', 'demo.launch.py'
+
+
+def constant(name, variable):
+    """Return a module's constant without importing it; f-strings become their source."""
+    tree = ast.parse(FILES[name].read_text())
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == variable:
+            value = statement.value
+            if isinstance(value, ast.Dict):
+                return {
+                    ast.literal_eval(k): ast.unparse(v)
+                    for k, v in zip(value.keys, value.values, strict=True)
+                }
+            return ast.literal_eval(value)
+    raise AssertionError(f'{name} has no {variable}')
+
+
+def names_in(module, pattern):
+    source = (ROOT / 'spec_vla_ros' / 'ros' / module).read_text()
+    return set(re.findall(pattern, source))
+
+
+def test_there_are_two():
+    assert set(FILES) == {POLICY, DEMO}
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_they_compile_and_define_the_description(name):
+    tree = ast.parse(FILES[name].read_text())
+    compile(tree, name, 'exec')
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert 'generate_launch_description' in functions
+
+
+def test_the_promised_arguments_exist():
+    arguments = constant(POLICY, 'ARGUMENTS')
+    promised = {'model', 'image_topic', 'command_topic', 'frame', 'device', 'namespace'}
+    assert promised | {'params_file'} <= set(arguments)
+
+
+def test_arguments_set_parameters_that_exist():
+    parameters = {key: value.strip("'") for key, value in constant(POLICY, 'PARAMETERS').items()}
+    assert set(parameters) <= set(constant(POLICY, 'ARGUMENTS'))
+    fields = {field.name: field for field in dataclasses.fields(PolicySettings)}
+    for parameter in parameters.values():
+        assert isinstance(fields[parameter].default, str)
+    assert 'image_transport' in {field.name for field in dataclasses.fields(SimSettings)}
+
+
+def test_remapped_names_are_those_of_the_node():
+    source = FILES[POLICY].read_text()
+    remapped = set(re.findall(r"\('([a-z_/]+)', (?:given|f')", source))
+    used = names_in('policy_node.py', r"'([a-z_/]+)'")
+    assert len(remapped) == 5
+    assert remapped <= used
+
+
+def test_the_demo_passes_on_arguments_that_both_have():
+    passed = set(constant(DEMO, 'FOR_POLICY'))
+    assert passed <= set(constant(DEMO, 'ARGUMENTS'))
+    assert passed <= set(constant(POLICY, 'ARGUMENTS'))
+
+
+def test_executables_are_installed():
+    cmake = (ROOT / 'CMakeLists.txt').read_text()
+    for path in FILES.values():
+        for executable in re.findall(r"executable='(\w+)'", path.read_text()):
+            assert f'scripts/{executable}' in cmake
+            assert (ROOT / 'scripts' / executable).stat().st_mode & 0o111
+
+
+class TestExecuted:
+    """With the real launch system."""
+
+    @pytest.fixture(autouse=True)
+    def _launch_is_here(self):
+        pytest.importorskip('launch.actions', reason='the launch system is not installed')
+        pytest.importorskip('launch_ros.actions', reason='the launch system is not installed')
+
+    @pytest.mark.timeout(180)
+    @pytest.mark.dds
+    def test_the_demo_comes_up_active_in_its_namespace(self, tmp_path, monkeypatch):
+        from launch.actions import IncludeLaunchDescription
+        from launch.launch_description_sources import PythonLaunchDescriptionSource
+        from toy_checkpoint import write_tiny
+
+        from launch import LaunchDescription, LaunchService
+        from spec_vla_ros.runtime.free_domain import free_domain
+
+        checkpoint = write_tiny(tmp_path / 'checkpoint')
+        with free_domain() as domain_id:
+            monkeypatch.setenv('ROS_DOMAIN_ID', str(domain_id))
+            include = IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(FILES[DEMO])),
+                launch_arguments=[('model', str(checkpoint)), ('namespace', 'lab')],
+            )
+            service = LaunchService(noninteractive=True)
+            service.include_launch_description(LaunchDescription([include]))
+            seen = {}
+            observer = threading.Thread(target=observe, args=(domain_id, service, seen))
+            observer.start()
+            assert service.run() == 0
+            observer.join()
+        assert seen['state'] == 'active'
+        assert {'/lab/image', '/lab/action', '/lab/episode'} <= seen['topics']
+
+
+def observe(domain_id, service, seen):
+    """Wait until the policy node is active, note what is there, and end the launch."""
+    from spec_vla_ros.ros.remote import RemoteNode
+
+    try:
+        with RemoteNode('observer', domain_id=domain_id) as remote:
+            deadline = time.monotonic() + 90
+            while seen.get('state') != 'active' and time.monotonic() < deadline:
+                seen['state'] = remote.state('/lab/spec_vla', timeout=60)
+                time.sleep(0.2)
+            seen['topics'] = {name for name, _ in remote.node.get_topic_names_and_types()}
+    finally:
+        service.shutdown()
