@@ -10,10 +10,21 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
 CORE = {'protocols', 'action_codec', 'decoding', 'models', 'policy'}
-EVERYTHING = {*CORE, 'runtime', 'sim', 'training', 'evaluation', 'checkpoints', 'commands', 'ros'}
+EVERYTHING = {
+    *CORE,
+    'pixels',
+    'runtime',
+    'sim',
+    'training',
+    'evaluation',
+    'checkpoints',
+    'commands',
+    'ros',
+}
 MAY_IMPORT = {
     '__init__': set(),
     'protocols': set(),
+    'pixels': set(),
     'action_codec': {'protocols'},
     'decoding': {'protocols', 'action_codec'},
     'models': {'protocols', 'action_codec', 'decoding'},
@@ -21,7 +32,7 @@ MAY_IMPORT = {
     'runtime': {'protocols'},
     'sim': set(),
     'checkpoints': set(),
-    'training': {*CORE, 'sim', 'evaluation', 'checkpoints'},
+    'training': {*CORE, 'pixels', 'sim', 'evaluation', 'checkpoints'},
     'evaluation': {*CORE, 'sim', 'training', 'checkpoints'},
     'ros': {*EVERYTHING, 'cli'},
     'commands': {*EVERYTHING, 'cli'},
@@ -31,6 +42,7 @@ ROS = {'rclpy', 'ament_index_python', 'launch', 'launch_ros', 'lifecycle_msgs', 
 OUTSIDE = {  # third-party modules that a part may not import
     '__init__': {'torch', 'numpy', *ROS},
     'protocols': {'torch', *ROS},
+    'pixels': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
     'runtime': {'torch', 'mujoco', *ROS},
     'sim': {'torch', *ROS},

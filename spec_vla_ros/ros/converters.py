@@ -17,71 +17,37 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from spec_vla_ros.pixels import CHANNELS, ImageError, check_raw, compressed_to_rgb
+from spec_vla_ros.pixels import raw_to_rgb as numpy_image_to_rgb
+
+__all__ = [
+    'CHANNELS',
+    'ImageError',
+    'compressed_to_rgb',
+    'image_to_rgb',
+    'numpy_image_to_rgb',
+    'rgb_to_compressed',
+    'rgb_to_image',
+    'to_nanoseconds',
+    'to_time',
+    'working_cv_bridge',
+]
+
 Converter = Callable[[Image], np.ndarray]
 
-CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
-"""Bytes per pixel of the encodings that are understood.
-
-Depth images (16UC1, 32FC1) and raw Bayer patterns are refused: they are no colour picture of the
-scene, and a policy would act on whatever they were mistaken for.
-"""
-
 NANOSECONDS = 1_000_000_000
-
-
-class ImageError(ValueError):
-    """A camera message cannot be read; the message says why."""
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
     """Return a raw camera image as a contiguous (H, W, 3) uint8 RGB array.
 
-    mono16 keeps the high byte. Rows may be padded (step) and 16-bit data in either byte order.
-    Raises ImageError for an encoding that is none of CHANNELS, an empty image, a step too small
-    for a row, or data shorter than height x step.
+    See `spec_vla_ros.pixels.raw_to_rgb`.
     """
-    _check(message)
+    check_raw(message)
     bridge = working_cv_bridge()
     if bridge is not None and message.encoding in ('rgb8', 'bgr8', 'mono8'):
         return np.ascontiguousarray(bridge(message))
     return numpy_image_to_rgb(message)
-
-
-def numpy_image_to_rgb(message: Image) -> np.ndarray:
-    """Do `image_to_rgb` without cv_bridge."""
-    _check(message)
-    pixel_bytes = CHANNELS[message.encoding]
-    rows = np.frombuffer(message.data, np.uint8, count=message.height * message.step)
-    rows = rows.reshape(message.height, message.step)[:, : message.width * pixel_bytes]
-    pixels = rows.reshape(message.height, message.width, pixel_bytes)
-    if message.encoding == 'mono16':
-        high_byte = 0 if message.is_bigendian else 1
-        pixels = pixels[:, :, high_byte : high_byte + 1]
-    if message.encoding in ('mono8', 'mono16'):
-        return np.repeat(pixels, 3, axis=2)
-    if message.encoding.startswith('bgr'):
-        return np.ascontiguousarray(pixels[:, :, 2::-1])
-    return np.ascontiguousarray(pixels[:, :, :3])
-
-
-def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
-    """Return a JPEG or PNG camera image as a contiguous (H, W, 3) uint8 RGB array.
-
-    Raises ImageError when it is empty, truncated or of another format.
-    """
-    if not message.data:
-        raise ImageError('the compressed image is empty')
-    if 'compressedDepth' in message.format:
-        raise ImageError(f'format {message.format!r} is a depth image, a colour image is needed')
-    data = np.frombuffer(message.data, np.uint8)
-    if data[:2].tobytes() == b'\xff\xd8' and b'\xff\xd9' not in data[-64:].tobytes():
-        raise ImageError('the JPEG is truncated: it has no end marker')
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise ImageError(
-            f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
-        )
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def rgb_to_image(rgb: np.ndarray, *, stamp_ns: int, frame_id: str) -> Image:
@@ -137,21 +103,3 @@ def working_cv_bridge() -> Converter | None:
     except Exception:  # it comes in many broken states, and we can do without it
         return None
     return None
-
-
-def _check(message: Image) -> None:
-    if message.encoding not in CHANNELS:
-        raise ImageError(
-            f'encoding {message.encoding!r} is not understood; publish one of '
-            f'{", ".join(CHANNELS)} (depth and Bayer images are no colour picture)'
-        )
-    if message.height == 0 or message.width == 0:
-        raise ImageError(f'the image is empty: {message.width} x {message.height}')
-    row = message.width * CHANNELS[message.encoding]
-    if message.step < row:
-        raise ImageError(f'step {message.step} is less than a row of {row} bytes')
-    if len(message.data) < message.height * message.step:
-        raise ImageError(
-            f'the data is truncated: {len(message.data)} bytes instead of '
-            f'{message.height} x {message.step}'
-        )
