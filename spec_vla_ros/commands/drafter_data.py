@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,10 +16,15 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.policy import SpecVlaPolicy
-from spec_vla_ros.training.drafter_data import write_features
+from spec_vla_ros.training.drafter_data import Example, write_features
 from spec_vla_ros.training.drafter_sources import simulated_examples
+from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 
 FIRST_SEED = 3_000_000
+_NOT_NOTED = ('command', 'run', 'out')
+
+Source = Callable[..., Iterator[Example]]
+"""Called with `policy=`, which it may let drive; can be sent to another process."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,21 +34,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--unnorm-key', default=None, help='where the target has several')
     parser.add_argument('--out', type=Path, required=True, help='folder for the features')
-    parser.add_argument('--episodes', type=int, default=3000, help='simulated episodes')
-    parser.add_argument('--first-seed', type=int, default=FIRST_SEED, help='of the simulator')
     parser.add_argument('--processes', type=int, default=1, help='run side by side')
+    simulator = parser.add_argument_group('prompts from the simulator')
+    simulator.add_argument('--episodes', type=int, default=3000, help='simulated episodes')
+    simulator.add_argument('--first-seed', type=int, default=FIRST_SEED, help='of the simulator')
+    recordings = parser.add_argument_group('prompts from recordings')
+    recordings.add_argument(
+        '--recording',
+        type=Path,
+        nargs='+',
+        metavar='PATH',
+        help='rosbag2 folders or .mcap files, each an episode; no simulator then',
+    )
+    recordings.add_argument('--image-topic', help='of Image or CompressedImage messages')
+    recordings.add_argument('--instruction-topic', help='of String messages')
+    recordings.add_argument('--instruction', help='its text, where none was recorded')
+    recordings.add_argument('--every', type=int, default=1, help='take one image of so many')
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the features; files that are there already are kept."""
-    if args.episodes < args.processes or args.processes < 1:
-        raise ValueError(
-            f'{args.processes} processes for {args.episodes} episodes: give at least one each'
-        )
-    seeds = range(args.first_seed, args.first_seed + args.episodes)
+    sources = _recorded(args) if args.recording else _simulated(args)
+    _claim(args)
     jobs = [
-        (args.checkpoint, args.unnorm_key, seeds[i :: args.processes], args.out / f'part_{i}')
-        for i in range(args.processes)
+        (args.checkpoint, args.unnorm_key, source, args.out / f'part_{i}')
+        for i, source in enumerate(sources)
     ]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
@@ -48,15 +66,74 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write_part(job: tuple[Path, str | None, range, Path]) -> None:
-    folder, unnorm_key, seeds, out = job
+def _simulated(args: argparse.Namespace) -> list[Source]:
+    if args.image_topic or args.instruction_topic or args.instruction:
+        raise ValueError('topics and instruction belong to recordings: give --recording too')
+    _check_processes(args, args.episodes, 'episodes')
+    seeds = range(args.first_seed, args.first_seed + args.episodes)
+    return [partial(simulated_examples, seeds=part) for part in _dealt(seeds, args.processes)]
+
+
+def _recorded(args: argparse.Namespace) -> list[Source]:
+    if not args.image_topic:
+        raise ValueError('recordings need --image-topic')
+    if args.every < 1:
+        raise ValueError(f'--every {args.every}: at least 1, which takes every image')
+    _check_processes(args, len(args.recording), 'recordings')
+    topics = RecordingTopics(args.image_topic, args.instruction_topic, args.instruction)
+    for path in args.recording:  # all of them, before the first is worked through for hours
+        check_recording(path, topics)
+    parts = _dealt(list(enumerate(args.recording)), args.processes)
+    return [partial(_from_recordings, part, topics, args.every) for part in parts]
+
+
+def _from_recordings(
+    recordings: Sequence[tuple[int, Path]],
+    topics: RecordingTopics,
+    every: int,
+    policy: SpecVlaPolicy,  # answers the prompts later; recordings need none
+) -> Iterator[Example]:
+    for episode, path in recordings:
+        yield from recorded_examples(path, topics, episode=episode, every=every, report=_say)
+
+
+def _check_processes(args: argparse.Namespace, count: int, what: str) -> None:
+    if count < args.processes or args.processes < 1:
+        raise ValueError(f'{args.processes} processes for {count} {what}: give at least one each')
+
+
+def _dealt(things: Sequence, count: int) -> list:
+    return [things[i::count] for i in range(count)]
+
+
+def _claim(args: argparse.Namespace) -> None:
+    """Note in the folder what it is made from; files made from something else are not mixed in."""
+    asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
+    text = json.dumps(asked, indent=2, default=str) + '\n'
+    note = args.out / 'made_from.json'
+    made = any(args.out.rglob('features_*.safetensors'))
+    if made and note.exists() and note.read_text() != text:
+        raise ValueError(
+            f'{args.out} holds features that were made with other options (see {note}): give '
+            'another --out; train-drafter takes several folders'
+        )
+    args.out.mkdir(parents=True, exist_ok=True)
+    note.write_text(text)
+
+
+def _write_part(job: tuple[Path, str | None, Source, Path]) -> None:
+    folder, unnorm_key, source, out = job
     torch.set_num_threads(1)
     checkpoint = load_openvla(folder)
     policy = SpecVlaPolicy(checkpoint, unnorm_key=unnorm_key)
     write_features(
         checkpoint,
-        simulated_examples(policy, seeds),
+        source(policy=policy),
         out,
         num_tokens=policy.checkpoint_info.action_dimensions,
-        report=lambda text: print(f'{out.name}/{text}', flush=True),
+        report=lambda text: _say(f'{out.name}/{text}'),
     )
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

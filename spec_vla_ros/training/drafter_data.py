@@ -20,7 +20,7 @@ from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 
-SHARD_SIZE = 4096
+SHARD_SIZE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +109,33 @@ def write_features(
         report(f'{file.name}: {len(rows)} prompts')
 
 
-def read_features(folder: Path) -> TargetFeatures:
-    """Read the features that `write_features` wrote.
+def read_features(*folders: Path) -> TargetFeatures:
+    """Read the features that `write_features` wrote into these folders and those inside them.
+
+    Episodes of different folders are different ones, even where they have the same number.
 
     Raises:
-        ValueError: there are none.
+        ValueError: a folder has none, or they belong to different targets.
     """
-    files = sorted(folder.glob('features_*.safetensors'))
-    if not files:
-        raise ValueError(f'{folder} has no features_*.safetensors; make them with drafter-data')
-    shards = [load_file(file) for file in files]
+    shards = []
+    first_episode = 0
+    for folder in folders:
+        files = sorted(folder.rglob('features_*.safetensors'))
+        if not files:
+            raise ValueError(
+                f'{folder} has no features_*.safetensors; make them with drafter-data'
+            )
+        found = [load_file(file) for file in files]
+        for shard in found:
+            shard['episodes'] += first_episode
+        first_episode = max(int(shard['episodes'].max()) for shard in found) + 1
+        shards += found
+    kinds = {(shard['embeds'].shape[2], shard['tokens'].shape[1]) for shard in shards}
+    if len(kinds) > 1:
+        raise ValueError(
+            'the features belong to different targets; hidden size and action length are '
+            + ', '.join(str(kind) for kind in sorted(kinds))
+        )
     longest = max(shard['embeds'].shape[1] for shard in shards)
     columns = {}
     for name in TargetFeatures.__slots__:

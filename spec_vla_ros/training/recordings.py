@@ -1,0 +1,177 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Prompts from users' own recordings: what the camera saw while an instruction was in force.
+
+A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap file. ROS need not be installed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.training.drafter_data import Example
+
+_DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
+    'sensor_msgs/msg/Image': raw_to_rgb,
+    'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
+}
+_INSTRUCTION_TYPES = ('std_msgs/msg/String',)
+
+# These messages are the same in every distribution, so the definitions that a recording brings
+# along (older ones bring none) need not be read.
+_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+
+
+class RecordingError(ValueError):
+    """A recording cannot be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTopics:
+    """Where in a recording the prompts are.
+
+    image: topic of sensor_msgs/Image or sensor_msgs/CompressedImage.
+    instruction_topic: of std_msgs/String; None where `instruction` says what was recorded.
+    instruction: the instruction of the whole recording.
+
+    Raises:
+        ValueError: not exactly one of instruction_topic and instruction is given.
+    """
+
+    image: str
+    instruction_topic: str | None = None
+    instruction: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.instruction_topic) == bool((self.instruction or '').strip()):
+            raise ValueError(
+                "give the topic of the recording's instructions, or the instruction itself where "
+                'none was recorded: one of the two'
+            )
+
+
+def check_recording(path: Path, topics: RecordingTopics) -> None:
+    """Make sure that a recording holds what `recorded_examples` needs.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        RecordingError: it is no recording, or lacks a topic; the message lists the ones it has.
+    """
+    with _opened(path) as reader:
+        _connections(reader, path, topics.image, _DECODERS)
+        if topics.instruction_topic:
+            _connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+
+
+def recorded_examples(
+    path: Path,
+    topics: RecordingTopics,
+    *,
+    episode: int,
+    every: int = 1,
+    report: Callable[[str], None],
+) -> Iterator[Example]:
+    """Give every image of a recording with the instruction that was in force.
+
+    That is the newest one recorded at or before the image. Images without one, and those after an
+    empty one, which cancels, are left out and counted in the report.
+
+    Args:
+        path: the recording.
+        topics: where images and instructions are.
+        episode: its number.
+        every: take one image of so many.
+        report: told at the end how many images were used.
+
+    Raises:
+        FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
+            no image has an instruction.
+    """
+    used = seen = without = 0
+    with _opened(path) as reader:
+        times, texts = _instructions(reader, path, topics)
+        images = _connections(reader, path, topics.image, _DECODERS)
+        for connection, stamp_ns, data in reader.messages(images):
+            place = bisect_right(times, stamp_ns)
+            instruction = texts[place - 1] if place else ''
+            if not instruction:
+                without += 1
+                continue
+            seen += 1
+            if (seen - 1) % every:
+                continue
+            message = _TYPES.deserialize_cdr(data, connection.msgtype)
+            try:
+                image = _DECODERS[connection.msgtype](message)
+            except ValueError as error:
+                number = without + seen
+                raise RecordingError(
+                    f'{path}: image {number} of {topics.image}: {error}'
+                ) from error
+            used += 1
+            yield Example(image=image, instruction=instruction, episode=episode)
+    if not used:
+        raise RecordingError(
+            f'{path}: none of the {without} images of {topics.image} has an instruction at or '
+            f'before it on {topics.instruction_topic}; where none was recorded, give its text'
+            if without
+            else f'{path}: {topics.image} is there but has no images'
+        )
+    report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')
+
+
+def _instructions(
+    reader: Reader, path: Path, topics: RecordingTopics
+) -> tuple[list[float], list[str]]:
+    """Return when each instruction came into force, ascending, and its text."""
+    if topics.instruction_topic is None:
+        return [-np.inf], [str(topics.instruction).strip()]
+    connections = _connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+    said = [
+        (stamp_ns, _TYPES.deserialize_cdr(data, connection.msgtype).data.strip())
+        for connection, stamp_ns, data in reader.messages(connections)
+    ]
+    said.sort(key=lambda pair: pair[0])
+    return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]
+
+
+def _connections(reader: Reader, path: Path, topic: str, types: Any) -> list[Any]:
+    """Return a topic's connections of one of these types."""
+    named = [c for c in reader.connections if c.topic.strip('/') == topic.strip('/')]
+    if not named:
+        there = ', '.join(sorted({f'{c.topic} ({c.msgtype})' for c in reader.connections}))
+        raise RecordingError(f'{path} has no topic {topic}; it has: {there or "none at all"}')
+    wrong = sorted({c.msgtype for c in named if c.msgtype not in types})
+    if wrong:
+        raise RecordingError(
+            f'{path}: {topic} is of type {", ".join(wrong)} and should be {" or ".join(types)}'
+        )
+    return named
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Reader]:
+    """Open a recording; whatever goes wrong inside is told with the recording's name."""
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: no such recording')
+    if path.is_dir() and not (path / 'metadata.yaml').exists():
+        raise RecordingError(
+            f'{path} is no rosbag2 recording: it has no metadata.yaml (if it was cut off, give '
+            'its .mcap or .db3 file, or run `ros2 bag reindex` on it)'
+        )
+    try:
+        with Reader(path) as reader:
+            yield reader
+    except (RecordingError, OSError):
+        raise
+    except Exception as error:  # each storage format has its own
+        raise RecordingError(f'{path} cannot be read as a rosbag2 recording: {error}') from error

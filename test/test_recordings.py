@@ -1,0 +1,179 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Recordings give back what the camera saw, with the instruction that was in force."""
+
+import numpy as np
+import pytest
+from recording_files import COMPRESSED, IMAGE, PICTURES, STRING, TYPES, png, raw, record, said
+from rosbags.rosbag2 import CompressionMode, Writer
+
+from spec_vla_ros import cli
+from spec_vla_ros.pixels import CHANNELS
+from spec_vla_ros.training.recordings import (
+    RecordingError,
+    RecordingTopics,
+    check_recording,
+    recorded_examples,
+)
+
+TOPICS = RecordingTopics('/camera/image', '/instruction')
+
+
+def two_instructions():
+    """Eight images at 10, 20, ..., 80; instructions at 25 and 60, an empty one at 75."""
+    images = [(10 * (i + 1), '/camera/image', IMAGE, raw(p)) for i, p in enumerate(PICTURES)]
+    spoken = [
+        (stamp, '/instruction', STRING, said(text))
+        for stamp, text in ((25, 'pick up the red block'), (60, ' stack them '), (75, ''))
+    ]
+    return images + spoken  # the recorder's order is not the order in time
+
+
+def read(path, topics=TOPICS, **options):
+    reports = []
+    examples = list(recorded_examples(path, topics, episode=4, report=reports.append, **options))
+    return examples, reports
+
+
+@pytest.fixture(params=['sqlite3', 'mcap', 'file.mcap', 'compressed'])
+def recording(request, tmp_path):
+    if request.param == 'compressed':
+        return record(
+            tmp_path / 'bag',
+            two_instructions(),
+            plugin='sqlite3',
+            compression=CompressionMode.FILE,
+        )
+    plugin = request.param.removeprefix('file.')
+    folder = record(tmp_path / 'bag', two_instructions(), plugin=plugin)
+    return next(folder.glob('*.mcap')) if request.param == 'file.mcap' else folder
+
+
+def test_each_image_comes_with_the_instruction_in_force(recording):
+    check_recording(recording, TOPICS)
+    examples, reports = read(recording)
+    assert [e.instruction for e in examples] == ['pick up the red block'] * 3 + ['stack them'] * 2
+    np.testing.assert_array_equal([e.image for e in examples], PICTURES[2:7])
+    assert {e.episode for e in examples} == {4}
+    assert reports == [f'{recording}: 5 of 8 images, 3 left out without an instruction']
+
+
+def test_every_counts_images_that_have_an_instruction(tmp_path):
+    examples, reports = read(record(tmp_path / 'bag', two_instructions()), every=2)
+    np.testing.assert_array_equal([e.image for e in examples], PICTURES[[2, 4, 6]])
+    assert '3 of 8' in reports[0]
+
+
+def test_an_instruction_for_the_whole_recording(tmp_path):
+    images = [m for m in two_instructions() if m[1] == '/camera/image']
+    topics = RecordingTopics('camera/image', instruction='open the drawer')
+    examples, reports = read(record(tmp_path / 'bag', images), topics)
+    assert [e.instruction for e in examples] == ['open the drawer'] * 8
+    assert '8 of 8 images, 0 left out' in reports[0]
+
+
+def test_compressed_images(tmp_path):
+    messages = [
+        (1, '/instruction', STRING, said('go')),
+        (1, '/camera/image', COMPRESSED, png(PICTURES[0])),
+    ]
+    examples, _ = read(record(tmp_path / 'bag', messages))
+    np.testing.assert_array_equal(examples[0].image, PICTURES[0])
+
+
+@pytest.mark.parametrize('encoding', CHANNELS)
+def test_every_encoding_of_raw_images(tmp_path, encoding):
+    grey = PICTURES[0][:, :, :1]
+    pixels = {
+        'rgb8': PICTURES[0],
+        'bgr8': PICTURES[0][:, :, ::-1],
+        'rgba8': np.dstack((PICTURES[0], grey)),
+        'bgra8': np.dstack((PICTURES[0][:, :, ::-1], grey)),
+        'mono8': grey,
+        'mono16': np.dstack((np.zeros_like(grey), grey)),
+    }[encoding]
+    message = raw(np.ascontiguousarray(pixels), encoding=encoding, padding=3)
+    folder = record(tmp_path / 'bag', [(1, '/camera/image', IMAGE, message)])
+    examples, _ = read(folder, RecordingTopics('/camera/image', instruction='go'))
+    expected = PICTURES[0] if CHANNELS[encoding] > 2 else np.repeat(grey, 3, axis=2)
+    np.testing.assert_array_equal(examples[0].image, expected)
+
+
+def test_a_missing_topic_lists_those_there_are(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions())
+    for topics in (
+        RecordingTopics('/wrist', '/instruction'),
+        RecordingTopics('/camera/image', '/a'),
+    ):
+        with pytest.raises(
+            RecordingError, match=r'/camera/image \(sensor_msgs/msg/Image\), /inst'
+        ):
+            check_recording(folder, topics)
+
+
+def test_a_topic_of_another_type(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions())
+    swapped = RecordingTopics('/instruction', '/camera/image')
+    with pytest.raises(
+        RecordingError, match=r'/instruction is of type std_msgs/msg/String and sh'
+    ):
+        check_recording(folder, swapped)
+
+
+def test_no_image_has_an_instruction(tmp_path):
+    late = [m for m in two_instructions() if m[1] != '/instruction']
+    late.append((1000, '/instruction', STRING, said('too late')))
+    with pytest.raises(RecordingError, match='none of the 8 images'):
+        read(record(tmp_path / 'bag', late))
+
+
+def test_a_topic_without_images(tmp_path):
+    writer = Writer(tmp_path / 'bag', version=9)
+    with writer:
+        writer.add_connection('/camera/image', IMAGE, typestore=TYPES)
+    topics = RecordingTopics('/camera/image', instruction='go')
+    with pytest.raises(RecordingError, match='has no images'):
+        read(tmp_path / 'bag', topics)
+
+
+def test_an_unknown_encoding_names_image_and_recording(tmp_path):
+    depth = raw(PICTURES[0], encoding='16UC1')
+    folder = record(tmp_path / 'bag', [(1, '/camera/image', IMAGE, depth)])
+    with pytest.raises(RecordingError, match=r"bag: image 1 of /camera/image: encoding '16UC1'"):
+        read(folder, RecordingTopics('/camera/image', instruction='go'))
+
+
+def test_files_that_are_no_recordings(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere: no such recording'):
+        check_recording(tmp_path / 'nowhere', TOPICS)
+    with pytest.raises(RecordingError, match=r'no metadata\.yaml'):
+        check_recording(tmp_path, TOPICS)
+    for name in ('video.mp4', 'cut.mcap', 'cut.db3'):
+        file = tmp_path / name
+        file.write_bytes(b'\x89MCAP0\r\n and no more')
+        with pytest.raises(RecordingError, match=f'{name} cannot be read as a rosbag2 recording'):
+            check_recording(file, TOPICS)
+
+
+@pytest.mark.parametrize('given', [{}, {'instruction_topic': '/a', 'instruction': 'b'}])
+def test_one_source_of_instructions(given):
+    with pytest.raises(ValueError, match='one of the two'):
+        RecordingTopics('/image', **given)
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--recording', 'BAG'], 'need --image-topic'),
+        (['--recording', 'BAG', '--image-topic', '/a', '--every', '0'], 'at least 1'),
+        (['--recording', 'BAG', '--image-topic', '/a', '--processes', '2'], 'for 1 recordings'),
+        (['--recording', 'BAG', '--image-topic', '/a', '--instruction', 'b'], 'has no topic /a'),
+        (['--image-topic', '/a'], 'give --recording too'),
+    ],
+)
+def test_the_command_refuses(tmp_path, capsys, options, reason):
+    bag = record(tmp_path / 'bag', two_instructions())
+    options = [str(bag) if word == 'BAG' else word for word in options]
+    out = tmp_path / 'features'
+    assert cli.main(['drafter-data', '--out', str(out), *options]) == 2
+    assert reason in capsys.readouterr().err
+    assert not out.exists()
