@@ -9,12 +9,6 @@ _spec_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Room for camera images in shared memory; UDP on this machine only.
 export FASTDDS_DEFAULT_PROFILES_FILE=$_spec_vla_root/config/fastdds_localhost.xml
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
-# The simulator draws without a screen: on EGL where there is one, otherwise on OSMesa.
-if [ -z "${MUJOCO_GL:-}" ]; then
-    if PATH=$PATH:/sbin:/usr/sbin ldconfig -p | grep -q 'libEGL\.so\.1'; then
-        export MUJOCO_GL=egl
-    else
-        export MUJOCO_GL=osmesa
-    fi
-fi
+# The simulator draws without a screen, with what was found to work.
+export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_root/.venv/.mujoco_gl")}
 unset _spec_vla_root ROS_LOCALHOST_ONLY ROS_STATIC_PEERS

@@ -9,6 +9,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 . scripts/clean_env.sh
 
+# For drawing without a screen; where EGL does not work, libosmesa6 does instead.
+drawing=(libegl1 libopengl0 libgl1-mesa-dri)
+
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -37,16 +40,34 @@ check_tools() {
     "$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
     headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
     [ -e "$headers/Python.h" ] || missing+=(python3-dev)
-    # The renderer's library is opened by name at run time, so only the loader can tell.
-    if ! "$python" - <<'PY'; then
-import ctypes.util, sys
-sys.exit(not (ctypes.util.find_library('EGL') or ctypes.util.find_library('OSMesa')))
-PY
-        missing+=(libegl1)
-    fi
+    can_draw || missing+=("${drawing[@]}")
     [ ${#missing[@]} -eq 0 ] || fail "missing on this machine: ${missing[*]}." \
-        "On Debian and Ubuntu: sudo apt install ${missing[*]}" \
-        '(libosmesa6 does instead of libegl1)'
+        "On Debian and Ubuntu: sudo apt install ${missing[*]}"
+}
+
+can_draw() { # whether there is a library to draw with; `choose_renderer` tries whether it works
+    "$python" - <<'PY'
+import ctypes.util, sys
+found = ctypes.util.find_library
+sys.exit(not (found('OSMesa') or (found('EGL') and (found('OpenGL') or found('GL')))))
+PY
+}
+
+choose_renderer() {
+    local renderer
+    for renderer in egl osmesa; do
+        if MUJOCO_GL=$renderer python - >build/renderer.log 2>&1 <<'PY'; then
+import mujoco
+renderer = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 32, 32)
+renderer.render()
+renderer.close()
+PY
+            echo "$renderer" >.venv/.mujoco_gl
+            return
+        fi
+    done
+    fail "the simulator cannot draw without a screen here (see build/renderer.log)." \
+        "On Debian and Ubuntu: sudo apt install ${drawing[*]}"
 }
 
 install_wheels() {
@@ -58,9 +79,10 @@ install_wheels() {
     local file
     for file in torch core ros dev; do # torch first: what follows resolves against its version
         say "requirements/$file.txt"
-        python -m pip install --quiet -r "requirements/$file.txt"
+        python -m pip install --quiet --use-pep517 -r "requirements/$file.txt"
     done
     python -m pip install --quiet --no-deps --no-build-isolation -e .
+    choose_renderer
     # The message wheels export the include path of the container they were built in.
     { grep -rl '"/opt/python/cp3' .venv/share --include='*Export.cmake' || true; } | xargs -r sed -i \
         's#INTERFACE_INCLUDE_DIRECTORIES "/opt/python/[^"]*"#INTERFACE_INCLUDE_DIRECTORIES ""#'
