@@ -29,7 +29,7 @@ from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import spin_node
 from spec_vla_ros.runtime.control_loop import ControlLoop, Tick
 from spec_vla_ros.runtime.delta_schedule import zero_twist
-from spec_vla_ros.runtime.halt import Halt
+from spec_vla_ros.runtime.halt import Halt, Reason
 from spec_vla_ros.runtime.image_watch import NANOSECONDS
 from spec_vla_ros.runtime.settings import PolicySettings
 
@@ -56,6 +56,7 @@ class SpecVlaNode(LifecycleNode):
         self._settings = LiveSettings(self, PolicySettings, on_change=self._on_settings)
         self._loop: ControlLoop | None = None
         self._ticker = None
+        self._commanding = False
         self._reported: Halt | None = None
         self._report_due_ns = 0
 
@@ -141,7 +142,11 @@ class SpecVlaNode(LifecycleNode):
         now_ns = self._now_ns()
         tick = self._loop.tick(now_ns)
         self._command(tick, now_ns=now_ns)
-        if tick.halt != self._reported or now_ns >= self._report_due_ns:
+        changed = self._reported is None or tick.halt.reason is not self._reported.reason
+        if changed:
+            self._log(tick.halt)
+        # Set back, the clock would let the next report wait for the time it was.
+        if changed or not 0 <= self._report_due_ns - now_ns <= STATUS_PERIOD_NS:
             self._report(tick.halt, now_ns=now_ns)
 
     def _command(self, tick: Tick, *, now_ns: int) -> None:
@@ -149,14 +154,16 @@ class SpecVlaNode(LifecycleNode):
         frame_id, new = settings.command_frame, tick.new_action
         if not settings.dry_run:
             self._twists.publish(twist_message(tick.twist, now_ns=now_ns, frame_id=frame_id))
+        elif self._commanding:  # a dry run begins with the arm at rest
+            stop = twist_message(zero_twist(), now_ns=now_ns, frame_id=frame_id)
+            self._twists.publish(stop)
+        self._commanding = not settings.dry_run
         if new is not None:
             if not settings.dry_run:
                 self._grippers.publish(Float64(data=gripper_opening(new)))
             self._actions.publish(action_message(new, now_ns=now_ns, frame_id=frame_id))
 
     def _report(self, halt: Halt | None, *, now_ns: int) -> None:
-        if halt is not None and halt.text and halt != self._reported:
-            self.get_logger().warning(f'halted: {halt.text}', throttle_duration_sec=1.0)
         self._reported = halt
         self._report_due_ns = now_ns + STATUS_PERIOD_NS
         self._status.publish(
@@ -168,6 +175,14 @@ class SpecVlaNode(LifecycleNode):
             )
         )
 
+    def _log(self, halt: Halt) -> None:
+        if halt.reason is Reason.NONE:
+            self.get_logger().info(f'running: {self._loop.instruction!r}')
+        elif halt.reason is Reason.NO_INSTRUCTION:
+            self.get_logger().info(f'waiting: {halt.text}')
+        else:
+            self.get_logger().warning(f'halted: {halt.text}')
+
     def _stand_still(self) -> None:
         """End the ticking with a zero twist; does nothing when it has ended."""
         if self._ticker is None:
@@ -176,10 +191,11 @@ class SpecVlaNode(LifecycleNode):
         self._ticker = None
         self._loop.stop()
         settings, now_ns = self._settings.current, self._now_ns()
-        if not settings.dry_run:
+        if self._commanding:
             self._twists.publish(
                 twist_message(zero_twist(), now_ns=now_ns, frame_id=settings.command_frame)
             )
+            self._commanding = False
         self._report(None, now_ns=now_ns)
 
     def _release(self) -> None:

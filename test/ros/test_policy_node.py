@@ -249,6 +249,20 @@ def test_dry_run_publishes_actions_but_no_commands(world, topics, policy):
     assert not topics.grippers.messages
 
 
+def test_a_dry_run_begins_with_a_zero_twist(world, topics, policy):
+    world.policy_node(lambda settings: policy, step_duration=5.0)
+    world.camera()
+    world.instruct('go')
+    topics.twists.wait(moving)
+    assert world.remote.set_parameters('/spec_vla', {'dry_run': True}).successful
+    wait_for(lambda: not moving(topics.twists.last), 'the stop')
+    count = len(topics.twists.messages)
+    topics.status.wait()
+    assert len(topics.twists.messages) == count
+    assert world.remote.set_parameters('/spec_vla', {'dry_run': False}).successful
+    topics.twists.wait(moving)
+
+
 def test_deactivation_ends_with_a_zero_twist(world, topics, policy):
     world.policy_node(lambda settings: policy)
     world.camera()
