@@ -28,6 +28,8 @@ SHARE = get_package_share_directory('spec_vla_ros')
 ARGUMENTS = {
     'model': ('', 'Folder of an OpenVLA checkpoint'),
     'unnorm_key': ('', 'Norm stats to un-normalise actions with'),
+    'drafter': ('', "Folder of the checkpoint's drafter"),
+    'decoding_mode': ('', "'autoregressive', 'strict' or 'relaxed'"),
     'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
     'image_transport': ('', "'raw' or 'compressed'"),
     'frame': ('', 'Frame of the commands'),
@@ -43,6 +45,8 @@ ARGUMENTS = {
 PARAMETERS = {
     'model': 'checkpoint',
     'unnorm_key': 'unnorm_key',
+    'drafter': 'drafter',
+    'decoding_mode': 'decoding_mode',
     'device': 'device',
     'image_transport': 'image_transport',
     'frame': 'command_frame',

@@ -90,8 +90,8 @@ class Action:
 class Policy(Protocol):
     """Anything that turns observations into actions."""
 
-    def infer(self, observation: Observation) -> Action:
-        """Return the action for this observation."""
+    def infer(self, observation: Observation, decoding: Decoding) -> Action:
+        """Return the action for this observation, decoded as told."""
 
     def reset(self) -> None:
         """Forget everything kept from earlier observations."""

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from spec_vla_ros.protocols import Action, DecodeStats
+from spec_vla_ros.protocols import Action, DecodeStats, Decoding
 from spec_vla_ros.runtime.control_loop import MAX_INSTRUCTION, ControlLoop
 from spec_vla_ros.runtime.halt import Reason
 from spec_vla_ros.runtime.settings import PolicySettings
@@ -23,12 +23,14 @@ class Policy:
     def __init__(self):
         self.answer = DELTA
         self.seen = []
+        self.decodings = []
         self.resets = 0
         self.gate = threading.Event()
         self.gate.set()
 
-    def infer(self, observation):
+    def infer(self, observation, decoding):
         self.seen.append(observation)
+        self.decodings.append(decoding)
         assert self.gate.wait(PATIENCE)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -130,6 +132,20 @@ def test_observations_are_from_after_the_motion(drive):
     second = driver.until(began)
     settled_ns = last_moving + PERIOD_NS + 200_000_000
     assert second.new_action.observation_stamp_ns >= settled_ns
+
+
+def test_a_new_threshold_holds_from_the_next_inference_on(drive):
+    driver = drive(decoding_mode='relaxed', acceptance_threshold=3)
+    driver.loop.store_instruction('go')
+    driver.until(lambda tick: driver.policy.seen)
+    driver.loop.apply(
+        PolicySettings(decoding_mode='strict', acceptance_threshold=5, temporal_draft=False)
+    )
+    driver.until(lambda tick: len(driver.policy.seen) > 1)
+    assert driver.policy.decodings[:2] == [
+        Decoding('relaxed', (3,) * 6 + (0,), temporal=True),
+        Decoding('strict', (5,) * 6 + (0,), temporal=False),
+    ]
 
 
 def test_without_waiting_it_infers_while_the_arm_moves(drive):

@@ -5,6 +5,7 @@ import dataclasses
 
 import pytest
 
+from spec_vla_ros.protocols import Decoding
 from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, changed, meaning_of
 
 
@@ -28,6 +29,10 @@ def test_defaults_are_valid_and_described(kind):
         ({'torch_threads': True}, 'torch_threads: expected int, got bool'),
         ({'dtype': 'int3'}, "dtype: 'int3' is none of 'auto', 'float32'"),
         ({'command_frame': ''}, 'command_frame: must not be empty'),
+        ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'autoregressive', 'strict'"),
+        ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
+        ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
+        ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 255\] bins'),
         ({'colour': 'red'}, 'colour: no such parameter; there are checkpoint, '),
     ],
 )
@@ -47,3 +52,16 @@ def test_live_ones_change():
     assert settings.settle_time == 0.5
     assert settings.dry_run
     assert settings.limits.translation == PolicySettings().max_step_translation
+
+
+def test_thresholds_become_one_decoding():
+    settings = changed(
+        PolicySettings(),
+        {
+            'decoding_mode': 'relaxed',
+            'acceptance_threshold': 4,
+            'acceptance_by_dimension': (-1, 7, -1, -1, -1, 0, 0),
+        },
+        running=True,
+    )
+    assert settings.decoding == Decoding('relaxed', (4, 7, 4, 4, 4, 0, 0), temporal=True)

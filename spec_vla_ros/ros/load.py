@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.protocols import Policy
 from spec_vla_ros.runtime.settings import PolicySettings
 
-SHIPPED_CHECKPOINT = Path(__file__).parents[1] / 'checkpoints' / 'tabletop'
+if TYPE_CHECKING:
+    from spec_vla_ros.decoding.draft_tree import TreeShape
 
 
 def load_policy(settings: PolicySettings) -> Policy:
@@ -23,10 +25,13 @@ def load_policy(settings: PolicySettings) -> Policy:
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
     loaded = policy.load_policy(
-        settings.checkpoint or SHIPPED_CHECKPOINT,
+        settings.checkpoint or TABLETOP,
         unnorm_key=settings.unnorm_key or None,
         device=settings.device,
         dtype=settings.dtype,
+        drafter=settings.drafter or None,
+        draft_position_mode=settings.draft_position_mode or None,
+        tree=_tree(settings),
     )
     dimensions = loaded.checkpoint_info.action_dimensions
     if dimensions != 7:
@@ -34,5 +39,14 @@ def load_policy(settings: PolicySettings) -> Policy:
             f'unnorm_key {loaded.checkpoint_info.unnorm_key!r} has {dimensions} dimensions; this '
             'node drives an end effector with 7: position, rotation, gripper'
         )
-    loaded.warm_up()
+    loaded.warm_up(settings.decoding)
     return loaded
+
+
+def _tree(settings: PolicySettings) -> TreeShape | None:
+    """Return the draft tree that the parameters fix, or None to have it measured."""
+    from spec_vla_ros.decoding.draft_tree import TreeShape
+
+    if settings.draft_top_k == 0:
+        return None
+    return TreeShape(settings.draft_top_k, settings.draft_depth, settings.draft_nodes)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -57,7 +58,7 @@ class LiveSettings(Generic[SettingsType]):
         return self._current
 
     def _ours(self, parameters: list[Parameter]) -> dict[str, object]:
-        return {p.name: p.value for p in parameters if p.name in self._names}
+        return {p.name: _plain(p.value) for p in parameters if p.name in self._names}
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -77,9 +78,15 @@ class LiveSettings(Generic[SettingsType]):
 def _declare(node: Node, field: dataclasses.Field) -> object:
     """Declare one parameter and return its start value: from outside, or the default."""
     try:
-        return node.declare_parameter(field.name, field.default, descriptor(field)).value
+        start = list(field.default) if isinstance(field.default, tuple) else field.default
+        return _plain(node.declare_parameter(field.name, start, descriptor(field)).value)
     except (InvalidParameterTypeException, InvalidParameterValueException) as wrong:
         raise ValueError(f'{field.name}: {wrong}') from wrong
+
+
+def _plain(value: object) -> object:
+    """Return an array of numbers, in whichever form rclpy hands it over, as a tuple."""
+    return tuple(value) if isinstance(value, list | array.array) else value
 
 
 def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
@@ -89,7 +96,7 @@ def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     result = ParameterDescriptor(description=description, read_only=not meaning.live)
     if meaning.choices:
         result.additional_constraints = 'one of ' + ', '.join(map(repr, meaning.choices))
-    if meaning.low is not None and isinstance(field.default, int):
+    if meaning.low is not None and isinstance(field.default, int | tuple):
         result.integer_range = [IntegerRange(from_value=meaning.low, to_value=meaning.high)]
     elif meaning.low is not None:
         result.floating_point_range = [

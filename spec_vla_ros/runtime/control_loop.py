@@ -210,7 +210,7 @@ class ControlLoop(Generic[Image]):
             self._last_task = request.task
         image = self._to_rgb(request.seen.image)
         observation = Observation(image, request.instruction, request.seen.stamp_ns)
-        return self._policy.infer(observation)
+        return self._policy.infer(observation, request.settings.decoding)
 
     def _begin(self, finished: Finished[_Request[Image], Action]) -> NewAction | None:
         """Start executing an inferred action, unless it may not be."""

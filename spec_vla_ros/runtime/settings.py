@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spec_vla_ros.protocols import MODES, Decoding
 from spec_vla_ros.runtime.guards import ActionLimits
 
 
@@ -62,6 +63,56 @@ class PolicySettings:
         'Precision of the weights',
         default='auto',
         choices=('auto', 'float32', 'float16', 'bfloat16'),
+    )
+    drafter: str = parameter(
+        "Folder of the checkpoint's drafter; empty: the folder `drafter` inside the checkpoint",
+        default='',
+    )
+    draft_position_mode: str = parameter(
+        "Rotary positions of draft trees: 'correct', 'reference' as published, or empty for what "
+        'the drafter says it was made for',
+        default='',
+        choices=('', 'correct', 'reference'),
+    )
+    draft_top_k: int = parameter(
+        'Width of the draft tree; 0: width, depth and size are chosen by measured costs',
+        default=0,
+        low=0,
+        high=32,
+    )
+    draft_depth: int = parameter(
+        'Levels of the draft tree, where draft_top_k is not 0', default=6, low=1, high=32
+    )
+    draft_nodes: int = parameter(
+        'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
+    )
+    decoding_mode: str = parameter(
+        'Token by token; speculatively with the same result; or speculatively, taking draft '
+        "tokens near the model's choice",
+        default='autoregressive',
+        choices=MODES,
+        live=True,
+    )
+    acceptance_threshold: int = parameter(
+        "How far from the model's choice a draft token may be in relaxed mode",
+        default=9,
+        unit='bins',
+        low=0,
+        high=255,
+        live=True,
+    )
+    acceptance_by_dimension: tuple[int, ...] = parameter(
+        'The threshold of each action dimension; -1: acceptance_threshold. The gripper is exact',
+        default=(-1, -1, -1, -1, -1, -1, 0),
+        unit='bins',
+        low=-1,
+        high=255,
+        live=True,
+    )
+    temporal_draft: bool = parameter(
+        'Verify guesses from the previous actions inside the prefill, in the speculative modes',
+        default=True,
+        live=True,
     )
     torch_threads: int = parameter(
         'CPU threads of one inference; more can starve the other nodes', default=1, low=1, high=256
@@ -132,6 +183,14 @@ class PolicySettings:
     )
 
     @property
+    def decoding(self) -> Decoding:
+        """How the next action is to be decoded."""
+        distances = (
+            self.acceptance_threshold if own < 0 else own for own in self.acceptance_by_dimension
+        )
+        return Decoding(self.decoding_mode, tuple(distances), temporal=self.temporal_draft)
+
+    @property
     def limits(self) -> ActionLimits:
         """The largest action that is believed."""
         return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
@@ -189,9 +248,15 @@ def _check(field: dataclasses.Field, value: Any) -> None:
     name, meaning, kind = field.name, meaning_of(field), type(field.default)
     if type(value) is not kind:
         raise ValueError(f'{name}: expected {kind.__name__}, got {type(value).__name__} {value!r}')
-    if meaning.low is not None and not meaning.low <= value <= meaning.high:
-        unit = f' {meaning.unit}' if meaning.unit else ''
-        raise ValueError(f'{name}: {value} is outside [{meaning.low:g}, {meaning.high:g}]{unit}')
+    numbers = value if kind is tuple else (value,)
+    if kind is tuple and len(value) != len(field.default):
+        raise ValueError(f'{name}: {len(value)} numbers given, {len(field.default)} are needed')
+    for number in numbers if meaning.low is not None else ():
+        if not meaning.low <= number <= meaning.high:
+            unit = f' {meaning.unit}' if meaning.unit else ''
+            raise ValueError(
+                f'{name}: {number} is outside [{meaning.low:g}, {meaning.high:g}]{unit}'
+            )
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f'{name}: {value!r} is none of {", ".join(map(repr, meaning.choices))}')
     if name.endswith('_frame') and not value:

@@ -55,7 +55,7 @@ class ScriptedPolicy:
         self.open = threading.Event()
         self.open.set()
 
-    def infer(self, observation):
+    def infer(self, observation, decoding):
         self.observations.append(observation)
         assert self.open.wait(PATIENCE)
         values = self.action(observation) if callable(self.action) else self.action
