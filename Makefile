@@ -8,6 +8,7 @@ SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
 ACTIVATE := . scripts/activate.sh
+LINT := ruff check . && ruff format --check --exclude '*.md' .
 
 help: ## Show the targets.
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,10 +22,10 @@ demo: setup ## Watch the policy drive the simulated robot.
 		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
 
 lint: setup ## Check style.
-	@$(ACTIVATE); ruff check . && ruff format --check .
+	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.
-	@$(ACTIVATE); ruff check . && ruff format --check . && \
+	@$(ACTIVATE); $(LINT) && \
 		SPEC_VLA_REQUIRE_ROS=1 python -m pytest $(PYTEST_ARGS)
 
 clean: ## Remove what setup, demo and test made.
