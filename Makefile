@@ -1,12 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo evaluate test lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
+EVALUATE_ARGS ?=
+PROCESSES ?= 2
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check --exclude '*.md' .
 
@@ -20,6 +22,9 @@ setup: ## Create .venv and build the messages; does nothing when nothing has cha
 demo: setup ## Watch the policy drive the simulated robot.
 	@$(ACTIVATE); exec python -m spec_vla_ros.ros.demo \
 		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
+
+evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
+	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
 
 lint: setup ## Check style.
 	@$(ACTIVATE); $(LINT)
