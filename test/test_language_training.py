@@ -100,8 +100,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
     reports.clear()
     train_language(
         packed,
-        [cached, cached],
-        shares=(0.5, 0.5),
+        cached,
         goal_weight=1.0,
         settings=settings,
         seed=0,

@@ -1,48 +1,42 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Collect frames from the simulator, driven by the expert, by noise and by a policy (DAgger).
+"""Collect frames from the simulator, driven by the expert and by noise.
 
-Whoever drives, every frame is labelled with the expert's action for each block on the table, so
-that one image teaches several instructions.
+Every frame is labelled with the expert's action for each block on the table, so that one image
+teaches several instructions.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image
 
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION, expert_action
-from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.sim.scene import COLOURS
 from spec_vla_ros.training.frames import IMAGE_SIZE, Frames
-
-Driver = Callable[[np.ndarray, str], np.ndarray]
-"""(H, W, 3) uint8 image, instruction -> action (7,)."""
 
 MAX_STEPS = 36
 _STEPS_AFTER_SUCCESS = 2
 _SETTLE = (0.02, 0.10)
 
 
-def collect_episodes(env: TabletopEnv, seeds: range, *, driver: Driver | None = None) -> Frames:
+def collect_episodes(env: TabletopEnv, seeds: range) -> Frames:
     """Run one episode a seed and return every frame seen.
 
-    driver: a policy to roll out; None lets the expert drive. Either is disturbed by noise whose
-    level the seed chooses, and the instruction changes midway in some episodes.
+    The expert drives, disturbed by noise whose level the seed chooses; in some episodes the
+    instruction changes midway.
     """
     records: list[dict] = []
     for seed in seeds:
-        records += _episode(env, seed, driver)
+        records += _episode(env, seed)
     return Frames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
 
 
-def _episode(env: TabletopEnv, seed: int, driver: Driver | None) -> list[dict]:
+def _episode(env: TabletopEnv, seed: int) -> list[dict]:
     rng = np.random.default_rng((seed, 1))
     env.reset(seed=seed)
     wanted = env.colour
     noise = rng.choice([0.0, 0.2, 0.5])
-    mixes_expert = driver is not None and rng.random() < 0.33
     switch_at = rng.integers(4, 16) if rng.random() < 0.2 else None
     burst_left, burst = 0, np.zeros(6)
     records, steps_after_success = [], 0
@@ -53,8 +47,6 @@ def _episode(env: TabletopEnv, seed: int, driver: Driver | None) -> list[dict]:
         record = _label(env, image, seed)
         records.append(record)
         action = record['actions'][env.present.index(wanted)].astype(float)
-        if driver is not None and not (mixes_expert and rng.random() < 0.5):
-            action = driver(image, instruction_for(wanted))
         scale = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
         if burst_left == 0 and noise > 0 and rng.random() < 0.06:
             burst_left, burst = int(rng.integers(2, 6)), rng.uniform(-1.2, 1.2, 6)

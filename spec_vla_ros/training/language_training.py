@@ -6,7 +6,7 @@ Behaviour cloning in the form inference has: prompt in, action tokens out, greed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,9 +135,8 @@ def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
 
 def train_language(
     policy: PackedPolicy,
-    sets: Sequence[CachedFrames],
+    frames: CachedFrames,
     *,
-    shares: Sequence[float],
     goal_weight: float,
     settings: LoopSettings,
     seed: int,
@@ -146,39 +145,29 @@ def train_language(
 ) -> None:
     """Train the projector and the language model in place.
 
-    sets: data sets to mix; shares: the share of each in a batch.
     goal_weight: how much the regression of goals counts at the beginning; it fades out by half
         time. Which patches a colour's name refers to is slow to be found from the first action
         token alone, since the later ones can be told from it.
     """
-    probabilities = np.array(shares) / np.sum(shares)
 
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))
-        counts = rng.multinomial(BATCH, probabilities)
-        parts = [
-            s.batch(rng.integers(s.held_out, len(s.features), count))
-            for s, count in zip(sets, counts, strict=True)
-        ]
-        features, colours, tokens, goals = (torch.cat(p) for p in zip(*parts, strict=True))
+        index = rng.integers(frames.held_out, len(frames.features), BATCH)
+        features, colours, tokens, goals = frames.batch(index)
         logits, found = policy(features, colours, tokens)
         weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
         return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)
 
     @torch.inference_mode()
     def validate() -> str:
-        texts = []
-        for part in sets:
-            features, colours, tokens, goals = part.batch(spread_index(part.held_out))
-            logits, found = policy(features, colours, tokens)
-            error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
-            bins = ' '.join(f'{e:.1f}' for e in error)
-            goal_loss = F.smooth_l1_loss(found, goals, beta=0.1)
-            texts.append(
-                f'validation {policy.loss(logits, tokens):.4f} goals {goal_loss:.4f} '
-                f'bins off {bins}'
-            )
-        return '; '.join(texts)
+        features, colours, tokens, goals = frames.batch(spread_index(frames.held_out))
+        logits, found = policy(features, colours, tokens)
+        error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
+        bins = ' '.join(f'{e:.1f}' for e in error)
+        goal_loss = F.smooth_l1_loss(found, goals, beta=0.1)
+        return (
+            f'validation {policy.loss(logits, tokens):.4f} goals {goal_loss:.4f} bins off {bins}'
+        )
 
     train(
         policy,

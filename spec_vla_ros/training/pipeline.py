@@ -3,15 +3,15 @@
 
 Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
-collect (expert) -> vision -> language -> collect (the policy drives, DAgger) -> language again ->
-export. What a stage leaves in the work folder is not made again; interrupt and restart at will.
+collect -> vision -> language -> export. What a stage leaves in the work folder is not made again;
+interrupt and restart at will.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -22,9 +22,8 @@ import torch
 from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
-from spec_vla_ros.protocols import Observation
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.training.collect import Driver, collect_episodes
+from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.language_training import (
     CachedFrames,
@@ -39,17 +38,12 @@ from spec_vla_ros.training.small_model import (
 )
 from spec_vla_ros.training.vision_pretraining import train_vision
 
-EPISODES_PER_FILE = 250
-WEIGHTS = 'model.safetensors'
 _SEEDS_PER_SOURCE = 1_000_000
 
 Report = Callable[[str], None]
 
 _VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
 _LANGUAGE = LoopSettings(iterations=6000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
-_REFINEMENT = LoopSettings(
-    iterations=4000, learning_rate=1.2e-3, weight_decay=0.03, ema_decay=0.998
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +51,11 @@ class Recipe:
     """How much of everything; the defaults made the shipped policy."""
 
     seed: int = 0
-    expert_files: int = 28
-    policy_files: int = 10
+    files: int = 28
+    episodes_per_file: int = 250
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
-    refinement: LoopSettings = _REFINEMENT
     goal_weight: float = 3.0
-    policy_share: float = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,105 +92,73 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
 
     return replace(
         recipe,
-        expert_files=max(1, round(recipe.expert_files * share)),
-        policy_files=max(1, round(recipe.policy_files * share)),
+        files=max(1, round(recipe.files * share)),
         vision=loop(recipe.vision),
         language=loop(recipe.language),
-        refinement=loop(recipe.refinement),
     )
 
 
 def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, report: Report) -> None:
     """Run every stage and write the checkpoint to `out`."""
     work.mkdir(parents=True, exist_ok=True)
-    expert = _collect(recipe, work, None, count=recipe.expert_files, processes=processes)
-    report(f'expert: {len(expert)} frames')
-    stats = norm_stats(expert.actions.reshape(-1, 7), trajectories=len(set(expert.episodes)))
-    first = work / 'cloned'
-    write_small_files(first, stats)
+    frames = _collect(recipe, work, processes=processes)
+    report(f'{len(frames)} frames')
+    stats = norm_stats(frames.actions.reshape(-1, 7), trajectories=len(set(frames.episodes)))
+    write_small_files(out, stats)
     torch.manual_seed(recipe.seed)
-    config = OpenVLAConfig.from_dict(json.loads((first / 'config.json').read_text()))
+    config = OpenVLAConfig.from_dict(json.loads((out / 'config.json').read_text()))
     model, codec = OpenVLA(config), config.codec()
-    prompts = PromptProcessor.from_file(first / 'tokenizer.json', vocab_size=config.vocab_size)
+    prompts = PromptProcessor.from_file(out / 'tokenizer.json', vocab_size=config.vocab_size)
     policy = PackedPolicy(model, prompts, codec)
     initialise(model.language_model, policy.actions, seed=recipe.seed)
 
-    _stage('vision', report)
+    report('--- vision')
     train_vision(
         model,
-        expert,
+        frames,
         settings=recipe.vision,
         seed=recipe.seed,
         checkpoint=work / 'vision.pt',
         report=report,
     )
     model.vision_backbone.requires_grad_(requires_grad=False).eval()
-    cloned = CachedFrames.compute(model, expert, codec)
-
-    def learn(
-        name: str, sets: Sequence[CachedFrames], settings: LoopSettings, goal_weight: float
-    ) -> None:
-        share = recipe.policy_share if len(sets) > 1 else 0.0
-        _stage(name, report)
-        train_language(
-            policy,
-            sets,
-            shares=(1 - share, share)[: len(sets)],
-            goal_weight=goal_weight,
-            settings=settings,
-            seed=recipe.seed,
-            checkpoint=work / f'{name}.pt',
-            report=report,
-        )
-
-    learn('language', [cloned], recipe.language, recipe.goal_weight)
-    save_weights(model, first / WEIGHTS, dtype=torch.bfloat16)
-    driven = _collect(recipe, work, first, count=recipe.policy_files, processes=processes)
-    report(f'policy: {len(driven)} frames')
-    both = [cloned, CachedFrames.compute(model, driven, codec)]
-    learn('refinement', both, recipe.refinement, 0.0)
-    write_small_files(out, stats)
-    save_weights(model, out / WEIGHTS, dtype=torch.bfloat16)
+    report('--- language')
+    train_language(
+        policy,
+        CachedFrames.compute(model, frames, codec),
+        goal_weight=recipe.goal_weight,
+        settings=recipe.language,
+        seed=recipe.seed,
+        checkpoint=work / 'language.pt',
+        report=report,
+    )
+    save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')
 
 
-def _collect(
-    recipe: Recipe, work: Path, checkpoint: Path | None, *, count: int, processes: int
-) -> Frames:
+def _collect(recipe: Recipe, work: Path, *, processes: int) -> Frames:
     """Collect files of frames in parallel, those that are missing; return them all."""
-    source = 'expert' if checkpoint is None else 'policy'
-    # seeds 1 and 2 million of every ten; 9 million are held out for evaluation
-    base = (10 * recipe.seed + 1 + (checkpoint is not None)) * _SEEDS_PER_SOURCE
+    # seeds 1 million and up of every ten; 9 million and up are held out for evaluation
+    base = (10 * recipe.seed + 1) * _SEEDS_PER_SOURCE
     jobs = [
-        (work / f'{source}_{i:03d}.npz', base + i * EPISODES_PER_FILE, checkpoint)
-        for i in range(count)
+        (
+            work / f'expert_{i:03d}.npz',
+            range(first := base + i * recipe.episodes_per_file, first + recipe.episodes_per_file),
+        )
+        for i in range(recipe.files)
     ]
     missing = [job for job in jobs if not job[0].exists()]
-    # spawn: the renderer's and torch's threads do not survive a fork
+    # spawn: the renderer's threads do not survive a fork
     with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
         list(pool.map(_collect_file, missing))
-    return load_frames([path for path, _, _ in jobs])
+    return load_frames([path for path, _ in jobs])
 
 
-def _collect_file(job: tuple[Path, int, Path | None]) -> None:
-    path, first_seed, checkpoint = job
-    torch.set_num_threads(1)
+def _collect_file(job: tuple[Path, range]) -> None:
+    path, seeds = job
     env = TabletopEnv()
-    driver = None if checkpoint is None else _policy_driver(checkpoint)
-    seeds = range(first_seed, first_seed + EPISODES_PER_FILE)
-    collect_episodes(env, seeds, driver=driver).save(path)
+    collect_episodes(env, seeds).save(path)
     env.close()
-
-
-def _policy_driver(checkpoint: Path) -> Driver:
-    from spec_vla_ros.policy import load_policy
-
-    policy = load_policy(checkpoint, device='cpu')
-    return lambda image, instruction: policy.infer(Observation(image, instruction)).values
-
-
-def _stage(name: str, report: Report) -> None:
-    report(f'--- {name}')
 
 
 def _say(text: str) -> None:
