@@ -2,6 +2,7 @@
 """A drafter learns from the target's features on prompts, and only where drafts are made."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,12 +18,9 @@ from spec_vla_ros.training.drafter_data import (
     target_features,
     write_features,
 )
-from spec_vla_ros.training.drafter_training import (
-    DrafterRecipe,
-    draft_accuracy,
-    drafter_loss,
-    train_drafter,
-)
+from spec_vla_ros.training.drafter_loss import draft_accuracy, drafter_loss
+from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
+from spec_vla_ros.training.drafter_validation import validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import norm_stats, write_small_files
 
@@ -121,6 +119,43 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
     assert after < 0.9 * before
     assert len(reports) == 2
     assert draft_accuracy(drafter, target, features).shape == (DIMENSIONS - 1,)
+
+
+def test_a_batch_must_be_split_evenly(checkpoint, features, tmp_path):
+    with pytest.raises(ValueError, match='a batch of 64 cannot be split over 3 processes'):
+        train_drafter(
+            make_drafter(checkpoint),
+            checkpoint.model.language_model,
+            features,
+            recipe=DrafterRecipe(),
+            checkpoint=tmp_path / 'state.pt',
+            report=print,
+            accelerator=SimpleNamespace(process_index=0, num_processes=3),
+        )
+
+
+def test_one_episode_is_too_few(checkpoint, features, tmp_path):
+    with pytest.raises(ValueError, match='of one episode only'):
+        train_drafter(
+            make_drafter(checkpoint),
+            checkpoint.model.language_model,
+            features.select(torch.arange(2)),
+            recipe=DrafterRecipe(),
+            checkpoint=tmp_path / 'state.pt',
+            report=print,
+        )
+
+
+def test_validation_does_not_depend_on_its_batch(checkpoint, features):
+    target, drafter = checkpoint.model.language_model, make_drafter(checkpoint)
+    whole, parts = (
+        validate_drafter(drafter, target, features, batch=size, action_ids=None)
+        for size in (60, 7)
+    )
+    assert whole.loss == pytest.approx(parts.loss, rel=1e-4)
+    assert whole.exact == pytest.approx(parts.exact, abs=0.02)
+    assert whole.accept_lengths == parts.accept_lengths
+    assert 'accept length: chain' in str(whole)
 
 
 def test_missing_features_are_named(tmp_path):

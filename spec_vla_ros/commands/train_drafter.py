@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla train-drafter`: train a drafter on what `spec-vla drafter-data` computed."""
+"""`spec-vla train-drafter`: train a drafter on what `spec-vla drafter-data` computed.
+
+On several GPUs: `accelerate launch -m spec_vla_ros.cli train-drafter ...`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ import dataclasses
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint import read_config
 from spec_vla_ros.models.drafter import Drafter, save_drafter
-from spec_vla_ros.training.drafter_data import read_features
+from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
+from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
+from spec_vla_ros.training.target_head import load_target_head
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='the target; default: the shipped policy'
     )
-    parser.add_argument('--data', type=Path, required=True, help='folder of drafter-data')
+    parser.add_argument(
+        '--data', type=Path, nargs='+', required=True, help='folders of drafter-data'
+    )
     parser.add_argument('--out', type=Path, required=True, help='drafter folder to write')
+    parser.add_argument('--cpu', action='store_true', help='even where there is a GPU')
     parser.add_argument('--seed', type=int, default=recipe.seed)
     parser.add_argument('--iterations', type=int, default=recipe.settings.iterations)
-    parser.add_argument('--batch', type=int, default=recipe.batch)
+    parser.add_argument(
+        '--batch', type=int, default=recipe.batch, help='examples, over all processes'
+    )
+    parser.add_argument(
+        '--save-every', type=int, default=recipe.settings.save_every, help='iterations'
+    )
     parser.add_argument('--learning-rate', type=float, default=recipe.settings.learning_rate)
     parser.add_argument('--rollout', type=int, default=recipe.rollout)
     parser.add_argument('--noise', type=float, default=recipe.noise)
@@ -39,13 +53,49 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
-    target = load_openvla(args.checkpoint, dtype='float32').model.language_model
+    accelerator = Accelerator(cpu=args.cpu)
+    target = load_target_head(args.checkpoint, device=accelerator.device)
+    features = read_features(*args.data)
+    _check_fits(features, target.config.hidden_size, args)
     drafter = Drafter(dataclasses.replace(target.config, num_hidden_layers=1))
+    state = args.out / 'training' / 'state.pt'
+    history = state.with_name('history.jsonl')
+    if accelerator.is_main_process:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        if not state.exists():
+            history.unlink(missing_ok=True)
+
+    def record(point: CurvePoint) -> None:
+        append_point(history, point)
+        write_curve(read_points(history), args.out)
+
+    train_drafter(
+        drafter.to(accelerator.device),
+        target,
+        features,
+        recipe=_recipe(args),
+        checkpoint=state,
+        report=lambda text: print(text, flush=True),
+        record=record,
+        action_ids=_action_ids(args.checkpoint),
+        accelerator=accelerator,
+    )
+    if accelerator.is_main_process:
+        save_drafter(drafter, args.out)
+        print(f'written: {args.out}')
+    accelerator.end_training()
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> DrafterRecipe:
     default = DrafterRecipe()
-    recipe = dataclasses.replace(
+    return dataclasses.replace(
         default,
         settings=dataclasses.replace(
-            default.settings, iterations=args.iterations, learning_rate=args.learning_rate
+            default.settings,
+            iterations=args.iterations,
+            learning_rate=args.learning_rate,
+            save_every=args.save_every,
         ),
         batch=args.batch,
         rollout=args.rollout,
@@ -53,15 +103,17 @@ def run(args: argparse.Namespace) -> int:
         score_weight=args.score_weight,
         seed=args.seed,
     )
-    args.out.mkdir(parents=True, exist_ok=True)
-    train_drafter(
-        drafter,
-        target,
-        read_features(args.data),
-        recipe=recipe,
-        checkpoint=args.data / 'training.pt',
-        report=lambda text: print(text, flush=True),
-    )
-    save_drafter(drafter, args.out)
-    print(f'written: {args.out}')
-    return 0
+
+
+def _action_ids(checkpoint: Path) -> range:
+    config = read_config(checkpoint)
+    return config.codec(min(config.norm_stats)).action_ids  # the same with all norm stats
+
+
+def _check_fits(features: TargetFeatures, hidden_size: int, args: argparse.Namespace) -> None:
+    if features.embeds.shape[2] != hidden_size:
+        raise ValueError(
+            f'the features in {", ".join(map(str, args.data))} have hidden size '
+            f'{features.embeds.shape[2]}, {args.checkpoint} has {hidden_size}: they belong to '
+            'another target'
+        )

@@ -55,6 +55,10 @@ class TargetFeatures:
         """Return the examples that an index (M,) names."""
         return TargetFeatures(**{name: getattr(self, name)[index] for name in self.__slots__})
 
+    def to(self, device: torch.device) -> TargetFeatures:
+        """Return the same examples on a device."""
+        return TargetFeatures(**{n: getattr(self, n).to(device) for n in self.__slots__})
+
 
 @torch.inference_mode()
 def target_features(

@@ -8,9 +8,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+Validation = TypeVar('Validation')
 
 _WARM_UP = 200
 _CLIP = 1.0
@@ -37,16 +43,26 @@ def train(
     *,
     settings: LoopSettings,
     checkpoint: Path,
-    validate: Callable[[], str],
+    validate: Callable[[], Validation],
     report: Callable[[str], None],
+    record: Callable[[int, float, Validation], None] | None = None,
+    accelerator: Accelerator | None = None,
 ) -> None:
     """Train the module in place; what it ends with is the moving average, if there is one.
 
     loss_at: iteration number -> loss. It must draw its batch from that number alone, so that a
     resumed run sees what an uninterrupted one would.
     checkpoint: state file; where it exists the training goes on from it.
-    validate: text to report at every save, computed with the averaged parameters in place.
+    validate: what to report, as text, at every save; called with the averaged parameters in place.
+    record: called after that with the iterations done, the loss and what `validate` returned.
+    accelerator: where several processes train together. Each has the same module and the loss of
+    its own part of the batch; the parts are of equal size. Only the main process saves, validates
+    and reports.
+
+    Raises:
+        ValueError: the processes do not all find the same state file.
     """
+    alone = accelerator is None or accelerator.num_processes == 1
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         [
@@ -59,6 +75,8 @@ def train(
     )
     average = [p.detach().clone() for p in parameters]
     start = _resume(checkpoint, module, optimiser, average)
+    if not alone:
+        _check_same_start(start, checkpoint, accelerator)
     began = time.perf_counter()
     for iteration in range(start, settings.iterations):
         for group in optimiser.param_groups:
@@ -66,6 +84,8 @@ def train(
         loss = loss_at(iteration)
         optimiser.zero_grad()
         loss.backward()
+        if not alone:
+            _average([p.grad for p in parameters], accelerator)
         nn.utils.clip_grad_norm_(parameters, _CLIP)
         optimiser.step()
         decay = min(settings.ema_decay, (iteration + 1) / (iteration + 10))
@@ -73,13 +93,21 @@ def train(
             torch._foreach_lerp_(average, parameters, 1 - decay)
         done = iteration + 1
         if done % settings.save_every == 0 or done == settings.iterations:
+            if not alone:
+                loss = accelerator.reduce(loss.detach(), reduction='mean')
+                if not accelerator.is_main_process:
+                    continue  # it waits for the main process at the next gradient
             _save(checkpoint, done, module, optimiser, average)
             _exchange(parameters, average)
-            text = validate()
+            found = validate()
             _exchange(parameters, average)
             rate = (done - start) / (time.perf_counter() - began)
             left = (settings.iterations - done) / rate / 60
-            report(f'{done}/{settings.iterations} loss {loss:.4f} {text} ({left:.0f} min left)')
+            report(f'{done}/{settings.iterations} loss {loss:.4f} {found} ({left:.0f} min left)')
+            if record is not None:
+                record(done, loss.item(), found)
+    if not alone:
+        accelerator.wait_for_everyone()
     _exchange(parameters, average)
 
 
@@ -87,6 +115,21 @@ def _learning_rate(settings: LoopSettings, iteration: int) -> float:
     warm_up = min(1.0, (iteration + 1) / _WARM_UP)
     cosine = 0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))
     return settings.learning_rate * warm_up * cosine + 1e-6
+
+
+def _average(tensors: list[Tensor], accelerator: Accelerator) -> None:
+    """Put the mean over the processes into the tensors of each."""
+    means = accelerator.reduce(tensors, reduction='mean')
+    torch._foreach_copy_(tensors, means)
+
+
+def _check_same_start(start: int, checkpoint: Path, accelerator: Accelerator) -> None:
+    starts = accelerator.gather(torch.tensor([start], device=accelerator.device)).tolist()
+    if len(set(starts)) > 1:
+        raise ValueError(
+            f'the processes resume at different iterations {starts}: {checkpoint} must be on '
+            'storage that all of them share'
+        )
 
 
 def _exchange(parameters: list[nn.Parameter], average: list[Tensor]) -> None:
@@ -120,7 +163,7 @@ def _resume(
 ) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location='cpu', weights_only=True)
     module.load_state_dict(state['module'])
     optimiser.load_state_dict(state['optimiser'])
     for mine, saved in zip(average, state['average'], strict=True):

@@ -1,0 +1,71 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How a drafter's training went: points kept line by line, drawn whenever one is added."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use('Agg')
+
+import matplotlib.pyplot as plt
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """The state of a training after some iterations.
+
+    loss: of that iteration's batch. validation_loss: of the held-out episodes, one step.
+    exact: for each drafted dimension, how often the first draft is the target's choice.
+    accept_lengths: name of a tree's shape -> tokens by verify rounds, strict acceptance.
+    """
+
+    iteration: int
+    loss: float
+    validation_loss: float
+    exact: tuple[float, ...]
+    accept_lengths: Mapping[str, float]
+
+
+def append_point(history: Path, point: CurvePoint) -> None:
+    """Add a line to the history file."""
+    with history.open('a') as file:
+        file.write(json.dumps(dataclasses.asdict(point)) + '\n')
+
+
+def read_points(history: Path) -> list[CurvePoint]:
+    """Read the history file; none gives an empty list."""
+    if not history.exists():
+        return []
+    return [CurvePoint(**json.loads(line)) for line in history.read_text().splitlines()]
+
+
+def write_curve(points: Sequence[CurvePoint], folder: Path) -> None:
+    """Write curve.json and curve.png into a folder."""
+    content = [dataclasses.asdict(point) for point in points]
+    (folder / 'curve.json').write_text(json.dumps(content, indent=2) + '\n')
+    at = [point.iteration for point in points]
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout='constrained')
+    left.plot(at, [point.loss for point in points], '.-', label='training')
+    left.plot(at, [point.validation_loss for point in points], '.-', label='validation')
+    left.set(ylabel='loss', yscale='log')
+    for dimension in range(len(points[0].exact)):
+        rates = [100 * point.exact[dimension] for point in points]
+        middle.plot(
+            at, rates, '.-', label=f'dimension {dimension + 2}'
+        )  # the prefill gives the first
+    middle.set(ylabel="first draft is the target's choice, %", ylim=(0, 100))
+    for name in points[0].accept_lengths:
+        right.plot(at, [point.accept_lengths[name] for point in points], '.-', label=name)
+    right.set(ylabel='accept length, strict', ylim=(1, None))
+    for axes in (left, middle, right):
+        axes.set_xlabel('iterations')
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize='small')
+    figure.savefig(folder / 'curve.png', dpi=120)
+    plt.close(figure)

@@ -1,0 +1,78 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a drafter is trained to get right.
+
+The loss is that of Spec-VLA (arXiv 2507.22424): smooth L1 on the predicted feature, and
+cross-entropy of the predicted scores against the target's. It is taken where drafts are made, at
+the action tokens, with the full causal mask that inference has. Since a draft continues on the
+drafter's own predictions, training does too: each further step reads the features that the step
+before predicted (HASS, arXiv 2408.15766).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.training.drafter_data import TargetFeatures
+
+SCORE_WEIGHT = 0.1
+"""Of the cross-entropy in the paper."""
+_FEATURE_WEIGHT = 1.0
+
+
+def drafter_loss(
+    drafter: Drafter,
+    target: Llama,
+    batch: TargetFeatures,
+    *,
+    rollout: int,
+    score_weight: float,
+    noise: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the mean loss over the supervised positions and the rollout's steps."""
+    embeds, hidden = batch.embeds.float(), batch.hidden.float()
+    following, wanted = embeds[:, 1:], hidden[:, 1:]
+    drafted = _drafted(batch, length=following.shape[1])
+    positions = torch.arange(following.shape[1], device=embeds.device)
+    with torch.no_grad():
+        scores = target.logits(wanted[drafted]).softmax(-1)
+    features = hidden[:, :-1]
+    if noise:
+        shake = torch.rand(features.shape, generator=generator) - 0.5  # on the CPU on every device
+        features = features + 2 * noise * features.std() * shake.to(features.device)
+    total = torch.zeros((), device=embeds.device)
+    for _ in range(rollout):
+        predicted = drafter(following, features, positions=positions)
+        made = predicted[drafted]
+        feature_loss = F.smooth_l1_loss(made, wanted[drafted])
+        score_loss = -(scores * target.logits(made).log_softmax(-1)).sum(-1).mean()
+        total = total + _FEATURE_WEIGHT * feature_loss + score_weight * score_loss
+        # Position i reads what was predicted for it at i - 1, wherever that was drafted.
+        shifted = torch.cat((features[:, :1], predicted[:, :-1]), dim=1)
+        own = F.pad(drafted[:, :-1], (1, 0))
+        features = torch.where(own[..., None], shifted, features)
+    return total / rollout
+
+
+@torch.inference_mode()
+def draft_accuracy(drafter: Drafter, target: Llama, batch: TargetFeatures) -> Tensor:
+    """Return how often each draft token, on true features, is the target's choice: (D - 1,)."""
+    embeds, hidden = batch.embeds.float(), batch.hidden.float()
+    following = embeds[:, 1:]
+    positions = torch.arange(following.shape[1], device=embeds.device)
+    predicted = drafter(following, hidden[:, :-1], positions=positions)
+    made = predicted[_drafted(batch, length=following.shape[1])]
+    count = batch.tokens.shape[1] - 1
+    chosen = target.logits(made).argmax(-1).view(-1, count)
+    return (chosen == batch.tokens[:, 1:].to(chosen.device)).float().mean(0)
+
+
+def _drafted(batch: TargetFeatures, *, length: int) -> Tensor:
+    """Mark the positions (N, length) whose prediction stands for an action token's feature."""
+    place = torch.arange(length, device=batch.lengths.device)
+    first = batch.lengths[:, None] - 1
+    return (place >= first) & (place < first + batch.tokens.shape[1] - 1)

@@ -1,0 +1,107 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How good a drafter is on prompts that it has not learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.evaluation.measures import decoding_figures
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.training.drafter_data import TargetFeatures
+from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_accuracy, drafter_loss
+from spec_vla_ros.training.target_head import StoredTarget
+
+_DECODED = 32
+SHAPES = {
+    'chain': TreeShape(top_k=1, depth=6, nodes=6),
+    'tree of 16': TreeShape(top_k=4, depth=6, nodes=16),
+}
+"""What accept lengths are measured with; a depth beyond the action's end is cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrafterValidation:
+    """Figures of held-out prompts.
+
+    loss: of one step, without noise.
+    exact: for each drafted dimension, how often the draft on true features is the target's choice.
+    accept_lengths: name of a shape -> tokens by verify rounds, strict acceptance.
+    """
+
+    loss: float
+    exact: tuple[float, ...]
+    accept_lengths: Mapping[str, float]
+
+    def __str__(self) -> str:
+        exact = ' '.join(f'{rate:.2f}' for rate in self.exact)
+        lengths = ', '.join(f'{name} {n:.2f}' for name, n in self.accept_lengths.items())
+        return f'validation {self.loss:.4f} exact {exact} accept length: {lengths}'
+
+
+@torch.inference_mode()
+def validate_drafter(
+    drafter: Drafter,
+    target: Llama,
+    held_out: TargetFeatures,
+    *,
+    batch: int,
+    action_ids: range | None,
+) -> DrafterValidation:
+    """Measure a drafter; the target's layers are not run, its stored features stand for them.
+
+    Args:
+        drafter: the drafter.
+        target: gives embedding and head.
+        held_out: examples, on the CPU.
+        batch: how many to compute at once.
+        action_ids: what to draft from; None for the whole vocabulary.
+    """
+    device = drafter.fc.weight.device
+    loss, exact = 0.0, torch.zeros(held_out.tokens.shape[1] - 1, device=device)
+    for index in torch.arange(len(held_out)).split(batch):
+        part, share = held_out.select(index).to(device), len(index) / len(held_out)
+        loss += (
+            share
+            * drafter_loss(drafter, target, part, rollout=1, score_weight=SCORE_WEIGHT).item()
+        )
+        exact += share * draft_accuracy(drafter, target, part)
+    chosen = torch.linspace(0, len(held_out) - 1, min(_DECODED, len(held_out))).long()
+    decoded = held_out.select(chosen).to(device)
+    lengths = {
+        name: accept_length(drafter, target, decoded, shape=shape, action_ids=action_ids)
+        for name, shape in SHAPES.items()
+    }
+    return DrafterValidation(loss, tuple(exact.tolist()), lengths)
+
+
+@torch.inference_mode()
+def accept_length(
+    drafter: Drafter,
+    target: Llama,
+    examples: TargetFeatures,
+    *,
+    shape: TreeShape,
+    action_ids: range | None,
+) -> float:
+    """Decode the examples strictly and return tokens by verify rounds, as the paper counts it."""
+    dimensions = examples.tokens.shape[1]
+    settings = SpeculativeSettings(
+        max_distance=(0,) * dimensions,
+        action_ids=action_ids or range(0),
+        shape=shape,
+        draft_all_ids=action_ids is None,
+    )
+    stats = []
+    for embeds, hidden, length in zip(
+        examples.embeds.float(), examples.hidden.float(), examples.lengths.tolist(), strict=True
+    ):
+        stored = StoredTarget(target, hidden)
+        decoded = speculative_generate(stored, drafter, embeds[None, :length], settings=settings)
+        stats.append(decoded.stats)
+    return decoding_figures(stats, dimensions=dimensions).accept_length

@@ -1,0 +1,62 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What remains of a target once its features are stored: embedding, head, and what it said.
+
+Training a drafter needs no more, so a GPU that is too small for the target can do it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.models.checkpoint import read_config
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
+
+_PREFIX = 'language_model.'
+
+
+def load_target_head(folder: Path, *, device: torch.device) -> Llama:
+    """Load an OpenVLA checkpoint's language model without its layers, in float32.
+
+    Raises:
+        CheckpointError: the folder cannot be used; the message says why.
+    """
+    config = dataclasses.replace(read_config(folder).text, num_hidden_layers=0)
+    with torch.device('meta'):
+        head = Llama(config)
+    keys = {_PREFIX + name for name, _ in head.named_parameters()}
+    load_tensors(
+        head,
+        {key: stored for key, stored in find_tensors(folder).items() if key in keys},
+        key_of=lambda name: _PREFIX + name,
+        device=torch.device('cpu'),
+        dtype=torch.float32,
+    )
+    return head.to(device).eval()
+
+
+class StoredTarget:
+    """A target that answers from stored features: right about its own greedy tokens.
+
+    About draft tokens off that path it is wrong, but strict acceptance rejects those, and all
+    below them, by what it says before. So strict decoding goes as with the target itself.
+
+    Args:
+        head: gives embedding and head.
+        hidden: (S, H), the target's hidden states over the prompt and its greedy tokens.
+    """
+
+    def __init__(self, head: Llama, hidden: Tensor) -> None:
+        self._hidden = hidden
+        self.embed = head.embed
+        self.logits = head.logits
+        self.new_cache = head.new_cache
+
+    def __call__(self, embeds: Tensor, *, positions: Tensor, mask: Tensor | None, cache) -> Tensor:
+        """Return what is stored for these positions, (1, S, H)."""
+        cache.advance(embeds.shape[1])
+        return self._hidden[None, positions]

@@ -1,0 +1,32 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The points of a training curve are kept line by line and drawn."""
+
+import json
+
+import cv2
+
+from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
+
+
+def point(iteration):
+    return CurvePoint(iteration, 1.5, 1.25, (0.5, 0.25), {'chain': 2.0, 'tree': 3.0})
+
+
+def test_points_are_read_as_they_were_written(tmp_path):
+    history = tmp_path / 'history.jsonl'
+    assert read_points(history) == []
+    for iteration in (10, 20):
+        append_point(history, point(iteration))
+    assert [p.iteration for p in read_points(history)] == [10, 20]
+    assert read_points(history)[0].accept_lengths == {'chain': 2.0, 'tree': 3.0}
+
+
+def test_the_curve_is_written_as_numbers_and_as_a_picture(tmp_path):
+    write_curve([point(10), point(20)], tmp_path)
+    assert [p['validation_loss'] for p in json.loads((tmp_path / 'curve.json').read_text())] == [
+        1.25,
+        1.25,
+    ]
+    picture = cv2.imread(str(tmp_path / 'curve.png'))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 0
