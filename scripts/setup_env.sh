@@ -76,6 +76,8 @@ install_wheels() {
         fail 'could not create .venv; on Debian and Ubuntu: sudo apt install python3-venv'
     fi
     . .venv/bin/activate
+    # Pip as it comes with Python may search for minutes where a newer one resolves at once.
+    python -m pip install --quiet 'pip>=25'
     local file
     for file in torch core ros dev; do # torch first: what follows resolves against its version
         say "requirements/$file.txt"
