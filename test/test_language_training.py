@@ -102,6 +102,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
         packed,
         cached,
         goal_weight=1.0,
+        swapped=0.5,
         settings=settings,
         seed=0,
         checkpoint=tmp_path / 'l.pt',

@@ -98,7 +98,10 @@ class PackedPolicy(nn.Module):
         )
 
     def forward(self, features: Tensor, colours: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, 11)."""
+        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, 11).
+
+        tokens: what is read; the last one of each action is not.
+        """
         batch, segments = colours.shape
         bos = self.language_model.embed(torch.full((batch, 1), self.bos))
         read = torch.cat((self.text[colours], tokens[..., :-1]), -1).flatten(1)
@@ -138,6 +141,7 @@ def train_language(
     frames: CachedFrames,
     *,
     goal_weight: float,
+    swapped: float,
     settings: LoopSettings,
     seed: int,
     checkpoint: Path,
@@ -148,13 +152,18 @@ def train_language(
     goal_weight: how much the regression of goals counts at the beginning; it fades out by half
         time. Which patches a colour's name refers to is slow to be found from the first action
         token alone, since the later ones can be told from it.
+    swapped: share of the segments that read another instruction's action while they are to give
+        their own, so that each dimension is learned from the words and not from the one before.
     """
 
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))
         index = rng.integers(frames.held_out, len(frames.features), BATCH)
         features, colours, tokens, goals = frames.batch(index)
-        logits, found = policy(features, colours, tokens)
+        read = tokens.numpy().copy()
+        others = rng.random(read.shape[:2]) < swapped
+        read[others] = np.roll(read, rng.integers(1, read.shape[1]), axis=1)[others]
+        logits, found = policy(features, colours, torch.from_numpy(read))
         weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
         return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)
 

@@ -3,8 +3,8 @@
 
 Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
-collect -> vision -> language -> export. What a stage leaves in the work folder is not made again;
-interrupt and restart at will.
+collect -> vision -> language -> grounding -> export. What a stage leaves in the work folder is
+not made again; interrupt and restart at will.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ Report = Callable[[str], None]
 _VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
 _LANGUAGE = LoopSettings(iterations=6000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
 
+_GROUNDING = LoopSettings(
+    iterations=3000, learning_rate=1.2e-3, weight_decay=0.03, ema_decay=0.998
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -55,7 +59,9 @@ class Recipe:
     episodes_per_file: int = 250
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
+    grounding: LoopSettings = _GROUNDING
     goal_weight: float = 3.0
+    swapped: float = 0.35
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +101,7 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
         files=max(1, round(recipe.files * share)),
         vision=loop(recipe.vision),
         language=loop(recipe.language),
+        grounding=loop(recipe.grounding),
     )
 
 
@@ -122,16 +129,22 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
         report=report,
     )
     model.vision_backbone.requires_grad_(requires_grad=False).eval()
-    report('--- language')
-    train_language(
-        policy,
-        CachedFrames.compute(model, frames, codec),
-        goal_weight=recipe.goal_weight,
-        settings=recipe.language,
-        seed=recipe.seed,
-        checkpoint=work / 'language.pt',
-        report=report,
-    )
+    cached = CachedFrames.compute(model, frames, codec)
+    for name, settings, swapped in (
+        ('language', recipe.language, 0.0),
+        ('grounding', recipe.grounding, recipe.swapped),
+    ):
+        report(f'--- {name}')
+        train_language(
+            policy,
+            cached,
+            goal_weight=recipe.goal_weight,
+            swapped=swapped,
+            settings=settings,
+            seed=recipe.seed,
+            checkpoint=work / f'{name}.pt',
+            report=report,
+        )
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')
 
