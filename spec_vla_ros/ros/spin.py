@@ -13,6 +13,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+LAST_WORD = 15
+"""Seconds a node gets to end in good order."""
+
 NodeType = TypeVar('NodeType', bound=Node)
 
 
@@ -31,6 +34,7 @@ def spin_node(
     def stop(_signal: int, _frame: object) -> None:
         nonlocal stopping
         stopping = True
+        signal.alarm(LAST_WORD)  # whatever hangs by then is killed
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

@@ -23,7 +23,7 @@ class Children:
     """Processes that are started together and stopped together; a context manager.
 
     Each has a session of its own, so that Ctrl-C in the terminal reaches the parent alone, which
-    then stops them in order. If the parent is killed the kernel kills them.
+    then stops them in order. If the parent is killed the kernel terminates them.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Children:
         parent = os.getpid()
 
         def die_with_parent() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # time to clean up shared memory
             if os.getppid() != parent:  # it died before we asked
                 os._exit(1)
 

@@ -1,13 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Robot and policy together: the loop closes, and survives the robot's death."""
 
-import os
-import signal
-
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import ScriptedPolicy, halted, running, twist_vector, vector, wait_for
+from harness import ScriptedPolicy, halted, kill_outright, running, twist_vector, vector, wait_for
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 
 from spec_vla_ros.ros import qos
@@ -41,7 +38,7 @@ def test_a_killed_robot_halts_the_policy_and_its_return_resumes_it(world):
     world.policy_node(lambda settings: ScriptedPolicy(UP))
     world.instruct('go up')
     wait_for(lambda: status.last is not None and running(status.last), 'running')
-    os.kill(robot, signal.SIGKILL)
+    kill_outright(robot)
     status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
     for _ in range(5):
         assert not twist_vector(twists.wait()).any()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import PATIENCE, python_path, wait_for
+from harness import PATIENCE, gone, kill_outright, python_path, wait_for
 from PIL import Image
 from toy_checkpoint import write_tiny
 
@@ -41,8 +41,12 @@ def demo(tmp_path, checkpoint):
         tmp_path, '--checkpoint', str(checkpoint), '--time-limit', '600', '--episodes', '1'
     )
     yield process
-    process.kill()
-    process.wait()
+    process.terminate()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    process.stdout.close()
 
 
 def nodes_of(demo):
@@ -62,7 +66,7 @@ def wait_until_active(results):
 
 
 def all_gone(processes):
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+    return all(map(gone, processes))
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -88,7 +92,7 @@ def test_an_interrupt_while_it_starts_stops_everything(demo):
 def test_a_kill_leaves_no_orphan(demo, tmp_path):
     nodes = nodes_of(demo)
     wait_until_active(tmp_path)
-    demo.kill()
+    kill_outright(demo.pid)
     wait_for(lambda: all_gone(nodes), 'the nodes to end')
 
 
@@ -97,7 +101,7 @@ def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
     nodes = nodes_of(demo)
     wait_until_active(tmp_path)
     victim = next(p for p in nodes if node in p.cmdline())
-    victim.kill()
+    kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
     name = {'sim_node': 'sim_robot', 'policy_node': 'policy_node'}[node.rpartition('.')[2]]
@@ -148,7 +152,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
     """The promise of `make demo`, small: figures, picture, and no quarrel between two of them."""
     folders = [tmp_path / 'one', tmp_path / 'two']
     demos = [
-        start_demo(folder, '--episodes', '2', '--seed', str(50 + 10 * k))
+        start_demo(folder, '--episodes', '5', '--seed', str(50 + 10 * k))
         for k, folder in enumerate(folders)
     ]
     deadline = time.monotonic() + 200
@@ -157,13 +161,14 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert demo.returncode == 0, output
         figures = json.loads((Path(folder) / 'demo.json').read_text())
         first = 9_000_050 + 10 * k
-        assert figures['seeds'] == [first, first + 1]
-        assert figures['episodes'] == 2
-        assert figures['success_rate'] == 1.0
+        assert figures['seeds'] == list(range(first, first + 5))
+        assert figures['episodes'] == 5
+        assert figures['success_rate'] >= 0.8
         assert figures['commands_hz'] == pytest.approx(30.0, rel=0.1)
         latency = figures['latency_ms']
         assert 0 < latency['p50'] <= latency['p95'] <= latency['p99']
         assert figures['mode']
-        assert [row['success'] for row in figures['per_episode']] == [True, True]
+        wins = [row['success'] for row in figures['per_episode']]
+        assert figures['success_rate'] == sum(wins) / 5
         with Image.open(Path(folder) / 'demo.png') as strip:
             assert strip.width > 500

@@ -33,7 +33,8 @@ class DemoError(RuntimeError):
 def main() -> None:
     """Run the demo from the command line; the exit code says whether all went well."""
     args = _parse()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may start us with SIGINT ignored
+        signal.signal(number, _interrupt)
     console = Console()
     if not console.is_terminal:
         console.width = 110  # a log file has no width of its own
