@@ -3,7 +3,9 @@
 
 import pytest
 import torch
+import transformers
 
+from spec_vla_ros.models import timm_import  # noqa: F401 - transformers wants torchvision too
 from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
 
 SHAPE = dict(
@@ -20,7 +22,6 @@ def build(kv_heads=4, seed=0):
 
 @pytest.mark.parametrize('kv_heads', [4, 2, 1])
 def test_matches_transformers(kv_heads):
-    transformers = pytest.importorskip('transformers')
     config = transformers.LlamaConfig(**SHAPE, num_key_value_heads=kv_heads, rms_norm_eps=1e-6)
     torch.manual_seed(1)
     reference = transformers.LlamaForCausalLM(config).eval()

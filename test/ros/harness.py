@@ -1,7 +1,6 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
 
-import contextlib
 import sys
 import threading
 import time
@@ -182,25 +181,18 @@ class World:
 
 def kill_outright(pid):
     """SIGKILL a process, and remove the shared memory it could not clean up itself."""
-    lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
-    names = {line.split(maxsplit=5)[5] for line in lines if '/dev/shm/fastdds_' in line}
+    locks = [path.readlink() for path in Path(f'/proc/{pid}/fd').iterdir()]
     process = psutil.Process(pid)
     process.kill()
     wait_for(lambda: gone(process), 'the killed process to end')
-    for name in names:
-        if '_port' not in name and not any(name in maps for maps in _all_maps()):
-            for path in (Path(name), Path(f'{name}_el')):
-                path.unlink(missing_ok=True)
+    for lock in locks:  # Fast DDS's owner of a segment holds the lock file beside it
+        if lock.match('/dev/shm/fastdds_*_el') and 'port' not in lock.name:
+            lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
 def gone(process):
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-def _all_maps():
-    for process in psutil.process_iter():
-        with contextlib.suppress(OSError):
-            yield Path(f'/proc/{process.pid}/maps').read_text()
 
 
 def python_path():
