@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
 
+import contextlib
 import sys
 import threading
 import time
@@ -181,7 +182,10 @@ class World:
 
 def kill_outright(pid):
     """SIGKILL a process, and remove the shared memory it could not clean up itself."""
-    locks = [path.readlink() for path in Path(f'/proc/{pid}/fd').iterdir()]
+    locks = []
+    for path in Path(f'/proc/{pid}/fd').iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            locks.append(path.readlink())
     process = psutil.Process(pid)
     process.kill()
     wait_for(lambda: gone(process), 'the killed process to end')
