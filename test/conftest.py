@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+# One thread each: two suites side by side would otherwise wait for each other at every barrier.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(ROOT))  # the source tree is tested, whatever is installed
 
 
