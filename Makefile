@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 EVALUATE_ARGS ?=
 PROCESSES ?= 2
 ACTIVATE := . scripts/activate.sh
-LINT := ruff check . && ruff format --check --exclude '*.md' .
+LINT := ruff check . && ruff format --check .
 
 help: ## Show the targets.
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10

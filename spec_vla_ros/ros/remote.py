@@ -114,18 +114,20 @@ class RemoteNode:
         self.node.destroy_node()
 
     def _change(self, node_name: str, transition: int, goal: str, timeout: float) -> bool:
-        """Request a transition once; if the answer got lost the state tells how it went."""
+        """Request a transition, again if the request or the answer got lost."""
         deadline = time.monotonic() + timeout
         service = f'{node_name}/change_state'
         request = ChangeState.Request(transition=Transition(id=transition))
-        future = self._send(ChangeState, service, request, deadline)
-        while not _answered(future, RETRY_AFTER):
-            self._keep_waiting(deadline, service)
+        while True:
+            future = self._send(ChangeState, service, request, deadline)
+            if not _answered(future, RETRY_AFTER):
+                self._keep_waiting(deadline, service)
             # While the node is in transition it answers nothing, so this waits for its end.
             state = self.state(node_name, timeout=deadline - time.monotonic())
-            if not _answered(future, RETRY_AFTER):
-                return state == goal
-        return future.result().success
+            if state == goal:
+                return True  # or it is there already, and a repeated request was refused
+            if _answered(future, RETRY_AFTER):
+                return future.result().success
 
     def _send(self, kind: type, service: str, request: Any, deadline: float) -> Future:
         if service not in self._clients_by_name:

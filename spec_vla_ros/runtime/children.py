@@ -39,23 +39,30 @@ class Children:
         libc = ctypes.CDLL(None, use_errno=True)
         parent = os.getpid()
 
+        # An interrupt waits until the new child is on the list of those to be stopped.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+
         def die_with_parent() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # time to clean up shared memory
             if os.getppid() != parent:  # it died before we asked
                 os._exit(1)
 
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open('wb') as output:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(env or {})},
-                start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing in it takes a lock
-            )
-        self._running[name] = (process, log)
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open('wb') as output:
+                process = subprocess.Popen(
+                    list(command),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **(env or {})},
+                    start_new_session=True,
+                    preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing in it takes a lock
+                )
+            self._running[name] = (process, log)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return process.pid
 
     def check(self) -> None:
