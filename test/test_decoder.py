@@ -94,10 +94,8 @@ def test_an_unchanged_prompt_costs_one_pass():
     decoder = ActionDecoder(target, CODEC, drafter=drafter)
     prompts = [slow_prompts(1)[0]] * 3
     passes = [d.stats.target_passes for d in decode_all(decoder, prompts, Decoding('strict'))]
+    assert passes[0] > 1
     assert passes[1:] == [1, 1]
-    decoder.reset()
-    again = decode_all(decoder, prompts[:1], Decoding('strict'))
-    assert again[0].stats.target_passes == passes[0] > 1
 
 
 class DriftingTarget:

@@ -12,10 +12,11 @@ from small_models import (
 )
 
 from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 
+ROOT = torch.zeros(1, dtype=torch.int64)
 SHAPES = [TreeShape(), TreeShape(1, 5, 5), TreeShape(4, 2, 6), TreeShape(2, 7, 3)]
 
 
@@ -144,6 +145,11 @@ def test_caches_may_be_used_again(seed):
     assert torch.equal(again.tokens, fresh.tokens)
 
 
+def as_tree(guesses):
+    """The draft of whole actions: all but their last token, which is always the bonus."""
+    return DraftTree.from_candidates(ROOT, guesses[:, :-1])
+
+
 @pytest.mark.parametrize('seed', range(8))
 def test_guesses_verified_inside_the_prefill(seed):
     target, prompt = random_target(seed), random_prompt(seed)
@@ -153,25 +159,29 @@ def test_guesses_verified_inside_the_prefill(seed):
     drafter = random_drafter(seed)
     for guesses, passes in ((expected[None], 1), (torch.stack((wrong[1], expected)), 1)):
         decoded = speculative_generate(
-            target, drafter, prompt, settings=settings(), candidates=guesses
+            target, drafter, prompt, settings=settings(), draft=as_tree(guesses)
         )
         assert torch.equal(decoded.tokens, expected)
         assert decoded.stats.target_passes == passes
         assert decoded.stats.accept_lengths == (7,)
     for guesses in (wrong, torch.stack((wrong[1], half))):
         decoded = speculative_generate(
-            target, drafter, prompt, settings=settings(), candidates=guesses
+            target, drafter, prompt, settings=settings(), draft=as_tree(guesses)
         )
         assert torch.equal(decoded.tokens, expected)
 
 
-def test_no_guesses_are_no_verify_round():
+def test_a_prefill_without_guesses_is_no_verify_round():
     target, prompt = random_target(0), random_prompt(0)
-    empty = torch.zeros(0, 7, dtype=torch.int64)
-    decoded = speculative_generate(
-        target, random_drafter(0), prompt, settings=settings(), candidates=empty
-    )
+    decoded = speculative_generate(target, random_drafter(0), prompt, settings=settings())
     assert sum(decoded.stats.accept_lengths) == 6
+
+
+def test_a_guess_at_the_last_token_is_refused():
+    target, prompt = random_target(0), random_prompt(0)
+    deep = DraftTree.from_candidates(ROOT, torch.full((1, 7), 100))
+    with pytest.raises(ValueError, match='at most 6 can be guessed'):
+        speculative_generate(target, random_drafter(0), prompt, settings=settings(), draft=deep)
 
 
 def test_stats_account_for_the_time():

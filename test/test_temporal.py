@@ -1,78 +1,123 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Temporal drafts predict smooth motions, and forget when the past is no guide."""
+"""Temporal drafts follow motions, learn from situations, and know when a motion is over."""
 
 import numpy as np
 import pytest
 
-from spec_vla_ros.decoding.temporal import TemporalDraft
+from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 
 IDS = range(100, 356)
-REST_ID = np.array([227, 227, 100])
+RESTING = np.array([227, 227, 227, 100])
 SECOND = 1_000_000_000
 
 
 @pytest.fixture
-def draft():
-    return TemporalDraft(action_ids=IDS, resting_ids=REST_ID, max_gap_ns=SECOND)
+def temporal():
+    return TemporalDraft(action_ids=IDS, resting_ids=RESTING, max_gap_ns=SECOND)
 
 
-def offered(draft, *, instruction='go', stamp_ns=0):
-    return draft.candidates(instruction=instruction, stamp_ns=stamp_ns).tolist()
+def record(temporal, choice, *, stamp_ns, instruction='go'):
+    temporal.record(np.array(choice), instruction=instruction, stamp_ns=stamp_ns)
 
 
-def test_nothing_is_offered_before_anything_was_chosen(draft):
-    assert draft.candidates(instruction='go', stamp_ns=0).shape == (0, 3)
+def offered(temporal, *, stamp_ns, instruction='go', distance=0):
+    """The tree's longest paths, as lists of ids."""
+    tree = temporal.draft(
+        instruction=instruction, stamp_ns=stamp_ns, max_distance=(distance,) * 3 + (0,)
+    )
+    if tree is None:
+        return []
+    deepest = tree.ancestors[tree.depths == tree.depths.max()]
+    return [tree.tokens[row][1:].tolist() for row in deepest]
 
 
-def test_the_last_choice_comes_first(draft):
-    draft.record(np.array([120, 130, 100]), instruction='go', stamp_ns=0)
-    assert offered(draft) == [[120, 130, 100]]
+def test_nothing_is_offered_before_anything_was_chosen(temporal):
+    assert offered(temporal, stamp_ns=0) == []
 
 
-def test_velocity_and_decay_follow_two_choices(draft):
-    draft.record(REST_ID + np.array([40, -80, 0]), instruction='go', stamp_ns=0)
-    draft.record(REST_ID + np.array([20, -60, 0]), instruction='go', stamp_ns=1)
-    last, velocity, decayed = (np.array(c) - REST_ID for c in offered(draft, stamp_ns=2))
-    assert last.tolist() == [20, -60, 0]
-    assert velocity.tolist() == [0, -40, 0]
-    assert decayed.tolist() == [10, -45, 0]
+def test_the_last_choice_is_offered_without_its_last_token(temporal):
+    record(temporal, [120, 130, 140, 100], stamp_ns=0)
+    assert [120, 130, 140] in offered(temporal, stamp_ns=1)
 
 
-def test_a_constant_action_is_offered_once(draft):
-    for stamp in range(3):
-        draft.record(np.array([120, 130, 100]), instruction='go', stamp_ns=stamp)
-    assert offered(draft, stamp_ns=3) == [[120, 130, 100]]
+def test_a_decaying_motion_goes_on_decaying(temporal):
+    record(temporal, RESTING + np.array([40, -80, 0, 0]), stamp_ns=0)
+    record(temporal, RESTING + np.array([20, -60, 0, 0]), stamp_ns=1)
+    assert (RESTING[:3] + np.array([10, -45, 0])).tolist() in offered(temporal, stamp_ns=2)
 
 
-def test_offers_are_always_action_ids(draft):
-    draft.record(np.array([180, 300, 100]), instruction='go', stamp_ns=0)
-    draft.record(np.array([101, 355, 100]), instruction='go', stamp_ns=1)
-    tokens = np.array(offered(draft, stamp_ns=2))
-    assert tokens.min() >= IDS.start
-    assert tokens.max() < IDS.stop
+def test_guesses_are_mixed_by_dimension(temporal):
+    record(temporal, RESTING + np.array([40, -80, 0, 0]), stamp_ns=0)
+    record(temporal, RESTING + np.array([20, -60, 0, 0]), stamp_ns=1)
+    mixed = RESTING[:3] + np.array([10, -60, 0])  # decayed in one dimension, unchanged in another
+    assert mixed.tolist() in offered(temporal, stamp_ns=2)
+
+
+def test_what_followed_a_situation_is_offered_when_it_comes_again(temporal):
+    motion = [[120, 130, 140, 100], [300, 310, 320, 100]]
+    for stamp, choice in enumerate(motion):
+        record(temporal, choice, stamp_ns=stamp)
+    temporal.reset()
+    assert motion[0][:3] in offered(temporal, stamp_ns=5)  # a beginning like the last one
+    record(temporal, [121, 130, 139, 100], stamp_ns=5)
+    assert motion[1][:3] in offered(temporal, stamp_ns=6)
+
+
+def test_the_guess_that_is_right_most_often_comes_first():
+    temporal = TemporalDraft(action_ids=IDS, resting_ids=RESTING)
+    value = 100.0
+    for stamp in range(40):  # halves each step, begins anew after six
+        value = 100.0 if stamp % 6 == 0 else value / 2
+        offered(temporal, stamp_ns=stamp)
+        record(temporal, RESTING + np.array([round(value), 0, 0, 0]), stamp_ns=stamp)
+    tree = temporal.draft(instruction='go', stamp_ns=40, max_distance=(0, 0, 0, 0))
+    decayed = RESTING[0] + round(value / 2)
+    assert tree.tokens[tree.depths == 1].tolist()[0] == decayed
+
+
+def test_the_tree_stays_small(temporal):
+    rng = np.random.default_rng(0)
+    for stamp in range(50):
+        tree = temporal.draft(instruction='go', stamp_ns=stamp, max_distance=(0, 0, 0, 0))
+        assert tree is None or len(tree) <= MAX_NODES + 1
+        record(temporal, rng.integers(IDS.start, IDS.stop, 4), stamp_ns=stamp)
+
+
+def test_a_constant_action_is_one_path(temporal):
+    for stamp in range(5):
+        record(temporal, [120, 130, 140, 100], stamp_ns=stamp)
+    assert offered(temporal, stamp_ns=5, distance=3) == [[120, 130, 140]]
+
+
+def test_offers_are_always_action_ids(temporal):
+    record(temporal, [180, 300, 101, 100], stamp_ns=0)
+    record(temporal, [101, 355, 100, 100], stamp_ns=1)
+    ids = np.array(offered(temporal, stamp_ns=2))
+    assert ids.min() >= IDS.start
+    assert ids.max() < IDS.stop
 
 
 @pytest.mark.parametrize(
     'situation',
     [
-        {'instruction': 'stop'},
-        {'stamp_ns': 2 * SECOND},
+        {'instruction': 'stop', 'stamp_ns': 7},
+        {'stamp_ns': 3 * SECOND},
         {'stamp_ns': -5},
     ],
 )
-def test_a_new_situation_forgets_for_good(draft, situation):
-    draft.record(np.array([120, 130, 100]), instruction='go', stamp_ns=0)
-    assert offered(draft, **situation) == []
-    assert offered(draft) == []
+def test_a_new_situation_ends_the_motion(temporal, situation):
+    for stamp in range(4):  # enough beginnings to fill what the table is asked for
+        record(temporal, [120, 130, 140, 100], stamp_ns=stamp)
+        temporal.reset()
+    record(temporal, [120, 130, 140, 100], stamp_ns=5)
+    record(temporal, [220, 230, 240, 100], stamp_ns=6)
+    assert [220, 230, 240] in offered(temporal, stamp_ns=7)
+    assert offered(temporal, **situation) == [[120, 130, 140]]
 
 
-def test_a_gripper_change_forgets_the_motion_before_it(draft):
-    draft.record(np.array([120, 130, 100]), instruction='go', stamp_ns=0)
-    draft.record(np.array([140, 150, 228]), instruction='go', stamp_ns=1)
-    assert offered(draft, stamp_ns=2) == [[140, 150, 228]]
-
-
-def test_reset_forgets(draft):
-    draft.record(np.array([120, 130, 100]), instruction='go', stamp_ns=0)
-    draft.reset()
-    assert offered(draft) == []
+def test_a_gripper_change_ends_the_motion_before_it(temporal):
+    record(temporal, RESTING + np.array([80, 0, 0, 0]), stamp_ns=0)
+    record(temporal, RESTING + np.array([40, 0, 0, 128]), stamp_ns=1)
+    first = {path[0] - RESTING[0] for path in offered(temporal, stamp_ns=2)}
+    assert 40 in first
+    assert 20 not in first  # no decay over the change

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import DraftModel
 from spec_vla_ros.decoding.generate import Decoded, LanguageModel, autoregressive_generate
 from spec_vla_ros.decoding.kv_cache import KVCache
@@ -20,7 +20,7 @@ from spec_vla_ros.decoding.speculative import (
     room_needed,
     speculative_generate,
 )
-from spec_vla_ros.decoding.temporal import MAX_CANDIDATES, TemporalDraft
+from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_plan import (
     MIDDLING_HIT_RATES,
     TreePlan,
@@ -75,11 +75,14 @@ class ActionDecoder:
         if decoding.mode == 'autoregressive':
             decoded = self._autoregressive(prompt)
         else:
-            candidates = None
+            distance = decoding.max_distance if decoding.mode == 'relaxed' else 0
+            max_distance = per_dimension(distance, self._codec.stats.dimensions)
+            draft = None
             if decoding.temporal:
-                offered = self._temporal.candidates(instruction=instruction, stamp_ns=stamp_ns)
-                candidates = torch.from_numpy(offered)
-            decoded = self._speculative(prompt, decoding, candidates)
+                draft = self._temporal.draft(
+                    instruction=instruction, stamp_ns=stamp_ns, max_distance=max_distance
+                )
+            decoded = self._speculative(prompt, decoding.mode, max_distance, draft)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
         return replace(decoded, stats=replace(decoded.stats, mode=decoding.mode))
 
@@ -102,7 +105,7 @@ class ActionDecoder:
         return self._tree
 
     def reset(self) -> None:
-        """Forget the past."""
+        """Forget the motion so far."""
         self._temporal.reset()
 
     def _autoregressive(self, prompt: Tensor) -> Decoded:
@@ -113,23 +116,17 @@ class ActionDecoder:
         )
 
     def _speculative(
-        self, prompt: Tensor, decoding: Decoding, candidates: Tensor | None
+        self, prompt: Tensor, mode: str, max_distance: tuple[int, ...], draft: DraftTree | None
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
-                f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
-                "checkpoint, or choose 'autoregressive'"
+                f'decoding mode {mode!r} needs a drafter: load one beside the checkpoint, or '
+                "choose 'autoregressive'"
             )
-        dimensions = self._codec.stats.dimensions
-        distance = decoding.max_distance if decoding.mode == 'relaxed' else 0
         settings = SpeculativeSettings(
-            max_distance=per_dimension(distance, dimensions),
-            action_ids=self._codec.action_ids,
-            shape=self._tree,
+            max_distance=max_distance, action_ids=self._codec.action_ids, shape=self._tree
         )
-        room = room_needed(
-            prompt.shape[1], settings, guessed=MAX_CANDIDATES * self._codec.stats.dimensions
-        )
+        room = room_needed(prompt.shape[1], settings, guessed=MAX_NODES)
         self._cache = _at_least(self._cache, self._target, room)
         self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
         return speculative_generate(
@@ -137,7 +134,7 @@ class ActionDecoder:
             self._drafter,
             prompt,
             settings=settings,
-            candidates=candidates,
+            draft=draft,
             cache=self._cache,
             draft_cache=self._draft_cache,
         )

@@ -60,6 +60,10 @@ class DraftTree:
     def __len__(self) -> int:
         return self.tokens.shape[0]
 
+    def to(self, device: torch.device) -> DraftTree:
+        """Return the same tree on a device."""
+        return DraftTree(*(getattr(self, name).to(device) for name in self.__slots__))
+
     @classmethod
     def from_parents(cls, tokens: Tensor, parents: Tensor, *, depth: int) -> DraftTree:
         """Build a tree of at most `depth` levels from its nodes (N,) and their parents (N,)."""

@@ -106,7 +106,7 @@ def speculative_generate(
     prompt: Tensor,
     *,
     settings: SpeculativeSettings,
-    candidates: Tensor | None = None,
+    draft: DraftTree | None = None,
     cache: KVCache | None = None,
     draft_cache: KVCache | None = None,
 ) -> Decoded:
@@ -117,10 +117,13 @@ def speculative_generate(
         drafter: the draft model.
         prompt: (1, S, H) embeddings of image and text.
         settings: acceptance and tree; the number of tokens is the length of `max_distance`.
-        candidates: (K, D) int64 ids, guesses at the action from elsewhere, verified inside the
-            prefill.
+        draft: a tree of guesses at the first tokens from elsewhere, verified inside the prefill;
+            its root stands for the prompt's last token.
         cache: the target's, used again if it is large enough; its contents are lost.
         draft_cache: the drafter's, likewise.
+
+    Raises:
+        ValueError: the draft is deeper than an action without its last token.
     """
     timer, device, num_tokens = (
         PhaseTimer(prompt.device),
@@ -128,14 +131,13 @@ def speculative_generate(
         len(settings.max_distance),
     )
     accept = settings.rule(device)
-    guessed = 0 if candidates is None else candidates.numel()
-    room = room_needed(prompt.shape[1], settings, guessed=guessed)
+    tree = _first_tree(draft, num_tokens, device)
+    room = room_needed(prompt.shape[1], settings, guessed=len(tree))
     cache = _emptied(cache, target, room)
     drafting = Drafting(
         drafter, target, ids=settings.draft_ids, cache=_emptied(draft_cache, drafter, room)
     )
-    root = torch.zeros(1, dtype=torch.int64, device=device)  # stands for the prompt's last token
-    tree, context = _first_tree(root, candidates, num_tokens), prompt
+    context = prompt
     following, features = [prompt[:, 1:]], []  # what the drafter has not been told yet
     tokens: list[int] = []
     choices: list[int] = []
@@ -186,17 +188,22 @@ def speculative_generate(
     return Decoded(torch.tensor(tokens), torch.tensor(choices), stats)
 
 
-def _first_tree(root: Tensor, candidates: Tensor | None, num_tokens: int) -> DraftTree:
-    """Merge the guesses verified inside the prefill; the last token is the bonus, if it lasts."""
-    if candidates is None or not len(candidates) or num_tokens == 1:
-        return DraftTree.root_only(root)
-    return DraftTree.from_candidates(root, candidates[:, : num_tokens - 1].to(root.device))
+def _first_tree(draft: DraftTree | None, num_tokens: int, device: torch.device) -> DraftTree:
+    """Return what the prefill verifies."""
+    if draft is None:
+        return DraftTree.root_only(torch.zeros(1, dtype=torch.int64, device=device))
+    if int(draft.depths[-1]) >= num_tokens:
+        raise ValueError(
+            f'the draft is {int(draft.depths[-1])} tokens deep, at most {num_tokens - 1} can be '
+            f'guessed of an action of {num_tokens}: the last token is always the bonus'
+        )
+    return draft.to(device)
 
 
 def room_needed(prompt_length: int, settings: SpeculativeSettings, *, guessed: int) -> int:
     """How many entries a cache needs: what is decided, and the largest tree behind it.
 
-    guessed: tokens of all candidates verified inside the prefill.
+    guessed: nodes of the tree verified inside the prefill.
     """
     largest = settings.shape.largest
     drafted = max(largest.nodes, largest.top_k * largest.depth)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Drafts from what the target chose before: consecutive actions of a smooth motion are alike.
+"""Drafts from what the target chose before: consecutive actions of a motion are alike.
 
 What is remembered is the target's own choice at each dimension, never the action that was emitted.
 Offering the emitted action again under relaxed acceptance is a feedback loop: each step may
@@ -10,21 +10,34 @@ off and the error cannot build up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-MAX_CANDIDATES = 3
-"""Drafts that are offered at most."""
+from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.guess_tree import guess_tree
+from spec_vla_ros.decoding.situations import SituationTable
+
+MAX_NODES = 16
+"""Draft tokens that are offered at most."""
 
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
+_SITUATIONS, _NEAREST = 1024, 4
+_MEMORY = 0.98  # of the rates; about the last fifty actions count
+
 
 class TemporalDraft:
-    """Predicts the next action's tokens from the last two the target chose.
+    """Guesses the next action's tokens from those the target chose.
+
+    The guesses: the last choice again; the motion decaying as it did from the last but one to the
+    last; what was chosen in the most similar situations. How often each was right lately, in each
+    dimension, decides which go into the tree.
 
     action_ids: the token ids that are actions; a higher id is a lower value.
     resting_ids: the tokens of "no motion" (D,), what decaying motions tend to.
-    max_gap_ns: after a longer pause the past is no guide.
+    max_gap_ns: after a longer pause the motion is over.
     """
 
     def __init__(
@@ -33,56 +46,82 @@ class TemporalDraft:
         self._action_ids = action_ids
         self._resting_ids = np.asarray(resting_ids, np.int64)
         self._max_gap_ns = max_gap_ns
-        self._choices: list[np.ndarray] = []  # the last one or two, newest last
+        size = len(self._resting_ids)
+        self._motion: list[np.ndarray] = []  # the last one or two choices, newest last
         self._situation: tuple[str, int] = ('', 0)
+        self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
+        self._rates = np.full((2 + _NEAREST, size), 0.5)
+        self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
-    def candidates(self, *, instruction: str, stamp_ns: int) -> np.ndarray:
-        """Return drafts (C, D) of token ids, best first; C is 0 when the past is no guide.
+    def draft(
+        self, *, instruction: str, stamp_ns: int, max_distance: Sequence[int]
+    ) -> DraftTree | None:
+        """Return a tree of guesses at all tokens but the last, or None when nothing is known.
 
-        The past is forgotten on a new instruction and after a gap in time, or a step back.
+        The motion is forgotten on a new instruction and after a gap in time, or a step back.
+
+        Args:
+            instruction: what is being done.
+            stamp_ns: when the image was taken.
+            max_distance: for each dimension, how many bins a draft may be off.
         """
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
-        if not self._choices:
-            return np.zeros((0, len(self._resting_ids)), np.int64)
-        last = self._choices[-1]
-        drafts = [last]
-        if len(self._choices) > 1:
-            drafts += [self._constant_velocity(), self._decayed()]
-        low, high = self._action_ids.start, self._action_ids.stop - 1
-        clipped = np.clip(np.stack(drafts), low, high)
-        clipped[:, -1] = last[-1]  # the gripper opens or closes, it does not drift
-        return _distinct(clipped)
+        guesses, predictors = self._guesses()
+        self._offered = (guesses, predictors, np.asarray(max_distance))
+        if not len(guesses):
+            return None
+        drafted = len(self._resting_ids) - 1  # the last token is always the bonus
+        return guess_tree(
+            guesses[:, :drafted],
+            self._rates[predictors, :drafted],
+            spacing=max_distance,
+            nodes=MAX_NODES,
+        )
 
     def record(self, choices: np.ndarray, *, instruction: str, stamp_ns: int) -> None:
         """Remember what the target chose (D,) for an observation.
 
-        A gripper that changed begins a new phase of the motion: older choices are forgotten.
+        A gripper that changed begins a new phase: the motion before it is forgotten.
         """
         choices = np.asarray(choices, np.int64)
+        if self._offered is not None:
+            guesses, predictors, limits = self._offered
+            right = np.abs(guesses - choices) <= limits
+            self._rates[predictors] += (1 - _MEMORY) * (right - self._rates[predictors])
+            self._offered = None
+        self._table.add(self._key(), choices)
         moved = len(self._action_ids) * _GRIPPER_MOVED
-        if self._choices and abs(self._choices[-1][-1] - choices[-1]) > moved:
-            self._choices.clear()
-        self._choices = [*self._choices[-1:], choices]
+        if self._motion and abs(self._motion[-1][-1] - choices[-1]) > moved:
+            self._motion.clear()
+        self._motion = [*self._motion[-1:], choices]
         self._situation = (instruction, stamp_ns)
 
     def reset(self) -> None:
-        """Forget everything."""
-        self._choices.clear()
+        """Forget the motion; what was chosen in which situation stays."""
+        self._motion.clear()
 
-    def _constant_velocity(self) -> np.ndarray:
-        before, last = self._choices
-        return 2 * last - before
+    def _guesses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return guesses (G, D), and which predictor (rows of the rates) made each (G,)."""
+        rows, predictors = [], []
+        if self._motion:
+            rows.append(self._motion[-1])
+            predictors.append(0)
+        if len(self._motion) > 1:
+            rows.append(self._decayed())
+            predictors.append(1)
+        near = self._table.nearest(self._key(), count=_NEAREST)
+        guesses = np.concatenate((np.reshape(rows, (-1, near.shape[1])), near)).astype(np.int64)
+        low, high = self._action_ids.start, self._action_ids.stop - 1
+        return guesses.clip(low, high), np.array([*predictors, *range(2, 2 + len(near))], np.int64)
 
     def _decayed(self) -> np.ndarray:
         """A motion that closes a constant share of what remains shrinks geometrically."""
-        before, last = (c - self._resting_ids for c in self._choices)
+        before, last = (c - self._resting_ids for c in self._motion)
         ratio = np.clip(last / np.where(before == 0, 1, before), 0.0, 1.0)
         return self._resting_ids + np.rint(last * ratio).astype(np.int64)
 
-
-def _distinct(drafts: np.ndarray) -> np.ndarray:
-    """Drop repeated rows, keeping the order."""
-    _, first = np.unique(drafts, axis=0, return_index=True)
-    return drafts[np.sort(first)]
+    def _key(self) -> np.ndarray:
+        """Describe the situation: the last choice; the beginning of a motion is like no other."""
+        return self._motion[-1] if self._motion else self._resting_ids - len(self._action_ids)
