@@ -6,7 +6,8 @@ import dataclasses
 import pytest
 
 from spec_vla_ros.protocols import Decoding
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, changed, meaning_of
+from spec_vla_ros.runtime.parameter import changed, meaning_of
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
 
 
 @pytest.mark.parametrize('kind', [PolicySettings, SimSettings])

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from geometry_msgs.msg import TwistStamped, Vector3
 
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.control_loop import Counters, NewAction
+from spec_vla_ros.runtime.control_loop import NewAction
+from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import Twist
 from spec_vla_ros.runtime.halt import Halt, Reason
 
@@ -61,13 +64,7 @@ def status_message(
         reason=int(halt.reason),
         reason_text=halt.text,
         instruction=instruction,
-        images_received=counters.images_received,
-        actions_published=counters.actions_published,
-        actions_rejected=counters.actions_rejected,
-        results_discarded=counters.results_discarded,
-        inference_errors=counters.inference_errors,
-        inference_timeouts=counters.inference_timeouts,
-        halts=counters.halts,
+        **dataclasses.asdict(counters),
     )
     message.header.stamp = to_time(now_ns)
     return message

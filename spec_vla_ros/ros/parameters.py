@@ -18,7 +18,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, changed, meaning_of
+from spec_vla_ros.runtime.parameter import changed, meaning_of
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
 
 SettingsType = TypeVar('SettingsType', PolicySettings, SimSettings)
 
@@ -96,7 +97,8 @@ def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     result = ParameterDescriptor(description=description, read_only=not meaning.live)
     if meaning.choices:
         result.additional_constraints = 'one of ' + ', '.join(map(repr, meaning.choices))
-    if meaning.low is not None and isinstance(field.default, int | tuple):
+    first = field.default[0] if isinstance(field.default, tuple) else field.default
+    if meaning.low is not None and isinstance(first, int):
         result.integer_range = [IntegerRange(from_value=meaning.low, to_value=meaning.high)]
     elif meaning.low is not None:
         result.floating_point_range = [

@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from spec_vla_ros.protocols import Action, Observation, Policy
+from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import DeltaSchedule, Twist, ticks_for, zero_twist
 from spec_vla_ros.runtime.guards import refusal
 from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
@@ -26,19 +27,6 @@ Image = TypeVar('Image')
 
 MAX_INSTRUCTION = 500
 """Characters; beyond it an instruction is a mistake, not a wish."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What has happened since the loop was made, see PolicyStatus."""
-
-    images_received: int = 0
-    actions_published: int = 0
-    actions_rejected: int = 0
-    results_discarded: int = 0
-    inference_errors: int = 0
-    inference_timeouts: int = 0
-    halts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

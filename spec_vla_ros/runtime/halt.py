@@ -18,6 +18,13 @@ class Reason(enum.IntEnum):
     INFERENCE_ERROR = 5
     INFERENCE_TIMEOUT = 6
     ACTION_REJECTED = 7
+    FROZEN_IMAGE = 8
+    TWO_CAMERAS = 9
+    POSE_MISSING = 10
+    WORKER_DOWN = 11
+    TOO_MANY_FAILURES = 12
+    EMERGENCY_STOP = 13
+    CLOCK_STOPPED = 14
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from rcl_interfaces.srv import DescribeParameters, ListParameters
 from spec_vla_ros.msg import PolicyStatus
 
 from spec_vla_ros.runtime.halt import Reason
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings, meaning_of
+from spec_vla_ros.runtime.parameter import meaning_of
+from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
 
 ROOT = Path(__file__).parents[2]
 NODES = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}

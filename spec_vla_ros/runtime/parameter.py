@@ -1,0 +1,76 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a parameter means and may be, and how a set of them is changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Settings = TypeVar('Settings')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meaning:
+    """What a parameter means and may be.
+
+    low, high: inclusive bounds of a number; choices: the valid strings, any if empty.
+    live: whether it may be changed while the node runs.
+    """
+
+    description: str
+    unit: str = ''
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+
+def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
+    """Return a dataclass field that is a parameter."""
+    return dataclasses.field(
+        default=default, metadata={'meaning': Meaning(description=description, **meaning)}
+    )
+
+
+def meaning_of(field: dataclasses.Field) -> Meaning:
+    """Return what a settings field means."""
+    return field.metadata['meaning']
+
+
+def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) -> Settings:
+    """Return new settings with these changes.
+
+    running: refuse changes of what cannot change while the node runs.
+    Raises ValueError, saying which parameter is wrong, and what would be right.
+    """
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    for name, value in changes.items():
+        if name not in fields:
+            raise ValueError(f'{name}: no such parameter; there are {", ".join(fields)}')
+        _check(fields[name], value)
+        if running and value != getattr(settings, name) and not meaning_of(fields[name]).live:
+            raise ValueError(f'{name}: read at start only; restart the node to change it')
+    return dataclasses.replace(settings, **changes)
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
+    name, meaning, kind = field.name, meaning_of(field), type(field.default)
+    if type(value) is not kind:
+        raise ValueError(f'{name}: expected {kind.__name__}, got {type(value).__name__} {value!r}')
+    numbers = value if kind is tuple else (value,)
+    if kind is tuple and len(value) != len(field.default):
+        raise ValueError(f'{name}: {len(value)} numbers given, {len(field.default)} are needed')
+    for number in numbers if meaning.low is not None else ():
+        if kind is tuple and type(number) is not type(field.default[0]):
+            raise ValueError(f'{name}: expected {type(field.default[0]).__name__}s, got {value!r}')
+        if not meaning.low <= number <= meaning.high:
+            unit = f' {meaning.unit}' if meaning.unit else ''
+            raise ValueError(
+                f'{name}: {number} is outside [{meaning.low:g}, {meaning.high:g}]{unit}'
+            )
+    if meaning.choices and value not in meaning.choices:
+        raise ValueError(f'{name}: {value!r} is none of {", ".join(map(repr, meaning.choices))}')
+    if name.endswith('_frame') and not value:
+        raise ValueError(f'{name}: must not be empty')
