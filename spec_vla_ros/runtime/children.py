@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+from spec_vla_ros.runtime.orphans import DieWithParent
 
 
 class ChildFailedError(RuntimeError):
@@ -36,17 +35,14 @@ class Children:
 
         env: added to the environment.
         """
-        libc = ctypes.CDLL(None, use_errno=True)
-        parent = os.getpid()
+        tie_to_us = DieWithParent(signal.SIGTERM)  # which leaves time to clean up shared memory
 
         # An interrupt waits until the new child is on the list of those to be stopped.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 
         def die_with_parent() -> None:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # time to clean up shared memory
-            if os.getppid() != parent:  # it died before we asked
-                os._exit(1)
+            tie_to_us()
 
         try:
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -72,7 +72,6 @@ class SafetySettings:
         default=3,
         low=0,
         high=100,
-        live=True,
     )
     max_velocity: tuple[float, ...] = parameter(
         'Clamp the commanded velocity along and about x, y, z',

@@ -1,0 +1,80 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The process in which a policy runs: what process_policy.py starts.
+
+python -m spec_vla_ros.runtime.policy_process SOCKET IMAGE PARENT, with the descriptors of its end
+of the channel and of the shared image, and the parent's process id.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from spec_vla_ros.protocols import Observation, Policy
+from spec_vla_ros.runtime.orphans import DieWithParent
+from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.runtime.shared_image import SharedImage
+from spec_vla_ros.runtime.wire import Channel, restored, restored_decoding
+
+_LONGEST_TEXT = 2000  # characters of an error; some hold whole state dicts
+
+
+def main() -> None:
+    """Load the policy, then answer until the parent closes the channel."""
+    end, memory, parent = map(int, sys.argv[1:4])
+    DieWithParent(signal.SIGKILL, parent=parent)()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    channel = Channel(socket.socket(fileno=end))
+    order = channel.receive()
+    if order is None:
+        return
+    try:
+        make_policy = _named(order['factory'])
+        policy = make_policy(PolicySettings(**restored(order['settings'])))
+    except Exception as error:
+        channel.send({'error': describe(error)})
+        return
+    channel.send({'ready': os.getpid()})
+    serve(policy, channel, SharedImage(memory))
+
+
+def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
+    """Answer requests until the other end closes the channel."""
+    while (request := channel.receive()) is not None:
+        try:
+            answer = {'action': _infer(policy, request, image)}
+        except Exception as error:  # the parent decides what it means
+            answer = {'error': describe(error)}
+        try:
+            channel.send(answer)
+        except OSError:  # the parent has closed while we were at it
+            return
+
+
+def describe(error: Exception) -> str:
+    """Return an error's type and text in one line of bounded length."""
+    return f'{type(error).__name__}: {error}'[:_LONGEST_TEXT]
+
+
+def _infer(policy: Policy, request: dict[str, Any], image: SharedImage) -> Any:
+    if request['reset']:
+        policy.reset()
+    observation = Observation(
+        image.read(tuple(request['shape'])), request['instruction'], request['stamp_ns']
+    )
+    return policy.infer(observation, restored_decoding(request['decoding']))
+
+
+def _named(name: str) -> Callable[[PolicySettings], Policy]:
+    """Return the function named 'package.module:function'."""
+    module, _, function = name.partition(':')
+    return getattr(importlib.import_module(module), function)
+
+
+if __name__ == '__main__':
+    main()
