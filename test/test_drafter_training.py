@@ -18,9 +18,9 @@ from spec_vla_ros.training.drafter_data import (
     target_features,
     write_features,
 )
-from spec_vla_ros.training.drafter_loss import draft_accuracy, drafter_loss
+from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
-from spec_vla_ros.training.drafter_validation import validate_drafter
+from spec_vla_ros.training.drafter_validation import fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import norm_stats, write_small_files
 
@@ -107,7 +107,7 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
     )
     reports = []
     for _ in range(2):
-        train_drafter(
+        found = train_drafter(
             drafter,
             target,
             features,
@@ -118,7 +118,8 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
     after = drafter_loss(drafter, target, features, rollout=1, score_weight=0.1).item()
     assert after < 0.9 * before
     assert len(reports) == 2
-    assert draft_accuracy(drafter, target, features).shape == (DIMENSIONS - 1,)
+    assert len(found.exact) == DIMENSIONS - 1
+    assert found.temperature > 0
 
 
 def test_a_batch_must_be_split_evenly(checkpoint, features, tmp_path):
@@ -158,6 +159,23 @@ def test_validation_does_not_depend_on_its_batch(checkpoint, features):
     assert 'accept length: chain' in str(whole)
 
 
+def test_scores_are_of_all_tokens_but_the_first(checkpoint, features):
+    target, drafter = checkpoint.model.language_model, make_drafter(checkpoint)
+    scores = draft_scores(drafter, target, features)
+    assert scores.shape == (len(features), DIMENSIONS - 1, target.config.vocab_size)
+
+
+@pytest.mark.parametrize('temperature', [0.2, 1.0, 3.0])
+def test_the_temperature_makes_scores_probabilities(temperature):
+    generator = torch.Generator().manual_seed(0)
+    scores = 2 * torch.randn(2000, 2, 12, generator=generator)
+    wanted = torch.multinomial(
+        scores.flatten(0, 1).softmax(-1), 1, replacement=True, generator=generator
+    ).view(2000, 2)
+    found = fit_temperature(temperature * scores, wanted)
+    assert found == pytest.approx(temperature, rel=0.15)
+
+
 def test_missing_features_are_named(tmp_path):
     with pytest.raises(ValueError, match='drafter-data'):
         read_features(tmp_path)
@@ -165,8 +183,9 @@ def test_missing_features_are_named(tmp_path):
 
 def test_a_saved_drafter_is_loaded_as_it_was(checkpoint, tmp_path):
     drafter = make_drafter(checkpoint)
-    save_drafter(drafter, tmp_path)
+    save_drafter(drafter, tmp_path, temperature=0.25)
     loaded = load_drafter(tmp_path, checkpoint.model.language_model, num_patches=16)
     assert loaded.position_mode == drafter.position_mode
+    assert loaded.temperature == 0.25
     for name, parameter in drafter.named_parameters():
         assert torch.equal(parameter, loaded.get_parameter(name))

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         append_point(history, point)
         write_curve(read_points(history), args.out)
 
-    train_drafter(
+    found = train_drafter(
         drafter.to(accelerator.device),
         target,
         features,
@@ -81,8 +81,8 @@ def run(args: argparse.Namespace) -> int:
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
-        save_drafter(drafter, args.out)
-        print(f'written: {args.out}')
+        save_drafter(drafter, args.out, temperature=found.temperature)
+        print(f'written: {args.out}; {found}')
     accelerator.end_training()
     return 0
 

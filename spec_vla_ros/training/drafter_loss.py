@@ -59,16 +59,14 @@ def drafter_loss(
 
 
 @torch.inference_mode()
-def draft_accuracy(drafter: Drafter, target: Llama, batch: TargetFeatures) -> Tensor:
-    """Return how often each draft token, on true features, is the target's choice: (D - 1,)."""
+def draft_scores(drafter: Drafter, target: Llama, batch: TargetFeatures) -> Tensor:
+    """Return the drafter's scores of all tokens but the first, on true features: (N, D - 1, V)."""
     embeds, hidden = batch.embeds.float(), batch.hidden.float()
     following = embeds[:, 1:]
     positions = torch.arange(following.shape[1], device=embeds.device)
     predicted = drafter(following, hidden[:, :-1], positions=positions)
     made = predicted[_drafted(batch, length=following.shape[1])]
-    count = batch.tokens.shape[1] - 1
-    chosen = target.logits(made).argmax(-1).view(-1, count)
-    return (chosen == batch.tokens[:, 1:].to(chosen.device)).float().mean(0)
+    return target.logits(made).view(len(batch), batch.tokens.shape[1] - 1, -1)
 
 
 def _drafted(batch: TargetFeatures, *, length: int) -> Tensor:

@@ -57,8 +57,8 @@ def train_drafter(
     record: Callable[[CurvePoint], None] | None = None,
     action_ids: range | None = None,
     accelerator: Accelerator | None = None,
-) -> None:
-    """Train the drafter in place; whole episodes are held out for validation.
+) -> DrafterValidation:
+    """Train the drafter in place, and return how good it is on the episodes held out.
 
     Args:
         drafter: where it is trained.
@@ -103,18 +103,22 @@ def train_drafter(
             point = CurvePoint(iteration, loss, found.loss, found.exact, found.accept_lengths)
             record(point)
 
+    def validate() -> DrafterValidation:
+        return validate_drafter(
+            drafter, target, validation, batch=recipe.batch, action_ids=action_ids
+        )
+
     train(
         drafter,
         loss_at,
         settings=recipe.settings,
         checkpoint=checkpoint,
-        validate=lambda: validate_drafter(
-            drafter, target, validation, batch=recipe.batch, action_ids=action_ids
-        ),
+        validate=validate,
         report=report,
         record=keep,
         accelerator=accelerator,
     )
+    return validate()
 
 
 def _split(features: TargetFeatures, *, share: float) -> tuple[Tensor, TargetFeatures]:

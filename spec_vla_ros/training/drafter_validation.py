@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
@@ -14,7 +16,7 @@ from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.training.drafter_data import TargetFeatures
-from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_accuracy, drafter_loss
+from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_scores, drafter_loss
 from spec_vla_ros.training.target_head import StoredTarget
 
 _DECODED = 32
@@ -31,17 +33,22 @@ class DrafterValidation:
 
     loss: of one step, without noise.
     exact: for each drafted dimension, how often the draft on true features is the target's choice.
+    temperature: what turns the drafter's scores into probabilities (see `fit_temperature`).
     accept_lengths: name of a shape -> tokens by verify rounds, strict acceptance.
     """
 
     loss: float
     exact: tuple[float, ...]
+    temperature: float
     accept_lengths: Mapping[str, float]
 
     def __str__(self) -> str:
         exact = ' '.join(f'{rate:.2f}' for rate in self.exact)
         lengths = ', '.join(f'{name} {n:.2f}' for name, n in self.accept_lengths.items())
-        return f'validation {self.loss:.4f} exact {exact} accept length: {lengths}'
+        return (
+            f'validation {self.loss:.4f} exact {exact} temperature {self.temperature:.2f} '
+            f'accept length: {lengths}'
+        )
 
 
 @torch.inference_mode()
@@ -63,21 +70,49 @@ def validate_drafter(
         action_ids: what to draft from; None for the whole vocabulary.
     """
     device = drafter.fc.weight.device
-    loss, exact = 0.0, torch.zeros(held_out.tokens.shape[1] - 1, device=device)
+    loss, exact, scores = 0.0, torch.zeros(held_out.tokens.shape[1] - 1, device=device), []
     for index in torch.arange(len(held_out)).split(batch):
         part, share = held_out.select(index).to(device), len(index) / len(held_out)
         loss += (
             share
             * drafter_loss(drafter, target, part, rollout=1, score_weight=SCORE_WEIGHT).item()
         )
-        exact += share * draft_accuracy(drafter, target, part)
+        drafted = draft_scores(drafter, target, part)
+        chosen = part.tokens[:, 1:].to(device)
+        exact += share * (drafted.argmax(-1) == chosen).float().mean(0)
+        scores.append((drafted, chosen))
+    temperature = fit_temperature(*(torch.cat(x) for x in zip(*scores, strict=True)))
     chosen = torch.linspace(0, len(held_out) - 1, min(_DECODED, len(held_out))).long()
     decoded = held_out.select(chosen).to(device)
     lengths = {
-        name: accept_length(drafter, target, decoded, shape=shape, action_ids=action_ids)
+        name: accept_length(
+            drafter,
+            target,
+            decoded,
+            shape=shape,
+            action_ids=action_ids,
+            temperature=temperature,
+        )
         for name, shape in SHAPES.items()
     }
-    return DrafterValidation(loss, tuple(exact.tolist()), lengths)
+    return DrafterValidation(loss, tuple(exact.tolist()), temperature, lengths)
+
+
+def fit_temperature(scores: Tensor, chosen: Tensor) -> float:
+    """Return the temperature at which the scores best say what the target chooses.
+
+    Drafters learn the target's soft distribution, but drafts are compared with its greedy choice.
+    That is much surer than the distribution, and what the branches of a draft tree are worth
+    depends on how sure it is.
+
+    Args:
+        scores: (N, D, V), the drafter's.
+        chosen: (N, D) int64, the target's choices.
+    """
+    temperatures = torch.logspace(-2, 1, 61).tolist()
+    flat, wanted = scores.flatten(0, 1), chosen.flatten()
+    losses = [F.cross_entropy(flat / t, wanted).item() for t in temperatures]
+    return round(min(zip(losses, temperatures, strict=True))[1], 4)
 
 
 @torch.inference_mode()
@@ -88,6 +123,7 @@ def accept_length(
     *,
     shape: TreeShape,
     action_ids: range | None,
+    temperature: float,
 ) -> float:
     """Decode the examples strictly and return tokens by verify rounds, as the paper counts it."""
     dimensions = examples.tokens.shape[1]
@@ -96,6 +132,7 @@ def accept_length(
         action_ids=action_ids or range(0),
         shape=shape,
         draft_all_ids=action_ids is None,
+        draft_temperature=temperature,
     )
     stats = []
     for embeds, hidden, length in zip(
