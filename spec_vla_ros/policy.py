@@ -18,6 +18,7 @@ from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.protocols import Action, Decoding, Observation
 
@@ -65,7 +66,10 @@ class SpecVlaPolicy:
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
         self._decoder = ActionDecoder(
-            checkpoint.model.language_model, self._codec, drafter=drafter, tree=tree
+            PackedLlama(checkpoint.model.language_model),
+            self._codec,
+            drafter=None if drafter is None else PackedDrafter(drafter),
+            tree=tree,
         )
         self._prompt: tuple[str, Tensor] | None = None
 

@@ -58,10 +58,11 @@ class TargetAsDrafter:
     def tree_position(self, cached, *, first_round):
         return cached
 
-    def __call__(self, embeds, features, *, positions, mask, cache):
+    def __call__(self, embeds, features, *, positions, mask, cache, outputs=None):
         first = cache.length == 0
         if first:
             embeds = torch.cat((self._first, embeds), 1)
             positions = torch.arange(embeds.shape[1])
         hidden = self._target(embeds, positions=positions, mask=mask, cache=cache)[:, int(first) :]
-        return hidden + self._noise * torch.randn(hidden.shape, generator=self._generator)
+        hidden = hidden + self._noise * torch.randn(hidden.shape, generator=self._generator)
+        return hidden if outputs is None else hidden[:, -outputs:]

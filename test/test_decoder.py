@@ -122,9 +122,9 @@ class DriftingTarget:
 class NoDrafter(DriftingTarget):
     """A drafter that hands on the features it is given."""
 
-    def __call__(self, embeds, features, *, positions, mask, cache):
+    def __call__(self, embeds, features, *, positions, mask, cache, outputs=None):
         cache.advance(embeds.shape[1])
-        return features
+        return features if outputs is None else features[:, -outputs:]
 
     def tree_position(self, cached, *, first_round):
         return cached

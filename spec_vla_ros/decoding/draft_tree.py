@@ -50,19 +50,22 @@ class DraftTree:
     parents: (N,) int64, index of each node's parent; the root is its own.
     depths: (N,) int64, 0 for the root.
     ancestors: (N, N) bool, True where the column is the row itself or an ancestor of it.
+    is_chain: each node is known to be the parent of the next, so that plain causal attention does.
     """
 
     tokens: Tensor
     parents: Tensor
     depths: Tensor
     ancestors: Tensor
+    is_chain: bool = False
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
 
     def to(self, device: torch.device) -> DraftTree:
         """Return the same tree on a device."""
-        return DraftTree(*(getattr(self, name).to(device) for name in self.__slots__))
+        parts = (self.tokens, self.parents, self.depths, self.ancestors)
+        return DraftTree(*(t.to(device) for t in parts), is_chain=self.is_chain)
 
     @classmethod
     def from_parents(cls, tokens: Tensor, parents: Tensor, *, depth: int) -> DraftTree:
@@ -73,9 +76,16 @@ class DraftTree:
         return cls(tokens, parents, ancestors.sum(-1) - 1, ancestors)
 
     @classmethod
+    def chain(cls, tokens: Tensor) -> DraftTree:
+        """Build the tree in which each token (N,) follows the one before it."""
+        depths = torch.arange(len(tokens), device=tokens.device)
+        ancestors = depths[:, None] >= depths
+        return cls(tokens, (depths - 1).clamp_(min=0), depths, ancestors, is_chain=True)
+
+    @classmethod
     def root_only(cls, token: Tensor) -> DraftTree:
         """Build the tree without a draft; token: (1,)."""
-        return cls.from_parents(token, torch.zeros_like(token), depth=0)
+        return cls.chain(token)
 
     @classmethod
     def from_candidates(cls, root: Tensor, candidates: Tensor) -> DraftTree:

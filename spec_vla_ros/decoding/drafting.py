@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.draft_tree import DraftTree, Level, TreeShape, grow_tree
-from spec_vla_ros.decoding.generate import LanguageModel
+from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
 
 
@@ -22,11 +22,15 @@ class DraftModel(Protocol):
         embeds: Tensor,
         features: Tensor,
         *,
-        positions: Tensor,
+        positions: Tensor | range,
         mask: Tensor | None,
         cache: KVCache | None,
+        outputs: int | None = None,
     ) -> Tensor:
-        """Embeddings of tokens i+1 and hidden states i, (1, S, H) -> hidden states i+1."""
+        """Embeddings of tokens i+1 and hidden states i, (1, S, H) -> hidden states i+1.
+
+        outputs: how many of the last are wanted; None for all.
+        """
 
     def tree_position(self, cached: int, *, first_round: bool) -> int:
         """Rotary position of a tree's first level behind `cached` entries."""
@@ -43,13 +47,21 @@ class Drafting:
         target: gives embeddings and head.
         ids: the token ids to draft from, for example the actions'; None for all.
         cache: the drafter's; emptied first.
+        temperature: what scores are divided by before they are taken as probabilities.
     """
 
     def __init__(
-        self, drafter: DraftModel, target: LanguageModel, *, ids: slice | None, cache: KVCache
+        self,
+        drafter: DraftModel,
+        target: LanguageModel,
+        *,
+        ids: slice | None,
+        cache: KVCache,
+        temperature: float = 1.0,
     ) -> None:
         self._drafter, self._target, self._ids, self._cache = drafter, target, ids, cache
-        self._passes = 0
+        self._first_id = ids.start if ids is not None else 0
+        self._temperature, self._passes = temperature, 0
         cache.truncate(0)
 
     @property
@@ -76,10 +88,14 @@ class Drafting:
             spacing: for each level, how far apart siblings must be (see `grow_tree`).
         """
         past = self._cache.length
-        positions = torch.arange(past, past + embeds.shape[1], device=embeds.device)
-        hidden = self._run(embeds, features, positions, None)[:, -1:]
+        told = range(past, past + embeds.shape[1])
+        hidden = self._run(embeds, features, told, None, outputs=1)
         base = self._cache.length
         start = self._drafter.tree_position(base, first_round=past == 0)
+        if shape.top_k == 1:
+            tree = self._chain(root, hidden, start, length=min(shape.depth, shape.nodes))
+            self._cache.truncate(base)
+            return tree
 
         def extend(ids: Tensor, parents: Tensor, mask: Tensor, depth: int) -> Level:
             positions = torch.full_like(ids, start + depth)
@@ -90,13 +106,29 @@ class Drafting:
         self._cache.truncate(base)
         return tree
 
+    def _chain(self, root: Tensor, hidden: Tensor, start: int, *, length: int) -> DraftTree:
+        """Draft the drafter's first choice, and its first choice after that, and so on."""
+        tokens = [root]
+        for position in range(start, start + length):
+            if position > start:
+                here = range(position - 1, position)
+                hidden = self._run(self._target.embed(tokens[-1])[None], hidden, here, None)
+            tokens.append(greedy(self._target.logits(hidden[0], self._ids)) + self._first_id)
+        return DraftTree.chain(torch.cat(tokens))
+
     def _run(
-        self, embeds: Tensor, features: Tensor, positions: Tensor, mask: Tensor | None
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        positions: Tensor | range,
+        mask: Tensor | None,
+        outputs: int | None = None,
     ) -> Tensor:
         self._passes += 1
-        return self._drafter(embeds, features, positions=positions, mask=mask, cache=self._cache)
+        return self._drafter(
+            embeds, features, positions=positions, mask=mask, cache=self._cache, outputs=outputs
+        )
 
     def _level(self, hidden: Tensor) -> Level:
         scores = self._target.logits(hidden[0], self._ids).float()
-        first_id = self._ids.start if self._ids is not None else 0
-        return Level(scores.log_softmax(-1), hidden, first_id)
+        return Level((scores / self._temperature).log_softmax(-1), hidden, self._first_id)

@@ -29,7 +29,8 @@ class KVCache:
         self._buffer = torch.zeros(
             layers, 2, batch, kv_heads, max_len, head_dim, dtype=dtype, device=device
         )
-        self._length = 0
+        self._layers = [layer.unbind() for layer in self._buffer]  # keys and values of each
+        self._max_len, self._length = max_len, 0
 
     @property
     def length(self) -> int:
@@ -39,7 +40,7 @@ class KVCache:
     @property
     def max_len(self) -> int:
         """Number of tokens there is room for."""
-        return self._buffer.shape[4]
+        return self._max_len
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write one layer's new entries after the held ones, and return old and new together.
@@ -55,16 +56,17 @@ class KVCache:
         Raises:
             ValueError: there is no room for S more tokens.
         """
-        end = self._length + keys.shape[2]
+        count = keys.shape[2]
+        end = self._length + count
         if end > self.max_len:
             raise ValueError(
                 f'the KV cache has room for {self.max_len} tokens and {end} are needed: '
                 'allocate it with a larger max_len or shorten the prompt'
             )
-        held_keys, held_values = self._buffer[layer]
-        held_keys[:, :, self._length : end] = keys
-        held_values[:, :, self._length : end] = values
-        return held_keys[:, :, :end], held_values[:, :, :end]
+        held_keys, held_values = self._layers[layer]
+        held_keys.narrow(2, self._length, count).copy_(keys)
+        held_values.narrow(2, self._length, count).copy_(values)
+        return held_keys.narrow(2, 0, end), held_values.narrow(2, 0, end)
 
     def advance(self, count: int) -> None:
         """Take the `count` entries that every layer has just appended as held."""
@@ -78,9 +80,11 @@ class KVCache:
             base: number of leading entries that stay untouched.
         """
         count = indices.shape[0]
+        self._length = base + count
+        if indices.device.type == 'cpu' and (not count or indices[-1] == count - 1):
+            return  # they lie together already, as those of a chain do
         chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only
         self._buffer[:, :, :, :, base : base + count] = chosen
-        self._length = base + count
 
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` entries.

@@ -23,7 +23,7 @@ from spec_vla_ros.decoding.acceptance import (
 )
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, attention_mask
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.protocols import DecodeStats
@@ -51,14 +51,16 @@ def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCac
         cache: the target's past; context and all draft tokens are appended.
     """
     past, length, drafted = cache.length, context.shape[1], len(tree) - 1
-    positions = torch.arange(past, past + length, device=context.device)
-    mask = None
     if drafted:
         context = torch.cat((context, target.embed(tree.tokens[None, 1:])), dim=1)
-        positions = torch.cat((positions, past + length - 1 + tree.depths[1:]))
+    positions: Tensor | range = range(past, past + length + drafted)
+    mask = None
+    if not tree.is_chain:
+        before = torch.arange(past, past + length - 1, device=context.device)
+        positions = torch.cat((before, past + length - 1 + tree.depths))
         mask = attention_mask(tree, past=past, context=length)
     hidden = target(context, positions=positions, mask=mask, cache=cache)
-    return Verified(target.logits(hidden[0, length - 1 :]).argmax(-1), hidden)
+    return Verified(greedy(target.logits(hidden[0, length - 1 :])), hidden)
 
 
 class TreeSizes(Protocol):
@@ -80,12 +82,15 @@ class SpeculativeSettings:
     action_ids: the token ids that are actions.
     shape: how large a draft tree may grow: always the same, or by a plan.
     draft_all_ids: draft from the whole vocabulary instead of the actions only.
+    draft_temperature: what the drafter's scores are divided by before they are taken as
+        probabilities (see `Drafter`).
     """
 
     max_distance: tuple[int, ...]
     action_ids: range
     shape: TreeSizes = field(default_factory=TreeShape)
     draft_all_ids: bool = False
+    draft_temperature: float = 1.0
 
     def rule(self, device: torch.device) -> AcceptanceRule:
         """Return the acceptance rule."""
@@ -135,7 +140,11 @@ def speculative_generate(
     room = room_needed(prompt.shape[1], settings, guessed=len(tree))
     cache = _emptied(cache, target, room)
     drafting = Drafting(
-        drafter, target, ids=settings.draft_ids, cache=_emptied(draft_cache, drafter, room)
+        drafter,
+        target,
+        ids=settings.draft_ids,
+        cache=_emptied(draft_cache, drafter, room),
+        temperature=settings.draft_temperature,
     )
     context = prompt
     following, features = [prompt[:, 1:]], []  # what the drafter has not been told yet

@@ -35,19 +35,30 @@ class Drafter(nn.Module):
             0 in the first round, later without the image patches. Drafters that were measured
             with it can be run as they were.
         num_patches: image patches in the prompt; only 'reference' needs it.
+        temperature: what its scores are to be divided by to give the probabilities that a draft
+            is the target's greedy choice. Trained towards the target's soft distribution, a
+            drafter by itself says less than it knows, and its trees grow broad instead of deep.
 
     Raises:
-        ValueError: unknown position mode.
+        ValueError: unknown position mode, or a temperature that is not positive.
     """
 
     def __init__(
-        self, config: LlamaConfig, *, position_mode: str = 'correct', num_patches: int = 0
+        self,
+        config: LlamaConfig,
+        *,
+        position_mode: str = 'correct',
+        num_patches: int = 0,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__()
         if position_mode not in POSITION_MODES:
             raise ValueError(
                 f'draft position mode {position_mode!r} is not one of {", ".join(POSITION_MODES)}'
             )
+        if not temperature > 0:
+            raise ValueError(f'the draft temperature must be above 0, not {temperature}')
+        self.temperature = temperature
         self.config = config
         self.position_mode = position_mode
         self.num_patches = num_patches
@@ -60,21 +71,23 @@ class Drafter(nn.Module):
         embeds: Tensor,
         features: Tensor,
         *,
-        positions: Tensor,
+        positions: Tensor | range,
         mask: Tensor | None = None,
         cache: KVCache | None = None,
+        outputs: int | None = None,
     ) -> Tensor:
         """Predict the features of the next positions; differentiable without a cache.
 
         Args:
             embeds: (B, S, H), embeddings of the tokens at i+1.
             features: (B, S, H), hidden states at i: the target's, or predicted ones.
-            positions: (S,) or (B, S) int64.
+            positions: (S,) or (B, S) int64, or a range.
             mask: as `Llama`'s.
             cache: the drafter's own past.
+            outputs: how many of the last positions to return; None for all.
 
         Returns:
-            (B, S, H), predicted hidden states at i+1.
+            (B, outputs or S, H), predicted hidden states at i+1.
         """
         length = embeds.shape[1]
         past = cache.length if cache is not None else 0
@@ -84,7 +97,7 @@ class Drafter(nn.Module):
         x = self.layers[0](x, self.rotary(positions, x.dtype), mask, cache)
         if cache is not None:
             cache.advance(length)
-        return x
+        return x if outputs is None else x[:, -outputs:]
 
     def tree_position(self, cached: int, *, first_round: bool) -> int:
         """Rotary position of a draft tree's first level, behind `cached` entries."""
@@ -130,8 +143,13 @@ def load_drafter(
     try:
         config = LlamaConfig.from_dict(raw)
         with torch.device('meta'):
-            drafter = Drafter(config, position_mode=mode, num_patches=num_patches)
-    except ValueError as error:
+            drafter = Drafter(
+                config,
+                position_mode=mode,
+                num_patches=num_patches,
+                temperature=float(raw.get('draft_temperature', 1.0)),
+            )
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f'{folder}: {error}') from error
     weights = _read_weights(folder)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
@@ -144,7 +162,7 @@ def load_drafter(
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
 
 
-def save_drafter(drafter: Drafter, folder: str | Path) -> None:
+def save_drafter(drafter: Drafter, folder: str | Path, *, temperature: float = 1.0) -> None:
     """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,6 +170,7 @@ def save_drafter(drafter: Drafter, folder: str | Path) -> None:
         'model_type': 'llama',
         **dataclasses.asdict(drafter.config),
         'draft_position_mode': drafter.position_mode,
+        'draft_temperature': temperature,
     }
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}

@@ -109,8 +109,10 @@ class RotaryTable(nn.Module):
         self.register_buffer('cos', angle.cos(), persistent=False)
         self.register_buffer('sin', angle.sin(), persistent=False)
 
-    def forward(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def forward(self, positions: Tensor | range, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """(S,) or (B, S) positions to cosines and sines, each (1 or B, 1, S, Dh)."""
+        if isinstance(positions, range):
+            positions = torch.arange(positions.start, positions.stop, device=self.cos.device)
         positions = positions if positions.dim() == 2 else positions[None]
         cos, sin = self.cos[positions], self.sin[positions]
         return cos[:, None].to(dtype), sin[:, None].to(dtype)
@@ -236,21 +238,23 @@ class Llama(nn.Module):
         self,
         embeds: Tensor,
         *,
-        positions: Tensor,
+        positions: Tensor | range,
         mask: Tensor | None = None,
         cache: KVCache | None = None,
+        outputs: int | None = None,
     ) -> Tensor:
         """Run the layers; differentiable when there is no cache.
 
         Args:
             embeds: (B, S, H).
-            positions: (S,) or (B, S) int64, the rotary position of each token.
+            positions: (S,) or (B, S) int64, or a range: the rotary position of each token.
             mask: None for causal attention (over the cached tokens too); else bool, broadcastable
                 to (B, 1, S, T) with T = cached + S, True where a query may attend to a key.
             cache: past keys and values; the S new ones are appended to it.
+            outputs: how many of the last tokens to return; None for all.
 
         Returns:
-            Hidden states after the final norm, (B, S, H).
+            Hidden states after the final norm, (B, outputs or S, H).
         """
         length = embeds.shape[1]
         past = cache.length if cache is not None else 0
@@ -259,7 +263,7 @@ class Llama(nn.Module):
         hidden = self.model(embeds, positions, mask, cache)
         if cache is not None:
             cache.advance(length)
-        return hidden
+        return hidden if outputs is None else hidden[:, -outputs:]
 
     def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
         """Scores of the vocabulary, or of the ids in a slice of it: (..., H) -> (..., V)."""

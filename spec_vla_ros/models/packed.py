@@ -1,0 +1,242 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Llama and drafter made for inference: fewer, larger products over weights laid out for them.
+
+What `models.llama` spells out operation by operation, so that it loads, trains and can be
+compared, is packed here once after loading: query, key and value in one product, gate and up in
+one, residuals added inside products, rotary tables sliced. The results are the same up to the
+order of summation. Batch 1, no gradients.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import DecoderLayer, Llama, LlamaConfig, RMSNorm
+from spec_vla_ros.models.packed_linear import pack_linear
+
+Rotary = tuple[Tensor, Tensor]
+
+
+class PackedNorm:
+    """Root-mean-square norm of rows; the mean of squares is a product with a constant column."""
+
+    def __init__(self, norm: RMSNorm) -> None:
+        weight = norm.weight.detach()
+        self._weight, self._eps, size = weight, norm.eps, len(weight)
+        self._by_product = weight.device.type == 'cpu' and weight.dtype == torch.float32
+        self._mean = torch.full((size, 1), 1 / size, dtype=weight.dtype, device=weight.device)
+        self._bias = torch.full((1,), norm.eps, dtype=weight.dtype, device=weight.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Normalise rows (S, H)."""
+        if not self._by_product:
+            return F.rms_norm(x, self._weight.shape, self._weight, self._eps)
+        scale = torch.addmm(self._bias, x * x, self._mean).rsqrt_()  # (S, 1)
+        return (x * scale).mul_(self._weight)
+
+
+class PackedRotary:
+    """Rotary positions as one product, one roll and one fused product-sum."""
+
+    def __init__(self, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> None:
+        half = cos.shape[1] // 2
+        signed = torch.cat((-sin[:, :half], sin[:, half:]), dim=-1)
+        self._cos, self._sin = (t[:, None].to(dtype) for t in (cos, signed))  # (P, 1, Dh)
+
+    def at(self, positions: Tensor | range) -> Rotary:
+        """Cosines and signed sines of some positions, (S, 1, Dh) each; of a range without a copy.
+
+        positions: (S,) int64, or a range of step 1.
+        """
+        if isinstance(positions, range):
+            return (
+                self._cos[positions.start : positions.stop],
+                self._sin[positions.start : positions.stop],
+            )
+        return self._cos.index_select(0, positions), self._sin.index_select(0, positions)
+
+
+class PackedLayer:
+    """One decoder layer over rows (S, H)."""
+
+    def __init__(self, layer: DecoderLayer, config: LlamaConfig) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self._index, self._dim = attention.layer, config.head_dim
+        self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self._grouped = attention.grouped
+        norm = layer.input_layernorm
+        self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
+        self._qkv = pack_linear([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._o = pack_linear([attention.o_proj])
+        self._post_norm = PackedNorm(layer.post_attention_layernorm)
+        self._gate_up = pack_linear([mlp.gate_proj, mlp.up_proj])
+        self._down = pack_linear([mlp.down_proj])
+
+    def __call__(
+        self, x: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache, outputs: int
+    ) -> Tensor:
+        """Append keys and values of all rows, and return the layer's output for the last ones.
+
+        Args:
+            x: (S, H).
+            rotary: of the rows' positions.
+            mask: added to the scores, (S, past + S); None lets every row see everything up to
+                itself, see `score_bias`.
+            cache: past keys and values of this layer.
+            outputs: how many of the last rows to compute.
+        """
+        rows = x.shape[0]
+        qkv = self._qkv(x if self._norm is None else self._norm(x)).view(rows, -1, self._dim)
+        qk, v = qkv.split((self._heads + self._kv_heads, self._kv_heads), dim=1)
+        cos, sin = rotary
+        qk = torch.addcmul(qk * cos, qk.roll(self._dim // 2, -1), sin)
+        q, k = qk.transpose(0, 1)[None].split((self._heads, self._kv_heads), dim=1)
+        keys, values = cache.append(self._index, k, v.transpose(0, 1)[None])
+        if outputs < rows:
+            q, x = q[:, :, -outputs:], x[-outputs:]
+            mask = None if mask is None else mask[-outputs:]
+        y = F.scaled_dot_product_attention(
+            q,
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=mask is None and outputs > 1,
+            enable_gqa=self._grouped,
+        )
+        x = self._o.plus(y[0].transpose(0, 1).reshape(outputs, -1), x)
+        gate, up = self._gate_up(self._post_norm(x)).chunk(2, dim=-1)
+        return self._down.plus(F.silu(gate).mul_(up), x)
+
+
+class PackedLlama:
+    """A `Llama` made for decoding; see `decoding.generate.LanguageModel`.
+
+    The weights of `model` become views of the packed ones: it goes on working, and its parameters
+    must not be replaced.
+    """
+
+    def __init__(self, model: Llama) -> None:
+        config, body = model.config, model.model
+        self._embedding = body.embed_tokens.weight.detach()
+        self._layers = [PackedLayer(layer, config) for layer in body.layers]
+        self._norm = PackedNorm(body.norm)
+        self._head = pack_linear([model.lm_head])
+        self._rotary = PackedRotary(body.rotary.cos, body.rotary.sin, self._embedding.dtype)
+        self.new_cache = model.new_cache
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (...) int64 -> embeddings (..., H)."""
+        return F.embedding(ids, self._embedding)
+
+    def __call__(
+        self,
+        embeds: Tensor,
+        *,
+        positions: Tensor | range,
+        mask: Tensor | None = None,
+        cache: KVCache,
+        outputs: int | None = None,
+    ) -> Tensor:
+        """Run the layers.
+
+        Args:
+            embeds: (1, S, H).
+            positions: (S,) int64 or a range, the rotary position of each token.
+            mask: None for causal attention (over the cached tokens too); else bool (S, past + S),
+                True where a row may attend to a column.
+            cache: past keys and values; the S new ones are appended to it.
+            outputs: how many of the last rows to return; the others only leave keys and values.
+
+        Returns:
+            Hidden states after the final norm of the last rows, (1, outputs or S, H).
+        """
+        rows = embeds.shape[1]
+        wanted = rows if outputs is None else outputs
+        x, rotary = embeds[0], self._rotary.at(positions)
+        bias = score_bias(mask, rows, wanted, cache.length, x)
+        for layer in self._layers[:-1]:
+            x = layer(x, rotary, bias, cache, rows)
+        x = self._layers[-1](x, rotary, bias, cache, wanted)
+        cache.advance(rows)
+        return self._norm(x)[None]
+
+    def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
+        """Scores of the vocabulary, or of the ids in a slice of it: (..., H) -> (..., V)."""
+        flat = hidden.reshape(-1, hidden.shape[-1])
+        scores = self._head(flat) if ids is None else self._head.part(flat, ids)
+        return scores.view(*hidden.shape[:-1], -1)
+
+
+class PackedDrafter:
+    """A `Drafter` made for decoding; see `decoding.drafting.DraftModel`.
+
+    The weights of `model` become views of the packed ones, as `PackedLlama`'s.
+    """
+
+    def __init__(self, model: Drafter) -> None:
+        self._fc = pack_linear([model.fc])
+        self._bias = model.fc.bias.detach()
+        self._layer = PackedLayer(model.layers[0], model.config)
+        self._rotary = PackedRotary(model.rotary.cos, model.rotary.sin, self._bias.dtype)
+        self.new_cache = model.new_cache
+        self.tree_position = model.tree_position
+
+    def __call__(
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        *,
+        positions: Tensor | range,
+        mask: Tensor | None = None,
+        cache: KVCache,
+        outputs: int | None = None,
+    ) -> Tensor:
+        """Predict the features of the next positions.
+
+        Args:
+            embeds: (1, S, H), embeddings of the tokens at i+1.
+            features: (1, S, H), hidden states at i.
+            positions: (S,) int64 or a range.
+            mask: as `PackedLlama`'s.
+            cache: the drafter's own past.
+            outputs: how many of the last rows to return.
+
+        Returns:
+            (1, outputs or S, H), predicted hidden states at i+1.
+        """
+        rows = embeds.shape[1]
+        wanted = rows if outputs is None else outputs
+        both = torch.cat((embeds[0], features[0]), dim=-1)
+        x = self._fc.plus(both, self._bias)
+        bias = score_bias(mask, rows, wanted, cache.length, x)
+        x = self._layer(x, self._rotary.at(positions), bias, cache, wanted)
+        cache.advance(rows)
+        return x[None]
+
+
+def score_bias(
+    mask: Tensor | None, rows: int, outputs: int, past: int, like: Tensor
+) -> Tensor | None:
+    """Turn who sees whom into what is added to the scores, once for all layers.
+
+    Args:
+        mask: (rows, past + rows) bool, or None for causal attention.
+        rows: new tokens.
+        outputs: of how many of them the last layer's output is wanted.
+        past: cached tokens.
+        like: gives device and dtype.
+
+    Returns:
+        (rows, past + rows), 0 or minus infinity; None where the kernel's own causal attention
+        does it: it takes the first query to see the first key only, so queries and keys must be
+        equally many, or there must be one query, which sees all.
+    """
+    if mask is not None:
+        return like.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
+    if rows > 1 and (past or 1 < outputs < rows):
+        return like.new_full((rows, past + rows), -torch.inf).triu_(past + 1)
+    return None

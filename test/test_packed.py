@@ -1,0 +1,142 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Packed for inference, target and drafter give the numbers and tokens that they gave before."""
+
+import pytest
+import torch
+from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
+
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.packed_linear import BlockLinear, ColumnLinear, pack_linear
+
+CLOSE = {'atol': 2e-5, 'rtol': 1e-5}
+
+
+@pytest.fixture(autouse=True)
+def _inference():
+    with torch.inference_mode():
+        yield
+
+
+def build(kv_heads, *, dtype=torch.float32):
+    torch.manual_seed(kv_heads)
+    shape = {'hidden_size': 64, 'intermediate_size': 96, 'num_attention_heads': 4}
+    shape |= {'vocab_size': 300, 'num_hidden_layers': 3, 'max_position_embeddings': 64}
+    config = LlamaConfig.from_dict({**shape, 'num_key_value_heads': kv_heads})
+    return Llama(config).eval().to(dtype)
+
+
+@pytest.mark.parametrize('kv_heads', [4, 2, 1])
+def test_passes_equal_the_plain_models(kv_heads):
+    plain = build(kv_heads)
+    packed = PackedLlama(build(kv_heads))
+    caches = [m.new_cache(40) for m in (plain, packed)]
+    tree = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 0, 1]], dtype=torch.bool)
+    mask = torch.cat((torch.ones(3, 20, dtype=torch.bool), tree), 1)
+    passes = [
+        (range(12), None),
+        (range(12, 13), None),
+        (range(13, 20), None),  # a chain: causal behind what is cached
+        (torch.tensor([20, 21, 21]), mask),
+    ]
+    for positions, mask in passes:
+        embeds = torch.randn(1, len(positions), 64)
+        expected, got = (
+            m(embeds, positions=positions, mask=mask, cache=cache)
+            for m, cache in zip((plain, packed), caches, strict=True)
+        )
+        torch.testing.assert_close(got, expected, **CLOSE)
+        torch.testing.assert_close(packed.logits(got), plain.logits(expected), **CLOSE)
+        ids = slice(40, 90)
+        torch.testing.assert_close(packed.logits(got, ids), plain.logits(expected, ids), **CLOSE)
+
+
+@pytest.mark.parametrize('masked', [True, False])
+def test_asking_for_the_last_rows_changes_nothing_else(masked):
+    packed = PackedLlama(build(2))
+    embeds, more = torch.randn(1, 9, 64), torch.randn(1, 2, 64)
+    results = []
+    for outputs in (None, 3, 1):
+        cache = packed.new_cache(11)
+        mask = causal_mask(0, 9) if masked else None
+        hidden = packed(embeds, positions=range(9), mask=mask, cache=cache, outputs=outputs)
+        results.append((hidden, packed(more, positions=range(9, 11), cache=cache)))
+    for (hidden, after), count in zip(results[1:], (3, 1), strict=True):
+        torch.testing.assert_close(hidden, results[0][0][:, -count:], **CLOSE)
+        torch.testing.assert_close(after, results[0][1], **CLOSE)
+
+
+@pytest.mark.parametrize('rows', [1, 5])
+def test_the_drafter_too(rows):
+    plain, packed = random_drafter(0), PackedDrafter(random_drafter(0))
+    caches = [m.new_cache(20) for m in (plain, packed)]
+    for start in (0, 6):
+        positions = range(start, start + 6)
+        embeds, features = torch.randn(2, 1, 6, 32)
+        expected, got = (
+            m(embeds, features, positions=positions, mask=None, cache=cache, outputs=rows)
+            for m, cache in zip((plain, packed), caches, strict=True)
+        )
+        assert got.shape == (1, rows, 32)
+        torch.testing.assert_close(got, expected, **CLOSE)
+
+
+@pytest.mark.parametrize('shape', [TreeShape(1, 6, 6), TreeShape(4, 3, 10)], ids=str)
+@pytest.mark.parametrize('seed', range(6))
+def test_tokens_are_the_plain_models(seed, shape):
+    prompt = random_prompt(seed)
+    plain, packed = random_target(seed), PackedLlama(random_target(seed))
+    expected = autoregressive_generate(plain, prompt, num_tokens=7).tokens
+    assert torch.equal(autoregressive_generate(packed, prompt, num_tokens=7).tokens, expected)
+    settings = SpeculativeSettings(per_dimension(0, 7), action_ids=ACTION_IDS, shape=shape)
+    drafter = PackedDrafter(random_drafter(seed))
+    decoded = speculative_generate(packed, drafter, prompt, settings=settings)
+    assert torch.equal(decoded.tokens, expected)
+
+
+def test_the_plain_model_goes_on_working_and_saving():
+    model = build(2)
+    embeds = model.embed(torch.arange(9)[None])
+    before = model(embeds, positions=range(9))
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    PackedLlama(model)
+    after = model.state_dict()
+    assert after.keys() == state.keys()
+    assert all(torch.equal(after[k], state[k]) for k in state)
+    torch.testing.assert_close(model(embeds, positions=range(9)), before, **CLOSE)
+
+
+def test_weights_are_shared_not_copied():
+    model = build(4)
+    packed = pack_linear([model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj])
+    start, size = packed.columns.data_ptr(), packed.columns.nbytes
+    for linear in (model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj):
+        assert start <= linear.weight.data_ptr() < start + size
+
+
+def test_half_precision_runs_without_blocks():
+    packed = PackedLlama(build(2, dtype=torch.bfloat16))
+    plain = build(2)
+    embeds = torch.randn(1, 9, 64)
+    got = packed(embeds.bfloat16(), positions=range(9), cache=packed.new_cache(9))
+    expected = plain(embeds, positions=range(9))
+    torch.testing.assert_close(got.float(), expected, atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize('rows', [1, 2, 19])
+def test_both_layouts_multiply_alike(rows):
+    weight = torch.randn(1100, 1000)
+    x, residual = torch.randn(rows, 1000), torch.randn(rows, 1100)
+    expected = x @ weight.T
+    for packed in (ColumnLinear(weight), BlockLinear(weight)):
+        torch.testing.assert_close(packed(x), expected, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(
+            packed.plus(x, residual), expected + residual, atol=1e-3, rtol=0
+        )
+        torch.testing.assert_close(
+            packed.part(x, slice(7, 90)), expected[:, 7:90], atol=1e-3, rtol=0
+        )
