@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from spec_vla_ros.protocols import Action, Observation, Policy
+from spec_vla_ros.protocols import Action, Decoding, Observation, Policy
 from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import DeltaSchedule, Twist, ticks_for, zero_twist
 from spec_vla_ros.runtime.guards import refusal
@@ -31,9 +31,13 @@ MAX_INSTRUCTION = 500
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """An action whose execution begins at this tick."""
+    """An action whose execution begins at this tick.
+
+    decoding: how it was asked to be decoded.
+    """
 
     action: Action
+    decoding: Decoding
     instruction: str
     observation_stamp_ns: int
     sequence: int
@@ -221,6 +225,7 @@ class ControlLoop(Generic[Image]):
         self._sequence += 1
         return NewAction(
             action=finished.result,
+            decoding=settings.decoding,
             instruction=request.instruction,
             observation_stamp_ns=request.seen.stamp_ns,
             sequence=self._sequence,
