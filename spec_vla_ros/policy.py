@@ -69,6 +69,7 @@ class SpecVlaPolicy:
             PackedLlama(checkpoint.model.language_model),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
+            draft_temperature=1.0 if drafter is None else drafter.temperature,
             tree=tree,
         )
         self._prompt: tuple[str, Tensor] | None = None
@@ -91,6 +92,10 @@ class SpecVlaPolicy:
     def codec(self) -> ActionCodec:
         """Its action tokens and norm stats."""
         return self._codec
+
+    def draft_trees(self, mode: str) -> TreeShape | TreePlan:
+        """Return how large draft trees grow in a mode, 'strict' or 'relaxed'."""
+        return self._decoder.tree(mode)
 
     @torch.inference_mode()
     def infer(self, observation: Observation, decoding: Decoding = AUTOREGRESSIVE) -> Action:

@@ -156,10 +156,11 @@ def test_the_tree_is_measured_unless_it_is_given():
     prompts = slow_prompts(3)
     fixed = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[0])
     fixed.measure(prompts[0])
-    assert fixed.tree is SHAPES[0]
+    assert fixed.tree('strict') is fixed.tree('relaxed') is SHAPES[0]
     measured = ActionDecoder(target, CODEC, drafter=drafter)
     measured.measure(prompts[0])
-    assert len(measured.tree.shapes) == DIMENSIONS
+    for mode in ('strict', 'relaxed'):
+        assert len(measured.tree(mode).shapes) == DIMENSIONS
     expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
     found = decode_all(measured, prompts, Decoding('strict'))
     for want, got in zip(expected, found, strict=True):

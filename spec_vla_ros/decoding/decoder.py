@@ -22,10 +22,11 @@ from spec_vla_ros.decoding.speculative import (
 )
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_plan import (
-    MIDDLING_HIT_RATES,
+    HIT_RATES,
     TreePlan,
     measure_costs,
     plan_trees,
+    worthwhile_guess,
 )
 from spec_vla_ros.protocols import Decoding
 
@@ -37,6 +38,7 @@ class ActionDecoder:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
+        draft_temperature: of the drafter, see `Drafter`.
         tree: how large a draft tree may grow; None lets `measure` choose, and until then is
             the published drafters' tree.
     """
@@ -47,11 +49,16 @@ class ActionDecoder:
         codec: ActionCodec,
         *,
         drafter: DraftModel | None = None,
+        draft_temperature: float = 1.0,
         tree: TreeShape | TreePlan | None = None,
     ) -> None:
         self._target, self._codec, self._drafter = target, codec, drafter
+        self._draft_temperature = draft_temperature
         self._measures = tree is None
-        self._tree: TreeShape | TreePlan = tree or TreeShape()
+        self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
+            HIT_RATES, tree or TreeShape()
+        )
+        self._worthwhile = dict.fromkeys(HIT_RATES, 0.0)
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
         self._cache: KVCache | None = None
@@ -80,7 +87,10 @@ class ActionDecoder:
             draft = None
             if decoding.temporal:
                 draft = self._temporal.draft(
-                    instruction=instruction, stamp_ns=stamp_ns, max_distance=max_distance
+                    instruction=instruction,
+                    stamp_ns=stamp_ns,
+                    max_distance=max_distance,
+                    min_probability=self._worthwhile[decoding.mode],
                 )
             decoded = self._speculative(prompt, decoding.mode, max_distance, draft)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
@@ -91,18 +101,17 @@ class ActionDecoder:
 
         prompt: (1, S, H) of typical length; its content does not matter.
         """
-        if self._drafter is not None and self._measures:
-            costs = measure_costs(self._target, self._drafter, prompt)
-            self._tree = plan_trees(
-                costs,
-                num_tokens=self._codec.stats.dimensions,
-                hit_rates=MIDDLING_HIT_RATES,
-            )
+        if self._drafter is None or not self._measures:
+            return
+        costs = measure_costs(self._target, self._drafter, prompt)
+        for mode, hit_rates in HIT_RATES.items():
+            plan = plan_trees(costs, num_tokens=self._codec.stats.dimensions, hit_rates=hit_rates)
+            self._trees[mode] = plan
+            self._worthwhile[mode] = worthwhile_guess(costs, plan)
 
-    @property
-    def tree(self) -> TreeShape | TreePlan:
-        """How large draft trees grow now."""
-        return self._tree
+    def tree(self, mode: str) -> TreeShape | TreePlan:
+        """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""
+        return self._trees[mode]
 
     def reset(self) -> None:
         """Forget the motion so far."""
@@ -124,7 +133,10 @@ class ActionDecoder:
                 "choose 'autoregressive'"
             )
         settings = SpeculativeSettings(
-            max_distance=max_distance, action_ids=self._codec.action_ids, shape=self._tree
+            max_distance=max_distance,
+            action_ids=self._codec.action_ids,
+            shape=self._trees[mode],
+            draft_temperature=self._draft_temperature,
         )
         room = room_needed(prompt.shape[1], settings, guessed=MAX_NODES)
         self._cache = _at_least(self._cache, self._target, room)

@@ -18,7 +18,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.guess_tree import guess_tree
 from spec_vla_ros.decoding.situations import SituationTable
 
-MAX_NODES = 16
+MAX_NODES = 24
 """Draft tokens that are offered at most."""
 
 _GRIPPER_MOVED = 0.25
@@ -54,7 +54,12 @@ class TemporalDraft:
         self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def draft(
-        self, *, instruction: str, stamp_ns: int, max_distance: Sequence[int]
+        self,
+        *,
+        instruction: str,
+        stamp_ns: int,
+        max_distance: Sequence[int],
+        min_probability: float = 0.0,
     ) -> DraftTree | None:
         """Return a tree of guesses at all tokens but the last, or None when nothing is known.
 
@@ -64,6 +69,7 @@ class TemporalDraft:
             instruction: what is being done.
             stamp_ns: when the image was taken.
             max_distance: for each dimension, how many bins a draft may be off.
+            min_probability: less probable guesses are left out.
         """
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
@@ -78,6 +84,7 @@ class TemporalDraft:
             self._rates[predictors, :drafted],
             spacing=max_distance,
             nodes=MAX_NODES,
+            min_probability=min_probability,
         )
 
     def record(self, choices: np.ndarray, *, instruction: str, stamp_ns: int) -> None:

@@ -21,9 +21,13 @@ from spec_vla_ros.decoding.drafting import Drafting, DraftModel
 from spec_vla_ros.decoding.generate import LanguageModel
 from spec_vla_ros.decoding.speculative import verify
 
-MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
-"""What to assume of a drafter that nothing is known about, see `plan_trees`."""
+HIT_RATES = {
+    'strict': {1: 0.75, 2: 0.80, 4: 0.85, 8: 0.88},
+    'relaxed': {1: 0.965, 2: 0.98, 4: 0.99, 8: 0.99},
+}
+"""What `plan_trees` assumes in each mode: figures of the shipped drafter, relaxed at r = 9."""
 
+_GUESSES = 16
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
 _WIDTHS = (1, 2, 4, 8)
 _DEPTHS = (1, 3)
@@ -36,11 +40,13 @@ class Costs:
     verify: tokens in one pass of the target, root included -> cost.
     draft: top_k -> cost of a tree's first level, and of each further level.
     draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
+    guess: cost of one more guess verified inside the prefill.
     """
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
     draft_prefill: float = 0.0
+    guess: float = 0.0
 
     def of_verifying(self, tokens: int) -> float:
         """Cost of a pass over some tokens, interpolated."""
@@ -110,6 +116,16 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
     return TreePlan(tuple(shapes), tuple(expected[1:]))
 
 
+def worthwhile_guess(costs: Costs, plan: TreePlan) -> float:
+    """Return how probable a guess must be to be worth verifying inside the prefill.
+
+    An action that is guessed whole needs no pass but the prefill, so a guess must save at least
+    its own cost of all that the passes behind the prefill take.
+    """
+    saved = costs.draft_prefill + (plan.expected_ms[-2] if len(plan.expected_ms) > 1 else 0.0)
+    return min(1.0, costs.guess / saved) if saved > 0 else 1.0
+
+
 @torch.inference_mode()
 def measure_costs(
     target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, *, repeats: int = 5
@@ -151,6 +167,18 @@ def measure_costs(
 
         return _median_ms(run, repeats, device)
 
+    prefill_cache = target.new_cache(length + _GUESSES)
+
+    def time_prefill(guesses: int) -> float:
+        ids = torch.zeros(1 + guesses, dtype=torch.int64, device=device)
+        tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
+
+        def run() -> None:
+            prefill_cache.truncate(0)
+            verify(target, prompt, tree, prefill_cache)
+
+        return _median_ms(run, repeats, device)
+
     def draft_over_prompt() -> None:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
         drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
@@ -165,6 +193,7 @@ def measure_costs(
         verify={n: time_verify(n) for n in _VERIFIED},
         draft=draft,
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
+        guess=max(0.0, (time_prefill(_GUESSES) - time_prefill(0)) / _GUESSES),
     )
 
 

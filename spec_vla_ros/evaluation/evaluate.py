@@ -48,9 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tree',
         type=int,
         nargs=3,
-        default=(1, 6, 6),
         metavar=('TOP_K', 'DEPTH', 'NODES'),
-        help='largest draft tree (default: a chain)',
+        help='largest draft tree (default: by measured costs, as in the node)',
     )
     parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
@@ -86,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(names) - decodings().keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
-    jobs = [(args.checkpoint, name, seeds, TreeShape(*args.tree)) for name in names]
+    tree = TreeShape(*args.tree) if args.tree else None
+    jobs = [(args.checkpoint, name, seeds, tree) for name in names]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
@@ -95,7 +95,6 @@ def run(args: argparse.Namespace) -> int:
         'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
         'checkpoint': args.checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
-        'tree': list(args.tree),
         'modes': results,
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -108,13 +107,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
+def _run_mode(job: tuple[Path, str, range, TreeShape | None]) -> dict:
     folder, name, seeds, tree = job
     torch.set_num_threads(1)
     checkpoint = load_openvla(folder, device='cpu')
     policy, reference = (_policy(checkpoint, tree) for _ in range(2))
-    loop = ClosedLoop(policy, reference)
     decoding = decodings()[name]
+    policy.warm_up(decoding)
+    reference.warm_up()
+    loop = ClosedLoop(policy, reference)
     episodes: list[Episode] = []
     try:
         for episode in loop.run_all(seeds, decoding):
@@ -124,8 +125,16 @@ def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
                 print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
     finally:
         loop.close()
-    return summarise(episodes, policy.codec)
+    trees = [] if decoding.mode == 'autoregressive' else draft_trees(policy, decoding.mode)
+    return {**summarise(episodes, policy.codec), 'draft_trees': trees}
 
 
-def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape) -> SpecVlaPolicy:
+def draft_trees(policy: SpecVlaPolicy, mode: str) -> list[tuple[int, int, int] | None]:
+    """Return (top_k, depth, nodes) of the tree drafted with 1, 2, ... tokens left to go."""
+    sizes = policy.draft_trees(mode)
+    shapes = [sizes.for_remaining(left + 1) for left in range(policy.codec.stats.dimensions)]
+    return [shape and (shape.top_k, shape.depth, shape.nodes) for shape in shapes]
+
+
+def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape | None) -> SpecVlaPolicy:
     return SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint), tree=tree)
