@@ -101,11 +101,11 @@ def test_an_unchanged_prompt_costs_one_pass():
 class DriftingTarget:
     """A target that chooses, in every dimension, the id written into the prompt's first value."""
 
-    def __call__(self, embeds, *, positions, mask, cache):
+    def __call__(self, embeds, *, positions, mask, cache, outputs=None):
         if cache.length == 0:
             self._choice = int(embeds[0, 0, 0])
         cache.advance(embeds.shape[1])
-        return embeds
+        return embeds if outputs is None else embeds[:, -outputs:]
 
     def embed(self, ids):
         return torch.zeros(*ids.shape, 4)

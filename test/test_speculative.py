@@ -15,6 +15,7 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.tree_plan import TreePlan
 
 ROOT = torch.zeros(1, dtype=torch.int64)
 SHAPES = [TreeShape(), TreeShape(1, 5, 5), TreeShape(4, 2, 6), TreeShape(2, 7, 3)]
@@ -190,3 +191,17 @@ def test_stats_account_for_the_time():
     assert stats.mode == 'speculative'
     assert stats.draft_passes >= len(stats.accept_lengths) - 1
     assert stats.phases_ms.keys() == {'prefill', 'draft', 'verify'}
+
+
+def test_without_a_tree_that_pays_passes_are_plain():
+    """And the prefill computes no hidden states for a drafter that is never asked."""
+    plan = TreePlan((None,) * 7, (1.0,) * 7)
+    for seed in range(4):
+        target, prompt = random_target(seed), random_prompt(seed)
+        expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+        draft = DraftTree.chain(torch.cat((ROOT, expected[:2])))
+        decoded = speculative_generate(
+            target, random_drafter(seed), prompt, settings=settings(shape=plan), draft=draft
+        )
+        assert torch.equal(decoded.tokens, expected)
+        assert (decoded.stats.target_passes, decoded.stats.draft_passes) == (5, 0)

@@ -34,14 +34,22 @@ class Verified:
     """What the target says to a draft tree.
 
     choices: (N,) the ids it would choose after each node, the root first.
-    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'.
+    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'; only the
+        last N where the context's were not asked for.
     """
 
     choices: Tensor
     hidden: Tensor
 
 
-def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCache) -> Verified:
+def verify(
+    target: LanguageModel,
+    context: Tensor,
+    tree: DraftTree,
+    cache: KVCache,
+    *,
+    features: bool = True,
+) -> Verified:
     """Run the target over context and draft tree in one pass.
 
     Args:
@@ -49,6 +57,7 @@ def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCac
         context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
         tree: the draft; it may be the root alone.
         cache: the target's past; context and all draft tokens are appended.
+        features: whether the hidden states of the context are wanted, as a drafter's input.
     """
     past, length, drafted = cache.length, context.shape[1], len(tree) - 1
     if drafted:
@@ -59,8 +68,9 @@ def verify(target: LanguageModel, context: Tensor, tree: DraftTree, cache: KVCac
         before = torch.arange(past, past + length - 1, device=context.device)
         positions = torch.cat((before, past + length - 1 + tree.depths))
         mask = attention_mask(tree, past=past, context=length)
-    hidden = target(context, positions=positions, mask=mask, cache=cache)
-    return Verified(greedy(target.logits(hidden[0, length - 1 :])), hidden)
+    outputs = None if features else len(tree)
+    hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
+    return Verified(greedy(target.logits(hidden[0, -len(tree) :])), hidden)
 
 
 class TreeSizes(Protocol):
@@ -137,6 +147,7 @@ def speculative_generate(
     )
     accept = settings.rule(device)
     tree = _first_tree(draft, num_tokens, device)
+    drafts = any(settings.shape.for_remaining(n) for n in range(num_tokens - 1, 0, -1))
     room = room_needed(prompt.shape[1], settings, guessed=len(tree))
     cache = _emptied(cache, target, room)
     drafting = Drafting(
@@ -155,7 +166,7 @@ def speculative_generate(
     while True:
         with timer.phase('verify' if tokens else 'prefill'):
             past, length = cache.length, context.shape[1]
-            verified = verify(target, context, tree, cache)
+            verified = verify(target, context, tree, cache, features=drafts)
             path = longest_accepted_path(
                 tree, verified.choices, accept, first_dimension=len(tokens)
             )
@@ -173,8 +184,10 @@ def speculative_generate(
             break
         with timer.phase('draft'):
             following.append(target.embed(decided[None]))
-            features += [verified.hidden[:, :length], verified.hidden[:, length - 1 + path[1:]]]
             context = following[-1][:, -1:]
+            if drafts:
+                hidden = verified.hidden
+                features += [hidden[:, :length], hidden[:, length - 1 + path[1:]]]
             shape = settings.shape.for_remaining(left)
             if shape is None:
                 tree = DraftTree.root_only(root)

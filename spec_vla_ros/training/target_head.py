@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.checkpoint import read_config
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
@@ -56,7 +57,16 @@ class StoredTarget:
         self.logits = head.logits
         self.new_cache = head.new_cache
 
-    def __call__(self, embeds: Tensor, *, positions: Tensor, mask: Tensor | None, cache) -> Tensor:
-        """Return what is stored for these positions, (1, S, H)."""
+    def __call__(
+        self,
+        embeds: Tensor,
+        *,
+        positions: Tensor | range,
+        mask: Tensor | None,
+        cache: KVCache,
+        outputs: int | None = None,
+    ) -> Tensor:
+        """Return what is stored for these positions, or the last `outputs` of them, (1, S, H)."""
         cache.advance(embeds.shape[1])
-        return self._hidden[None, positions]
+        hidden = self._hidden[None, positions]
+        return hidden if outputs is None else hidden[:, -outputs:]
