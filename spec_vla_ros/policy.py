@@ -20,7 +20,7 @@ from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.safetensors_files import Progress
-from spec_vla_ros.protocols import Action, Decoding, Observation
+from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
 
 AUTOREGRESSIVE = Decoding()
 DRAFTER_FOLDER = 'drafter'
@@ -72,6 +72,7 @@ class SpecVlaPolicy:
             draft_temperature=1.0 if drafter is None else drafter.temperature,
             tree=tree,
         )
+        self._has_drafter = drafter is not None
         self._prompt: tuple[str, Tensor] | None = None
 
     @property
@@ -86,6 +87,24 @@ class SpecVlaPolicy:
             parameters=sum(p.numel() for p in self._model.parameters()),
             device=str(self._model.device),
             dtype=str(self._model.dtype).removeprefix('torch.'),
+        )
+
+    @property
+    def info(self) -> PolicyInfo:
+        """What it is and where it runs; may be read from any thread."""
+        loaded, device = self.checkpoint_info, self._model.device
+        memory: dict[str, float] = {}
+        if device.type == 'cuda':
+            memory['device_memory_mb'] = torch.cuda.memory_allocated(device) / 1e6
+            memory['device_memory_peak_mb'] = torch.cuda.max_memory_allocated(device) / 1e6
+        return PolicyInfo(
+            checkpoint=str(loaded.folder),
+            unnorm_key=loaded.unnorm_key,
+            device=loaded.device,
+            dtype=loaded.dtype,
+            parameters=loaded.parameters,
+            has_drafter=self._has_drafter,
+            **memory,
         )
 
     @property

@@ -87,8 +87,33 @@ class Action:
     stats: DecodeStats
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyInfo:
+    """What a policy is and where it runs, for diagnostics and for choices that depend on it.
+
+    checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
+    device, dtype: where it runs and how precisely. parameters: how many, of the target.
+    has_drafter: whether the speculative modes can be chosen.
+    device_memory_mb, device_memory_peak_mb: held on the device now, and at most so far; None
+        where the device is not one that tells.
+    """
+
+    checkpoint: str = ''
+    unnorm_key: str = ''
+    device: str = ''
+    dtype: str = ''
+    parameters: int = 0
+    has_drafter: bool = False
+    device_memory_mb: float | None = None
+    device_memory_peak_mb: float | None = None
+
+
 class Policy(Protocol):
     """Anything that turns observations into actions."""
+
+    @property
+    def info(self) -> PolicyInfo:
+        """What it is and where it runs; may be read from any thread."""
 
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
         """Return the action for this observation, decoded as told."""

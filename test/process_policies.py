@@ -8,9 +8,13 @@ import time
 
 import numpy as np
 
-from spec_vla_ros.protocols import Action, DecodeStats
+from spec_vla_ros.protocols import Action, DecodeStats, PolicyInfo
 
 DELTA = (0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0)
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names it."""
 
 
 class Obedient:
@@ -18,6 +22,10 @@ class Obedient:
 
     def __init__(self):
         self.resets = 0
+
+    @property
+    def info(self):
+        return PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0 + self.resets)
 
     def reset(self):
         self.resets += 1
@@ -47,9 +55,7 @@ class Obedient:
         sys.exit(3)
 
     def run_out_of_memory(self):
-        raise type('OutOfMemoryError', (RuntimeError,), {})(
-            'CUDA out of memory. Tried to allocate'
-        )
+        raise OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
 
 
 def obedient(settings):

@@ -96,6 +96,10 @@ def test_checkpoint_info(policy, folder):
     assert (info.folder, info.unnorm_key, info.unnorm_keys) == (folder, 'tiny', ('tiny',))
     assert (info.action_dimensions, info.device, info.dtype) == (7, 'cpu', 'float32')
     assert info.parameters > 10_000
+    assert policy.info.device == 'cpu'
+    assert policy.info.parameters == info.parameters
+    assert not policy.info.has_drafter
+    assert policy.info.device_memory_mb is None
 
 
 def test_half_precision_runs(folder):

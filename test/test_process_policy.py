@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from spec_vla_ros.protocols import Decoding, Observation
-from spec_vla_ros.runtime.policy_child import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.protocols import Decoding, Observation, PolicyInfo
+from spec_vla_ros.runtime.errors import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.runtime.process_policy import ProcessPolicy
 from spec_vla_ros.runtime.settings import PolicySettings
 
@@ -53,6 +53,7 @@ def ask(policy, instruction='go', image=IMAGE):
 def test_observations_go_there_and_actions_come_back(start):
     policy = start()
     assert policy.trouble is None
+    assert policy.info == PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0)
     assert psutil.Process(policy.pid).ppid() == os.getpid()
     action = ask(policy)
     np.testing.assert_array_equal(action.values, [0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
@@ -65,13 +66,14 @@ def test_observations_go_there_and_actions_come_back(start):
     policy.reset()
     bigger = np.full((1080, 1920, 3), 7, np.uint8)
     np.testing.assert_array_equal(ask(policy, image=bigger).normalised, [bigger.sum(), 1080, 1])
+    assert policy.info.device_memory_mb == 101.0
     assert ask(policy, image=IMAGE[::2]).normalised[0] == IMAGE[::2].sum()
 
 
 def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):
     policy = start()
     pid = policy.pid
-    with pytest.raises(InferenceFailedError, match='^OutOfMemoryError: CUDA out of memory'):
+    with pytest.raises(InferenceFailedError, match=r'^OutOfMemoryError: CUDA out of memory'):
         ask(policy, 'run_out_of_memory')
     ask(policy)
     assert policy.pid == pid

@@ -11,18 +11,11 @@ import sys
 import threading
 from typing import Any
 
-from spec_vla_ros.protocols import Action, Decoding, Observation
+from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.runtime.errors import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.runtime.settings import PolicySettings
 from spec_vla_ros.runtime.shared_image import SharedImage
-from spec_vla_ros.runtime.wire import channel_pair, restored_action
-
-
-class InferenceFailedError(RuntimeError):
-    """The policy raised in its process; the text holds the type and the text of what it raised."""
-
-
-class ProcessEndedError(RuntimeError):
-    """The inference process ended, or has been ended."""
+from spec_vla_ros.runtime.wire import channel_pair, restored_action, restored_info
 
 
 class PolicyChild:
@@ -50,6 +43,7 @@ class PolicyChild:
                 env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
+        self.info = PolicyInfo()  # what the policy said last of itself
         self._in_use = threading.Lock()
         self._closed = False
         with contextlib.suppress(OSError):  # it ended at once, which wait_ready will see
@@ -71,6 +65,7 @@ class PolicyChild:
             raise ProcessEndedError(self.wait())
         if 'error' in answer:
             raise InferenceFailedError(answer['error'])
+        self.info = restored_info(answer['info'])
 
     def infer(self, observation: Observation, decoding: Decoding, *, reset: bool) -> Action:
         """Return the action for this observation.
@@ -84,6 +79,7 @@ class PolicyChild:
             raise ProcessEndedError('the inference process ended')
         if 'error' in answer:
             raise InferenceFailedError(answer['error'])
+        self.info = restored_info(answer['info'])
         return restored_action(answer['action'])
 
     def kill(self) -> None:

@@ -16,12 +16,11 @@ from collections.abc import Callable
 from typing import Any
 
 from spec_vla_ros.protocols import Observation, Policy
+from spec_vla_ros.runtime.errors import describe
 from spec_vla_ros.runtime.orphans import DieWithParent
 from spec_vla_ros.runtime.settings import PolicySettings
 from spec_vla_ros.runtime.shared_image import SharedImage
 from spec_vla_ros.runtime.wire import Channel, restored, restored_decoding
-
-_LONGEST_TEXT = 2000  # characters of an error; some hold whole state dicts
 
 
 def main() -> None:
@@ -39,7 +38,7 @@ def main() -> None:
     except Exception as error:
         channel.send({'error': describe(error)})
         return
-    channel.send({'ready': os.getpid()})
+    channel.send({'ready': os.getpid(), 'info': policy.info})
     serve(policy, channel, SharedImage(memory))
 
 
@@ -47,18 +46,13 @@ def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
     """Answer requests until the other end closes the channel."""
     while (request := channel.receive()) is not None:
         try:
-            answer = {'action': _infer(policy, request, image)}
+            answer = {'action': _infer(policy, request, image), 'info': policy.info}
         except Exception as error:  # the parent decides what it means
             answer = {'error': describe(error)}
         try:
             channel.send(answer)
         except OSError:  # the parent has closed while we were at it
             return
-
-
-def describe(error: Exception) -> str:
-    """Return an error's type and text in one line of bounded length."""
-    return f'{type(error).__name__}: {error}'[:_LONGEST_TEXT]
 
 
 def _infer(policy: Policy, request: dict[str, Any], image: SharedImage) -> Any:

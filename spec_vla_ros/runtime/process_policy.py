@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import threading
 
-from spec_vla_ros.protocols import Action, Decoding, Observation
-from spec_vla_ros.runtime.policy_child import (
-    InferenceFailedError,
-    PolicyChild,
-    ProcessEndedError,
-)
+from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.runtime.errors import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.runtime.policy_child import PolicyChild
 from spec_vla_ros.runtime.settings import PolicySettings
 
 _NOTICED_WITHIN = 5.0  # seconds until the kernel has told us of an end that the channel showed
@@ -46,6 +43,7 @@ class ProcessPolicy:
         self._ready = False
         self._trouble: str | None = 'the inference process is being started'
         self._failure: Exception | None = None
+        self._info = PolicyInfo()
         self._restarts = 0
         self._in_a_row = 0
         self._recovering = False
@@ -58,6 +56,11 @@ class ProcessPolicy:
         if self._failure is not None:
             self.close()
             raise self._failure
+
+    @property
+    def info(self) -> PolicyInfo:
+        """What the policy said last of itself."""
+        return self._info
 
     @property
     def trouble(self) -> str | None:
@@ -93,6 +96,7 @@ class ProcessPolicy:
                 self._changed.wait_for(lambda: self._child is not child, _NOTICED_WITHIN)
                 raise ProcessEndedError(self._trouble or str(ended)) from None
         self._in_a_row = 0
+        self._info = child.info
         return action
 
     def reset(self) -> None:
@@ -143,6 +147,7 @@ class ProcessPolicy:
         if failure is None:
             with self._changed:
                 self._ready, self._trouble = True, None
+                self._info = child.info
                 self._changed.notify_all()
         else:
             child.kill()

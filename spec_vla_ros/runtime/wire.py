@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spec_vla_ros.protocols import Action, DecodeStats, Decoding
+from spec_vla_ros.protocols import Action, DecodeStats, Decoding, PolicyInfo
 
 _MAX_PACKET = 2**17  # bytes; Linux's default socket buffer holds more
 
@@ -81,6 +81,11 @@ def restored_action(message: Mapping[str, Any]) -> Action:
     """Return an action that came as a message."""
     fields = restored(dict(message))
     return Action(**{**fields, 'stats': DecodeStats(**fields['stats'])})
+
+
+def restored_info(message: Mapping[str, Any]) -> PolicyInfo:
+    """Return what a policy said of itself in a message."""
+    return PolicyInfo(**message)
 
 
 def restored_decoding(message: Mapping[str, Any]) -> Decoding:
