@@ -110,7 +110,7 @@ exec 9>build/.setup.lock
 flock 9 # two makes at once in one clone take turns
 
 wheels_digest=$(digest requirements/*.txt scripts/setup_env.sh setup.py <<<"$PWD ${PYTHON:-}")
-build_digest=$(digest msg/* srv/* CMakeLists.txt package.xml \
+build_digest=$(digest action/* msg/* srv/* CMakeLists.txt package.xml \
     <<<"$wheels_digest $(find config launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
 
 if [ "$(cat .venv/.stamp 2>/dev/null)" != "$wheels_digest" ]; then
