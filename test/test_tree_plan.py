@@ -13,7 +13,6 @@ from spec_vla_ros.decoding.tree_plan import (
     TreePlan,
     measure_costs,
     plan_trees,
-    worthwhile_guess,
 )
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
@@ -66,14 +65,6 @@ def test_expected_time_is_right_for_a_chain_of_one():
     chosen = plan_trees(costs, num_tokens=3, hit_rates={1: 0.8})
     assert chosen.shapes[:2] == (None, TreeShape(1, 1, 1))
     assert abs(chosen.expected_ms[1] - (1.0 + 12.0 + 0.2 * 10.0)) < 1e-9
-
-
-def test_a_guess_must_be_worth_its_cost():
-    chosen = TreePlan((None,) * 3, (4.0, 6.0, 9.0))
-    costs = Costs({1: 5.0}, CHEAP_DRAFT, draft_prefill=2.0, guess=0.4)
-    assert worthwhile_guess(costs, chosen) == 0.4 / (2.0 + 6.0)
-    assert worthwhile_guess(Costs({1: 5.0}, CHEAP_DRAFT), chosen) == 0.0
-    assert worthwhile_guess(costs, TreePlan((None,), (4.0,))) == 0.2
 
 
 def test_measured_costs_are_complete():

@@ -26,7 +26,6 @@ from spec_vla_ros.decoding.tree_plan import (
     TreePlan,
     measure_costs,
     plan_trees,
-    worthwhile_guess,
 )
 from spec_vla_ros.protocols import Decoding
 
@@ -58,7 +57,6 @@ class ActionDecoder:
         self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
             HIT_RATES, tree or TreeShape()
         )
-        self._worthwhile = dict.fromkeys(HIT_RATES, 0.0)
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
         self._cache: KVCache | None = None
@@ -87,10 +85,7 @@ class ActionDecoder:
             draft = None
             if decoding.temporal:
                 draft = self._temporal.draft(
-                    instruction=instruction,
-                    stamp_ns=stamp_ns,
-                    max_distance=max_distance,
-                    min_probability=self._worthwhile[decoding.mode],
+                    instruction=instruction, stamp_ns=stamp_ns, max_distance=max_distance
                 )
             decoded = self._speculative(prompt, decoding.mode, max_distance, draft)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
@@ -105,9 +100,9 @@ class ActionDecoder:
             return
         costs = measure_costs(self._target, self._drafter, prompt)
         for mode, hit_rates in HIT_RATES.items():
-            plan = plan_trees(costs, num_tokens=self._codec.stats.dimensions, hit_rates=hit_rates)
-            self._trees[mode] = plan
-            self._worthwhile[mode] = worthwhile_guess(costs, plan)
+            self._trees[mode] = plan_trees(
+                costs, num_tokens=self._codec.stats.dimensions, hit_rates=hit_rates
+            )
 
     def tree(self, mode: str) -> TreeShape | TreePlan:
         """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""

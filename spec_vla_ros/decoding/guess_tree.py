@@ -18,12 +18,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree
 
 
 def guess_tree(
-    guesses: np.ndarray,
-    rates: np.ndarray,
-    *,
-    spacing: Sequence[int],
-    nodes: int,
-    min_probability: float = 0.0,
+    guesses: np.ndarray, rates: np.ndarray, *, spacing: Sequence[int], nodes: int
 ) -> DraftTree:
     """Build the tree of the `nodes` most probable beginnings of an action.
 
@@ -32,7 +27,6 @@ def guess_tree(
         rates: (G, D), how often each guess is right in each dimension.
         spacing: for each dimension, siblings must be more than this many ids apart.
         nodes: draft tokens at most; the root is not counted, and its id is 0.
-        min_probability: less probable beginnings are left out.
     """
     levels = [
         _alternatives(guesses[:, d], rates[:, d], spacing[d]) for d in range(guesses.shape[1])
@@ -43,8 +37,6 @@ def guess_tree(
     found = len(open_nodes)
     while open_nodes and len(chosen) <= nodes:
         negative, _, depth, parent, token = heapq.heappop(open_nodes)
-        if -negative < min_probability:
-            break
         chosen.append((depth, parent, token))
         for below, p in levels[depth] if depth < len(levels) else ():
             heapq.heappush(open_nodes, (negative * p, found, depth + 1, len(chosen) - 1, below))

@@ -54,12 +54,7 @@ class TemporalDraft:
         self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def draft(
-        self,
-        *,
-        instruction: str,
-        stamp_ns: int,
-        max_distance: Sequence[int],
-        min_probability: float = 0.0,
+        self, *, instruction: str, stamp_ns: int, max_distance: Sequence[int]
     ) -> DraftTree | None:
         """Return a tree of guesses at all tokens but the last, or None when nothing is known.
 
@@ -69,7 +64,6 @@ class TemporalDraft:
             instruction: what is being done.
             stamp_ns: when the image was taken.
             max_distance: for each dimension, how many bins a draft may be off.
-            min_probability: less probable guesses are left out.
         """
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
@@ -84,7 +78,6 @@ class TemporalDraft:
             self._rates[predictors, :drafted],
             spacing=max_distance,
             nodes=MAX_NODES,
-            min_probability=min_probability,
         )
 
     def record(self, choices: np.ndarray, *, instruction: str, stamp_ns: int) -> None:

@@ -27,7 +27,6 @@ HIT_RATES = {
 }
 """What `plan_trees` assumes in each mode: figures of the shipped drafter, relaxed at r = 9."""
 
-_GUESSES = 16
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
 _WIDTHS = (1, 2, 4, 8)
 _DEPTHS = (1, 3)
@@ -40,13 +39,11 @@ class Costs:
     verify: tokens in one pass of the target, root included -> cost.
     draft: top_k -> cost of a tree's first level, and of each further level.
     draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
-    guess: cost of one more guess verified inside the prefill.
     """
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
     draft_prefill: float = 0.0
-    guess: float = 0.0
 
     def of_verifying(self, tokens: int) -> float:
         """Cost of a pass over some tokens, interpolated."""
@@ -116,16 +113,6 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
     return TreePlan(tuple(shapes), tuple(expected[1:]))
 
 
-def worthwhile_guess(costs: Costs, plan: TreePlan) -> float:
-    """Return how probable a guess must be to be worth verifying inside the prefill.
-
-    An action that is guessed whole needs no pass but the prefill, so a guess must save at least
-    its own cost of all that the passes behind the prefill take.
-    """
-    saved = costs.draft_prefill + (plan.expected_ms[-2] if len(plan.expected_ms) > 1 else 0.0)
-    return min(1.0, costs.guess / saved) if saved > 0 else 1.0
-
-
 @torch.inference_mode()
 def measure_costs(
     target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, *, repeats: int = 5
@@ -167,18 +154,6 @@ def measure_costs(
 
         return _median_ms(run, repeats, device)
 
-    prefill_cache = target.new_cache(length + _GUESSES)
-
-    def time_prefill(guesses: int) -> float:
-        ids = torch.zeros(1 + guesses, dtype=torch.int64, device=device)
-        tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
-
-        def run() -> None:
-            prefill_cache.truncate(0)
-            verify(target, prompt, tree, prefill_cache)
-
-        return _median_ms(run, repeats, device)
-
     def draft_over_prompt() -> None:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
         drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
@@ -193,7 +168,6 @@ def measure_costs(
         verify={n: time_verify(n) for n in _VERIFIED},
         draft=draft,
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
-        guess=max(0.0, (time_prefill(_GUESSES) - time_prefill(0)) / _GUESSES),
     )
 
 
