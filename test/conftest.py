@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 # One thread each: two suites side by side would otherwise wait for each other at every barrier.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
@@ -32,3 +34,21 @@ def pytest_report_header() -> str:
     if LEFT_OUT:
         return 'test/ros is left out: no rclpy, or the messages are not built (try `make test`)'
     return 'test/ros is included'
+
+
+@pytest.fixture
+def drive():
+    """Make control loops on a clock of our own, and close them."""
+    import loop_driver
+
+    drivers = []
+
+    def make(policy=None, *, options=None, **settings):
+        policy = policy or loop_driver.Policy()
+        drivers.append(loop_driver.Driver(policy, options=options or {}, **settings))
+        return drivers[-1]
+
+    yield make
+    for driver in drivers:
+        driver.policy.gate.set()
+        assert driver.loop.close(timeout=loop_driver.PATIENCE)

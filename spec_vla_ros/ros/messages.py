@@ -10,10 +10,10 @@ from geometry_msgs.msg import TwistStamped, Vector3
 
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.control_loop import NewAction
 from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import Twist
 from spec_vla_ros.runtime.halt import Halt, Reason
+from spec_vla_ros.runtime.tick import NewAction
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:

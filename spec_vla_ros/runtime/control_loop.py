@@ -8,58 +8,33 @@ executed and an image shows the result, the worker infers the next one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from spec_vla_ros.protocols import Action, Decoding, Observation, Policy
+from spec_vla_ros.protocols import Action, Policy
 from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import DeltaSchedule, Twist, ticks_for, zero_twist
+from spec_vla_ros.runtime.emergency_stop import EmergencyStop
+from spec_vla_ros.runtime.errors import describe
+from spec_vla_ros.runtime.gripper_clamp import GripperClamp
 from spec_vla_ros.runtime.guards import refusal
 from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
-from spec_vla_ros.runtime.image_watch import NANOSECONDS, ImageWatch, Seen
+from spec_vla_ros.runtime.image_watch import NANOSECONDS, Seen
+from spec_vla_ros.runtime.inference import Inference, Request
+from spec_vla_ros.runtime.motion_limits import MotionClamp
+from spec_vla_ros.runtime.pose_watch import Pose
+from spec_vla_ros.runtime.preconditions import Preconditions
 from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.runtime.supervised import Supervisor, Unsupervised
+from spec_vla_ros.runtime.tick import NewAction, Tick
 from spec_vla_ros.runtime.worker import Finished, InferenceWorker
 
 Image = TypeVar('Image')
 
-MAX_INSTRUCTION = 500
-"""Characters; beyond it an instruction is a mistake, not a wish."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewAction:
-    """An action whose execution begins at this tick.
-
-    decoding: how it was asked to be decoded.
-    """
-
-    action: Action
-    decoding: Decoding
-    instruction: str
-    observation_stamp_ns: int
-    sequence: int
-    step_duration: float
-    inference_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """What to publish at one tick."""
-
-    twist: Twist
-    new_action: NewAction | None
-    halt: Halt
-
-
-@dataclass(frozen=True, slots=True)
-class _Request(Generic[Image]):
-    seen: Seen[Image]
-    instruction: str
-    task: int  # a new number is a new task: the policy forgets the one before
-    settings: PolicySettings
+HANG = 3
+"""An inference that takes so many times inference_timeout is ended, where that can be done."""
 
 
 class ControlLoop(Generic[Image]):
@@ -70,22 +45,37 @@ class ControlLoop(Generic[Image]):
         to_rgb: turns a stored image into (H, W, 3) uint8 RGB, in the worker's thread; what it
             raises counts as an inference error.
         settings: see `apply`.
+        same_pixels: whether two stored images hold the same pixels.
+        supervisor: watches over where the policy runs.
+        emergency: a latch that outlives this loop; None: one of its own.
+        on_finished: called from the worker's thread when an inference has ended.
     """
 
     def __init__(
-        self, policy: Policy, *, to_rgb: Callable[[Image], np.ndarray], settings: PolicySettings
+        self,
+        policy: Policy,
+        *,
+        to_rgb: Callable[[Image], np.ndarray],
+        settings: PolicySettings,
+        same_pixels: Callable[[Image, Image], bool] = lambda before, now: False,
+        supervisor: Supervisor | None = None,
+        emergency: EmergencyStop | None = None,
+        on_finished: Callable[[], None] = lambda: None,
     ) -> None:
-        self._policy = policy
-        self._to_rgb = to_rgb
         self._settings = settings
-        self._watch: ImageWatch[Image] = ImageWatch()
+        self._supervisor = supervisor or Unsupervised()
+        self._before: Preconditions[Image] = Preconditions(
+            same_pixels=same_pixels, emergency=emergency or EmergencyStop()
+        )
         self._schedule = DeltaSchedule()
-        self._worker: InferenceWorker[_Request[Image], Action] = InferenceWorker(self._infer)
-        self._instruction = ''
-        self._bad_instruction: str | None = None
+        self._clamp = MotionClamp()
+        self._gripper = GripperClamp()
+        self._worker: InferenceWorker[Request[Image], Action] = InferenceWorker(
+            Inference(policy, to_rgb=to_rgb), on_finished=on_finished
+        )
         self._task = 0
-        self._last_task = -1  # the worker's: the task of its latest inference
         self._used: Seen[Image] | None = None
+        self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
         self._in_motion = False
         self._motion_end_ns = 0
         self._fault = RUNNING
@@ -95,132 +85,170 @@ class ControlLoop(Generic[Image]):
     @property
     def instruction(self) -> str:
         """The instruction in force; empty when there is none."""
-        return self._instruction
+        return self._before.instruction
+
+    @property
+    def pose(self) -> Pose | None:
+        """The newest end-effector pose."""
+        return self._before.poses.newest
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a new action could begin at any moment."""
+        return not self._in_motion
 
     @property
     def counters(self) -> Counters:
         """What has happened so far."""
         return Counters(
-            images_received=self._watch.count,
+            images_received=self._before.images.count,
             actions_published=self._sequence,
             actions_rejected=self._rejected,
             results_discarded=self._worker.discarded,
             inference_errors=self._errors,
             inference_timeouts=self._timeouts,
             halts=self._halts,
+            worker_restarts=self._supervisor.restarts,
+            velocity_clamps=self._clamp.velocity_clamps,
+            acceleration_clamps=self._clamp.acceleration_clamps,
+            workspace_clamps=self._clamp.workspace_clamps,
+            gripper_clamps=self._gripper.clamps,
         )
 
     def apply(self, settings: PolicySettings) -> None:
         """Use these settings from the next tick and the next inference on."""
         self._settings = settings
 
-    def store_image(self, image: Image, *, stamp_ns: int, now_ns: int) -> None:
-        """Keep an image that has just arrived; a zero stamp means the camera gives none."""
-        self._watch.store(image, stamp_ns=stamp_ns, now_ns=now_ns)
+    def store_image(
+        self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
+    ) -> None:
+        """Keep an image that has just arrived, and infer from it if that is what is waited for.
+
+        A zero stamp means the camera gives none; source tells publishers apart.
+        """
+        self._before.store_image(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
+        if self._ready:
+            self._ask(self._settings)
+
+    def store_pose(self, pose: Pose) -> None:
+        """Keep an end-effector pose that has just arrived."""
+        self._before.poses.store(pose)
 
     def store_instruction(self, text: str) -> None:
         """Take an instruction; an empty one cancels, the one in force again changes nothing."""
-        text = text.strip()
-        bad = None
-        if len(text) > MAX_INSTRUCTION:
-            bad = f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
-        if bad is None and text == self._instruction and self._bad_instruction is None:
-            return
-        self._bad_instruction = bad
-        self._instruction = '' if bad else text
+        if self._before.store_instruction(text):
+            self._drop_everything()
+
+    def emergency_stop(self, source: str) -> None:
+        """Command nothing but zero until `reset`, and forget the instruction.
+
+        source: who asked for it, in words.
+        """
+        self._before.emergency.press(source)
+        self._before.cancel()
         self._drop_everything()
+
+    def reset(self) -> None:
+        """Release the emergency stop, and try again what was given up."""
+        self._before.emergency.release()
+        self._before.clear_faults()
+        self._supervisor.recover()
 
     def stop(self) -> None:
         """Forget images and inferences; the instruction stays."""
         self._drop_everything()
-        self._watch.forget()
+        self._before.images.forget()
 
     def close(self, *, timeout: float) -> bool:
         """End the worker; return whether it ended within `timeout` seconds."""
+        self._supervisor.close()
         return self._worker.close(timeout=timeout)
 
     def tick(self, now_ns: int) -> Tick:
         """Return what to publish now; called at control rate."""
-        settings = self._settings
+        settings, period = self._settings, 1.0 / self._settings.control_rate
         halt = self._external_halt(settings, now_ns)
         new_action = None
         if halt is not RUNNING:
             self._drop_everything()
         if not self._schedule.moving:
-            self._note_end_of_motion(now_ns)
+            if self._clamp.can_rest(settings.motion_limits, period=period):
+                self._note_end_of_motion(now_ns)
             finished = self._worker.poll()
             if finished is not None:
                 new_action = self._begin(finished)
-        twist = self._schedule.tick()
+        wanted = self._schedule.tick()
         if halt is RUNNING:
             self._ask(settings)
             halt = self._fault
-        if halt is not RUNNING:
+        if halt is RUNNING:
+            twist = self._limited(wanted, settings, now_ns)
+        else:
             twist = zero_twist()
+            self._clamp.halt()
+            self._gripper.hold()
             self._halts += self._halt is RUNNING
         self._halt = halt
-        return Tick(twist, new_action, halt)
+        self._ready = halt is RUNNING
+        if not settings.dry_run:
+            self._before.commanded(twist, seconds=period, now_ns=now_ns)
+        gripper = self._gripper.tick(settings.gripper_limits, period=period)
+        return Tick(twist, gripper, new_action, halt)
+
+    def _limited(self, wanted: Twist, settings: PolicySettings, now_ns: int) -> Twist:
+        limits, period, pose = settings.motion_limits, 1.0 / settings.control_rate, self.pose
+        if limits.box is None:
+            return self._clamp.clamp(wanted, limits, period=period)
+        age = max(0, now_ns - pose.stamp_ns) / NANOSECONDS
+        return self._clamp.clamp(
+            wanted, limits, period=period, position=pose.position, horizon=age + period
+        )
 
     def _external_halt(self, settings: PolicySettings, now_ns: int) -> Halt:
         """Return why to halt whatever the policy says, or RUNNING."""
-        if self._bad_instruction is not None:
-            return Halt(Reason.BAD_INSTRUCTION, self._bad_instruction)
-        if not self._instruction:
-            return Halt(
-                Reason.NO_INSTRUCTION, 'no instruction has been given, or it was cancelled'
-            )
-        if self._watch.newest is None:
-            return Halt(Reason.NO_IMAGE, 'no image has arrived since activation')
-        stale = self._watch.staleness(now_ns=now_ns, timeout=settings.image_timeout)
-        if stale is not None:
-            return Halt(Reason.STALE_IMAGE, stale)
-        running_for = self._worker.running_for
-        if running_for > settings.inference_timeout:
-            self._timeouts += self._halt.reason is not Reason.INFERENCE_TIMEOUT
-            return Halt(
-                Reason.INFERENCE_TIMEOUT,
-                f'an inference takes longer than inference_timeout={settings.inference_timeout} s',
-            )
-        return RUNNING
+        running_for, limit = self._worker.running_for, settings.inference_timeout
+        if running_for > HANG * limit:
+            self._supervisor.kill()
+        halt = self._before.halt(settings, now_ns=now_ns)
+        trouble = self._supervisor.trouble
+        if trouble is not None and halt.reason is not Reason.EMERGENCY_STOP:
+            return Halt(Reason.WORKER_DOWN, trouble)
+        if halt is RUNNING and running_for > limit:
+            text = f'an inference takes longer than inference_timeout={limit} s'
+            if self._halt.reason is not Reason.INFERENCE_TIMEOUT:
+                self._timeouts += 1
+                self._before.failures.failed(text, limit=settings.max_inference_failures)
+            return Halt(Reason.INFERENCE_TIMEOUT, text)
+        return halt
 
     def _ask(self, settings: PolicySettings) -> None:
         """Infer from the newest image, if it is new and shows the arm at rest."""
-        newest = self._watch.newest
+        newest = self._before.images.newest
         if newest is None or newest is self._used:
             return
         if settings.wait_for_motion:
             settled_ns = self._motion_end_ns + round(settings.settle_time * NANOSECONDS)
             if self._in_motion or newest.stamp_ns < settled_ns:
                 return
-        if self._worker.submit(_Request(newest, self._instruction, self._task, settings)):
+        if self._worker.submit(Request(newest, self.instruction, self._task, settings)):
             self._used = newest
 
-    def _infer(self, request: _Request[Image]) -> Action:
-        """Run in the worker's thread."""
-        if request.task != self._last_task:
-            self._policy.reset()
-            self._last_task = request.task
-        image = self._to_rgb(request.seen.image)
-        observation = Observation(image, request.instruction, request.seen.stamp_ns)
-        return self._policy.infer(observation, request.settings.decoding)
-
-    def _begin(self, finished: Finished[_Request[Image], Action]) -> NewAction | None:
+    def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
         """Start executing an inferred action, unless it may not be."""
         request, settings = finished.request, finished.request.settings
         if finished.result is None:
             self._errors += 1
-            kind = type(finished.error).__name__
-            self._fault = Halt(Reason.INFERENCE_ERROR, f'{kind}: {finished.error}')
-            return None
+            return self._fail(Reason.INFERENCE_ERROR, describe(finished.error))
         refused = refusal(finished.result.values, settings.limits)
         if refused is not None:
             self._rejected += 1
-            self._fault = Halt(Reason.ACTION_REJECTED, refused)
-            return None
+            return self._fail(Reason.ACTION_REJECTED, refused)
+        self._before.failures.succeeded()
         self._fault = RUNNING
         ticks = ticks_for(settings.step_duration, settings.control_rate)
         delta = finished.result.values[:6]
         self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
+        self._gripper.go_to(float(finished.result.values[6]), self._settings.gripper_limits)
         self._in_motion = True
         self._sequence += 1
         return NewAction(
@@ -233,6 +261,10 @@ class ControlLoop(Generic[Image]):
             inference_seconds=finished.seconds,
         )
 
+    def _fail(self, reason: Reason, text: str) -> None:
+        self._fault = Halt(reason, text)
+        self._before.failures.failed(text, limit=self._settings.max_inference_failures)
+
     def _note_end_of_motion(self, now_ns: int) -> None:
         if self._in_motion:
             self._in_motion = False
@@ -240,8 +272,11 @@ class ControlLoop(Generic[Image]):
         self._motion_end_ns = min(self._motion_end_ns, now_ns)  # the clock was set back
 
     def _drop_everything(self) -> None:
+        self._ready = False
         self._task += 1
         self._worker.discard()
         self._schedule.halt()
+        self._clamp.halt()
+        self._gripper.hold()
         self._fault = RUNNING
         self._used = None

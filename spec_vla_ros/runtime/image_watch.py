@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -17,11 +18,13 @@ class Seen(Generic[Image]):
 
     stamp_ns: when it was taken (its arrival, if the camera does not stamp its images).
     arrival_ns: when it came, on the node's clock.
+    source: who sent it; None where that is not known.
     """
 
     image: Image
     stamp_ns: int
     arrival_ns: int
+    source: Hashable = None
 
 
 class ImageWatch(Generic[Image]):
@@ -34,6 +37,7 @@ class ImageWatch(Generic[Image]):
 
     def __init__(self) -> None:
         self._newest: Seen[Image] | None = None
+        self._other: Seen[Image] | None = None  # the newest from another source
         self._count = 0
 
     @property
@@ -46,14 +50,27 @@ class ImageWatch(Generic[Image]):
         """How many images have arrived."""
         return self._count
 
-    def store(self, image: Image, *, stamp_ns: int, now_ns: int) -> None:
+    def store(self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None) -> None:
         """Keep an image that has just arrived; a zero stamp means the camera gives none."""
-        self._newest = Seen(image, stamp_ns or now_ns, now_ns)
+        before, self._newest = self._newest, Seen(image, stamp_ns or now_ns, now_ns, source)
+        if before is not None and before.source != source:
+            self._other = before
         self._count += 1
 
     def forget(self) -> None:
         """Keep nothing from before, for example after an interruption."""
-        self._newest = None
+        self._newest = self._other = None
+
+    def ambiguity(self, *, now_ns: int, timeout: float) -> str | None:
+        """Return that two sources send images, or None when it is one.
+
+        timeout: seconds after which a source that fell silent counts as gone.
+        """
+        if self._other is None or self._other.source == self._newest.source:
+            return None
+        if not 0 <= now_ns - self._other.arrival_ns <= timeout * NANOSECONDS:
+            return None
+        return 'two publishers send images on the same topic: which of them shows the arm?'
 
     def staleness(self, *, now_ns: int, timeout: float) -> str | None:
         """Return why the newest image is too old or from the future; None when it is fresh.

@@ -6,7 +6,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from spec_vla_ros.runtime.gripper_clamp import GripperLimits
 from spec_vla_ros.runtime.guards import ActionLimits
+from spec_vla_ros.runtime.motion_limits import MotionLimits
 from spec_vla_ros.runtime.parameter import parameter
 
 
@@ -148,3 +152,21 @@ class SafetySettings:
     def limits(self) -> ActionLimits:
         """The largest action that is believed."""
         return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
+
+    @property
+    def motion_limits(self) -> MotionLimits:
+        """What the commanded velocity never exceeds."""
+        acceleration = np.array(self.max_acceleration)
+        has_box = self.workspace_min != self.workspace_max
+        return MotionLimits(
+            velocity=np.array(self.max_velocity),
+            acceleration=np.where(acceleration > 0, acceleration, np.inf),
+            box=np.array([self.workspace_min, self.workspace_max]) if has_box else None,
+        )
+
+    @property
+    def gripper_limits(self) -> GripperLimits:
+        """What the commanded gripper opening never exceeds."""
+        return GripperLimits(
+            low=self.gripper_min, high=self.gripper_max, rate=self.max_gripper_rate or math.inf
+        )

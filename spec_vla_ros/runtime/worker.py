@@ -38,6 +38,7 @@ class InferenceWorker(Generic[Request, Result]):
     Args:
         infer: called in the worker's thread only; what it raises ends up in Finished.error.
         clock: monotonic seconds.
+        on_finished: called in the worker's thread after each result that can be read.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class InferenceWorker(Generic[Request, Result]):
         infer: Callable[[Request], Result],
         *,
         clock: Callable[[], float] = time.monotonic,
+        on_finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._infer = infer
         self._clock = clock
+        self._on_finished = on_finished
         self._changed = threading.Condition()
         self._pending: Request | None = None
         self._finished: Finished[Request, Result] | None = None
@@ -130,8 +133,11 @@ class InferenceWorker(Generic[Request, Result]):
                 error = caught
             with self._changed:
                 self._started_at = None
-                if generation == self._generation:
+                counts = generation == self._generation
+                if counts:
                     seconds = self._clock() - started_at
                     self._finished = Finished(request, result, error, seconds)
                 else:
                     self._discarded += 1
+            if counts:
+                self._on_finished()
