@@ -9,6 +9,7 @@ from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama, LlamaConfig
 from spec_vla_ros.protocols import Decoding
@@ -149,6 +150,20 @@ def test_speculation_needs_a_drafter():
         decode_all(ActionDecoder(target, CODEC), slow_prompts(1), Decoding('strict'))
     with pytest.raises(ValueError, match='none of autoregressive'):
         Decoding('Relaxed')
+
+
+@pytest.mark.parametrize('mode', ['strict', 'relaxed'])
+def test_where_no_draft_pays_the_target_decodes_alone(mode):
+    target, drafter = make_models(0)
+    nothing = TreePlan((None,) * DIMENSIONS, (1.0,) * DIMENSIONS)
+    decoder = ActionDecoder(target, CODEC, drafter=drafter, tree=nothing)
+    prompt = slow_prompts(1)[0]
+    expected = decode_all(ActionDecoder(target, CODEC), [prompt], Decoding())[0]
+    alone = decode_all(decoder, [prompt], Decoding(mode, 9, temporal=False))[0]
+    assert torch.equal(alone.tokens, expected.tokens)
+    assert (alone.stats.mode, alone.stats.draft_passes) == (mode, 0)
+    repeated = decode_all(decoder, [prompt] * 2, Decoding(mode, 9, temporal=True))
+    assert repeated[1].stats.target_passes == 1  # temporal drafts are offered all the same
 
 
 def test_the_tree_is_measured_unless_it_is_given():

@@ -54,6 +54,13 @@ def test_the_drafters_own_prefill_must_pay():
         assert any(chosen.shapes) == drafts
 
 
+def test_rounds_that_cost_much_beyond_their_passes_are_left_out():
+    for overhead, drafts in ((0.1, True), (60.0, False)):
+        costs = Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, round=overhead)
+        chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+        assert any(chosen.shapes) == drafts
+
+
 def test_the_last_token_is_never_drafted():
     assert plan({1: 10.0, 50: 10.0}).for_remaining(1) is None
     assert TreeShape().for_remaining(1) is None
@@ -72,6 +79,7 @@ def test_measured_costs_are_complete():
     costs = measure_costs(target, random_drafter(0), prompt, repeats=2)
     assert costs.verify.keys() >= {1, 50}
     assert all(ms > 0 for ms in costs.verify.values())
+    assert costs.round >= 0
     chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
     assert len(chosen.shapes) == 7
 

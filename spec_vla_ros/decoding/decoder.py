@@ -77,7 +77,7 @@ class ActionDecoder:
         Raises:
             ValueError: a speculative mode without a drafter, or distances that do not fit.
         """
-        if decoding.mode == 'autoregressive':
+        if decoding.mode == 'autoregressive' or not self._speculates(decoding):
             decoded = self._autoregressive(prompt)
         else:
             distance = decoding.max_distance if decoding.mode == 'relaxed' else 0
@@ -111,6 +111,11 @@ class ActionDecoder:
     def reset(self) -> None:
         """Forget the motion so far."""
         self._temporal.reset()
+
+    def _speculates(self, decoding: Decoding) -> bool:
+        """Whether anything is guessed at; a plan may say that no draft pays on this device."""
+        tree = self._trees[decoding.mode]
+        return decoding.temporal or isinstance(tree, TreeShape) or any(tree.shapes)
 
     def _autoregressive(self, prompt: Tensor) -> Decoded:
         dimensions = self._codec.stats.dimensions

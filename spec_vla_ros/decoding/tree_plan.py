@@ -11,15 +11,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from spec_vla_ros.decoding import generate
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import LanguageModel
-from spec_vla_ros.decoding.speculative import verify
+from spec_vla_ros.decoding.generate import LanguageModel, greedy
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate, verify
 
 HIT_RATES = {
     'strict': {1: 0.75, 2: 0.80, 4: 0.85, 8: 0.88},
@@ -30,6 +31,7 @@ HIT_RATES = {
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
 _WIDTHS = (1, 2, 4, 8)
 _DEPTHS = (1, 3)
+_TOKENS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +41,13 @@ class Costs:
     verify: tokens in one pass of the target, root included -> cost.
     draft: top_k -> cost of a tree's first level, and of each further level.
     draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
+    round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
     """
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
     draft_prefill: float = 0.0
+    round: float = 0.0
 
     def of_verifying(self, tokens: int) -> float:
         """Cost of a pass over some tokens, interpolated."""
@@ -99,6 +103,7 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
             for depth in range(1, left):
                 shape = TreeShape(top_k, depth, top_k * depth)
                 spent = costs.of_drafting(shape) + costs.of_verifying(1 + shape.nodes)
+                spent += costs.round
                 for accepted in range(depth + 1):
                     chance = hit_rate**accepted * (1 - hit_rate * (accepted < depth))
                     spent += chance * expected[left - 1 - accepted]
@@ -164,11 +169,38 @@ def measure_costs(
         further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
         draft[top_k] = (short, further)
     over_prompt = _median_ms(draft_over_prompt, repeats, device)
-    return Costs(
+    costs = Costs(
         verify={n: time_verify(n) for n in _VERIFIED},
         draft=draft,
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
     )
+    return replace(costs, round=_round_overhead(target, drafter, prompt, costs, repeats))
+
+
+def _round_overhead(
+    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, costs: Costs, repeats: int
+) -> float:
+    """Measure what the rounds of a whole action take beyond their passes."""
+    settings = SpeculativeSettings(
+        max_distance=(0,) * _TOKENS,
+        action_ids=range(0),
+        shape=TreeShape(1, 1, 1),
+        draft_all_ids=True,
+    )
+    device, passes = prompt.device, 0
+
+    def action() -> None:
+        nonlocal passes
+        stats = speculative_generate(target, drafter, prompt, settings=settings).stats
+        passes = stats.target_passes
+
+    def prefill() -> None:
+        greedy(target.logits(generate.prefill(target, prompt, room=0, outputs=1)[0]))
+
+    whole, first = (_median_ms(run, repeats, device) for run in (action, prefill))
+    drafts = costs.draft_prefill + (passes - 1) * costs.of_drafting(settings.shape.largest)
+    spent = first + drafts + (passes - 1) * costs.of_verifying(2)
+    return max(0.0, (whole - spent) / (passes - 1))
 
 
 def _median_ms(run: Callable[[], None], repeats: int, device: torch.device) -> float:

@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tree',
         type=int,
         nargs=3,
+        default=(1, 6, 6),
         metavar=('TOP_K', 'DEPTH', 'NODES'),
-        help='largest draft tree (default: by measured costs, as in the node)',
+        help='draft tree (default: a chain), the same on every machine so that counts are too',
     )
     parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
@@ -85,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(names) - decodings().keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
-    tree = TreeShape(*args.tree) if args.tree else None
-    jobs = [(args.checkpoint, name, seeds, tree) for name in names]
+    jobs = [(args.checkpoint, name, seeds, TreeShape(*args.tree)) for name in names]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
@@ -95,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
         'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
         'checkpoint': args.checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
+        'tree': list(args.tree),
         'modes': results,
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_mode(job: tuple[Path, str, range, TreeShape | None]) -> dict:
+def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
     folder, name, seeds, tree = job
     torch.set_num_threads(1)
     checkpoint = load_openvla(folder, device='cpu')
@@ -125,16 +126,8 @@ def _run_mode(job: tuple[Path, str, range, TreeShape | None]) -> dict:
                 print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
     finally:
         loop.close()
-    trees = [] if decoding.mode == 'autoregressive' else draft_trees(policy, decoding.mode)
-    return {**summarise(episodes, policy.codec), 'draft_trees': trees}
+    return summarise(episodes, policy.codec)
 
 
-def draft_trees(policy: SpecVlaPolicy, mode: str) -> list[tuple[int, int, int] | None]:
-    """Return (top_k, depth, nodes) of the tree drafted with 1, 2, ... tokens left to go."""
-    sizes = policy.draft_trees(mode)
-    shapes = [sizes.for_remaining(left + 1) for left in range(policy.codec.stats.dimensions)]
-    return [shape and (shape.top_k, shape.depth, shape.nodes) for shape in shapes]
-
-
-def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape | None) -> SpecVlaPolicy:
+def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape) -> SpecVlaPolicy:
     return SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint), tree=tree)
