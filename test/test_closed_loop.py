@@ -9,7 +9,7 @@ import pytest
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode, Step
-from spec_vla_ros.evaluation.report import markdown_table, plot_sweep
+from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import accept_length_by_dimension, summarise
 from spec_vla_ros.protocols import Action, DecodeStats, Decoding
 from spec_vla_ros.sim.expert import expert_action
@@ -102,9 +102,12 @@ def test_accept_lengths_are_told_apart_by_where_the_round_began():
 def test_report_names_every_mode(tmp_path):
     steps = tuple(make_step(x=0.1 * i) for i in range(5))
     summary = summarise([Episode(0, 'do', True, False, steps)], CODEC)
+    off = summarise([Episode(0, 'do', True, False, (make_step(tokens_off=1.5),) * 4)], CODEC)
     names = ('autoregressive', 'strict', 'relaxed r=9', 'relaxed r=9 + temporal')
     results = dict.fromkeys(names, summary)
     table = markdown_table(results)
     assert all(f'| {name} | 1/1 |' in table for name in names)
+    assert '| 1.50 | 500.00 | 500.00 |' in markdown_table({'x': off})
+    assert '| relaxed r=9 | - |' in dimension_table(results)
     plot_sweep(results, tmp_path / 'sweep.png')
     assert (tmp_path / 'sweep.png').stat().st_size > 10_000

@@ -19,7 +19,7 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode
-from spec_vla_ros.evaluation.report import markdown_table, plot_sweep
+from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     }
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
-    table = markdown_table(results)
+    table = f'{markdown_table(results)}\n{dimension_table(results)}'
     (args.out / 'evaluate.md').write_text(table)
     plot_sweep(results, args.out / 'evaluate.png')
     print(table)

@@ -21,6 +21,8 @@ _COLUMNS = (
     'jerk',
     'same as AR',
     'off, bins',
+    'off, mm',
+    'off, mrad',
     'accept length',
     'passes',
     'tokens/pass',
@@ -30,11 +32,11 @@ _COLUMNS = (
 
 
 def markdown_table(results: Mapping[str, Mapping]) -> str:
-    """Return one row for each way of decoding."""
+    """Return one row for each way of decoding; deviations are means over the dimensions."""
     lines = ['| ' + ' | '.join(_COLUMNS) + ' |', '|' + '---|' * len(_COLUMNS)]
     for name, row in results.items():
         low, high = row['success_interval_95']
-        off = row['deviation_bins'][:-1]
+        off, values = row['deviation_bins'][:-1], row['deviation_values']
         cells = (
             name,
             f'{row["successes"]}/{row["episodes"]}',
@@ -44,6 +46,8 @@ def markdown_table(results: Mapping[str, Mapping]) -> str:
             f'{row["mean_squared_jerk"]:.1f}',
             f'{row["identical_to_autoregressive"]:.1%}',
             f'{sum(off) / len(off):.2f}',
+            f'{1e3 * sum(values[:3]) / 3:.2f}',
+            f'{1e3 * sum(values[3:6]) / 3:.2f}',
             f'{row["accept_length"]:.2f}',
             f'{row["target_passes"]:.2f}',
             f'{row["tokens_per_pass"]:.2f}',
@@ -51,6 +55,17 @@ def markdown_table(results: Mapping[str, Mapping]) -> str:
             f'{row["speedup"]:.2f}',
         )
         lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def dimension_table(results: Mapping[str, Mapping]) -> str:
+    """Return the accept length of the rounds that begin at each dimension; - where none does."""
+    count = max(len(row['accept_length_by_dimension']) for row in results.values())
+    names = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper') if count == 7 else range(count)
+    lines = [f'| rounds from | {" | ".join(map(str, names))} |', '|' + '---|' * (count + 1)]
+    for name, row in results.items():
+        cells = ('-' if x is None else f'{x:.2f}' for x in row['accept_length_by_dimension'])
+        lines.append(f'| {name} | {" | ".join(cells)} |')
     return '\n'.join(lines) + '\n'
 
 
