@@ -7,35 +7,37 @@ runtime/control_loop.py.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from geometry_msgs.msg import TwistStamped
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Float64, String
+from std_msgs.msg import Bool
 
-from spec_vla_ros.msg import PolicyStatus, VlaAction
+from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.protocols import Policy
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, to_nanoseconds
-from spec_vla_ros.ros.load import load_policy
-from spec_vla_ros.ros.messages import (
-    action_message,
-    gripper_opening,
-    status_message,
-    twist_message,
-)
+from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
+from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
+from spec_vla_ros.ros.inputs import Inputs
+from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
+from spec_vla_ros.ros.messages import latency_ms, status_message
+from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import spin_node
-from spec_vla_ros.runtime.control_loop import ControlLoop, Tick
-from spec_vla_ros.runtime.delta_schedule import zero_twist
+from spec_vla_ros.runtime.control_loop import ControlLoop
+from spec_vla_ros.runtime.emergency_stop import EmergencyStop
 from spec_vla_ros.runtime.halt import Halt, Reason
 from spec_vla_ros.runtime.image_watch import NANOSECONDS
+from spec_vla_ros.runtime.performance import Performance
+from spec_vla_ros.runtime.process_policy import ProcessPolicy
 from spec_vla_ros.runtime.settings import PolicySettings
 
 PolicyFactory = Callable[[PolicySettings], Policy]
 
 STATUS_PERIOD_NS = NANOSECONDS
+DIAGNOSTICS_PERIOD = 1.0  # seconds
 WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 
 
@@ -50,43 +52,56 @@ class SpecVlaNode(LifecycleNode):
         kwargs: for rclpy's Node.
     """
 
-    def __init__(self, *, make_policy: PolicyFactory = load_policy, **kwargs: object) -> None:
+    def __init__(
+        self, *, make_policy: PolicyFactory = make_policy_here_or_there, **kwargs: object
+    ) -> None:
         super().__init__('spec_vla', **kwargs)
         self._make_policy = make_policy
-        self._settings = LiveSettings(self, PolicySettings, on_change=self._on_settings)
+        self._policy: Policy | None = None
+        self._settings = LiveSettings(
+            self, PolicySettings, on_change=self._on_settings, check=self._resolved
+        )
+        self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._loop: ControlLoop | None = None
         self._ticker = None
-        self._commanding = False
         self._reported: Halt | None = None
         self._report_due_ns = 0
+        self.create_subscription(Bool, 'emergency_stop', self._on_emergency_stop, qos.LATCHED)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the policy and open the topics."""
-        settings = self._settings.current
         try:
-            policy = self._make_policy(settings)
+            self._policy = self._make_policy(self._settings.current)
+            settings = self._resolved(self._settings.current)
         except Exception as error:  # rclpy would swallow it, and with it the reason
             self.get_logger().error(f'cannot load the policy: {error}')
             return TransitionCallbackReturn.FAILURE
+        self._say_how(settings)
         compressed = settings.image_transport == 'compressed'
         self._loop = ControlLoop(
-            policy, to_rgb=compressed_to_rgb if compressed else image_to_rgb, settings=settings
+            self._policy,
+            to_rgb=compressed_to_rgb if compressed else image_to_rgb,
+            settings=settings,
+            same_pixels=same_pixels,
+            supervisor=self._policy if isinstance(self._policy, ProcessPolicy) else None,
+            emergency=self._emergency,
         )
-        self._twists = self.create_lifecycle_publisher(
-            TwistStamped, 'delta_twist_cmds', qos.COMMAND
-        )
-        self._grippers = self.create_lifecycle_publisher(Float64, 'gripper_command', qos.COMMAND)
-        self._actions = self.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
+        self._performance = Performance(now=time.monotonic())
+        self._outputs = Outputs(self)
         self._status = self.create_publisher(PolicyStatus, 'status', qos.LATCHED)
-        self._inputs = [
-            self.create_subscription(String, 'instruction', self._on_instruction, qos.LATCHED),
-            self.create_subscription(
-                CompressedImage if compressed else Image,
-                'image/compressed' if compressed else 'image',
-                self._on_image,
-                qos.CAMERA,
-            ),
-        ]
+        self._diagnostics = self.create_publisher(DiagnosticArray, 'diagnostics', qos.COMMAND)
+        self._inputs = Inputs(
+            self,
+            self._loop,
+            self._performance,
+            compressed=compressed,
+            on_instruction=self._loop.store_instruction,
+            now=time.monotonic,
+        )
+        # By a clock that runs whatever becomes of the node's own.
+        self._diagnoser = self.create_timer(
+            DIAGNOSTICS_PERIOD, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self._report(None, now_ns=self._now_ns())
         return super().on_configure(state)
 
@@ -126,42 +141,52 @@ class SpecVlaNode(LifecycleNode):
         """Make the last command on the wire the zero twist, before the process ends."""
         self._stand_still()
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self._loop.store_image(
-            message, stamp_ns=to_nanoseconds(message.header.stamp), now_ns=self._now_ns()
+    def _resolved(self, settings: PolicySettings) -> PolicySettings:
+        """Return the settings as they are in force; raises ValueError when they cannot be."""
+        if self._policy is None:
+            return settings
+        return settings.resolved(has_drafter=self._policy.info.has_drafter)
+
+    def _say_how(self, settings: PolicySettings) -> None:
+        has = 'a drafter' if self._policy.info.has_drafter else 'no drafter'
+        asked = self._settings.current.decoding_mode
+        self.get_logger().info(
+            f'decoding: {settings.decoding_mode} (decoding_mode is {asked!r}; {has} is loaded)'
         )
 
-    def _on_instruction(self, message: String) -> None:
-        self._loop.store_instruction(message.data)
+    def _on_emergency_stop(self, message: Bool) -> None:
+        if not message.data:
+            return  # it stays pressed until reset
+        self._emergency.press('topic')
+        if self._loop is not None:
+            self._loop.emergency_stop('topic')
 
     def _on_settings(self, settings: PolicySettings) -> None:
         if self._loop is not None:
-            self._loop.apply(settings)
+            self._loop.apply(self._resolved(settings))
 
     def _on_tick(self) -> None:
         now_ns = self._now_ns()
+        settings = self._settings.current
         tick = self._loop.tick(now_ns)
-        self._command(tick, now_ns=now_ns)
+        self._outputs.publish(tick, settings=settings, now_ns=now_ns)
+        now, new = time.monotonic(), tick.new_action
+        if not settings.dry_run:
+            self._performance.command(now=now)
+        if new is not None:
+            self._performance.action(
+                new.action.stats,
+                dimensions=len(new.action.values),
+                latency_ms=latency_ms(new, now_ns=now_ns),
+                inference_ms=new.inference_seconds * 1e3,
+                now=now,
+            )
         changed = self._reported is None or tick.halt.reason is not self._reported.reason
         if changed:
             self._log(tick.halt)
         # Set back, the clock would let the next report wait for the time it was.
         if changed or not 0 <= self._report_due_ns - now_ns <= STATUS_PERIOD_NS:
             self._report(tick.halt, now_ns=now_ns)
-
-    def _command(self, tick: Tick, *, now_ns: int) -> None:
-        settings = self._settings.current
-        frame_id, new = settings.command_frame, tick.new_action
-        if not settings.dry_run:
-            self._twists.publish(twist_message(tick.twist, now_ns=now_ns, frame_id=frame_id))
-        elif self._commanding:  # a dry run begins with the arm at rest
-            stop = twist_message(zero_twist(), now_ns=now_ns, frame_id=frame_id)
-            self._twists.publish(stop)
-        self._commanding = not settings.dry_run
-        if new is not None:
-            if not settings.dry_run:
-                self._grippers.publish(Float64(data=gripper_opening(new)))
-            self._actions.publish(action_message(new, now_ns=now_ns, frame_id=frame_id))
 
     def _report(self, halt: Halt | None, *, now_ns: int) -> None:
         self._reported = halt
@@ -174,6 +199,19 @@ class SpecVlaNode(LifecycleNode):
                 counters=self._loop.counters,
             )
         )
+
+    def _diagnose(self) -> None:
+        counters = self._loop.counters
+        health = Health(
+            halt=self._reported,
+            settings=self._resolved(self._settings.current),
+            info=self._policy.info,
+            counters=counters,
+            summary=self._performance.summary(counters, now=time.monotonic()),
+            images_missed=self._inputs.images_missed,
+        )
+        name, now_ns = self.get_name(), self._now_ns()
+        self._diagnostics.publish(diagnostics_message(health, node_name=name, now_ns=now_ns))
 
     def _log(self, halt: Halt) -> None:
         if halt.reason is Reason.NONE:
@@ -190,25 +228,21 @@ class SpecVlaNode(LifecycleNode):
         self.destroy_timer(self._ticker)
         self._ticker = None
         self._loop.stop()
-        settings, now_ns = self._settings.current, self._now_ns()
-        if self._commanding:
-            self._twists.publish(
-                twist_message(zero_twist(), now_ns=now_ns, frame_id=settings.command_frame)
-            )
-            self._commanding = False
+        now_ns = self._now_ns()
+        self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
         self._report(None, now_ns=now_ns)
 
     def _release(self) -> None:
         if self._loop is None:
             return
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        for publisher in (self._twists, self._grippers, self._actions):
-            self.destroy_lifecycle_publisher(publisher)
+        self.destroy_timer(self._diagnoser)
+        self._inputs.close()
+        self._outputs.close()
         self.destroy_publisher(self._status)
+        self.destroy_publisher(self._diagnostics)
         if not self._loop.close(timeout=WORKER_PATIENCE):
             self.get_logger().error('an inference does not return; its thread is left behind')
-        self._loop = None
+        self._loop = self._policy = None
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

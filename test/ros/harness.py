@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import String
 
-from spec_vla_ros.protocols import Action, DecodeStats
+from spec_vla_ros.protocols import Action, DecodeStats, PolicyInfo
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
 from spec_vla_ros.ros.policy_node import SpecVlaNode
@@ -50,15 +50,22 @@ def twist_vector(message):
 class ScriptedPolicy:
     """Gives the same action, or what a callable makes of the observation; can be held up."""
 
-    def __init__(self, action=FORWARD):
+    def __init__(self, action=FORWARD, *, has_drafter=False):
         self.action = action
+        self.has_drafter = has_drafter
         self.observations = []
+        self.decodings = []
         self.resets = 0
         self.open = threading.Event()
         self.open.set()
 
+    @property
+    def info(self):
+        return PolicyInfo(device='nowhere', has_drafter=self.has_drafter)
+
     def infer(self, observation, decoding):
         self.observations.append(observation)
+        self.decodings.append(decoding)
         assert self.open.wait(PATIENCE)
         values = self.action(observation) if callable(self.action) else self.action
         stats = DecodeStats(mode='scripted', target_passes=7)
@@ -92,10 +99,18 @@ class Camera:
         self._publisher = remote.node.create_publisher(Image, topic, qos.CAMERA)
         self._clock = remote.node.get_clock()
         self.covered = False
-        self.make = lambda now_ns: rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
+        self.frames = 0
+        self.make = self._picture
         remote.node.create_timer(1.0 / rate, self._on_timer)
 
+    def _picture(self, now_ns):
+        """A scene in which only the first row changes, as the noise of a real camera would."""
+        picture = STILL_IMAGE.copy()
+        picture[0] = self.frames % 251
+        return rgb_to_image(picture, stamp_ns=now_ns, frame_id='camera')
+
     def _on_timer(self):
+        self.frames += 1
         if not self.covered:
             self._publisher.publish(self.make(self._clock.now().nanoseconds))
 
