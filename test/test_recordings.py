@@ -13,6 +13,7 @@ from spec_vla_ros.training.recordings import (
     RecordingTopics,
     check_recording,
     recorded_examples,
+    recorded_observations,
 )
 
 TOPICS = RecordingTopics('/camera/image', '/instruction')
@@ -177,3 +178,25 @@ def test_the_command_refuses(tmp_path, capsys, options, reason):
     assert cli.main(['drafter-data', '--out', str(out), *options]) == 2
     assert reason in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_observations_have_the_cameras_stamp_or_when_they_were_recorded(tmp_path):
+    stamped, unstamped = raw(PICTURES[0]), raw(PICTURES[1])
+    stamped.header.stamp.sec, stamped.header.stamp.nanosec = 3, 5
+    messages = [(100 + i, '/camera/image', IMAGE, m) for i, m in enumerate((stamped, unstamped))]
+    topics = RecordingTopics('/camera/image', instruction='go')
+    bag = record(tmp_path / 'bag', messages)
+    seen = list(recorded_observations(bag, topics, report=lambda text: None))
+    assert [o.stamp_ns for o in seen] == [3_000_000_005, 101]
+
+
+def test_images_sooner_than_the_interval_are_left_out(tmp_path):
+    times = [0, 90, 110, 200, 215, 400, 480, 600]  # milliseconds
+    messages = [
+        (1_000_000 * t + 1, '/camera/image', IMAGE, raw(p))
+        for t, p in zip(times, PICTURES, strict=True)
+    ]
+    topics = RecordingTopics('/camera/image', instruction='go')
+    bag = record(tmp_path / 'bag', messages)
+    seen = recorded_observations(bag, topics, interval=0.1, report=lambda text: None)
+    assert [(o.stamp_ns - 1) // 1_000_000 for o in seen] == [0, 110, 215, 400, 600]

@@ -18,6 +18,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.protocols import Observation
 from spec_vla_ros.training.drafter_data import Example
 
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
@@ -80,10 +81,7 @@ def recorded_examples(
     every: int = 1,
     report: Callable[[str], None],
 ) -> Iterator[Example]:
-    """Give every image of a recording with the instruction that was in force.
-
-    That is the newest one recorded at or before the image. Images without one, and those after an
-    empty one, which cancels, are left out and counted in the report.
+    """Give every image of a recording as a prompt; see `recorded_observations`.
 
     Args:
         path: the recording.
@@ -93,22 +91,52 @@ def recorded_examples(
         report: told at the end how many images were used.
 
     Raises:
+        FileNotFoundError, RecordingError: as `recorded_observations`.
+    """
+    for seen in recorded_observations(path, topics, every=every, report=report):
+        yield Example(image=seen.image, instruction=seen.instruction, episode=episode)
+
+
+def recorded_observations(
+    path: Path,
+    topics: RecordingTopics,
+    *,
+    every: int = 1,
+    interval: float = 0.0,
+    report: Callable[[str], None],
+) -> Iterator[Observation]:
+    """Give every image of a recording with the instruction that was in force, and its stamp.
+
+    The instruction is the newest one recorded at or before the image. Images without one, and
+    those after an empty one, which cancels, are left out and counted in the report. The stamp is
+    the camera's, or when the image was recorded where the camera gave none.
+
+    Args:
+        path: the recording.
+        topics: where images and instructions are.
+        every: take one image of so many.
+        interval: leave out images recorded sooner than this after the last one taken, seconds.
+        report: told at the end how many images were used.
+
+    Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
             no image has an instruction.
     """
     used = seen = without = 0
+    due_ns = 0
     with _opened(path) as reader:
         times, texts = _instructions(reader, path, topics)
         images = _connections(reader, path, topics.image, _DECODERS)
-        for connection, stamp_ns, data in reader.messages(images):
-            place = bisect_right(times, stamp_ns)
+        for connection, recorded_ns, data in reader.messages(images):
+            place = bisect_right(times, recorded_ns)
             instruction = texts[place - 1] if place else ''
             if not instruction:
                 without += 1
                 continue
             seen += 1
-            if (seen - 1) % every:
+            if (seen - 1) % every or recorded_ns < due_ns:
                 continue
+            due_ns = recorded_ns + round(interval * 1e9)
             message = _TYPES.deserialize_cdr(data, connection.msgtype)
             try:
                 image = _DECODERS[connection.msgtype](message)
@@ -118,7 +146,9 @@ def recorded_examples(
                     f'{path}: image {number} of {topics.image}: {error}'
                 ) from error
             used += 1
-            yield Example(image=image, instruction=instruction, episode=episode)
+            stamp = message.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            yield Observation(image, instruction, stamp_ns or recorded_ns)
     if not used:
         raise RecordingError(
             f'{path}: none of the {without} images of {topics.image} has an instruction at or '

@@ -1,0 +1,189 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla tune`: choose the acceptance threshold from one's own recordings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from datetime import date
+from functools import cache, partial
+from pathlib import Path
+
+import torch
+
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.tuning import (
+    AUTOREGRESSIVE,
+    Recording,
+    Replayed,
+    Tolerance,
+    figures,
+    recommend,
+    replay,
+    sweep,
+)
+from spec_vla_ros.evaluation.tuning_report import (
+    markdown_tables,
+    plot,
+    summary,
+)
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.training.recordings import (
+    RecordingTopics,
+    check_recording,
+    recorded_observations,
+)
+
+DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        'recordings',
+        type=Path,
+        nargs='+',
+        metavar='RECORDING',
+        help='rosbag2 folders or .mcap files',
+    )
+    parser.add_argument(
+        '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
+    )
+    parser.add_argument('--drafter', type=Path, help=f'default: {DRAFTER_FOLDER}/ in it')
+    parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
+    parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
+    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    parser.add_argument(
+        '--tree',
+        type=int,
+        nargs=3,
+        metavar=('TOP_K', 'DEPTH', 'NODES'),
+        help='largest draft tree (default: by measured costs, as in the node)',
+    )
+    prompts = parser.add_argument_group('what was recorded')
+    prompts.add_argument('--image-topic', default='/image', help='default: %(default)s')
+    prompts.add_argument('--instruction-topic', help='default: /instruction')
+    prompts.add_argument('--instruction', help='its text, where none was recorded')
+    prompts.add_argument(
+        '--interval',
+        type=float,
+        default=0.1,
+        help='seconds between the images used: how long a step of the robot takes (default: 0.1)',
+    )
+    limits = parser.add_argument_group(
+        'how far from the AR action 95 of 100 actions may be (default: 1 mm and 10 mrad)'
+    )
+    limits.add_argument('--tolerance-mm', type=float, help='displacement')
+    limits.add_argument('--tolerance-mrad', type=float, help='rotation')
+    limits.add_argument('--tolerance-bins', type=float, help='any dimension')
+    parser.add_argument('--out', type=Path, default=Path('results/tune'), help='folder to write')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay the recordings, and write tune.json, tune.md and tune.png.
+
+    Raises:
+        ValueError: the recordings or the checkpoint cannot be used; says why.
+    """
+    tolerance = _tolerance(args)
+    recordings = _recordings(args)
+    torch.set_num_threads(args.threads)
+    checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
+    drafter = load_drafter_beside(checkpoint, args.drafter)
+    dimensions = checkpoint.config.codec(args.unnorm_key).stats.dimensions
+    _check(args, drafter, dimensions, tolerance)
+
+    ways = sweep()
+    tree = TreeShape(*args.tree) if args.tree else None
+
+    def run_way(name: str) -> list[Replayed]:
+        """Replay with a policy of its own, so that no way profits by what another has seen."""
+        policy = SpecVlaPolicy(checkpoint, unnorm_key=args.unnorm_key, drafter=drafter, tree=tree)
+        policy.warm_up(ways[name])
+        replayed = list(replay(policy, recordings, ways[name]))
+        print(f'{name}: {len(replayed)} actions', flush=True)
+        return replayed
+
+    reference = run_way(AUTOREGRESSIVE)
+    results = {AUTOREGRESSIVE: figures(reference, reference)}
+    for name in list(ways)[1:]:
+        results[name] = figures(run_way(name), reference)
+    again = figures(run_way(AUTOREGRESSIVE), reference)
+    drift = again['median_ms'] / results[AUTOREGRESSIVE]['median_ms']
+
+    found = recommend(results, ways, tolerance)
+    advice = summary(results, found, tolerance, drift=drift)
+    args.out.mkdir(parents=True, exist_ok=True)
+    report = {
+        'date': date.today().isoformat(),
+        'machine': f'{platform.machine()}, torch {torch.__version__}, {checkpoint.model.device}',
+        'checkpoint': args.checkpoint.name,
+        'recordings': [path.name for path in args.recordings],
+        'tolerance': {k: getattr(tolerance, k) for k in tolerance.__slots__},
+        'recommended': {'decoding': found.name, 'r': found.r, 'temporal': found.temporal},
+        'drift': drift,
+        'ways': results,
+    }
+    (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
+    text = f'{markdown_tables(results)}\n{advice}\n'
+    (args.out / 'tune.md').write_text(text)
+    plot(results, ways, args.out / 'tune.png', found=found)
+    print(text)
+    print(f'written: {args.out}/tune.json, tune.md, tune.png')
+    return 0
+
+
+def _tolerance(args: argparse.Namespace) -> Tolerance:
+    given = {
+        '--tolerance-mm': args.tolerance_mm,
+        '--tolerance-mrad': args.tolerance_mrad,
+        '--tolerance-bins': args.tolerance_bins,
+    }
+    for name, value in given.items():
+        if value is not None and not value >= 0:
+            raise ValueError(f'{name} {value}: give a number that is not negative')
+    if all(value is None for value in given.values()):
+        return DEFAULT_TOLERANCE
+    return Tolerance(
+        bins=args.tolerance_bins,
+        metres=None if args.tolerance_mm is None else args.tolerance_mm / 1e3,
+        radians=None if args.tolerance_mrad is None else args.tolerance_mrad / 1e3,
+    )
+
+
+def _recordings(args: argparse.Namespace) -> list[Recording]:
+    """Make sure that every recording can be read before the model is loaded."""
+    if not args.interval >= 0:
+        raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
+    topic = args.instruction_topic
+    if topic is None and args.instruction is None:
+        topic = '/instruction'
+    topics = RecordingTopics(args.image_topic, topic, args.instruction)
+    for path in args.recordings:
+        check_recording(path, topics)
+    report = cache(print)  # each text once, however often a recording is read
+    return [
+        partial(recorded_observations, path, topics, interval=args.interval, report=report)
+        for path in args.recordings
+    ]
+
+
+def _check(
+    args: argparse.Namespace, drafter: Drafter | None, dimensions: int, tolerance: Tolerance
+) -> None:
+    if drafter is None:
+        raise ValueError(
+            f'{args.checkpoint} has no folder {DRAFTER_FOLDER!r}, and there is nothing to tune '
+            'without a drafter: name one with --drafter, or train one (docs/drafter.md)'
+        )
+    in_metres = tolerance.metres is not None or tolerance.radians is not None
+    if dimensions != 7 and in_metres:
+        raise ValueError(
+            f'the actions have {dimensions} dimensions, so that their units are not known: give '
+            '--tolerance-bins alone'
+        )

@@ -1,0 +1,94 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Episodes of the simulated robot as recordings: what `ros2 bag record` would write of them.
+
+An MCAP recording for each episode, with the camera's images and the instruction. ROS need not be
+installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
+from spec_vla_ros.protocols import Decoding, Observation, Policy
+from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+
+IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
+
+_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+_IMAGE, _STRING = 'sensor_msgs/msg/Image', 'std_msgs/msg/String'
+_START_NS = 1_000_000_000  # a stamp of 0 would mean that the camera gives none
+_STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEpisode:
+    """One episode that was recorded: where, how many images, whether it succeeded."""
+
+    folder: Path
+    instruction: str
+    images: int
+    success: bool
+
+
+def record_episode(
+    env: TabletopEnv, policy: Policy, *, seed: int, folder: Path
+) -> RecordedEpisode:
+    """Let the policy drive one episode, autoregressively, and record what it saw.
+
+    Args:
+        env: the simulator.
+        policy: drives the arm.
+        seed: of the episode; it chooses the instruction.
+        folder: of the recording, which must not exist.
+
+    Raises:
+        ValueError: the folder exists.
+    """
+    if folder.exists():
+        raise ValueError(f'{folder} exists: remove it, or give another folder')
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    images = 0
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        pictures = writer.add_connection(IMAGE_TOPIC, _IMAGE, typestore=_TYPES)
+        words = writer.add_connection(INSTRUCTION_TOPIC, _STRING, typestore=_TYPES)
+        instruction = env.reset(seed=seed)
+        said = _TYPES.types[_STRING](data=instruction)
+        writer.write(words, _START_NS, _TYPES.serialize_cdr(said, _STRING))
+        for seen in _drive(env, policy, instruction):
+            data = _TYPES.serialize_cdr(_image_message(seen), _IMAGE)
+            writer.write(pictures, seen.stamp_ns, data)
+            images += 1
+    return RecordedEpisode(folder, instruction, images, env.outcome().success)
+
+
+def _drive(env: TabletopEnv, policy: Policy, instruction: str) -> Iterator[Observation]:
+    policy.reset()
+    for step in range(MAX_STEPS):
+        seen = Observation(env.render(), instruction, _START_NS + step * _STEP_NS)
+        yield seen
+        env.step(policy.infer(seen, Decoding()).values, settle=SETTLE)
+        if env.outcome().success:
+            return
+
+
+def _image_message(seen: Observation) -> Any:
+    seconds, nanoseconds = divmod(seen.stamp_ns, 1_000_000_000)
+    stamp = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+    height, width, channels = seen.image.shape
+    return _TYPES.types[_IMAGE](
+        header=_TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id='camera_optical_frame'),
+        height=height,
+        width=width,
+        encoding='rgb8',
+        is_bigendian=0,
+        step=width * channels,
+        data=np.ascontiguousarray(seen.image).reshape(-1),
+    )

@@ -1,0 +1,188 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What relaxed acceptance would have done on a recording: how fast, how far from AR, which r.
+
+A recording is replayed in order, with its stamps, through every way of decoding. That is open
+loop: the images are those that came of the recorded actions, whatever a way would have done. It
+says how far actions deviate, not whether the task still succeeds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spec_vla_ros.evaluation.measures import decoding_figures, mean_deviation
+from spec_vla_ros.protocols import Action, Decoding, Observation, Policy
+
+DISTANCES = (0, 1, 3, 5, 9, 15, 25)
+"""The r of the sweep; 0 is strict."""
+
+AUTOREGRESSIVE = 'autoregressive'
+
+Recording = Callable[[], Iterable[Observation]]
+"""Reads a recording anew, so that no more than one image need be held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The action for one recorded observation, and how long it took."""
+
+    action: Action
+    milliseconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far from the AR action 95 of 100 actions may be; None: no matter.
+
+    The gripper must do the same as AR's in as many.
+
+    bins: in the dimension that is farthest off, the gripper apart.
+    metres: length of the difference of the displacements.
+    radians: length of the difference of the rotation vectors.
+    """
+
+    bins: float | None = None
+    metres: float | None = None
+    radians: float | None = None
+
+    def __str__(self) -> str:
+        parts = {
+            'mm of displacement': None if self.metres is None else 1e3 * self.metres,
+            'mrad of rotation': None if self.radians is None else 1e3 * self.radians,
+            'bins in each dimension': self.bins,
+        }
+        given = ' and '.join(f'{v:g} {name}' for name, v in parts.items() if v is not None)
+        return f'a 95th percentile of {given}'
+
+    def holds(self, figures: Mapping) -> bool:
+        """Whether a way's figures (see `figures`) are within it."""
+        limits = {
+            'worst_bins': self.bins,
+            'translation_m': self.metres,
+            'rotation_rad': self.radians,
+        }
+        return figures['gripper_differs'] <= 0.05 and all(
+            figures['deviation'][name]['p95'] <= limit
+            for name, limit in limits.items()
+            if limit is not None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The way that was found, and its name in the results."""
+
+    name: str
+    r: int
+    temporal: bool
+
+
+def sweep() -> dict[str, Decoding]:
+    """Return every way that is tried, by name, AR first."""
+    ways = {AUTOREGRESSIVE: Decoding()}
+    for temporal, suffix in ((False, ''), (True, ' + temporal')):
+        for r in DISTANCES:
+            name = f'relaxed r={r}' if r else 'strict'
+            mode = 'relaxed' if r else 'strict'
+            ways[name + suffix] = Decoding(mode, r, temporal=temporal)
+    return ways
+
+
+def replay(
+    policy: Policy, recordings: Sequence[Recording], decoding: Decoding
+) -> Iterator[Replayed]:
+    """Decode every observation, as a node would that saw them in this order.
+
+    As in the node, a new recording and a new instruction are a new task, which the policy starts
+    afresh.
+    """
+    for recording in recordings:
+        instruction = None
+        for seen in recording():
+            if seen.instruction != instruction:
+                policy.reset()
+                instruction = seen.instruction
+            start = time.perf_counter()
+            action = policy.infer(seen, decoding)
+            yield Replayed(action, 1e3 * (time.perf_counter() - start))
+
+
+def figures(replayed: Sequence[Replayed], reference: Sequence[Replayed]) -> dict:
+    """Return what one way took and how far it was from AR, ready for JSON.
+
+    Deviations are absolute differences: of tokens in bins, of values in the units of the norm
+    stats. Those of translation and rotation are there for actions of 7 dimensions only. The last
+    dimension is the gripper's.
+
+    Args:
+        replayed: of the way.
+        reference: of AR, for the same observations.
+    """
+    tokens, wanted = (np.array([r.action.tokens for r in way]) for way in (replayed, reference))
+    values, aimed = (np.array([r.action.values for r in way]) for way in (replayed, reference))
+    dimensions = tokens.shape[1]
+    counted = decoding_figures([r.action.stats for r in replayed], dimensions=dimensions)
+    ms, reference_ms = (
+        float(np.median([r.milliseconds for r in way])) for way in (replayed, reference)
+    )
+    bins = np.abs(tokens - wanted)
+    deviation = {
+        'bins': _by_dimension(tokens, wanted),
+        'values': _by_dimension(values, aimed),
+        'worst_bins': _spread(bins[:, :-1].max(axis=1)),
+    }
+    if dimensions == 7:
+        off = values - aimed
+        deviation['translation_m'] = _spread(np.linalg.norm(off[:, :3], axis=1))
+        deviation['rotation_rad'] = _spread(np.linalg.norm(off[:, 3:6], axis=1))
+    return {
+        'actions': len(replayed),
+        'median_ms': ms,
+        'speedup': reference_ms / ms,
+        'target_passes': counted.target_passes,
+        'draft_passes': counted.draft_passes,
+        'tokens_per_pass': counted.tokens_per_pass,
+        # None: every action came out of its prefill, without a verify round
+        'accept_length': counted.accept_length if np.isfinite(counted.accept_length) else None,
+        'identical_to_autoregressive': float(np.mean(~bins.any(axis=1))),
+        'gripper_differs': float(np.mean(bins[:, -1] > 0)),
+        'deviation': deviation,
+    }
+
+
+def recommend(
+    results: Mapping[str, Mapping], ways: Mapping[str, Decoding], tolerance: Tolerance
+) -> Recommendation:
+    """Return the largest r that stays within a tolerance, as all smaller ones tried do.
+
+    It is looked for with and without temporal drafts; the faster of the two is returned. Strict
+    decoding deviates by nothing, so there always is one.
+    """
+    found = []
+    for temporal in (False, True):
+        names = [n for n, way in ways.items() if _speculates(way) and way.temporal is temporal]
+        names.sort(key=lambda name: ways[name].max_distance)
+        best, *larger = names
+        for name in larger:
+            if not tolerance.holds(results[name]):
+                break
+            best = name
+        found.append(Recommendation(best, ways[best].max_distance, temporal))
+    return min(found, key=lambda one: results[one.name]['median_ms'])
+
+
+def _speculates(way: Decoding) -> bool:
+    return way.mode != AUTOREGRESSIVE
+
+
+def _by_dimension(found: np.ndarray, wanted: np.ndarray) -> dict[str, list[float]]:
+    p95 = np.percentile(np.abs(found - wanted), 95, axis=0)
+    return {'mean': mean_deviation(found, wanted).tolist(), 'p95': p95.tolist()}
+
+
+def _spread(amounts: np.ndarray) -> dict[str, float]:
+    return {'mean': float(amounts.mean()), 'p95': float(np.percentile(amounts, 95))}

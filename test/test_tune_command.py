@@ -1,0 +1,144 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From a recording of the simulated robot to a threshold, by the two commands."""
+
+import json
+
+import numpy as np
+import pytest
+from recording_files import IMAGE, PICTURES, STRING, raw, record, said
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros import cli
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.training.recordings import RecordingTopics, recorded_observations
+
+
+@pytest.fixture(scope='module')
+def bags(tmp_path_factory):
+    """Two episodes of the shipped policy."""
+    out = tmp_path_factory.mktemp('bags')
+    assert cli.main(['record-sim', '--episodes', '2', '--out', str(out)]) == 0
+    return sorted(out.iterdir())
+
+
+@pytest.fixture(scope='module')
+def target(tmp_path_factory):
+    """A random target of the right vocabulary, with a random drafter."""
+    folder = write_tiny(tmp_path_factory.mktemp('target'))
+    language_model = load_openvla(folder, device='cpu').model.language_model
+    save_drafter(Drafter(language_model.config), folder / 'drafter')
+    return folder
+
+
+def test_the_recording_is_what_the_robot_saw(bags):
+    topics = RecordingTopics('/image', '/instruction')
+    seen = list(recorded_observations(bags[0], topics, report=lambda text: None))
+    env = TabletopEnv()
+    try:
+        instruction = env.reset(seed=9_050_000)
+        np.testing.assert_array_equal(seen[0].image, env.render())
+    finally:
+        env.close()
+    assert {o.instruction for o in seen} == {instruction}
+    assert set(np.diff([o.stamp_ns for o in seen])) == {160_000_000}
+    assert 5 < len(seen) < 60
+
+
+def test_tune_on_the_simulated_robot(bags, tmp_path, capsys):
+    out = tmp_path / 'tune'
+    options = ['--tolerance-bins', '9', '--tree', '8', '6', '49', '--out', str(out)]
+    assert cli.main(['tune', *map(str, bags), *options]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads((out / 'tune.json').read_text())
+    ways = report['ways']
+    for name in ('strict', 'strict + temporal'):
+        assert ways[name]['identical_to_autoregressive'] == 1
+        assert ways[name]['deviation']['worst_bins']['p95'] == 0
+    assert ways['strict']['target_passes'] < ways['autoregressive']['target_passes'] == 7
+    assert ways['relaxed r=25']['target_passes'] < ways['strict']['target_passes']
+    assert ways['relaxed r=25']['deviation']['translation_m']['mean'] > 0
+    chosen = report['recommended']
+    assert ways[chosen['decoding']]['deviation']['worst_bins']['p95'] <= 9
+    threshold = f'ros2 param set /spec_vla acceptance_threshold {chosen["r"]}'
+    assert (threshold in printed) is (chosen['r'] > 0)
+    assert 'open loop' in printed
+    assert (out / 'tune.png').stat().st_size > 10_000
+    assert '| relaxed r=9 + temporal |' in (out / 'tune.md').read_text()
+
+
+def spoken_bag(folder, *, text='pick up the red block'):
+    images = [(10**8 * (i + 2), '/image', IMAGE, raw(p)) for i, p in enumerate(PICTURES)]
+    return record(folder, [(1, '/instruction', STRING, said(text)), *images])
+
+
+def test_any_checkpoint_with_a_drafter(target, tmp_path):
+    bag = spoken_bag(tmp_path / 'bag')
+    options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out', str(tmp_path / 'out')]
+    assert cli.main(['tune', str(bag), *options]) == 0
+    report = json.loads((tmp_path / 'out' / 'tune.json').read_text())
+    assert report['ways']['strict']['identical_to_autoregressive'] == 1
+    assert report['ways']['strict']['actions'] == len(PICTURES)
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--image-topic', '/wrist'], 'has no topic /wrist; it has: /image'),
+        (['--instruction-topic', '/words'], 'has no topic /words'),
+        (['--instruction', 'go', '--instruction-topic', '/instruction'], 'one of the two'),
+        (['--interval', '-1'], '--interval'),
+        (['--tolerance-mm', '-1'], 'not negative'),
+        (['--tolerance-mrad', 'nan'], 'not negative'),
+        (['--checkpoint', 'BARE'], 'has no folder'),
+        (['--checkpoint', '/nowhere'], 'not a folder'),
+        (['--unnorm-key', 'other'], "unknown unnorm_key 'other'"),
+        (['--drafter', '/nowhere'], 'config.json is missing'),
+        (['--instruction', 'fly to the moon'], 'does not know the words'),
+    ],
+)
+def test_the_command_says_what_is_wrong(tmp_path, capsys, options, reason):
+    bag = spoken_bag(tmp_path / 'bag')
+    bare = write_tiny(tmp_path / 'bare')
+    options = [str(bare) if word == 'BARE' else word for word in options]
+    out = tmp_path / 'out'
+    assert cli.main(['tune', str(bag), *options, '--out', str(out)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_recordings_that_hold_too_little(tmp_path, capsys):
+    silent = record(tmp_path / 'silent', [(1, '/image', IMAGE, raw(PICTURES[0]))])
+    blind = record(tmp_path / 'blind', [(1, '/instruction', STRING, said('go'))])
+    late = record(
+        tmp_path / 'late',
+        [(1, '/image', IMAGE, raw(PICTURES[0])), (2, '/instruction', STRING, said('go'))],
+    )
+    for bag, reason in (
+        (silent, 'has no topic /instruction'),
+        (blind, 'has no topic /image'),
+        (late, 'none of the 1 images'),
+        (tmp_path / 'nothing', 'no such recording'),
+    ):
+        assert cli.main(['tune', str(bag), '--out', str(tmp_path / 'out')]) == 2
+        assert reason in capsys.readouterr().err
+
+
+def test_tolerances_in_metres_need_an_arm(tmp_path, capsys):
+    folder = write_tiny(tmp_path / 'target', dimensions=3)
+    config = load_openvla(folder, device='cpu').model.language_model.config
+    save_drafter(Drafter(config), folder / 'drafter')
+    bag = spoken_bag(tmp_path / 'bag')
+    options = ['--checkpoint', str(folder), '--out', str(tmp_path / 'out')]
+    assert cli.main(['tune', str(bag), *options]) == 2
+    assert 'give --tolerance-bins alone' in capsys.readouterr().err
+    assert cli.main(['tune', str(bag), *options, '--tolerance-bins', '3']) == 0
+
+
+def test_record_sim_refuses_what_is_there(bags, capsys):
+    folder = bags[0].parent
+    assert cli.main(['record-sim', '--episodes', '1', '--out', str(folder)]) == 2
+    assert 'exists' in capsys.readouterr().err
+    assert cli.main(['record-sim', '--episodes', '0', '--out', str(folder)]) == 2
+    assert 'at least one' in capsys.readouterr().err
