@@ -32,9 +32,11 @@ def constant(name, variable):
     raise AssertionError(f'{name} has no {variable}')
 
 
-def names_in(module, pattern):
-    source = (ROOT / 'spec_vla_ros' / 'ros' / module).read_text()
-    return set(re.findall(pattern, source))
+def topics_of_the_node():
+    """Every name in the modules that open the policy node's topics."""
+    folder = ROOT / 'spec_vla_ros' / 'ros'
+    modules = [folder / f'{name}.py' for name in ('policy_node', 'inputs', 'outputs')]
+    return {name for m in modules for name in re.findall(r"'([a-z_/]+)'", m.read_text())}
 
 
 def test_there_are_two():
@@ -67,9 +69,8 @@ def test_arguments_set_parameters_that_exist():
 def test_remapped_names_are_those_of_the_node():
     source = FILES[POLICY].read_text()
     remapped = set(re.findall(r"\('([a-z_/]+)', (?:given|f')", source))
-    used = names_in('policy_node.py', r"'([a-z_/]+)'")
-    assert len(remapped) == 5
-    assert remapped <= used
+    assert len(remapped) == 8
+    assert remapped <= topics_of_the_node()
 
 
 def test_the_demo_passes_on_arguments_that_both_have():

@@ -30,7 +30,7 @@ def test_defaults_are_valid_and_described(kind):
         ({'torch_threads': True}, 'torch_threads: expected int, got bool'),
         ({'dtype': 'int3'}, "dtype: 'int3' is none of 'auto', 'float32'"),
         ({'command_frame': ''}, 'command_frame: must not be empty'),
-        ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'autoregressive', 'strict'"),
+        ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
         ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
         ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 255\] bins'),
@@ -66,3 +66,24 @@ def test_thresholds_become_one_decoding():
         running=True,
     )
     assert settings.decoding == Decoding('relaxed', (4, 7, 4, 4, 4, 0, 0), temporal=True)
+
+
+@pytest.mark.parametrize(
+    ('mode', 'has_drafter', 'real'),
+    [
+        ('auto', True, 'relaxed'),
+        ('auto', False, 'autoregressive'),
+        ('autoregressive', True, 'autoregressive'),
+        ('strict', True, 'strict'),
+    ],
+)
+def test_auto_is_a_mode_that_works(mode, has_drafter, real):
+    settings = PolicySettings(decoding_mode=mode).resolved(has_drafter=has_drafter)
+    assert settings == PolicySettings(decoding_mode=real)
+    assert settings.decoding.mode == real
+
+
+@pytest.mark.parametrize('mode', ['strict', 'relaxed'])
+def test_a_speculative_mode_without_a_drafter_is_refused(mode):
+    with pytest.raises(ValueError, match=f"decoding_mode: '{mode}' needs a drafter, and none is"):
+        PolicySettings(decoding_mode=mode).resolved(has_drafter=False)

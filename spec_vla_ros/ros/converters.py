@@ -28,6 +28,7 @@ __all__ = [
     'numpy_image_to_rgb',
     'rgb_to_compressed',
     'rgb_to_image',
+    'same_pixels',
     'to_nanoseconds',
     'to_time',
     'working_cv_bridge',
@@ -72,6 +73,11 @@ def rgb_to_compressed(rgb: np.ndarray, *, stamp_ns: int, frame_id: str) -> Compr
     message.header.frame_id = frame_id
     message.data = array.array('B', jpeg.tobytes())
     return message
+
+
+def same_pixels(before: Image | CompressedImage, now: Image | CompressedImage) -> bool:
+    """Return whether two camera messages hold the same data."""
+    return before.data == now.data
 
 
 def to_time(nanoseconds: int) -> Time:

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.protocols import Policy
+from spec_vla_ros.runtime.process_policy import ProcessPolicy
 from spec_vla_ros.runtime.settings import PolicySettings
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
+
+
+def make_policy(settings: PolicySettings) -> Policy:
+    """Load the policy where `inference_worker` says: in this process, or in one of its own."""
+    if settings.inference_worker == 'process':
+        return ProcessPolicy(f'{__name__}:{load_policy.__name__}', settings)
+    return load_policy(settings)
 
 
 def load_policy(settings: PolicySettings) -> Policy:
@@ -39,7 +47,7 @@ def load_policy(settings: PolicySettings) -> Policy:
             f'unnorm_key {loaded.checkpoint_info.unnorm_key!r} has {dimensions} dimensions; this '
             'node drives an end effector with 7: position, rotation, gripper'
         )
-    loaded.warm_up(settings.decoding)
+    loaded.warm_up(settings.resolved(has_drafter=loaded.info.has_drafter).decoding)
     return loaded
 
 

@@ -8,11 +8,12 @@ import dataclasses
 import numpy as np
 from geometry_msgs.msg import TwistStamped, Vector3
 
-from spec_vla_ros.msg import PolicyStatus, VlaAction
+from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import Twist
 from spec_vla_ros.runtime.halt import Halt, Reason
+from spec_vla_ros.runtime.performance import accept_length
 from spec_vla_ros.runtime.tick import NewAction
 
 
@@ -32,11 +33,38 @@ def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
         draft_passes=stats.draft_passes,
         accept_lengths=list(stats.accept_lengths),
         inference_ms=new.inference_seconds * 1e3,
-        latency_ms=(now_ns - new.observation_stamp_ns) / 1e6,
+        latency_ms=latency_ms(new, now_ns=now_ns),
     )
     message.header.stamp = to_time(now_ns)
     message.header.frame_id = frame_id
     return message
+
+
+def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
+    """Return how an action was decoded, as it is published with it."""
+    stats, dimensions = new.action.stats, len(new.action.values)
+    relaxed = stats.mode == 'relaxed'
+    message = DecodeStatistics(
+        sequence=new.sequence,
+        mode=stats.mode,
+        acceptance_thresholds=list(new.decoding.max_distance) if relaxed else [0] * dimensions,
+        temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
+        accept_lengths=list(stats.accept_lengths),
+        accept_length=accept_length(dimensions, stats.target_passes),
+        target_passes=stats.target_passes,
+        draft_passes=stats.draft_passes,
+        phase_names=list(stats.phases_ms),
+        phase_ms=list(stats.phases_ms.values()),
+        inference_ms=new.inference_seconds * 1e3,
+        latency_ms=latency_ms(new, now_ns=now_ns),
+    )
+    message.header.stamp = to_time(now_ns)
+    return message
+
+
+def latency_ms(new: NewAction, *, now_ns: int) -> float:
+    """Return the time since the image of an action was taken."""
+    return (now_ns - new.observation_stamp_ns) / 1e6
 
 
 def twist_message(twist: Twist, *, now_ns: int, frame_id: str) -> TwistStamped:

@@ -34,6 +34,7 @@ class LiveSettings(Generic[SettingsType]):
         node: whose parameters.
         kind: the settings class.
         on_change: called with the new settings after each change.
+        check: called with the new settings before each change; a ValueError refuses it.
 
     Raises:
         ValueError: a start value (file or command line) is wrong; says which, and what is valid.
@@ -44,10 +45,11 @@ class LiveSettings(Generic[SettingsType]):
         node: Node,
         kind: type[SettingsType],
         *,
-        on_change: Callable[[SettingsType], None] | None = None,
+        on_change: Callable[[SettingsType], None] = lambda settings: None,
+        check: Callable[[SettingsType], None] = lambda settings: None,
     ) -> None:
         self._names = {field.name for field in dataclasses.fields(kind)}
-        self._on_change = on_change
+        self._on_change, self._check = on_change, check
         start = {f.name: _declare(node, f) for f in dataclasses.fields(kind)}
         self._current = changed(kind(), start, running=False)
         node.add_on_set_parameters_callback(self._validate)
@@ -63,7 +65,7 @@ class LiveSettings(Generic[SettingsType]):
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
-            changed(self._current, self._ours(parameters), running=True)
+            self._check(changed(self._current, self._ours(parameters), running=True))
         except ValueError as reason:
             return SetParametersResult(successful=False, reason=str(reason))
         return SetParametersResult(successful=True)
@@ -72,8 +74,7 @@ class LiveSettings(Generic[SettingsType]):
         ours = self._ours(parameters)
         if ours:
             self._current = changed(self._current, ours, running=True)
-            if self._on_change is not None:
-                self._on_change(self._current)
+            self._on_change(self._current)
 
 
 def _declare(node: Node, field: dataclasses.Field) -> object:

@@ -38,6 +38,7 @@ PolicyFactory = Callable[[PolicySettings], Policy]
 
 STATUS_PERIOD_NS = NANOSECONDS
 DIAGNOSTICS_PERIOD = 1.0  # seconds
+CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 
 
@@ -63,7 +64,10 @@ class SpecVlaNode(LifecycleNode):
         )
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._loop: ControlLoop | None = None
-        self._ticker = None
+        self._finished = self.create_guard_condition(self._on_finished)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
+        self._ticker = self._watchdog = None
+        self._ticked_at = 0.0
         self._reported: Halt | None = None
         self._report_due_ns = 0
         self.create_subscription(Bool, 'emergency_stop', self._on_emergency_stop, qos.LATCHED)
@@ -85,6 +89,7 @@ class SpecVlaNode(LifecycleNode):
             same_pixels=same_pixels,
             supervisor=self._policy if isinstance(self._policy, ProcessPolicy) else None,
             emergency=self._emergency,
+            on_finished=self._finished.trigger,
         )
         self._performance = Performance(now=time.monotonic())
         self._outputs = Outputs(self)
@@ -98,10 +103,7 @@ class SpecVlaNode(LifecycleNode):
             on_instruction=self._loop.store_instruction,
             now=time.monotonic,
         )
-        # By a clock that runs whatever becomes of the node's own.
-        self._diagnoser = self.create_timer(
-            DIAGNOSTICS_PERIOD, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        self._diagnoser = self.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=self._steady)
         self._report(None, now_ns=self._now_ns())
         return super().on_configure(state)
 
@@ -110,7 +112,13 @@ class SpecVlaNode(LifecycleNode):
         result = super().on_activate(state)
         self._loop.stop()
         rate = self._settings.current.control_rate
-        self._ticker = self.create_timer(1.0 / rate, self._on_tick)
+        simulated = self.get_parameter('use_sim_time').value
+        # Somebody may set the system's clock; commands go on all the same.
+        clock = self.get_clock() if simulated else self._steady
+        self._ticker = self.create_timer(1.0 / rate, self._on_tick, clock=clock)
+        self._ticked_at = time.monotonic()
+        if simulated:
+            self._watchdog = self.create_timer(0.1, self._on_watchdog, clock=self._steady)
         self.get_logger().info(f'active: commands at {rate:g} Hz')
         return result
 
@@ -165,7 +173,27 @@ class SpecVlaNode(LifecycleNode):
         if self._loop is not None:
             self._loop.apply(self._resolved(settings))
 
+    def _on_finished(self) -> None:
+        """Begin a new action at once, where the arm rests, instead of at the next tick."""
+        if self._ticker is not None and self._loop.at_rest:
+            self._ticker.reset()  # its first command gets a whole period
+            self._on_tick()
+
+    def _on_watchdog(self) -> None:
+        """Stand still while a simulated clock does."""
+        silent = time.monotonic() - self._ticked_at
+        told = self._reported is not None and self._reported.reason is Reason.CLOCK_STOPPED
+        if told or silent < CLOCK_PATIENCE:
+            return
+        now_ns = self._now_ns()
+        self._loop.stop()
+        self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
+        text = f'the simulated clock has stood still for {silent:.1f} s'
+        self._log(Halt(Reason.CLOCK_STOPPED, text))
+        self._report(Halt(Reason.CLOCK_STOPPED, text), now_ns=now_ns)
+
     def _on_tick(self) -> None:
+        self._ticked_at = time.monotonic()
         now_ns = self._now_ns()
         settings = self._settings.current
         tick = self._loop.tick(now_ns)
@@ -225,8 +253,9 @@ class SpecVlaNode(LifecycleNode):
         """End the ticking with a zero twist; does nothing when it has ended."""
         if self._ticker is None:
             return
-        self.destroy_timer(self._ticker)
-        self._ticker = None
+        for timer in filter(None, (self._ticker, self._watchdog)):
+            self.destroy_timer(timer)
+        self._ticker = self._watchdog = None
         self._loop.stop()
         now_ns = self._now_ns()
         self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import TypeVar
 
 from spec_vla_ros.protocols import MODES, Decoding
 from spec_vla_ros.runtime.parameter import parameter
+
+AUTO = 'auto'
+Self = TypeVar('Self', bound='ModelSettings')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +56,10 @@ class ModelSettings:
         'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
     )
     decoding_mode: str = parameter(
-        'Token by token; speculatively with the same result; or speculatively, taking draft '
-        "tokens near the model's choice",
-        default='autoregressive',
-        choices=MODES,
+        'Token by token; speculatively with the same result; speculatively, taking draft tokens '
+        "near the model's choice; 'auto': relaxed where there is a drafter, else autoregressive",
+        default=AUTO,
+        choices=(AUTO, *MODES),
         live=True,
     )
     acceptance_threshold: int = parameter(
@@ -82,9 +87,25 @@ class ModelSettings:
         'CPU threads of one inference; more can starve the other nodes', default=1, low=1, high=256
     )
 
+    def resolved(self: Self, *, has_drafter: bool) -> Self:
+        """Return these settings with the mode that 'auto' stands for.
+
+        Raises ValueError: the mode needs a drafter, and there is none.
+        """
+        if self.decoding_mode == AUTO:
+            mode = 'relaxed' if has_drafter else 'autoregressive'
+            return dataclasses.replace(self, decoding_mode=mode)
+        if self.decoding_mode != 'autoregressive' and not has_drafter:
+            raise ValueError(
+                f'decoding_mode: {self.decoding_mode!r} needs a drafter, and none is loaded: '
+                "there is none in the checkpoint's folder `drafter`, and the parameter drafter "
+                "names no other; choose 'autoregressive'"
+            )
+        return self
+
     @property
     def decoding(self) -> Decoding:
-        """How the next action is to be decoded."""
+        """How the next action is to be decoded; only of settings that are `resolved`."""
         distances = (
             self.acceptance_threshold if own < 0 else own for own in self.acceptance_by_dimension
         )

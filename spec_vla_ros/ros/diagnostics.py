@@ -1,0 +1,130 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The node's health and its figures, as diagnostics."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from spec_vla_ros.protocols import PolicyInfo
+from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.runtime.counters import Counters
+from spec_vla_ros.runtime.halt import Halt, Reason
+from spec_vla_ros.runtime.performance import WINDOW, Summary
+from spec_vla_ros.runtime.rolling import Percentiles
+from spec_vla_ros.runtime.settings import PolicySettings
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+LEVELS = {
+    Reason.NONE: OK,
+    Reason.NO_INSTRUCTION: OK,
+    Reason.BAD_INSTRUCTION: WARN,
+    Reason.NO_IMAGE: WARN,
+}
+"""How bad a reason to halt is; those that are not here are errors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What diagnostics are made from.
+
+    halt: why the node halts; None while it is inactive. settings: as they are in force.
+    images_missed: published, and not seen by the node.
+    """
+
+    halt: Halt | None
+    settings: PolicySettings
+    info: PolicyInfo
+    counters: Counters
+    summary: Summary
+    images_missed: int
+
+
+def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
+    """Return the node's health as one status with named values."""
+    level, text = verdict(health)
+    status = DiagnosticStatus(
+        level=level,
+        name=f'{node_name}: policy',
+        message=text,
+        hardware_id=health.info.device,
+        values=[KeyValue(key=key, value=value) for key, value in figures(health).items()],
+    )
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = to_time(now_ns)
+    return message
+
+
+def verdict(health: Health) -> tuple[bytes, str]:
+    """Return the level, and in words why."""
+    halt = health.halt
+    if halt is None:
+        return OK, 'inactive'
+    if halt.reason is not Reason.NONE:
+        waiting = halt.reason is Reason.NO_INSTRUCTION
+        return LEVELS.get(halt.reason, ERROR), f'{"waiting" if waiting else "halted"}: {halt.text}'
+    limited = limits_hit(health.summary.recent)
+    if limited:
+        return WARN, f'running; in the last {WINDOW:g} s limited: {", ".join(limited)}'
+    return OK, 'running, dry' if health.settings.dry_run else 'running'
+
+
+def limits_hit(recent: Counters) -> list[str]:
+    """Return which limits took effect, with the number of control ticks."""
+    found = {
+        field.name.removesuffix('_clamps'): getattr(recent, field.name)
+        for field in dataclasses.fields(Counters)
+        if field.name.endswith('_clamps')
+    }
+    return [f'{name} ({ticks} ticks)' for name, ticks in found.items() if ticks]
+
+
+def figures(health: Health) -> dict[str, str]:
+    """Return the named values; times in milliseconds, rates in Hz, counters since configure."""
+    summary, info, settings = health.summary, health.info, health.settings
+    relaxed = settings.decoding_mode == 'relaxed'
+    thresholds = settings.decoding.max_distance if relaxed else ()
+    memory = (info.device_memory_mb, info.device_memory_peak_mb)
+    return {
+        'window [s]': f'{WINDOW:g}',
+        **_percentiles('latency', summary.latency_ms),
+        **_percentiles('inference', summary.inference_ms),
+        'images [Hz]': f'{summary.images_hz:.1f}',
+        'actions [Hz]': f'{summary.actions_hz:.1f}',
+        'commands [Hz]': f'{summary.commands_hz:.1f}',
+        'accept length': _number(summary.accept_length),
+        'target passes per action': _number(summary.target_passes),
+        'draft passes per action': _number(summary.draft_passes),
+        'decoding mode': settings.decoding_mode,
+        'acceptance thresholds [bins]': ' '.join(map(str, thresholds)) or '-',
+        'temporal draft': str(settings.temporal_draft),
+        'dry run': str(settings.dry_run),
+        'checkpoint': info.checkpoint,
+        'unnorm key': info.unnorm_key,
+        'parameters': str(info.parameters),
+        'drafter': 'loaded' if info.has_drafter else 'none',
+        'device': info.device,
+        'precision': info.dtype,
+        'device memory [MB]': _number(memory[0]),
+        'device memory, peak [MB]': _number(memory[1]),
+        'images missed': str(health.images_missed),
+        **{
+            field.name.replace('_', ' '): str(getattr(health.counters, field.name))
+            for field in dataclasses.fields(Counters)
+        },
+        'limits hit in the window': ', '.join(limits_hit(summary.recent)) or 'none',
+    }
+
+
+def _percentiles(name: str, found: Percentiles | None) -> dict[str, str]:
+    return {
+        f'{name} {p} [ms]': '-' if found is None else f'{getattr(found, p):.1f}'
+        for p in ('p50', 'p95', 'p99')
+    }
+
+
+def _number(value: float | None) -> str:
+    return '-' if value is None else f'{value:.2f}'

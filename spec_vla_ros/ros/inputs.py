@@ -1,0 +1,96 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the policy node listens to while it is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.subscription import MessageInfo
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import to_nanoseconds
+from spec_vla_ros.runtime.control_loop import ControlLoop
+from spec_vla_ros.runtime.performance import Performance
+from spec_vla_ros.runtime.pose_watch import Pose
+
+
+class Inputs:
+    """Camera and pose, each message handed on as it comes.
+
+    Args:
+        node: whose subscriptions.
+        loop: takes images and poses.
+        performance: counts images.
+        compressed: whether images come compressed.
+        on_instruction: called with each instruction.
+        now: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        loop: ControlLoop,
+        performance: Performance,
+        *,
+        compressed: bool,
+        on_instruction: Callable[[str], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._node, self._loop, self._performance, self._now = node, loop, performance, now
+        self.images_missed = 0  # published, and lost or overtaken on the way here
+        self._latest: tuple[Hashable, int] = (None, 0)
+        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        self._subscriptions = [
+            node.create_subscription(
+                String, 'instruction', lambda message: on_instruction(message.data), qos.LATCHED
+            ),
+            node.create_subscription(
+                PoseStamped, 'end_effector_pose', self._on_pose, qos.SENSOR_STATE
+            ),
+            node.create_subscription(kind, topic, self._on_image, qos.CAMERA),
+        ]
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _on_image(self, message: Image | CompressedImage, info: MessageInfo) -> None:
+        self._performance.image(now=self._now())
+        source = self._note_sequence(info)
+        self._loop.store_image(
+            message,
+            stamp_ns=to_nanoseconds(message.header.stamp),
+            now_ns=self._now_ns(),
+            source=source,
+        )
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        point, turn = message.pose.position, message.pose.orientation
+        self._loop.store_pose(
+            Pose(
+                position=np.array([point.x, point.y, point.z]),
+                quaternion=np.array([turn.x, turn.y, turn.z, turn.w]),
+                frame_id=message.header.frame_id,
+                stamp_ns=to_nanoseconds(message.header.stamp) or self._now_ns(),
+            )
+        )
+
+    def _note_sequence(self, info: MessageInfo) -> Hashable:
+        """Count the numbers left out since the publisher's last image; return who it is."""
+        gid = info.get('publisher_gid')  # not told by every distribution
+        source = None if gid is None else bytes(gid['data'])
+        number = info.get('publication_sequence_number') or 0
+        before, last = self._latest
+        if before == source and last:
+            self.images_missed += max(0, number - last - 1)
+        self._latest = (source, number)
+        return source
+
+    def _now_ns(self) -> int:
+        return self._node.get_clock().now().nanoseconds
