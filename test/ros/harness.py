@@ -56,6 +56,7 @@ class ScriptedPolicy:
         self.observations = []
         self.decodings = []
         self.resets = 0
+        self.stats = lambda decoding: DecodeStats(mode='scripted', target_passes=7)
         self.open = threading.Event()
         self.open.set()
 
@@ -68,7 +69,7 @@ class ScriptedPolicy:
         self.decodings.append(decoding)
         assert self.open.wait(PATIENCE)
         values = self.action(observation) if callable(self.action) else self.action
-        stats = DecodeStats(mode='scripted', target_passes=7)
+        stats = self.stats(decoding)
         return Action(np.array(values, dtype=float), np.zeros(7), np.zeros(7, np.int64), stats)
 
     def reset(self):

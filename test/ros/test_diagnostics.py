@@ -1,0 +1,138 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Diagnostics over DDS: level, reason and figures."""
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from harness import FORWARD, ScriptedPolicy, wait_for
+from spec_vla_ros.msg import DecodeStatistics
+
+from spec_vla_ros.protocols import DecodeStats, PolicyInfo
+from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, limits_hit, verdict
+from spec_vla_ros.runtime.counters import Counters
+from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
+from spec_vla_ros.runtime.performance import Performance
+from spec_vla_ros.runtime.settings import PolicySettings
+
+NOTHING = Counters()
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def health(halt=RUNNING, *, counters=NOTHING, **changes):
+    health = {
+        'halt': halt,
+        'settings': PolicySettings(decoding_mode='autoregressive'),
+        'info': PolicyInfo(device='cuda:0', device_memory_mb=15_000.0),
+        'counters': counters,
+        'summary': Performance(now=0.0).summary(counters, now=1.0),
+        'images_missed': 3,
+    }
+    return Health(**{**health, **changes})
+
+
+def values(message):
+    return {item.key: item.value for item in message.status[0].values}
+
+
+@pytest.mark.parametrize('reason', Reason)
+def test_every_reason_has_a_level_and_its_words(reason):
+    level, text = verdict(health(Halt(reason, 'some words')))
+    waiting = {Reason.NONE: OK, Reason.NO_INSTRUCTION: OK}
+    harmless = {Reason.BAD_INSTRUCTION: WARN, Reason.NO_IMAGE: WARN}
+    assert level == {**waiting, **harmless}.get(reason, ERROR)
+    assert ('some words' in text) == (reason is not Reason.NONE)
+
+
+def test_inactive_and_dry():
+    assert verdict(health(None)) == (OK, 'inactive')
+    dry = PolicySettings(decoding_mode='strict', dry_run=True)
+    assert verdict(health(settings=dry)) == (OK, 'running, dry')
+
+
+def test_limits_that_took_effect_are_a_warning_and_named():
+    counters = Counters(velocity_clamps=4, gripper_clamps=1)
+    assert limits_hit(counters) == ['velocity (4 ticks)', 'gripper (1 ticks)']
+    level, text = verdict(health(counters=counters))
+    assert level == WARN
+    assert 'velocity (4 ticks), gripper (1 ticks)' in text
+
+
+def test_memory_and_missed_images_are_told():
+    found = values(diagnostics_message(health(), node_name='brain', now_ns=5))
+    assert found['device memory [MB]'] == '15000.00'
+    assert found['device memory, peak [MB]'] == '-'
+    assert found['images missed'] == '3'
+    assert found['latency p99 [ms]'] == '-'
+
+
+@pytest.fixture
+def diagnostics(world):
+    return world.record(DiagnosticArray, 'diagnostics')
+
+
+@pytest.mark.dds
+@pytest.mark.timeout(180)
+class TestOverDds:
+    def test_figures_of_a_running_node(self, world, diagnostics):
+        policy = ScriptedPolicy(has_drafter=True)
+        policy.stats = lambda decoding: DecodeStats(decoding.mode, 3, 5, (4, 2))
+        world.policy_node(lambda settings: policy, acceptance_threshold=12)
+        statistics = world.record(DecodeStatistics, 'statistics')
+        world.camera()
+        world.instruct('go')
+        wait_for(lambda: len(statistics.messages) > 20, 'twenty actions')
+        found = diagnostics.wait(lambda m: m.status[0].message == 'running')
+        (status,) = found.status
+        assert status.level == OK
+        assert status.name == 'spec_vla: policy'
+        assert status.hardware_id == 'nowhere'
+        figures = values(found)
+        assert figures['decoding mode'] == 'relaxed'
+        assert figures['acceptance thresholds [bins]'] == '12 12 12 12 12 12 0'
+        assert figures['accept length'] == '3.50'
+        assert figures['target passes per action'] == '3.00'
+        assert figures['draft passes per action'] == '5.00'
+        assert figures['drafter'] == 'loaded'
+        assert 20 < float(figures['images [Hz]']) < 40
+        assert float(figures['commands [Hz]']) > 20
+        latency = [float(figures[f'latency {p} [ms]']) for p in ('p50', 'p95', 'p99')]
+        assert latency == sorted(latency)
+        assert 0 < float(figures['inference p50 [ms]']) < latency[2]
+        assert int(figures['actions published']) >= 20
+        assert figures['inference errors'] == '0'
+
+    def test_a_fault_is_an_error_with_its_reason(self, world, diagnostics):
+        policy = ScriptedPolicy(FORWARD * np.nan)
+        world.policy_node(lambda settings: policy)
+        world.camera()
+        world.instruct('go')
+        found = diagnostics.wait(lambda m: m.status[0].level == ERROR)
+        assert 'the action is not finite' in found.status[0].message
+        assert int(values(found)['actions rejected']) >= 1
+
+    def test_a_missing_camera_is_a_warning(self, world, diagnostics):
+        world.policy_node(lambda settings: ScriptedPolicy())
+        diagnostics.wait(lambda m: m.status[0].message.startswith('waiting: no instruction'))
+        world.instruct('go')
+        found = diagnostics.wait(lambda m: m.status[0].level == WARN)
+        assert 'no image has arrived' in found.status[0].message
+
+    def test_it_goes_on_while_inactive_and_ends_with_cleanup(self, world, diagnostics):
+        world.policy_node(lambda settings: ScriptedPolicy(), active=False)
+        assert world.remote.configure('/spec_vla')
+        diagnostics.wait(lambda m: m.status[0].message == 'inactive')
+        diagnostics.wait(lambda m: m.status[0].message == 'inactive')
+        assert world.remote.clean_up('/spec_vla')
+        count = len(diagnostics.messages)
+        assert world.remote.configure('/spec_vla')
+        wait_for(lambda: len(diagnostics.messages) > count, 'diagnostics again')
+
+    def test_a_number_left_out_counts_as_a_missed_image(self, world, diagnostics):
+        """A burst overtakes itself in a queue of one; the node says how many it did not see."""
+        world.policy_node(lambda settings: ScriptedPolicy())
+        camera = world.camera()
+        for _ in range(100):
+            camera._on_timer()
+        found = diagnostics.wait(lambda m: int(values(m)['images missed']) > 0)
+        seen = int(values(found)['images received'])
+        assert seen + int(values(found)['images missed']) <= camera.frames
