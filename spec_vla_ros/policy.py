@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ class SpecVlaPolicy:
         self._has_drafter = drafter is not None
         self._prompt: tuple[str, Tensor] | None = None
 
-    @property
+    @cached_property
     def checkpoint_info(self) -> CheckpointInfo:
         """What is loaded."""
         config = self._checkpoint.config
