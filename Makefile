@@ -1,13 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate test lint clean
+.PHONY: help setup demo evaluate bench test lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
 EVALUATE_ARGS ?=
+BENCH_ARGS ?=
 PROCESSES ?= 2
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check .
@@ -25,6 +26,9 @@ demo: setup ## Watch the policy drive the simulated robot.
 
 evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
+
+bench: setup ## Compare the speed of every way of decoding with transformers' generate.
+	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
 
 lint: setup ## Check style.
 	@$(ACTIVATE); $(LINT)

@@ -1,0 +1,236 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Every way of decoding against transformers' `generate`, in turns in one process.
+
+Run as `spec-vla bench`, or `make bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+import psutil
+import torch
+
+from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
+from spec_vla_ros.benchmark.random_case import (
+    AUTOREGRESSIVE,
+    FIRST_TOKEN,
+    GENERATE,
+    NUM_TOKENS,
+    RANDOM_CASES,
+    RandomModel,
+    passes_of,
+)
+from spec_vla_ros.benchmark.record import Recorder
+from spec_vla_ros.benchmark.report import machine, summarise, write_docs, write_results
+from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
+from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
+from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.decoding.tree_plan import measure_costs
+from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
+from spec_vla_ros.models.llama import LlamaConfig
+from spec_vla_ros.policy import load_drafter_beside
+from spec_vla_ros.sim.env import TabletopEnv
+
+SHIPPED = 'shipped policy'
+TRACE_SEEDS = range(9_040_000, 9_040_020)
+FRAME_SEEDS = range(9_041_000, 9_042_000)
+"""Episodes that neither training nor evaluation uses."""
+
+_CUDA_ONLY = 'openvla-7b shape'
+_WARM_UPS = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command line."""
+    names = [SHIPPED, *RANDOM_CASES]
+    parser.add_argument(
+        '--cases',
+        nargs='+',
+        metavar='CASE',
+        help=f'of: {", ".join(names)} (default: all that fit)',
+    )
+    parser.add_argument('--device', default='auto', help="'cpu', 'cuda' (default: auto)")
+    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    parser.add_argument('--frames', type=int, default=120, help='for the shipped policy')
+    parser.add_argument('--actions', type=int, default=10, help='of the trace, for the others')
+    parser.add_argument('--repeats', type=int, default=3, help='of each action of the trace')
+    parser.add_argument('--max-distance', type=int, default=9, help='relaxed acceptance, bins')
+    parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
+    parser.add_argument(
+        '--docs', type=Path, metavar='DIR', help='also write table and plot of bench.md there'
+    )
+    parser.add_argument(
+        '--record-trace',
+        action='store_true',
+        help='instead: run the shipped policy in the simulator and record its accept lengths',
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and write bench.json, or record the trace.
+
+    Raises:
+        ValueError: unknown case or device, or no usable trace.
+    """
+    torch.set_num_threads(args.threads)
+    device = resolve_device(args.device)
+    names = args.cases or [
+        n for n in (SHIPPED, *RANDOM_CASES) if n != _CUDA_ONLY or device.type == 'cuda'
+    ]
+    unknown = sorted(set(names) - {SHIPPED, *RANDOM_CASES})
+    if unknown:
+        raise ValueError(f'unknown cases {unknown}; there are {[SHIPPED, *RANDOM_CASES]}')
+    if args.record_trace:
+        return _record(args, device, [n for n in names if n != SHIPPED])
+    trace = load_trace()
+    report: dict = {
+        'date': date.today().isoformat(),
+        'machine': machine(device, args.threads),
+        'max_distance': args.max_distance,
+        'trace': dict(trace.about),
+        'cases': {},
+    }
+    for name in names:
+        print(f'{name}:', flush=True)
+        run_case = _shipped if name == SHIPPED else _random
+        report['cases'][name] = run_case(args, device, trace, name)
+    table = write_results(report, args.out)
+    print(table)
+    print(f'written: {args.out}/bench.json, bench.md, bench.png')
+    if args.docs is not None:
+        write_docs(report, args.docs)
+        print(f'written: {args.docs}/bench.md (between its markers), bench.png')
+    return 0
+
+
+def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
+    checkpoint = load_openvla(TABLETOP, device=str(device), dtype='float32')
+    env = TabletopEnv(image_size=192)
+    try:
+        frames = record_frames(checkpoint, env, FRAME_SEEDS, count=args.frames)
+    finally:
+        env.close()
+    policy = ShippedPolicy(checkpoint, frames, max_distance=args.max_distance)
+    measured = _measure(policy.methods(), device, actions=len(frames), repeats=1)
+    same = measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens
+    config = checkpoint.config.text
+    passes = {AUTOREGRESSIVE: [[Pass(policy.prompt_length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
+    return _summary(
+        measured,
+        config,
+        passes,
+        device,
+        torch.float32,
+        prompt_length=policy.prompt_length,
+        accept_lengths='measured in this run',
+        same_tokens=same,
+        strict_is_exact=measured['strict'].tokens == measured[AUTOREGRESSIVE].tokens,
+    )
+
+
+def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
+    case = RANDOM_CASES[name]
+    dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
+    if name not in trace.ways:
+        raise ValueError(f'the trace has no case {name!r}: record it with --record-trace')
+    model = RandomModel(case, device=device, dtype=dtype)
+    ways = trace.ways[name]
+    methods = model.methods(ways, max_distance=args.max_distance, actions=args.actions)
+    measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
+    length = case.prompt_length
+    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
+    for way, recorded in ways.items():
+        chosen = recorded.sample(args.actions)
+        passes[way] = [passes_of(recorded, a, prompt_length=length) for a in chosen]
+    return _summary(
+        measured,
+        model.config,
+        passes,
+        device,
+        dtype,
+        prompt_length=length,
+        accept_lengths='replayed from the trace of the shipped policy; weights are random',
+        same_tokens=measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens,
+        trees={w: [s and [s.top_k, s.depth, s.nodes] for s in r.shapes] for w, r in ways.items()},
+        trace_mean_passes={way: recorded.mean_passes for way, recorded in ways.items()},
+    )
+
+
+def _measure(
+    methods: dict[str, Method], device: torch.device, *, actions: int, repeats: int
+) -> dict[str, Measured]:
+    for _ in range(_WARM_UPS):
+        for method in methods.values():
+            method(0)
+
+    def progress(done: int, total: int) -> None:
+        if done == total or done % max(1, total // 10) == 0:
+            print(f'  {done} of {total} rounds', flush=True)
+
+    return take_turns(methods, actions=actions, repeats=repeats, device=device, progress=progress)
+
+
+def _summary(
+    measured: dict[str, Measured],
+    config: LlamaConfig,
+    passes: dict[str, list[list[Pass]]],
+    device: torch.device,
+    dtype: torch.dtype,
+    **about: object,
+) -> dict:
+    itemsize = torch.empty((), dtype=dtype).itemsize
+    weights = sum(weight_counts(config)) * itemsize
+    hardware = measure_hardware(device, dtype, footprint=weights)
+    floors = {
+        name: sum(floor_ms(config, p, hardware, itemsize=itemsize) for p in found) / len(found)
+        for name, found in passes.items()
+    }
+    return {
+        **about,
+        'dtype': str(dtype).removeprefix('torch.'),
+        'weight_bytes': weights,
+        'process_bytes': psutil.Process().memory_info().rss,
+        'bandwidth_gb_s': hardware.bandwidth / 1e9,
+        'rate_gflop_s': hardware.rate / 1e9,
+        'methods': summarise(measured, floors, baseline=(GENERATE, FIRST_TOKEN, AUTOREGRESSIVE)),
+    }
+
+
+def _record(args: argparse.Namespace, device: torch.device, names: list[str]) -> int:
+    """Record the trace of every case with the trees that its measured costs choose."""
+    checkpoint = load_openvla(TABLETOP, device='cpu')
+    drafter = load_drafter_beside(checkpoint)
+    if drafter is None:
+        raise ValueError(f'{TABLETOP} has no drafter to record')
+    ways = dict(load_trace().ways) if RECORDED.exists() else {}
+    env = TabletopEnv(image_size=192)
+    recorder = Recorder(checkpoint, drafter, max_distance=args.max_distance)
+    dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
+    try:
+        for name in names:
+            model = RandomModel(RANDOM_CASES[name], device=device, dtype=dtype)
+            costs = measure_costs(model.target, model.drafter, model.prompt)
+            ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
+            for way, recorded in ways[name].items():
+                print(
+                    f'{name}, {way}: {len(recorded.actions)} actions, '
+                    f'{recorded.mean_passes:.2f} passes each',
+                    flush=True,
+                )
+    finally:
+        env.close()
+    about = {
+        'policy': checkpoint.folder.name,
+        'command': 'spec-vla bench --record-trace',
+        'date': date.today().isoformat(),
+        'machine': machine(device, args.threads),
+        'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
+        'max_distance': args.max_distance,
+    }
+    save_trace(Trace(about, ways), RECORDED)
+    print(f'written: {RECORDED}')
+    return 0

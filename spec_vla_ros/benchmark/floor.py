@@ -1,0 +1,97 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The least time that the hardware allows: bytes over bandwidth, or operations over their rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+
+from spec_vla_ros.models.llama import LlamaConfig
+from spec_vla_ros.models.packed_linear import pack_linear
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What a device was measured to do.
+
+    bandwidth: bytes read from memory a second.
+    rate: floating-point operations a second in large matrix products.
+    """
+
+    bandwidth: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Rows that go through the layers in one pass, and rows whose scores are computed."""
+
+    rows: int
+    scored: int = 1
+
+
+@torch.inference_mode()
+def measure_hardware(device: torch.device, dtype: torch.dtype, *, footprint: int) -> Hardware:
+    """Measure the best of several ways to read memory and to multiply.
+
+    Args:
+        device: which.
+        dtype: of the weights.
+        footprint: bytes to read, those of a model, since small ones stay in caches.
+    """
+    itemsize = torch.empty((), dtype=dtype).itemsize
+    rows = max(1, min(footprint, 2**30) // (4096 * itemsize))
+    matrix = torch.ones(rows, 4096, dtype=dtype, device=device)
+    vector = torch.ones(4096, dtype=dtype, device=device)
+    flat = matrix.view(-1)
+    read = min(_best(lambda: torch.mv(matrix, vector), device), _best(flat.sum, device))
+    size = 1024 if device.type == 'cpu' else 8192
+    square = torch.nn.Linear(size, size, bias=False, device=device, dtype=dtype)
+    square.requires_grad_(requires_grad=False)
+    x = torch.ones(size, size, dtype=dtype, device=device)
+    packed = pack_linear([square])
+    multiply = min(_best(lambda: torch.mm(x, x), device), _best(lambda: packed(x), device))
+    return Hardware(matrix.nbytes / read, 2 * size**3 / multiply)
+
+
+def floor_ms(
+    config: LlamaConfig, passes: Iterable[Pass], hardware: Hardware, *, itemsize: int
+) -> float:
+    """Return the milliseconds that some passes take at least.
+
+    Each reads every weight once and multiplies every row with it; attention and all else are free.
+
+    Args:
+        config: the model.
+        passes: one after the other.
+        hardware: what the device does.
+        itemsize: bytes of a weight.
+    """
+    body, head = weight_counts(config)
+    seconds = 0.0
+    for one in passes:
+        operations = 2 * (body * one.rows + head * one.scored)
+        seconds += max(operations / hardware.rate, (body + head) * itemsize / hardware.bandwidth)
+    return 1e3 * seconds
+
+
+def weight_counts(config: LlamaConfig) -> tuple[int, int]:
+    """Return how many weights are multiplied with: in the layers, and in the head."""
+    attention = config.head_dim * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
+    layer = config.hidden_size * (attention + 3 * config.intermediate_size)
+    return config.num_hidden_layers * layer, config.hidden_size * config.vocab_size
+
+
+def _best(run: Callable[[], object], device: torch.device, *, repeats: int = 7) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    once()
+    return min(once() for _ in range(repeats))

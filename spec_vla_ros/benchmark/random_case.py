@@ -1,0 +1,172 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Models of random weights: the speed of a trained one, with accept lengths replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from spec_vla_ros.benchmark.floor import Pass
+from spec_vla_ros.benchmark.reference import TransformersGenerate
+from spec_vla_ros.benchmark.timing import Method, Outcome
+from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
+from spec_vla_ros.decoding.speculative import room_needed, speculative_generate
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+
+ACTION_IDS = range(31744, 32000)
+NUM_TOKENS = 7
+AUTOREGRESSIVE = 'autoregressive'
+GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
+
+
+@dataclass(frozen=True, slots=True)
+class RandomCase:
+    """A model of random weights.
+
+    layers, hidden, intermediate: its shape; heads are 64 wide, or 128 from 4096 on.
+    prompt_length: tokens of image and text.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    prompt_length: int
+
+    @property
+    def config(self) -> LlamaConfig:
+        """The language model's, with OpenVLA's vocabulary."""
+        return LlamaConfig.from_dict(
+            {
+                'vocab_size': 32064,
+                'hidden_size': self.hidden,
+                'intermediate_size': self.intermediate,
+                'num_hidden_layers': self.layers,
+                'num_attention_heads': self.hidden // (128 if self.hidden >= 4096 else 64),
+            }
+        )
+
+
+RANDOM_CASES = {
+    '12x512': RandomCase(12, 512, 1376, 290),
+    '12x512, 24-token prompt': RandomCase(12, 512, 1376, 24),
+    '16x1024': RandomCase(16, 1024, 2752, 290),
+    'openvla-7b shape': RandomCase(32, 4096, 11008, 290),
+}
+"""On the CPU all but the last, which is for CUDA."""
+
+
+class RandomModel:
+    """The model of a case, built in place on its device, and its drafter.
+
+    Raises:
+        ValueError: a replayed action came out otherwise than it was recorded.
+    """
+
+    def __init__(self, case: RandomCase, *, device: torch.device, dtype: torch.dtype) -> None:
+        self.config = case.config
+        generator = torch.Generator(device).manual_seed(0)
+        self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
+        drafter = _random(lambda: Drafter(self.config), device, dtype, generator)
+        self.target, self.drafter = PackedLlama(self.plain), PackedDrafter(drafter)
+        shape = (1, case.prompt_length, case.hidden)
+        self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
+        self._cache = self.target.new_cache(case.prompt_length + 128)
+        self._draft_cache = self.drafter.new_cache(case.prompt_length + 128)
+
+    def methods(
+        self, ways: Mapping[str, WayTrace], *, max_distance: int, actions: int
+    ) -> dict[str, Method]:
+        """Return every way to an action, by name.
+
+        Args:
+            ways: what is replayed, by way of decoding.
+            max_distance: relaxed acceptance's, as when it was recorded.
+            actions: how many are chosen from each way's recording.
+        """
+        generate = TransformersGenerate(self.plain)
+        found: dict[str, Method] = {
+            GENERATE: lambda _: Outcome(
+                tuple(generate(self.prompt, num_tokens=NUM_TOKENS).tolist())
+            ),
+            FIRST_TOKEN: lambda _: Outcome(tuple(generate(self.prompt, num_tokens=1).tolist())),
+            AUTOREGRESSIVE: lambda _: _outcome(
+                autoregressive_generate(
+                    self.target, self.prompt, num_tokens=NUM_TOKENS, cache=self._cache
+                )
+            ),
+        }
+        for name, way in ways.items():
+            distance = 0 if name == 'strict' else max_distance
+            chosen = way.sample(actions)
+            found[name] = lambda i, w=way, c=chosen, d=distance: self._replay(w, c[i], d)
+        return found
+
+    def _replay(self, way: WayTrace, action: ActionTrace, distance: int) -> Outcome:
+        settings = replayed(
+            way,
+            action,
+            max_distance=per_dimension(distance, NUM_TOKENS),
+            action_ids=ACTION_IDS,
+        )
+        draft = guessed_tree(action, action_ids=ACTION_IDS)
+        needed = room_needed(self.prompt.shape[1], settings, guessed=len(action.guesses))
+        if needed > self._cache.max_len:
+            raise ValueError(f'the trees of the trace need a cache of {needed} entries')
+        decoded = speculative_generate(
+            self.target,
+            self.drafter,
+            self.prompt,
+            settings=settings,
+            draft=draft,
+            cache=self._cache,
+            draft_cache=self._draft_cache,
+        )
+        if decoded.stats.target_passes != len(action.commits):
+            raise ValueError(
+                f'{action} was replayed in {decoded.stats.target_passes} passes: the trace does '
+                'not fit these trees, record it again'
+            )
+        return _outcome(decoded)
+
+
+def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
+    """Return the target's passes of a recorded action."""
+    drafted = max(len(action.guesses) - 1, 0)
+    passes = [Pass(prompt_length + drafted, 1 + drafted)]
+    left = NUM_TOKENS - action.commits[0]
+    for committed in action.commits[1:]:
+        shape = way.shapes[left - 1]
+        nodes = 1 + (0 if shape is None else shape.nodes)
+        passes.append(Pass(nodes, nodes))
+        left -= committed
+    return passes
+
+
+def _outcome(decoded: Decoded) -> Outcome:
+    return Outcome(tuple(decoded.tokens.tolist()), decoded.stats)
+
+
+def _random(
+    build: Callable[[], nn.Module],
+    device: torch.device,
+    dtype: torch.dtype,
+    generator: torch.Generator,
+) -> nn.Module:
+    with torch.device('meta'):
+        module = build()
+    for owner in module.modules():
+        for name, parameter in list(owner.named_parameters(recurse=False)):
+            weight: Tensor = torch.empty(parameter.shape, device=device, dtype=dtype)
+            if weight.dim() > 1:
+                weight.normal_(std=0.02, generator=generator)
+            else:
+                weight.fill_(1.0)
+            setattr(owner, name, nn.Parameter(weight, requires_grad=False))
+    return module.to(device).eval()

@@ -1,0 +1,121 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Runs of the shipped policy in the simulator: camera frames, and how its drafts fared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.temporal import TemporalDraft
+from spec_vla_ros.decoding.tree_plan import HIT_RATES, Costs, plan_trees
+from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.protocols import Observation
+from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+
+_STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
+
+
+def episodes(
+    env: TabletopEnv, seeds: Iterable[int], act: Callable[[Observation], np.ndarray]
+) -> Iterator[Observation]:
+    """Drive the simulated arm and hand out each observation after it was acted on.
+
+    Args:
+        env: the simulator.
+        seeds: one episode each; its first observation is the one with stamp 0.
+        act: observation -> values of the action.
+    """
+    for seed in seeds:
+        instruction = env.reset(seed=seed)
+        for step in range(MAX_STEPS):
+            observation = Observation(env.render(), instruction, step * _STEP_NS)
+            env.step(act(observation), settle=SETTLE)
+            yield observation
+            if env.outcome().success:
+                break
+
+
+class Recorder:
+    """Runs the policy in closed loop with the trees that given costs choose.
+
+    Args:
+        checkpoint: the policy.
+        drafter: its drafter.
+        max_distance: relaxed acceptance's, in bins.
+    """
+
+    def __init__(
+        self, checkpoint: OpenVLACheckpoint, drafter: Drafter, *, max_distance: int
+    ) -> None:
+        self._checkpoint, self._temperature = checkpoint, drafter.temperature
+        self._codec = checkpoint.config.codec()
+        self._target = PackedLlama(checkpoint.model.language_model)
+        self._drafter = PackedDrafter(drafter)
+        self._max_distance = max_distance
+
+    @torch.inference_mode()
+    def record(self, way: str, costs: Costs, env: TabletopEnv, seeds: Iterable[int]) -> WayTrace:
+        """Record every action of some episodes.
+
+        Args:
+            way: one of `trace.WAYS`.
+            costs: what passes cost where the trace will be replayed; they choose the trees.
+            env: the simulator.
+            seeds: one episode each.
+        """
+        mode = way.partition(' ')[0]
+        dimensions = self._codec.stats.dimensions
+        plan = plan_trees(costs, num_tokens=dimensions, hit_rates=HIT_RATES[mode])
+        distance = self._max_distance if mode == 'relaxed' else 0
+        settings = SpeculativeSettings(
+            max_distance=per_dimension(distance, dimensions),
+            action_ids=self._codec.action_ids,
+            shape=plan,
+            draft_temperature=self._temperature,
+        )
+        still = self._codec.encode(np.zeros(dimensions))
+        temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
+        actions: list[ActionTrace] = []
+
+        def act(observation: Observation) -> np.ndarray:
+            when = {'instruction': observation.instruction, 'stamp_ns': observation.stamp_ns}
+            if not observation.stamp_ns:
+                temporal.reset()
+            draft: DraftTree | None = None
+            if way.endswith('temporal'):
+                draft = temporal.draft(**when, max_distance=settings.max_distance)
+            decoded = speculative_generate(
+                self._target,
+                self._drafter,
+                self._prompt(observation),
+                settings=settings,
+                draft=draft,
+            )
+            temporal.record(decoded.choices.numpy(), **when)
+            guesses = () if draft is None else tuple(draft.parents.tolist())
+            commits = decoded.stats.accept_lengths
+            if len(guesses) < 2:
+                commits = (1, *commits)
+            actions.append(ActionTrace(guesses, commits))
+            return self._codec.decode(decoded.tokens)
+
+        for _ in episodes(env, seeds, act):
+            pass
+        return WayTrace(plan.shapes, tuple(actions))
+
+    def _prompt(self, observation: Observation) -> Tensor:
+        model = self._checkpoint.model
+        pixels = self._checkpoint.image_processor(observation.image)
+        ids = self._checkpoint.prompt_processor(observation.instruction)
+        return multimodal_embeds(model.prompt_embeds(ids), model.image_embeds(pixels))

@@ -1,0 +1,187 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The results of a benchmark as numbers, a table and a picture."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import torch
+import transformers
+
+from spec_vla_ros.benchmark.timing import Measured
+
+mpl.use('Agg')
+
+import matplotlib.pyplot as plt
+
+PHASES = ('vision', 'prefill', 'decode', 'draft', 'verify', 'rest')
+BEGIN, END = '<!-- bench: begin -->', '<!-- bench: end -->'
+_COLUMNS = (
+    'way',
+    'ms (mean)',
+    'median',
+    '10 - 90 %',
+    'x generate',
+    'x generate, behind the prefill',
+    'x AR',
+    'passes',
+    'tokens/pass',
+    'x floor',
+    *PHASES,
+)
+
+
+def machine(device: torch.device, threads: int) -> str:
+    """Return what the figures were taken on."""
+    versions = f'torch {torch.__version__}, transformers {transformers.__version__}'
+    if device.type == 'cuda':
+        return f'{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}, {versions}'
+    found = [x for x in _cpuinfo() if x.startswith('model name')]
+    model = found[0].partition(':')[2].strip() if found else platform.processor()
+    return f'{model} ({platform.machine()}), {threads} thread(s), {versions}'
+
+
+def summarise(
+    measured: Mapping[str, Measured],
+    floors: Mapping[str, float],
+    *,
+    baseline: tuple[str, str, str],
+) -> dict[str, dict]:
+    """Return the figures of each way.
+
+    Ratios are of mean times; actions differ in their passes, so that a median would show the
+    commonest action only.
+
+    Args:
+        measured: by way.
+        floors: milliseconds that the hardware needs, where known.
+        baseline: names of transformers' generate, of it for the first token only, and of our
+            autoregressive decoding.
+    """
+    generate, first, autoregressive = (measured[name] for name in baseline)
+    prefill = autoregressive.phases_ms['prefill'] + autoregressive.phases_ms.get('vision', 0.0)
+    behind = generate.mean_ms - first.mean_ms
+    return {
+        name: {
+            'mean_ms': one.mean_ms,
+            'median_ms': one.median_ms,
+            'p10_ms': one.quantile_ms(0.1),
+            'p90_ms': one.quantile_ms(0.9),
+            'times_generate': generate.mean_ms / one.mean_ms,
+            'times_generate_behind_prefill': (
+                behind / max(one.mean_ms - prefill, 1e-9) if one.phases_ms else None
+            ),
+            'times_autoregressive': autoregressive.mean_ms / one.mean_ms,
+            'target_passes': one.target_passes,
+            'tokens_per_pass': one.tokens_per_pass,
+            'floor_ms': floors.get(name),
+            'times_floor': one.mean_ms / floors[name] if name in floors else None,
+            'peak_device_bytes': one.peak_bytes,
+            'phases_ms': dict(one.phases_ms),
+        }
+        for name, one in measured.items()
+    }
+
+
+def write_results(report: Mapping, folder: Path) -> str:
+    """Write bench.json, bench.md and bench.png; return the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'bench.json').write_text(json.dumps(report, indent=2) + '\n')
+    text = markdown(report)
+    (folder / 'bench.md').write_text(text)
+    plot(report, folder / 'bench.png')
+    return text
+
+
+def write_docs(report: Mapping, folder: Path) -> None:
+    """Put the tables between the markers of bench.md, and the picture beside it.
+
+    Raises:
+        ValueError: bench.md lacks the markers.
+    """
+    page = folder / 'bench.md'
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f'{page} needs the lines {BEGIN} and {END} around its tables')
+    page.write_text(f'{before}{BEGIN}\n\n{markdown(report)}\n{END}{after}')
+    plot(report, folder / 'bench.png')
+
+
+def markdown(report: Mapping) -> str:
+    """Return a table for each case."""
+    lines = [f'{report["date"]}, {report["machine"]}.', '']
+    for name, case in report['cases'].items():
+        lines += [f'**{name}**: {_about(case)}', '']
+        lines += ['| ' + ' | '.join(_COLUMNS) + ' |', '|' + '---|' * len(_COLUMNS)]
+        lines += [
+            '| ' + ' | '.join(_cells(way, row)) + ' |' for way, row in case['methods'].items()
+        ]
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def plot(report: Mapping, path: Path) -> None:
+    """Draw the phases of each way, stacked, a panel for each case."""
+    cases = report['cases']
+    figure, axes = plt.subplots(
+        1, len(cases), figsize=(4.2 * len(cases), 4), layout='constrained', squeeze=False
+    )
+    colours = plt.get_cmap('tab10')
+    for panel, (name, case) in zip(axes[0], cases.items(), strict=True):
+        rows = {w: r for w, r in case['methods'].items() if 'first token' not in w}
+        for place, row in enumerate(rows.values()):
+            left = 0.0
+            for number, phase in enumerate(PHASES):
+                width = row['phases_ms'].get(phase, 0.0)
+                panel.barh(place, width, left=left, color=colours(number))
+                left += width
+            if not row['phases_ms']:
+                panel.barh(place, row['mean_ms'], color='grey')
+        panel.set_yticks(range(len(rows)), list(rows))
+        panel.invert_yaxis()
+        panel.set(title=name, xlabel='milliseconds an action')
+        panel.grid(axis='x', alpha=0.3)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colours(i)) for i in range(len(PHASES))]
+    figure.legend(handles, PHASES, loc='outside lower center', ncols=len(PHASES))
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _cpuinfo() -> list[str]:
+    file = Path('/proc/cpuinfo')
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def _about(case: Mapping) -> str:
+    return (
+        f'{case["prompt_length"]} tokens of prompt, {case["dtype"]}, '
+        f'{case["weight_bytes"] / 2**20:.0f} MiB of weights, process '
+        f'{case["process_bytes"] / 2**20:.0f} MiB; reads {case["bandwidth_gb_s"]:.1f} GB/s, '
+        f'multiplies {case["rate_gflop_s"]:.0f} GFLOP/s; accept lengths '
+        f'{case["accept_lengths"]}; tokens of generate and AR '
+        f'{"equal" if case["same_tokens"] else "NOT all equal"}.'
+    )
+
+
+def _cells(way: str, row: Mapping) -> list[str]:
+    def number(value: float | None, digits: int = 2) -> str:
+        return '' if value is None else f'{value:.{digits}f}'
+
+    return [
+        way,
+        number(row['mean_ms']),
+        number(row['median_ms']),
+        f'{row["p10_ms"]:.2f} - {row["p90_ms"]:.2f}',
+        number(row['times_generate']),
+        number(row['times_generate_behind_prefill']),
+        number(row['times_autoregressive']),
+        number(row['target_passes']),
+        number(row['tokens_per_pass']),
+        number(row['times_floor']),
+        *(number(row['phases_ms'].get(phase)) for phase in PHASES),
+    ]

@@ -1,0 +1,102 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The shipped policy on frames of the simulator, from image to action, with its own drafter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from spec_vla_ros.benchmark.random_case import AUTOREGRESSIVE, FIRST_TOKEN, GENERATE
+from spec_vla_ros.benchmark.record import episodes
+from spec_vla_ros.benchmark.reference import TransformersGenerate
+from spec_vla_ros.benchmark.timing import Method, Outcome
+from spec_vla_ros.benchmark.trace import WAYS
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.protocols import Decoding, Observation
+from spec_vla_ros.sim.env import TabletopEnv
+
+
+def decodings(max_distance: int) -> dict[str, Decoding]:
+    """Return the ways of decoding that are compared, by name."""
+    strict, relaxed, temporal = WAYS
+    return {
+        AUTOREGRESSIVE: Decoding(),
+        strict: Decoding('strict', temporal=False),
+        relaxed: Decoding('relaxed', max_distance, temporal=False),
+        temporal: Decoding('relaxed', max_distance, temporal=True),
+    }
+
+
+def record_frames(
+    checkpoint: OpenVLACheckpoint, env: TabletopEnv, seeds: Iterable[int], *, count: int
+) -> list[Observation]:
+    """Return what the camera saw while the policy decoded autoregressively."""
+    policy = SpecVlaPolicy(checkpoint)
+    frames: list[Observation] = []
+    for frame in episodes(env, seeds, lambda seen: policy.infer(seen).values):
+        frames.append(frame)
+        if len(frames) == count:
+            break
+    return frames
+
+
+class ShippedPolicy:
+    """Every way from a frame to an action.
+
+    Each has a policy of its own over the same weights, with trees chosen by measured costs.
+
+    Args:
+        checkpoint: the policy.
+        frames: in the order in which they were seen; each episode begins at stamp 0.
+        max_distance: relaxed acceptance's.
+    """
+
+    def __init__(
+        self, checkpoint: OpenVLACheckpoint, frames: list[Observation], *, max_distance: int
+    ) -> None:
+        self._checkpoint, self._frames = checkpoint, frames
+        self._decodings = decodings(max_distance)
+        self._policies: dict[str, SpecVlaPolicy] = {}
+        for name, decoding in self._decodings.items():
+            policy = SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint))
+            policy.warm_up(decoding)
+            self._policies[name] = policy
+        self._generate = TransformersGenerate(checkpoint.model.language_model)
+        self._embedded = ('', torch.empty(0))
+
+    @property
+    def prompt_length(self) -> int:
+        """Tokens of image and text of the first frame."""
+        ids = self._checkpoint.prompt_processor(self._frames[0].instruction)
+        return ids.shape[1] + self._checkpoint.model.vision_backbone.num_patches
+
+    def methods(self) -> dict[str, Method]:
+        """Return the ways, by name; transformers' gets the prompt from the same code as ours."""
+        dimensions = self._checkpoint.config.codec().stats.dimensions
+        found: dict[str, Method] = {
+            GENERATE: lambda i: self._reference(i, dimensions),
+            FIRST_TOKEN: lambda i: self._reference(i, 1),
+        }
+        for name in self._decodings:
+            found[name] = lambda i, n=name: self._ours(i, n)
+        return found
+
+    def _ours(self, index: int, name: str) -> Outcome:
+        frame, policy = self._frames[index], self._policies[name]
+        if not frame.stamp_ns:
+            policy.reset()
+        action = policy.infer(frame, self._decodings[name])
+        return Outcome(tuple(action.tokens.tolist()), action.stats)
+
+    @torch.inference_mode()
+    def _reference(self, index: int, num_tokens: int) -> Outcome:
+        frame, model = self._frames[index], self._checkpoint.model
+        pixels = self._checkpoint.image_processor(frame.image)
+        if self._embedded[0] != frame.instruction:
+            ids = self._checkpoint.prompt_processor(frame.instruction)
+            self._embedded = (frame.instruction, model.prompt_embeds(ids))
+        prompt = multimodal_embeds(self._embedded[1], model.image_embeds(pixels))
+        return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))

@@ -1,0 +1,131 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Several ways to the same action, taken in turns, so that what disturbs one disturbs all."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from spec_vla_ros.protocols import DecodeStats
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One action: its token ids where they mean something, and how it came about if known."""
+
+    tokens: tuple[int, ...] | None = None
+    stats: DecodeStats | None = None
+
+
+Method = Callable[[int], Outcome]
+"""Does the action of a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one method took.
+
+    action_ms: for each action, the median over the repeats.
+    samples_ms: every time.
+    phases_ms: mean milliseconds of each phase, `rest` being what no phase counts.
+    target_passes, tokens_per_pass: means, where known.
+    peak_bytes: most device memory held during a run, on CUDA.
+    """
+
+    action_ms: tuple[float, ...]
+    samples_ms: tuple[float, ...]
+    phases_ms: Mapping[str, float]
+    target_passes: float | None
+    tokens_per_pass: float | None
+    peak_bytes: int | None
+    tokens: tuple[tuple[int, ...] | None, ...]
+
+    @property
+    def mean_ms(self) -> float:
+        """Mean over the actions."""
+        return statistics.fmean(self.action_ms)
+
+    @property
+    def median_ms(self) -> float:
+        """Median of all samples."""
+        return statistics.median(self.samples_ms)
+
+    def quantile_ms(self, share: float) -> float:
+        """A quantile of all samples."""
+        ordered = sorted(self.samples_ms)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def take_turns(
+    methods: Mapping[str, Method],
+    *,
+    actions: int,
+    repeats: int,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Measured]:
+    """Time every method on every action; each time another one goes first.
+
+    Args:
+        methods: by name; they are called for the actions 0, 1, ... in order, all of them before
+            the next repeat. Warm them up before.
+        actions: how many.
+        repeats: how often each is done.
+        device: waited for before the clock is read.
+        progress: called with (rounds done, rounds in all).
+    """
+    names = list(methods)
+    times: dict[str, list[list[float]]] = {n: [[] for _ in range(actions)] for n in names}
+    outcomes: dict[str, list[Outcome]] = {n: [] for n in names}
+    peaks = dict.fromkeys(names, 0)
+    for done in range(actions * repeats):
+        action, first = done % actions, done % len(names)
+        for name in names[first:] + names[:first]:
+            spent, outcome, peak = _timed(methods[name], action, device)
+            times[name][action].append(spent)
+            outcomes[name].append(outcome)
+            peaks[name] = max(peaks[name], peak)
+        if progress is not None:
+            progress(done + 1, actions * repeats)
+    return {n: _measured(times[n], outcomes[n], peaks[n]) for n in names}
+
+
+def _timed(method: Method, action: int, device: torch.device) -> tuple[float, Outcome, int]:
+    cuda = device.type == 'cuda'
+    if cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    outcome = method(action)
+    if cuda:
+        torch.cuda.synchronize(device)
+    spent = 1e3 * (time.perf_counter() - start)
+    return spent, outcome, torch.cuda.max_memory_allocated(device) if cuda else 0
+
+
+def _measured(times: Sequence[list[float]], outcomes: Sequence[Outcome], peak: int) -> Measured:
+    action_ms = tuple(statistics.median(t) for t in times)
+    stats = [o.stats for o in outcomes if o.stats is not None]
+    phases: dict[str, float] = {}
+    passes = per_pass = None
+    if stats:
+        for name in {name for s in stats for name in s.phases_ms}:
+            phases[name] = statistics.fmean(s.phases_ms.get(name, 0.0) for s in stats)
+        samples = [t for one in times for t in one]
+        phases['rest'] = statistics.fmean(samples) - sum(phases.values())
+        passes = statistics.fmean(s.target_passes for s in stats)
+        committed = [len(o.tokens) for o in outcomes if o.stats is not None]
+        per_pass = statistics.fmean(committed) / passes
+    return Measured(
+        action_ms,
+        tuple(t for one in times for t in one),
+        phases,
+        passes,
+        per_pass,
+        peak or None,
+        tuple(o.tokens for o in outcomes[: len(times)]),
+    )

@@ -1,0 +1,169 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How drafts fared in a recorded run, to be replayed where the weights are random.
+
+A model of random weights has the speed of a trained one and accepts nothing. So what a trained
+policy accepted in closed loop is recorded, pass by pass, and replayed on it: every pass is run
+in full, only how many draft tokens pass is taken from the recording.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, Array
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.speculative import SpeculativeSettings
+from spec_vla_ros.decoding.tree_plan import TreePlan
+
+WAYS = ('strict', 'relaxed', 'relaxed + temporal')
+RECORDED = Path(__file__).with_name('trace.json')
+
+
+@dataclass(frozen=True, slots=True)
+class ActionTrace:
+    """One action.
+
+    guesses: parents of the nodes of the tree verified inside the prefill, the root's first; empty
+        where there was none.
+    commits: tokens committed by each pass of the target, the prefill first.
+    """
+
+    guesses: tuple[int, ...]
+    commits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WayTrace:
+    """One way of decoding.
+
+    shapes: the tree that was drafted with 1, 2, ... tokens left, or None.
+    actions: in the order in which they were recorded.
+    """
+
+    shapes: tuple[TreeShape | None, ...]
+    actions: tuple[ActionTrace, ...]
+
+    @property
+    def mean_passes(self) -> float:
+        """Passes of the target for an action, the prefill included."""
+        return sum(len(a.commits) for a in self.actions) / len(self.actions)
+
+    def sample(self, count: int) -> list[ActionTrace]:
+        """Choose actions that are spread evenly over all, by passes and then by guesses."""
+        order = sorted(self.actions, key=lambda a: (len(a.commits), a.commits, len(a.guesses)))
+        places = (np.arange(count) + 0.5) * len(order) / count
+        return [order[int(p)] for p in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A recorded run.
+
+    about: of which policy, on which episodes, when and how.
+    ways: case of the benchmark -> way of decoding -> what was recorded with the trees that the
+        measured costs of that case choose.
+    """
+
+    about: Mapping[str, object]
+    ways: Mapping[str, Mapping[str, WayTrace]]
+
+
+def save_trace(trace: Trace, path: Path) -> None:
+    """Write a trace as JSON."""
+    cases = {
+        case: {
+            way: {
+                'shapes': [s and [s.top_k, s.depth, s.nodes] for s in recorded.shapes],
+                'actions': [[list(a.guesses), list(a.commits)] for a in recorded.actions],
+            }
+            for way, recorded in ways.items()
+        }
+        for case, ways in trace.ways.items()
+    }
+    text = json.dumps({**trace.about, 'cases': cases}, separators=(',', ':'))
+    path.write_text(
+        text.replace('"shapes"', '\n"shapes"').replace('"actions"', '\n"actions"') + '\n'
+    )
+
+
+def load_trace(path: Path = RECORDED) -> Trace:
+    """Read what `save_trace` wrote.
+
+    Raises:
+        ValueError: there is none, or it is malformed.
+    """
+    try:
+        content = json.loads(path.read_text())
+        ways = {
+            case: {way: _way(recorded) for way, recorded in found.items()}
+            for case, found in content.pop('cases').items()
+        }
+    except FileNotFoundError:
+        raise ValueError(
+            f'{path} is missing: record it with `spec-vla bench --record-trace`'
+        ) from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is no trace of accept lengths: {error!r}') from error
+    return Trace(content, ways)
+
+
+def _way(recorded: Mapping) -> WayTrace:
+    return WayTrace(
+        tuple(None if s is None else TreeShape(*s) for s in recorded['shapes']),
+        tuple(ActionTrace(tuple(g), tuple(c)) for g, c in recorded['actions']),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedSettings(SpeculativeSettings):
+    """Settings whose acceptance is replayed.
+
+    commits: tokens that each pass commits, the prefill first.
+    """
+
+    commits: tuple[int, ...] = ()
+
+    def rule(self, device: torch.device) -> AcceptanceRule:
+        """Return a rule that lets drafts pass up to the recorded dimension, pass by pass."""
+        bonus = iter(np.cumsum(self.commits) - 1)  # dimension of each pass's last token
+
+        def accept(draft: Array, choice: Array, dimension: Array) -> Array:
+            return dimension < int(next(bonus, 0))
+
+        return accept
+
+
+def replayed(
+    way: WayTrace, action: ActionTrace, *, max_distance: Sequence[int], action_ids: range
+) -> ReplayedSettings:
+    """Return the settings that repeat a recorded action.
+
+    Args:
+        way: what was recorded.
+        action: one of its actions.
+        max_distance: for each dimension, as when it was recorded.
+        action_ids: the token ids that are actions.
+    """
+    return ReplayedSettings(
+        max_distance=tuple(max_distance),
+        action_ids=action_ids,
+        shape=TreePlan(way.shapes, (0.0,) * len(way.shapes)),
+        # A drafter of random weights is sure of nothing; sharpened, its trees grow deep enough.
+        draft_temperature=1e-3,
+        commits=action.commits,
+    )
+
+
+def guessed_tree(action: ActionTrace, *, action_ids: range) -> DraftTree | None:
+    """Return a tree of the form that was verified inside the prefill, or None."""
+    if len(action.guesses) < 2:
+        return None
+    tokens = torch.arange(action_ids.start, action_ids.start + len(action.guesses))
+    parents = torch.tensor(action.guesses)
+    return DraftTree.from_parents(tokens, parents, depth=len(tokens) - 1)
