@@ -6,10 +6,12 @@ It takes any object with the fields of sensor_msgs/Image or sensor_msgs/Compress
 
 from __future__ import annotations
 
+import io
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
 """Bytes per pixel of the encodings that are understood.
@@ -17,6 +19,9 @@ CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 
 Depth images (16UC1, 32FC1) and raw Bayer patterns are refused: they are no colour picture of the
 scene, and a policy would act on whatever they were mistaken for.
 """
+
+MAX_PIXELS = 2**26
+"""Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
 
 
 class ImageError(ValueError):
@@ -69,7 +74,7 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     """Return a JPEG or PNG camera image as a contiguous (H, W, 3) uint8 RGB array.
 
     Raises:
-        ImageError: it is empty, truncated or of another format.
+        ImageError: it is empty, truncated, of another format, or larger than MAX_PIXELS.
     """
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
@@ -78,11 +83,24 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     if data[:2].tobytes() == b'\xff\xd8' and b'\xff\xd9' not in data[-64:].tobytes():
         raise ImageError('the JPEG is truncated: it has no end marker')
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    unreadable = ImageError(
+        f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
+    )
+    try:  # what OpenCV is given is told by its content, and its size is known beforehand
+        with Image.open(io.BytesIO(data), formats=('JPEG', 'PNG')) as picture:
+            width, height = picture.size
+    except Image.DecompressionBombError as error:
+        raise ImageError(f'the picture has too many pixels: {error}') from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise unreadable from error
+    if width * height > MAX_PIXELS:
+        raise ImageError(f'{width} x {height} pixels are more than the {MAX_PIXELS} that are read')
+    try:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise unreadable from error
     if bgr is None:
-        raise ImageError(
-            f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
-        )
+        raise unreadable
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
