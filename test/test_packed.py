@@ -1,6 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Packed for inference, target and drafter give the numbers and tokens that they gave before."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
@@ -11,7 +14,7 @@ from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.packed_linear import BlockLinear, ColumnLinear, pack_linear
+from spec_vla_ros.models.packed_linear import BlockLinear, ColumnLinear, RowLinear, pack_linear
 
 CLOSE = {'atol': 2e-5, 'rtol': 1e-5}
 
@@ -113,9 +116,31 @@ def test_the_plain_model_goes_on_working_and_saving():
 def test_weights_are_shared_not_copied():
     model = build(4)
     packed = pack_linear([model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj])
-    start, size = packed.columns.data_ptr(), packed.columns.nbytes
+    start, size = packed.weight.data_ptr(), packed.weight.nbytes
     for linear in (model.model.layers[0].mlp.gate_proj, model.model.layers[0].mlp.up_proj):
         assert start <= linear.weight.data_ptr() < start + size
+
+
+def test_without_blocks_nothing_is_held_twice():
+    program = """
+import torch
+from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.packed import PackedLlama
+def kilobytes(field):
+    lines = open('/proc/self/status').read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+shape = {'hidden_size': 512, 'intermediate_size': 1376, 'num_attention_heads': 8}
+torch.mm(torch.ones(9, 9), torch.ones(9, 9))
+before = kilobytes('VmRSS')
+model = Llama(LlamaConfig.from_dict({**shape, 'num_hidden_layers': 24, 'vocab_size': 1000}))
+packed = PackedLlama(model.eval(), blocks=False)
+weights = sum(p.nbytes for p in model.parameters())
+print((kilobytes('VmHWM') - before) * 1024 / weights)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) <= 1.2
 
 
 def test_half_precision_runs_without_blocks():
@@ -128,11 +153,11 @@ def test_half_precision_runs_without_blocks():
 
 
 @pytest.mark.parametrize('rows', [1, 2, 19])
-def test_both_layouts_multiply_alike(rows):
+def test_all_layouts_multiply_alike(rows):
     weight = torch.randn(1100, 1000)
     x, residual = torch.randn(rows, 1000), torch.randn(rows, 1100)
     expected = x @ weight.T
-    for packed in (ColumnLinear(weight), BlockLinear(weight)):
+    for packed in (RowLinear(weight), ColumnLinear(weight), BlockLinear(weight)):
         torch.testing.assert_close(packed(x), expected, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(
             packed.plus(x, residual), expected + residual, atol=1e-3, rtol=0

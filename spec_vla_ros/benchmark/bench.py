@@ -29,7 +29,7 @@ from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
 from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.tree_plan import measure_costs
+from spec_vla_ros.decoding.tree_plan import Costs, measure_costs
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama import LlamaConfig
 from spec_vla_ros.policy import load_drafter_beside
@@ -39,6 +39,14 @@ SHIPPED = 'shipped policy'
 TRACE_SEEDS = range(9_040_000, 9_040_020)
 FRAME_SEEDS = range(9_041_000, 9_042_000)
 """Episodes that neither training nor evaluation uses."""
+
+FLAT_COSTS = Costs(
+    verify={1: 1.0, 50: 1.1},
+    draft=dict.fromkeys((1, 2, 4, 8), (0.06, 0.06)),
+    draft_prefill=0.1,
+)
+"""In passes of one token, where reading the weights is all that counts: for recording the trace of
+the CUDA case without a CUDA device."""
 
 _CUDA_ONLY = 'openvla-7b shape'
 _WARM_UPS = 2
@@ -78,14 +86,14 @@ def run(args: argparse.Namespace) -> int:
     """
     torch.set_num_threads(args.threads)
     device = resolve_device(args.device)
-    names = args.cases or [
-        n for n in (SHIPPED, *RANDOM_CASES) if n != _CUDA_ONLY or device.type == 'cuda'
-    ]
-    unknown = sorted(set(names) - {SHIPPED, *RANDOM_CASES})
+    unknown = sorted(set(args.cases or ()) - {SHIPPED, *RANDOM_CASES})
     if unknown:
         raise ValueError(f'unknown cases {unknown}; there are {[SHIPPED, *RANDOM_CASES]}')
     if args.record_trace:
-        return _record(args, device, [n for n in names if n != SHIPPED])
+        return _record(args, device, [n for n in args.cases or RANDOM_CASES if n != SHIPPED])
+    names = args.cases or [
+        n for n in (SHIPPED, *RANDOM_CASES) if n != _CUDA_ONLY or device.type == 'cuda'
+    ]
     trace = load_trace()
     report: dict = {
         'date': date.today().isoformat(),
@@ -212,8 +220,11 @@ def _record(args: argparse.Namespace, device: torch.device, names: list[str]) ->
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     try:
         for name in names:
-            model = RandomModel(RANDOM_CASES[name], device=device, dtype=dtype)
-            costs = measure_costs(model.target, model.drafter, model.prompt)
+            if name == _CUDA_ONLY and device.type == 'cpu':
+                costs = FLAT_COSTS
+            else:
+                model = RandomModel(RANDOM_CASES[name], device=device, dtype=dtype)
+                costs = measure_costs(model.target, model.drafter, model.prompt)
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
             for way, recorded in ways[name].items():
                 print(

@@ -20,6 +20,9 @@ from spec_vla_ros.models.packed_linear import pack_linear
 
 Rotary = tuple[Tensor, Tensor]
 
+_BLOCK_BYTES = 4 * 2**30
+"""Language models up to this size are held a second time in blocks, where there are such."""
+
 
 class PackedNorm:
     """Root-mean-square norm of rows; the mean of squares is a product with a constant column."""
@@ -63,18 +66,19 @@ class PackedRotary:
 class PackedLayer:
     """One decoder layer over rows (S, H)."""
 
-    def __init__(self, layer: DecoderLayer, config: LlamaConfig) -> None:
+    def __init__(self, layer: DecoderLayer, config: LlamaConfig, *, blocks: bool = True) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._index, self._dim = attention.layer, config.head_dim
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._grouped = attention.grouped
         norm = layer.input_layernorm
         self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
-        self._qkv = pack_linear([attention.q_proj, attention.k_proj, attention.v_proj])
-        self._o = pack_linear([attention.o_proj])
+        projections = [attention.q_proj, attention.k_proj, attention.v_proj]
+        self._qkv = pack_linear(projections, blocks=blocks)
+        self._o = pack_linear([attention.o_proj], blocks=blocks)
         self._post_norm = PackedNorm(layer.post_attention_layernorm)
-        self._gate_up = pack_linear([mlp.gate_proj, mlp.up_proj])
-        self._down = pack_linear([mlp.down_proj])
+        self._gate_up = pack_linear([mlp.gate_proj, mlp.up_proj], blocks=blocks)
+        self._down = pack_linear([mlp.down_proj], blocks=blocks)
 
     def __call__(
         self, x: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache, outputs: int
@@ -91,10 +95,11 @@ class PackedLayer:
         """
         rows = x.shape[0]
         qkv = self._qkv(x if self._norm is None else self._norm(x)).view(rows, -1, self._dim)
-        qk, v = qkv.split((self._heads + self._kv_heads, self._kv_heads), dim=1)
+        qk, v = qkv.split_with_sizes((self._heads + self._kv_heads, self._kv_heads), 1)
         cos, sin = rotary
         qk = torch.addcmul(qk * cos, qk.roll(self._dim // 2, -1), sin)
-        q, k = qk.transpose(0, 1)[None].split((self._heads, self._kv_heads), dim=1)
+        qk = qk.transpose(0, 1)[None]
+        q, k = qk.split_with_sizes((self._heads, self._kv_heads), 1)
         keys, values = cache.append(self._index, k, v.transpose(0, 1)[None])
         if outputs < rows:
             q, x = q[:, :, -outputs:], x[-outputs:]
@@ -117,14 +122,21 @@ class PackedLlama:
 
     The weights of `model` become views of the packed ones: it goes on working, and its parameters
     must not be replaced.
+
+    Args:
+        model: in evaluation mode.
+        blocks: whether the weights may be held a second time in blocks, which makes passes of
+            several rows two to three times faster on the CPU; None: up to 4 GiB of them.
     """
 
-    def __init__(self, model: Llama) -> None:
+    def __init__(self, model: Llama, *, blocks: bool | None = None) -> None:
         config, body = model.config, model.model
+        if blocks is None:
+            blocks = sum(p.nbytes for p in model.parameters()) <= _BLOCK_BYTES
         self._embedding = body.embed_tokens.weight.detach()
-        self._layers = [PackedLayer(layer, config) for layer in body.layers]
+        self._layers = [PackedLayer(layer, config, blocks=blocks) for layer in body.layers]
         self._norm = PackedNorm(body.norm)
-        self._head = pack_linear([model.lm_head])
+        self._head = pack_linear([model.lm_head], blocks=blocks)
         self._rotary = PackedRotary(body.rotary.cos, body.rotary.sin, self._embedding.dtype)
         self.new_cache = model.new_cache
 

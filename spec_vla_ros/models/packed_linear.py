@@ -4,7 +4,8 @@
 A product of one row reads every weight once and is limited by that; a general matrix product of
 two to fifty rows is not much slower if the weights lie in the blocks that its kernel reads, and
 several times slower if they do not. So on the CPU weights are kept twice: in columns for one row
-and for small matrices, and in oneDNN's blocks for everything else.
+and for small matrices, and in oneDNN's blocks for everything else. Other devices and types keep
+them in rows, as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 _FEW = 1_000_000
@@ -22,33 +24,61 @@ _FEW = 1_000_000
 class PackedLinear(Protocol):
     """y = x W^T for x (S, K), W (N, K)."""
 
+    @property
+    def weight(self) -> Tensor:
+        """W, perhaps a view."""
+
     def __call__(self, x: Tensor) -> Tensor:
         """(S, K) -> (S, N)."""
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
-        """(S, K) and (S, N) -> x W^T + residual (S, N)."""
+        """(S, K) and (S, N) or (N,) -> x W^T + residual (S, N)."""
 
     def part(self, x: Tensor, ids: slice) -> Tensor:
         """(S, K) -> the outputs `ids` only, (S, number of ids)."""
 
 
-class ColumnLinear:
-    """Weights in columns: read in order by a product of one row."""
+class RowLinear:
+    """Weights as they are stored; any device and type, quantised ones too."""
 
     def __init__(self, weight: Tensor) -> None:
-        self.columns = weight.t().contiguous()  # (K, N)
+        self.weight = weight
 
     def __call__(self, x: Tensor) -> Tensor:
         """See `PackedLinear`."""
-        return torch.mm(x, self.columns)
+        return F.linear(x, self.weight)
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
         """See `PackedLinear`."""
-        return torch.addmm(residual, x, self.columns)
+        return F.linear(x, self.weight) + residual
 
     def part(self, x: Tensor, ids: slice) -> Tensor:
         """See `PackedLinear`."""
-        return torch.mm(x, self.columns[:, ids])
+        return F.linear(x, self.weight[ids])
+
+
+class ColumnLinear:
+    """Weights in columns: read in order by a product of one row (CPU)."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._columns = weight.t().contiguous()  # (K, N)
+
+    @property
+    def weight(self) -> Tensor:
+        """See `PackedLinear`."""
+        return self._columns.t()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """See `PackedLinear`."""
+        return torch.mm(x, self._columns)
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        """See `PackedLinear`."""
+        return torch.addmm(residual, x, self._columns)
+
+    def part(self, x: Tensor, ids: slice) -> Tensor:
+        """See `PackedLinear`."""
+        return torch.mm(x, self._columns[:, ids])
 
 
 class BlockLinear(ColumnLinear):
@@ -72,28 +102,27 @@ class BlockLinear(ColumnLinear):
         return self(x).add_(residual)
 
 
-def pack_linear(linears: Sequence[nn.Linear]) -> PackedLinear:
+def pack_linear(linears: Sequence[nn.Linear], *, blocks: bool = True) -> PackedLinear:
     """Lay out the weights of linear maps of the same input, so that one product does them all.
 
     The weights of `linears` become views of the result, so that nothing is held that is not used.
 
     Args:
-        linears: without bias, of the same input width; the outputs follow each other.
+        linears: biases are left alone; of the same input width; the outputs follow each other.
+        blocks: whether a second copy in blocks may be held.
     """
     weight = linears[0].weight if len(linears) == 1 else torch.cat([m.weight for m in linears])
-    weight = weight.detach()
-    packed = (BlockLinear if can_block(weight) else ColumnLinear)(weight)
-    rows = packed.columns.t().split([m.out_features for m in linears])
+    packed = _layout(weight, blocks=blocks)(weight.detach())
+    rows = packed.weight.split([m.out_features for m in linears])
     for linear, view in zip(linears, rows, strict=True):
         linear.weight.data = view
     return packed
 
 
-def can_block(weight: Tensor) -> bool:
-    """Whether this torch has oneDNN's block layout for such a weight."""
-    return (
-        weight.device.type == 'cpu'
-        and weight.dtype == torch.float32
-        and torch.backends.mkldnn.is_available()
-        and hasattr(torch.ops.mkldnn, '_reorder_linear_weight')
+def _layout(weight: Tensor, *, blocks: bool) -> type[RowLinear | ColumnLinear]:
+    if weight.device.type != 'cpu' or weight.dtype != torch.float32:
+        return RowLinear
+    has_blocks = torch.backends.mkldnn.is_available() and hasattr(
+        torch.ops.mkldnn, '_reorder_linear_weight'
     )
+    return BlockLinear if blocks and has_blocks else ColumnLinear
