@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,18 @@ from spec_vla_ros.models.safetensors_files import (
     load_tensors,
     read_json,
 )
+
+_LARGEST = {
+    'vocab_size': 2**20,
+    'hidden_size': 2**16,
+    'intermediate_size': 2**20,
+    'num_hidden_layers': 1024,
+    'num_attention_heads': 4096,
+    'num_key_value_heads': 4096,
+    'head_dim': 4096,
+    'max_position_embeddings': 2**20,
+}
+_LARGEST_IMAGE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +84,11 @@ def load_openvla(
     chosen_dtype = resolve_dtype(dtype, stored=config.dtype, device=chosen_device)
     preprocessor = read_json(folder / 'preprocessor_config.json')
     tensors = find_tensors(folder)
-    try:
+    with _blaming(f'{folder}'):
         image_processor = ImageProcessor.from_dict(preprocessor)
-        prompt_processor = _prompt_processor(folder, config.vocab_size)
+        prompt_processor = _prompt_processor(folder, config)
         with torch.device('meta'):
             model = OpenVLA(config)
-    except ValueError as error:
-        raise CheckpointError(f'{folder}: {error}') from error
     load_tensors(
         model,
         tensors,
@@ -87,7 +98,8 @@ def load_openvla(
         progress=progress,
     )
     model.eval()
-    check_vision(model, image_processor)
+    with _blaming(f'{folder}: preprocessor_config.json does not fit the vision towers'):
+        check_vision(model, image_processor)
     return OpenVLACheckpoint(model, image_processor, prompt_processor, folder)
 
 
@@ -103,13 +115,16 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
             f'{folder} is not a folder: give the path of a downloaded checkpoint'
         )
     raw = read_json(folder / 'config.json')
-    try:
+    with _blaming(f'{folder} is not an OpenVLA checkpoint'):
         config = OpenVLAConfig.from_dict(raw)
-    except ValueError as error:
-        raise CheckpointError(f'{folder} is not an OpenVLA checkpoint: {error}') from error
+        _check_sizes(config)
     statistics = folder / 'dataset_statistics.json'
     extra: Mapping[str, Any] = read_json(statistics) if statistics.exists() else {}
-    return replace(config, norm_stats={**config.norm_stats, **extra})
+    with _blaming(f'{folder} has malformed norm stats'):
+        config = replace(config, norm_stats={**config.norm_stats, **extra})
+        for key in config.norm_stats:
+            _check_norm_stats(config, key)
+    return config
 
 
 def save_weights(model: OpenVLA, file: str | Path, *, dtype: torch.dtype) -> None:
@@ -174,9 +189,48 @@ def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> t
     return DTYPES[dtype]
 
 
-def _prompt_processor(folder: Path, vocab_size: int) -> PromptProcessor:
+@contextmanager
+def _blaming(culprit: str) -> Iterator[None]:
+    """Turn whatever a malformed file leads to into a CheckpointError that names the culprit."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f'{culprit}: {error}') from error
+    except Exception as error:  # a value of a wrong type fails wherever it is used first
+        kind = type(error).__name__
+        raise CheckpointError(f'{culprit}: a value is malformed ({kind}: {error})') from error
+
+
+def _check_sizes(config: OpenVLAConfig) -> None:
+    """Refuse numbers that no model has, which would take all memory before anything fits."""
+    text = config.text
+    sizes = [(name, getattr(text, name), largest) for name, largest in _LARGEST.items()]
+    sizes += [('n_action_bins', config.num_bins, text.vocab_size)]
+    sizes += [('vocab_size without padding', config.vocab_size, text.vocab_size)]
+    sizes += [(f'image_sizes[{i}]', n, _LARGEST_IMAGE) for i, n in enumerate(config.image_sizes)]
+    for name, size, largest in sizes:
+        if type(size) is not int or not 0 < size <= largest:
+            raise ValueError(f'{name} is {size!r}, expected a whole number in 1 .. {largest}')
+    if config.num_bins > config.vocab_size:
+        raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
+
+
+def _check_norm_stats(config: OpenVLAConfig, key: str) -> None:
+    try:
+        stats = config.codec(key).stats
+    except ValueError:
+        return  # incomplete: told when it is chosen, the other data sets can be used
+    if not (np.isfinite(stats.q01).all() and np.isfinite(stats.q99).all()):
+        raise ValueError(f'{key!r} has bounds that are not finite')
+
+
+def _prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcessor:
     generation = folder / 'generation_config.json'
     bos = read_json(generation).get('bos_token_id', 1) if generation.exists() else 1
+    if type(bos) is not int or not 0 <= bos < config.text.vocab_size:
+        raise ValueError(f'bos_token_id in {generation.name} is {bos!r}, which is no token id')
     return PromptProcessor.from_file(
-        folder / 'tokenizer.json', vocab_size=vocab_size, bos_token_id=bos
+        folder / 'tokenizer.json', vocab_size=config.vocab_size, bos_token_id=bos
     )
