@@ -144,15 +144,19 @@ def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):
     )
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
+    assert 'autoregressive only' in output  # this checkpoint has no drafter
+    assert "'relaxed' needs a drafter" in output.replace('\n', ' ')
     assert 'success is below 80%' in output
-    assert json.loads((tmp_path / 'demo.json').read_text())['success_rate'] == 0.0
+    figures = json.loads((tmp_path / 'demo.json').read_text())
+    assert figures['success_rate'] == 0.0
+    assert list(figures['modes']) == ['autoregressive']
 
 
 def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
     """The promise of `make demo`, small: figures, picture, and no quarrel between two of them."""
     folders = [tmp_path / 'one', tmp_path / 'two']
     demos = [
-        start_demo(folder, '--episodes', '5', '--seed', str(50 + 10 * k))
+        start_demo(folder, '--episodes', '3', '--seed', str(50 + 10 * k))
         for k, folder in enumerate(folders)
     ]
     deadline = time.monotonic() + 200
@@ -161,14 +165,24 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert demo.returncode == 0, output
         figures = json.loads((Path(folder) / 'demo.json').read_text())
         first = 9_000_050 + 10 * k
-        assert figures['seeds'] == list(range(first, first + 5))
-        assert figures['episodes'] == 5
+        assert figures['seeds'] == list(range(first, first + 3))
+        assert figures['episodes'] == 3
         assert figures['success_rate'] >= 0.8
         assert figures['commands_hz'] == pytest.approx(30.0, rel=0.1)
         latency = figures['latency_ms']
         assert 0 < latency['p50'] <= latency['p95'] <= latency['p99']
-        assert figures['mode']
+        assert figures['mode'] == 'relaxed'
         wins = [row['success'] for row in figures['per_episode']]
-        assert figures['success_rate'] == sum(wins) / 5
+        assert figures['success_rate'] == sum(wins) / 3
+        speculative, plain = (figures['modes'][w] for w in ('speculative', 'autoregressive'))
+        assert speculative['success_rate'] == figures['success_rate']
+        assert (speculative['mode'], plain['mode']) == ('relaxed', 'autoregressive')
+        assert plain['target_passes'] == 7
+        assert plain['draft_passes'] == 0
+        assert 1 <= speculative['target_passes'] < 7
+        assert plain['accept_length'] < speculative['accept_length']
+        assert {'vision', 'prefill', 'decode'} == set(plain['phases_ms'])
+        assert {'vision', 'prefill', 'draft', 'verify'} >= set(speculative['phases_ms'])
+        assert figures['ratio']['target_passes'] > 1
         with Image.open(Path(folder) / 'demo.png') as strip:
             assert strip.width > 500

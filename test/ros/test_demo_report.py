@@ -2,18 +2,21 @@
 """The demo's figures, table and film strip, from made-up episodes."""
 
 import io
+import json
+import re
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from spec_vla_ros.ros.demo.comparison import compared, comparison_table
 from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
 from spec_vla_ros.ros.demo.report import percentiles, summary, table
 from spec_vla_ros.ros.demo.view import View
 
 
-def record(number=1, *, success=True, steps=10):
+def record(number=1, *, success=True, steps=10, mode='relaxed', passes=2, inference=20.0):
     colour = np.zeros((192, 192, 3), np.uint8)
     return Record(
         number=number,
@@ -22,10 +25,13 @@ def record(number=1, *, success=True, steps=10):
         success=success,
         wrong_object=not success,
         seconds=4.0,
-        mode='autoregressive',
+        mode=mode,
         halt='' if success else 'no image for 0.60 s',
         latency_ms=list(np.linspace(50, 60, steps)),
-        inference_ms=[20.0] * steps,
+        inference_ms=[inference] * steps,
+        target_passes=[passes] * steps,
+        draft_passes=[3] * steps,
+        phases_ms=[{'vision': 5.0, 'prefill': 1.0 + k} for k in range(steps)],
         command_stamps=list(np.arange(30) / 30 + 10 * number),
         frames=[(0.1 * k, colour + 6 * k) for k in range(steps)],
     )
@@ -39,7 +45,7 @@ def test_summary():
     assert figures['commands_hz'] == pytest.approx(30.0)  # the pauses between episodes left out
     assert figures['latency_ms'] == {'p50': 55.0, 'p95': 60.0, 'p99': 60.0}
     assert figures['inference_ms']['p50'] == 20.0
-    assert figures['mode'] == 'autoregressive'
+    assert figures['mode'] == 'relaxed'
     assert figures['seeds'] == [101, 102, 103]
     assert [row['steps'] for row in figures['per_episode']] == [10, 10, 10]
 
@@ -56,13 +62,60 @@ def test_table_and_view_say_what_failed():
         view.update(record(), 30.0)
         view.finished(record())
         view.finished(record(2, success=False))
-    console.print(table([record(), record(2, success=False)]))
+    both = [record(), record(2, success=False)]
+    console.print(table({'speculative': both, 'autoregressive': both[::-1]}))
     text = console.export_text()
     assert 'success so far 1/2' in text
+    assert 'success, 10 steps, 4.0 s' in text
+    assert 'failed (wrong object), 10 steps' in text
     assert 'lifted a wrong object' in text
     assert 'the policy had halted: no image for 0.60 s' in text
-    assert '1/2' in text
-    assert 'mode: autoregressive' in text
+    assert '1/2, 10.0 steps, 4.0 s' in text
+    assert 'relaxed' in text
+
+
+def test_modes_are_compared_on_the_same_episodes():
+    plain = {'mode': 'autoregressive', 'passes': 7, 'inference': 50.0}
+    result = compared(
+        {
+            'speculative': [record(1), record(2)],
+            'autoregressive': [record(1, **plain), record(2, success=False, **plain)],
+        }
+    )
+    fast, slow = result['modes']['speculative'], result['modes']['autoregressive']
+    assert (fast['mode'], slow['mode']) == ('relaxed', 'autoregressive')
+    assert (fast['success_rate'], slow['success_rate']) == (1.0, 0.5)
+    assert (fast['accept_length'], slow['accept_length']) == (7.0, 1.167)
+    assert fast['phases_ms'] == {'vision': 5.0, 'prefill': 5.5}
+    assert fast['draft_passes'] == 3.0
+    assert result['ratio'] == {
+        'target_passes': 3.5,
+        'inference_ms': 2.5,
+        'latency_ms': 1.0,
+        'seconds': 1.0,
+    }
+    json.dumps(result, allow_nan=False)
+    console = Console(record=True, width=100)
+    console.print(comparison_table(result))
+    text = console.export_text()
+    assert re.search(r'inference +│ +20.0 ms │ +50.0 ms │ 2.50x', text)
+    assert re.search(r'success +│ +100% │ +50% │ ', text)
+    assert re.search(r' prefill +│ +5.5 ms │ +5.5 ms', text)
+
+
+def test_one_mode_alone_has_nothing_to_compare():
+    alone = compared({'autoregressive': [record(mode='autoregressive', passes=7)]})
+    assert 'ratio' not in alone
+    console = Console(record=True, width=100)
+    console.print(comparison_table(alone))
+    assert 'gain' not in console.export_text()
+
+
+def test_an_action_decided_in_the_prefill_has_no_accept_length():
+    assert (
+        compared({'speculative': [record(passes=1)]})['modes']['speculative']['accept_length']
+        is None
+    )
 
 
 def test_the_live_view_draws_in_a_terminal():

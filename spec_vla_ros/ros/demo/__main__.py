@@ -1,5 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The demo's supervisor: starts robot and policy as processes, runs episodes, stops everything."""
+"""The demo's supervisor: starts robot and policy as processes, runs episodes, stops everything.
+
+Every episode is run twice, decoded speculatively and autoregressively, switched by a parameter
+while the node runs.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,23 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from ament_index_python.packages import get_package_share_directory
 from rich.console import Console
 
 from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
+from spec_vla_ros.ros.demo.comparison import compared, comparison_table
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.report import summary, table, write_json
+from spec_vla_ros.ros.demo.stage import Stage, StageError, stage
 from spec_vla_ros.ros.demo.view import View
-from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.runtime.children import ChildFailedError, Children
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.runtime.children import ChildFailedError
 
 REQUIRED_SUCCESS = 0.8
 INTERRUPTED = 130  # as shells have it for Ctrl-C
-POLICY, ROBOT = '/spec_vla', '/sim_robot'
 
-
-class DemoError(RuntimeError):
-    """The demo cannot go on; says why."""
+SPECULATIVE, AUTOREGRESSIVE = 'speculative', 'autoregressive'
+WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: 'autoregressive'}
+"""What is compared, and the value of the parameter decoding_mode that stands for it."""
 
 
 def main() -> None:
@@ -43,17 +45,20 @@ def main() -> None:
     except KeyboardInterrupt:
         console.print('interrupted; everything is stopped')
         sys.exit(INTERRUPTED)
-    except (ChildFailedError, DemoError, EpisodeError, TimeoutError) as error:
+    except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
         console.print(f'[red]demo failed:[/] {error}', highlight=False)
         sys.exit(1)
-    figures = summary(records)
+    main_way = SPECULATIVE if SPECULATIVE in records else AUTOREGRESSIVE
+    shown = records[main_way]
+    modes = compared(records)
+    figures = {**summary(shown), **modes}
     write_json(figures, args.results / 'demo.json')
-    shown = next((r for r in records if r.success), records[0])
-    write_film_strip(shown, args.results / 'demo.png')
+    write_film_strip(next((r for r in shown if r.success), shown[0]), args.results / 'demo.png')
     console.print(table(records))
+    console.print(comparison_table(modes))
     latency = figures['latency_ms']
     console.print(
-        f'success {figures["success_rate"]:.0%} of {len(records)} episodes, '
+        f'{main_way}: success {figures["success_rate"]:.0%} of {len(shown)} episodes, '
         f'commands {figures["commands_hz"]:.1f} Hz, image to action '
         f'{latency["p50"]} / {latency["p95"]} / {latency["p99"]} ms (p50 / p95 / p99)',
         highlight=False,
@@ -65,55 +70,44 @@ def main() -> None:
         sys.exit(1)
 
 
-def run(args: argparse.Namespace, console: Console) -> list[Record]:
-    """Run the episodes in a ROS domain of our own and return them; leaves no process behind."""
-    config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
-    logs = args.results / 'logs'
+def run(args: argparse.Namespace, console: Console) -> dict[str, list[Record]]:
+    """Run every episode each way and return them; leaves no process behind."""
     with (
-        free_domain() as domain_id,
-        Children() as children,
         View(console, episodes=args.episodes) as view,
+        stage(checkpoint=args.checkpoint, logs=args.results / 'logs', say=view.say) as nodes,
     ):
-        view.say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
-        nodes = {
-            'sim_robot': ['spec_vla_ros.ros.sim_node', config / 'sim_robot.yaml'],
-            'policy_node': ['spec_vla_ros.ros.policy_node', config / 'spec_vla.yaml'],
-        }
-        overrides = {'policy_node': ['-p', f'checkpoint:={args.checkpoint}']}
-        for name, (module, parameters) in nodes.items():
-            command = [sys.executable, '-m', module, '--ros-args', '--params-file', parameters]
-            command += overrides.get(name, []) if args.checkpoint else []
-            children.start(
-                name,
-                list(map(str, command)),
-                log=logs / f'{name}.log',
-                env={'ROS_DOMAIN_ID': str(domain_id)},
-            )
-        remote = RemoteNode('demo', domain_id=domain_id, while_waiting=children.check)
-        with remote:
-            view.say('loading the policy')
-            if not (remote.configure(POLICY) and remote.activate(POLICY)):
-                raise DemoError(f'the policy node does not start, see {logs}/policy_node.log')
-            runner = EpisodeRunner(remote, on_progress=view.update, check=children.check)
-            records = []
-            first = HELD_OUT_SEEDS.start + args.seed
-            for seed in range(first, first + args.episodes):
+        runner = EpisodeRunner(nodes.remote, on_progress=view.update, check=nodes.check)
+        ways = _ways(nodes, view)
+        view.expect(args.episodes * len(ways))
+        records: dict[str, list[Record]] = {way: [] for way in ways}
+        first = HELD_OUT_SEEDS.start + args.seed
+        for seed in range(first, first + args.episodes):
+            for way in ways:
+                nodes.set_mode(WAYS[way])
                 record = runner.run(
                     seed=seed, instruction=args.instruction, time_limit=args.time_limit
                 )
-                records.append(record)
+                records[way].append(record)
                 view.finished(record)
-            runner.stop()
-            remote.deactivate(POLICY)
-        for name, code in children.stop().items():
-            if code != 0:
-                raise DemoError(f'{name} did not end cleanly: exit code {code}, see {logs}')
+            ways.reverse()  # neither always comes first
+        runner.stop()
     return records
+
+
+def _ways(nodes: Stage, view: View) -> list[str]:
+    """Return which ways the policy can decode."""
+    refused = nodes.set_mode('relaxed')
+    if refused is None:
+        return [SPECULATIVE, AUTOREGRESSIVE]
+    view.say(f'autoregressive only, there is nothing to compare it with: {refused}')
+    return [AUTOREGRESSIVE]
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
-    parser.add_argument('--episodes', type=int, default=10)
+    parser.add_argument(
+        '--episodes', type=int, default=10, help='how many, each decoded both ways'
+    )
     parser.add_argument(
         '--seed', type=int, default=0, help='first episode, counted among the held-out ones'
     )

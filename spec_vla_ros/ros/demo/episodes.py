@@ -14,7 +14,7 @@ from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from spec_vla_ros.msg import EpisodeStatus, PolicyStatus, VlaAction
+from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import image_to_rgb
 from spec_vla_ros.ros.remote import RemoteNode
@@ -31,10 +31,13 @@ class EpisodeError(RuntimeError):
 class Record:
     """One episode as it was seen from outside.
 
-    seconds: from the instruction to the end. latency_ms, inference_ms: one per action, from the
-    image's stamp to the publishing of the action, and of the inference alone. frames: (seconds
-    since the instruction, (H, W, 3) uint8 RGB image), one per action. halt: why the policy stood
-    still at the end, empty if it did not.
+    mode: how the actions were decoded. seconds: from the instruction to the end.
+    latency_ms, inference_ms: one per action, from the image's stamp to the publishing of the
+        action, and of the inference alone.
+    target_passes, draft_passes: one per action, as in DecodeStatistics.
+    phases_ms: of each action whose statistics came, by name of the phase.
+    frames: (seconds since the instruction, (H, W, 3) uint8 RGB image), one per action.
+    halt: why the policy stood still at the end, empty if it did not.
     """
 
     number: int
@@ -47,6 +50,9 @@ class Record:
     halt: str = ''
     latency_ms: list[float] = field(default_factory=list)
     inference_ms: list[float] = field(default_factory=list)
+    target_passes: list[int] = field(default_factory=list)
+    draft_passes: list[int] = field(default_factory=list)
+    phases_ms: list[dict[str, float]] = field(default_factory=list)
     command_stamps: list[float] = field(default_factory=list)
     frames: list[tuple[float, np.ndarray]] = field(default_factory=list)
 
@@ -82,10 +88,13 @@ class EpisodeRunner:
         self._status: PolicyStatus | None = None
         self._image: Image | None = None
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
+        self._sequences: list[int] = []  # of the running episode's actions
+        self._statistics: dict[int, DecodeStatistics] = {}  # by sequence, may overtake the action
         self._instruct = remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         remote.subscribe(EpisodeStatus, 'episode', self._on_episode, qos.LATCHED)
         remote.subscribe(PolicyStatus, 'status', self._on_status, qos.LATCHED)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(Image, 'image', self._on_image, qos.CAMERA)
 
@@ -122,6 +131,8 @@ class EpisodeRunner:
         )
         record = Record(response.episode, seed, response.instruction)
         with self._lock:
+            self._sequences.clear()
+            self._statistics.clear()
             self._running, self._began = record, time.monotonic()
         self._instruct.publish(String(data=response.instruction))
         while True:
@@ -136,6 +147,7 @@ class EpisodeRunner:
                 with self._lock:
                     self._running = None
                     self._add_frame(record)
+                    self._add_phases(record)
                 record.halt = self._status.reason_text
                 return record
 
@@ -175,7 +187,21 @@ class EpisodeRunner:
             record.mode = message.decode_mode
             record.latency_ms.append(message.latency_ms)
             record.inference_ms.append(message.inference_ms)
+            record.target_passes.append(message.target_passes)
+            record.draft_passes.append(message.draft_passes)
+            self._sequences.append(message.sequence)
             self._add_frame(record)
+
+    def _on_statistics(self, message: DecodeStatistics) -> None:
+        with self._lock:
+            self._statistics[message.sequence] = message
+
+    def _add_phases(self, record: Record) -> None:
+        for sequence in self._sequences:
+            found = self._statistics.get(sequence)
+            if found is not None:
+                phases = zip(found.phase_names, found.phase_ms, strict=True)
+                record.phases_ms.append(dict(phases))
 
     def _add_frame(self, record: Record) -> None:
         if self._image is not None:

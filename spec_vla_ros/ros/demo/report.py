@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,30 +58,30 @@ def write_json(figures: dict, path: Path) -> None:
     path.write_text(json.dumps(figures, indent=2) + '\n')
 
 
-def table(records: Sequence[Record]) -> Table:
-    """Return the episodes as a table, with a footer of totals."""
-    figures = summary(records)
-    wins = sum(r.success for r in records)
+def table(ways: Mapping[str, Sequence[Record]]) -> Table:
+    """Return the episodes as a table, a row for each, and for each way of decoding a column."""
     result = Table(title='Episodes', title_justify='left', show_footer=True)
     result.add_column('#', justify='right')
     result.add_column('seed', justify='right')
-    result.add_column('instruction', footer=f'mode: {figures["mode"] or "-"}')
-    result.add_column('result', footer=f'{wins}/{len(records)}')
-    result.add_column('steps', justify='right', footer=_mean(r.steps for r in records))
-    result.add_column('seconds', justify='right', footer=_mean(r.seconds for r in records))
-    result.add_column('latency p50', justify='right', footer=_ms(figures['latency_ms']['p50']))
-    for number, record in enumerate(records, start=1):
-        verdict = '[green]success[/]' if record.success else '[red]failed[/]'
-        result.add_row(
-            str(number),
-            str(record.seed),
-            record.instruction,
-            verdict + (' [red](wrong object)[/]' if record.wrong_object else ''),
-            str(record.steps),
-            f'{record.seconds:.1f}',
-            _ms(percentiles(record.latency_ms)['p50']),
+    result.add_column('instruction')
+    for way, records in ways.items():
+        wins = sum(r.success for r in records)
+        result.add_column(
+            way,
+            footer=f'{wins}/{len(records)}, {_mean(r.steps for r in records)} steps, '
+            f'{_mean(r.seconds for r in records)} s',
         )
+    for number, pair in enumerate(zip(*ways.values(), strict=True), start=1):
+        first = pair[0]
+        result.add_row(str(number), str(first.seed), first.instruction, *map(_cell, pair))
     return result
+
+
+def _cell(record: Record) -> str:
+    verdict = '[green]success[/]' if record.success else '[red]failed[/]'
+    if record.wrong_object:
+        verdict += ' [red](wrong object)[/]'
+    return f'{verdict}, {record.steps} steps, {record.seconds:.1f} s'
 
 
 def _share(flags: object) -> float:
@@ -92,7 +92,3 @@ def _share(flags: object) -> float:
 def _mean(values: object) -> str:
     values = list(values)
     return f'{np.mean(values):.1f}' if values else '-'
-
-
-def _ms(value: float | None) -> str:
-    return '-' if value is None else f'{value:.0f} ms'

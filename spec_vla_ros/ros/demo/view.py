@@ -31,6 +31,11 @@ class View:
         self._episodes = episodes
         self._live = Live(console=console, refresh_per_second=8, transient=True)
 
+    def expect(self, episodes: int) -> None:
+        """Change how many episodes there will be."""
+        self._episodes = episodes
+        self._progress.update(self._task, total=episodes)
+
     def say(self, text: str) -> None:
         """Print a line that stays."""
         self._console.print(text, highlight=False, soft_wrap=True)
@@ -42,6 +47,7 @@ class View:
         grid = Table.grid(padding=(0, 2))
         grid.add_row('[bold]episode', f'{len(self._done) + 1} of {self._episodes}')
         grid.add_row('[bold]instruction', record.instruction)
+        grid.add_row('[bold]decoding', record.mode or '-')
         grid.add_row('[bold]step', f'{record.steps} ({record.seconds:.1f} s)')
         grid.add_row('[bold]success so far', self._score())
         grid.add_row('[bold]commands', f'{command_rate:.1f} Hz')
@@ -58,7 +64,8 @@ class View:
         if record.wrong_object:
             verdict += ' [red](lifted a wrong object)[/]'
         self.say(
-            f'{len(self._done):3}/{self._episodes}  {record.instruction:<28} {verdict}  '
+            f'{len(self._done):3}/{self._episodes}  {record.instruction:<25} '
+            f'{record.mode:<14} {verdict}  '
             f'{record.steps} steps, {record.seconds:.1f} s, success so far {self._score()}'
         )
         if not record.success and record.halt:

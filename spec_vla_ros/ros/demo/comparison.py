@@ -1,0 +1,118 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Speculative and autoregressive decoding side by side: the figures and their table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.report import summary
+from spec_vla_ros.runtime.performance import accept_length
+
+ACTION_DIMENSIONS = 7
+
+RATIOS = ('target_passes', 'inference_ms', 'latency_ms', 'seconds')
+"""Figures of which the ratio is worth saying, more than 1 being in favour of speculation."""
+
+
+def compared(records: Mapping[str, Sequence[Record]]) -> dict:
+    """Return the figures of each way of decoding, and where there are two, their ratios.
+
+    Keys: 'modes', with the figures by the name of the way, and 'ratio', autoregressive by
+    speculative, of medians (target_passes and seconds: of means).
+    """
+    modes = {way: figures(done) for way, done in records.items()}
+    result = {'modes': modes}
+    if {'speculative', 'autoregressive'} <= modes.keys():
+        result['ratio'] = {
+            name: _ratio(
+                _middle(modes['autoregressive'][name]), _middle(modes['speculative'][name])
+            )
+            for name in RATIOS
+        }
+    return result
+
+
+def figures(records: Sequence[Record]) -> dict:
+    """Return the figures of the episodes that were decoded in one way.
+
+    target_passes, draft_passes: mean of an action, prefill included. accept_length: tokens by
+    verify rounds (see `accept_length`). phases_ms: median of each phase, over the actions.
+    seconds, steps: mean of an episode.
+    """
+    whole = summary(records)
+    passes = [n for r in records for n in r.target_passes]
+    drafts = [n for r in records for n in r.draft_passes]
+    phases = [phase for r in records for phase in r.phases_ms]
+    names = list(dict.fromkeys(name for phase in phases for name in phase))
+    return {
+        **{
+            key: whole[key]
+            for key in ('mode', 'success_rate', 'wrong_object_rate', 'latency_ms', 'inference_ms')
+        },
+        'target_passes': _mean(passes),
+        'draft_passes': _mean(drafts),
+        'accept_length': _finite(
+            accept_length(ACTION_DIMENSIONS * len(passes), sum(passes), actions=len(passes))
+        ),
+        'phases_ms': {
+            name: round(float(np.median([phase.get(name, 0.0) for phase in phases])), 2)
+            for name in names
+        },
+        'steps': _mean([r.steps for r in records]),
+        'seconds': _mean([r.seconds for r in records]),
+    }
+
+
+def comparison_table(result: dict) -> Table:
+    """Return what `compared` found as a table with a column for each way of decoding."""
+    modes, ratio = result['modes'].values(), result.get('ratio', {})
+    table = Table(title='Decoding, on the same episodes', title_justify='left')
+    table.add_column('')
+    for found in modes:
+        table.add_column(found['mode'] or '-', justify='right')
+    if ratio:
+        table.add_column('gain', justify='right')
+
+    def row(name: str, cell: Callable[[dict], str], key: str = '') -> None:
+        gain = [_text(ratio.get(key), '.2f', 'x') if key else ''] if ratio else []
+        table.add_row(name, *map(cell, modes), *gain)
+
+    row('success', lambda found: f'{found["success_rate"]:.0%}')
+    row('target passes', lambda found: _text(found['target_passes'], '.2f'), 'target_passes')
+    row('draft passes', lambda found: _text(found['draft_passes'], '.2f'))
+    row('accept length', lambda found: _text(found['accept_length'], '.2f'))
+    row('inference', lambda found: _ms(found['inference_ms']['p50']), 'inference_ms')
+    for phase in dict.fromkeys(name for found in modes for name in found['phases_ms']):
+        row(f'  {phase}', lambda found, phase=phase: _ms(found['phases_ms'].get(phase)))
+    row('image to action', lambda found: _ms(found['latency_ms']['p50']), 'latency_ms')
+    row('episode', lambda found: _text(found['seconds'], '.2f', ' s'), 'seconds')
+    return table
+
+
+def _middle(figure: float | Mapping[str, float | None] | None) -> float | None:
+    return figure['p50'] if isinstance(figure, Mapping) else figure
+
+
+def _ratio(before: float | None, after: float | None) -> float | None:
+    return round(before / after, 3) if before is not None and after else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON knows no infinity."""
+    return round(value, 3) if value is not None and np.isfinite(value) else None
+
+
+def _ms(value: float | None) -> str:
+    return _text(value, '.1f', ' ms')
+
+
+def _text(value: float | None, spec: str, unit: str = '') -> str:
+    return '-' if value is None else f'{value:{spec}}{unit}'

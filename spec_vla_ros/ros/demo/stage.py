@@ -1,0 +1,77 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The simulated robot and the policy node as processes, in a ROS domain of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+
+from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.runtime.children import Children
+from spec_vla_ros.runtime.free_domain import free_domain
+
+POLICY = '/spec_vla'
+
+
+class StageError(RuntimeError):
+    """The nodes do not run; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Robot and policy, both running.
+
+    remote: a node of our own beside them. check: raises when one of them has ended.
+    """
+
+    remote: RemoteNode
+    check: Callable[[], None]
+
+    def set_mode(self, mode: str) -> str | None:
+        """Have the policy decode that way from now on; return why it does not, None if it does."""
+        result = self.remote.set_parameters(POLICY, {'decoding_mode': mode})
+        return None if result.successful else result.reason
+
+
+@contextmanager
+def stage(
+    *, checkpoint: str, logs: Path, say: Callable[[str], None] = lambda text: None
+) -> Iterator[Stage]:
+    """Start both nodes with their shipped parameters, bring them up, and stop them at the end.
+
+    checkpoint: folder; empty: the shipped policy. logs: folder. say: told what goes on.
+    Raises StageError when they do not start or do not end cleanly, ChildFailedError from `check`.
+    """
+    config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
+    with free_domain() as domain_id, Children() as children:
+        say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
+        nodes = {
+            'sim_robot': ('spec_vla_ros.ros.sim_node', config / 'sim_robot.yaml', []),
+            'policy_node': (
+                'spec_vla_ros.ros.policy_node',
+                config / 'spec_vla.yaml',
+                ['-p', f'checkpoint:={checkpoint}'] if checkpoint else [],
+            ),
+        }
+        for name, (module, parameters, overrides) in nodes.items():
+            command = [sys.executable, '-m', module, '--ros-args', '--params-file', parameters]
+            children.start(
+                name,
+                list(map(str, command + overrides)),
+                log=logs / f'{name}.log',
+                env={'ROS_DOMAIN_ID': str(domain_id)},
+            )
+        with RemoteNode('demo', domain_id=domain_id, while_waiting=children.check) as remote:
+            say('loading the policy')
+            if not (remote.configure(POLICY) and remote.activate(POLICY)):
+                raise StageError(f'the policy node does not start, see {logs}/policy_node.log')
+            yield Stage(remote, children.check)
+            remote.deactivate(POLICY)
+        for name, code in children.stop().items():
+            if code != 0:
+                raise StageError(f'{name} did not end cleanly: exit code {code}, see {logs}')
