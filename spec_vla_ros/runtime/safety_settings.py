@@ -61,7 +61,7 @@ class SafetySettings:
     )
     inference_worker: str = parameter(
         "Where inference runs: in a 'process' of its own, which can be killed, or in a 'thread'",
-        default='thread',
+        default='process',
         choices=('process', 'thread'),
     )
     configure_timeout: float = parameter(

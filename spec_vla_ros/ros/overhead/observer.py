@@ -1,0 +1,78 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Listens to a node under measurement, and keeps what it says."""
+
+from __future__ import annotations
+
+import time
+
+from geometry_msgs.msg import TwistStamped
+from rclpy.subscription import MessageInfo
+from std_msgs.msg import String
+
+from spec_vla_ros.msg import DecodeStatistics, VlaAction
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import to_nanoseconds
+from spec_vla_ros.ros.overhead.busy_policy import PHASE
+from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, lateness_ms, spread
+from spec_vla_ros.ros.remote import RemoteNode
+
+NODE = '/spec_vla'
+CONTROL_RATE = 30.0  # Hz, the node's default
+SETTLING = 2.0  # seconds after a change, not counted
+
+
+class Observer:
+    """Switches a policy node between two ways of working and takes figures of each.
+
+    Args:
+        remote: in the node's domain.
+    """
+
+    def __init__(self, remote: RemoteNode) -> None:
+        self._remote = remote
+        self._twists: list[tuple[int, int]] = []  # stamp, published
+        self._actions: set[int] = set()  # stamps
+        self._statistics: list[DecodeStatistics] = []
+        remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
+        remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'statistics', self._statistics.append, qos.COMMAND)
+        self._instructions = remote.node.create_publisher(String, 'instruction', qos.LATCHED)
+        self._instructions.publish(String(data='pick up the red block'))
+
+    def overhead(self, seconds: float) -> Overhead:
+        """Measure image to command, the arm resting while the model works."""
+        self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
+        values = [s.latency_ms - _model_ms(s) for s in self._statistics]
+        return Overhead(actions=len(values), overhead_ms=spread(values))
+
+    def jitter(self, seconds: float) -> Jitter:
+        """Measure when commands come while the model works without a pause."""
+        self._observe({'wait_for_motion': False, 'step_duration': 1 / CONTROL_RATE}, seconds)
+        twists = sorted(self._twists)
+        off = lateness_ms(
+            [published for _, published in twists],
+            [stamp in self._actions for stamp, _ in twists],
+            period_s=1 / CONTROL_RATE,
+        )
+        return Jitter(
+            commands_hz=len(twists) / seconds,
+            busy=sum(map(_model_ms, self._statistics)) / 1e3 / seconds,
+            jitter_ms=spread(off),
+        )
+
+    def _observe(self, parameters: dict[str, object], seconds: float) -> None:
+        self._remote.set_parameters(NODE, parameters)
+        time.sleep(SETTLING)
+        for kept in (self._twists, self._actions, self._statistics):
+            kept.clear()
+        time.sleep(seconds)
+
+    def _on_twist(self, message: TwistStamped, info: MessageInfo) -> None:
+        self._twists.append((to_nanoseconds(message.header.stamp), info['source_timestamp']))
+
+    def _on_action(self, message: VlaAction) -> None:
+        self._actions.add(to_nanoseconds(message.header.stamp))
+
+
+def _model_ms(statistics: DecodeStatistics) -> float:
+    return statistics.phase_ms[list(statistics.phase_names).index(PHASE)]
