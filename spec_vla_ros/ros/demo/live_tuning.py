@@ -1,0 +1,138 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Changes the acceptance threshold while the simulated robot moves, and draws what it does.
+
+The threshold is set as `ros2 param set /spec_vla acceptance_threshold 9` sets it; what came of it
+is read from the topic `statistics`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
+from spec_vla_ros.msg import DecodeStatistics
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
+from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
+from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
+from spec_vla_ros.runtime.children import ChildFailedError
+
+EPISODE_LIMIT = 20.0  # seconds
+
+
+class Tuner:
+    """Sets one threshold after the other, each for the same time, and notes every action.
+
+    Args:
+        nodes: robot and policy.
+        thresholds: bins.
+        seconds: for which each threshold holds.
+
+    Raises:
+        EpisodeError: the policy refuses a threshold.
+    """
+
+    def __init__(self, nodes: Stage, *, thresholds: list[int], seconds: float) -> None:
+        self._nodes, self._left, self._seconds = nodes, list(thresholds), seconds
+        self.samples: list[Sample] = []
+        self.ended: list[Ended] = []
+        self._set_next()
+        self._began = time.monotonic()
+        nodes.remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every threshold has had its time."""
+        return not self._left and time.monotonic() >= self._due
+
+    def progress(self, record: Record, command_rate: float) -> None:
+        """Change the threshold when it is time to; called while an episode runs."""
+        if self._left and time.monotonic() >= self._due:
+            self._set_next()
+
+    def note(self, record: Record) -> None:
+        """Note how an episode ended."""
+        self.ended.append(Ended(time.monotonic() - self._began, record.success))
+
+    def _set_next(self) -> None:
+        threshold = {'acceptance_threshold': self._left.pop(0)}
+        result = self._nodes.remote.set_parameters(POLICY, threshold)
+        if not result.successful:
+            raise EpisodeError(result.reason)
+        self._due = time.monotonic() + self._seconds
+
+    def _on_statistics(self, message: DecodeStatistics) -> None:
+        self.samples.append(
+            Sample(
+                seconds=time.monotonic() - self._began,
+                threshold=message.acceptance_thresholds[0],
+                accept_length=message.accept_length,
+                target_passes=message.target_passes,
+                inference_ms=message.inference_ms,
+            )
+        )
+
+
+def main() -> None:
+    """Run from the command line."""
+    args = _parse()
+    console = Console()
+    try:
+        tuner = run(args, console)
+    except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
+        sys.exit(f'live tuning failed: {error}')
+    args.results.mkdir(parents=True, exist_ok=True)
+    path = args.results / 'live_tuning.json'
+    path.write_text(
+        json.dumps(
+            {
+                'samples': [dataclasses.asdict(s) for s in tuner.samples],
+                'episodes': [dataclasses.asdict(e) for e in tuner.ended],
+            }
+        )
+        + '\n'
+    )
+    write_plot(tuner.samples, tuner.ended, args.results / 'live_tuning.png')
+    wins = sum(end.success for end in tuner.ended)
+    console.print(f'{len(tuner.samples)} actions, {wins} of {len(tuner.ended)} episodes succeeded')
+    console.print(f'wrote {path} and {args.results}/live_tuning.png', highlight=False)
+
+
+def run(args: argparse.Namespace, console: Console) -> Tuner:
+    """Run episodes until every threshold has had its time."""
+    with stage(checkpoint=args.checkpoint, logs=args.results / 'logs', say=console.print) as nodes:
+        refused = nodes.set_mode('relaxed')
+        if refused is not None:
+            raise StageError(refused)
+        tuner = Tuner(nodes, thresholds=args.thresholds, seconds=args.seconds)
+        runner = EpisodeRunner(nodes.remote, on_progress=tuner.progress, check=nodes.check)
+        seeds = iter(HELD_OUT_SEEDS)
+        while not tuner.finished:
+            tuner.note(runner.run(seed=next(seeds), instruction='', time_limit=EPISODE_LIMIT))
+        runner.stop()
+    return tuner
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='live_tuning', description=__doc__.partition('\n')[0])
+    parser.add_argument(
+        '--thresholds', type=int, nargs='+', default=[0, 3, 9, 20, 40], help='bins, one by one'
+    )
+    parser.add_argument('--seconds', type=float, default=12.0, help='of each threshold')
+    parser.add_argument('--checkpoint', default='', help='folder; empty: the shipped policy')
+    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    args = parser.parse_args()
+    if args.seconds <= 0:
+        parser.error(f'--seconds must be above 0, got {args.seconds}')
+    return args
+
+
+if __name__ == '__main__':
+    main()

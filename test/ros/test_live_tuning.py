@@ -1,0 +1,70 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Changing the threshold while the robot moves, and its picture."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from harness import python_path
+from PIL import Image
+
+from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, spans, write_plot
+
+
+def samples(thresholds):
+    return [
+        Sample(float(k), threshold, float('inf') if k % 2 else 3.5, 1 + k % 3, 20.0 + k)
+        for k, threshold in enumerate(thresholds)
+    ]
+
+
+def test_spans():
+    assert spans(samples([0, 0, 9, 9, 9, 3])) == [(0, 0.0, 1.0), (9, 2.0, 4.0), (3, 5.0, 5.0)]
+
+
+def test_plot(tmp_path):
+    path = tmp_path / 'new' / 'plot.png'
+    write_plot(samples([0] * 20 + [9] * 20), [Ended(10.0, True), Ended(30.0, False)], path)
+    with Image.open(path) as picture:
+        assert picture.width > 800
+    with pytest.raises(ValueError, match='no actions'):
+        write_plot([], [], path)
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [
+            *(sys.executable, '-m', 'spec_vla_ros.ros.demo.live_tuning'),
+            *('--results', str(folder), *arguments),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': python_path()},
+        timeout=150,
+    )
+
+
+@pytest.mark.dds
+@pytest.mark.timeout(180)
+def test_the_robot_moves_while_the_threshold_changes(tmp_path):
+    done = run(tmp_path, '--thresholds', '0', '25', '--seconds', '3')
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / 'live_tuning.json').read_text())
+    thresholds = [sample['threshold'] for sample in found['samples']]
+    assert set(thresholds) == {0, 25}
+    assert thresholds == sorted(thresholds)  # changed once, for good
+    assert all(1 <= sample['target_passes'] <= 7 for sample in found['samples'])
+    assert found['episodes']
+    assert (tmp_path / 'live_tuning.png').stat().st_size > 1000
+
+
+@pytest.mark.dds
+@pytest.mark.timeout(180)
+def test_a_threshold_out_of_range_is_refused_with_the_reason(tmp_path):
+    done = run(tmp_path, '--thresholds', '300')
+    assert done.returncode != 0
+    assert 'acceptance_threshold' in done.stderr
+    assert not (tmp_path / 'live_tuning.png').exists()
