@@ -134,7 +134,11 @@ class PackedLlama:
         if blocks is None:
             blocks = sum(p.nbytes for p in model.parameters()) <= _BLOCK_BYTES
         self._embedding = body.embed_tokens.weight.detach()
-        self._layers = [PackedLayer(layer, config, blocks=blocks) for layer in body.layers]
+        self._layers: list[PackedLayer] = []
+        for layer in body.layers:
+            self._layers.append(PackedLayer(layer, config, blocks=blocks))
+            if self._embedding.device.type == 'cuda':
+                torch.cuda.empty_cache()  # what was freed is too small for the next layer's
         self._norm = PackedNorm(body.norm)
         self._head = pack_linear([model.lm_head], blocks=blocks)
         self._rotary = PackedRotary(body.rotary.cos, body.rotary.sin, self._embedding.dtype)

@@ -44,6 +44,11 @@ class RowLinear:
     def __init__(self, weight: Tensor) -> None:
         self.weight = weight
 
+    @staticmethod
+    def empty(outputs: int, like: Tensor) -> Tensor:
+        """Return room for the weights of `outputs` rows as long as those of `like`."""
+        return like.new_empty(outputs, like.shape[1])
+
     def __call__(self, x: Tensor) -> Tensor:
         """See `PackedLinear`."""
         return F.linear(x, self.weight)
@@ -61,7 +66,12 @@ class ColumnLinear:
     """Weights in columns: read in order by a product of one row (CPU)."""
 
     def __init__(self, weight: Tensor) -> None:
-        self._columns = weight.t().contiguous()  # (K, N)
+        self._columns = weight.t().contiguous()  # (K, N); no copy where it is in columns already
+
+    @staticmethod
+    def empty(outputs: int, like: Tensor) -> Tensor:
+        """See `RowLinear.empty`; in columns."""
+        return like.new_empty(like.shape[1], outputs).t()
 
     @property
     def weight(self) -> Tensor:
@@ -111,12 +121,16 @@ def pack_linear(linears: Sequence[nn.Linear], *, blocks: bool = True) -> PackedL
         linears: biases are left alone; of the same input width; the outputs follow each other.
         blocks: whether a second copy in blocks may be held.
     """
-    weight = linears[0].weight if len(linears) == 1 else torch.cat([m.weight for m in linears])
-    packed = _layout(weight, blocks=blocks)(weight.detach())
-    rows = packed.weight.split([m.out_features for m in linears])
-    for linear, view in zip(linears, rows, strict=True):
-        linear.weight.data = view
-    return packed
+    first = linears[0].weight.detach()
+    layout = _layout(first, blocks=blocks)
+    if len(linears) == 1 and layout is RowLinear:
+        return RowLinear(first)
+    sizes = [m.out_features for m in linears]
+    weight = layout.empty(sum(sizes), first)
+    for linear, view in zip(linears, weight.split(sizes), strict=True):
+        view.copy_(linear.weight.detach())
+        linear.weight.data = view  # frees the one that was
+    return layout(weight)
 
 
 def _layout(weight: Tensor, *, blocks: bool) -> type[RowLinear | ColumnLinear]:

@@ -1,0 +1,86 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A checkpoint in several files becomes a model that is ready to decode without a second copy."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from spec_vla_ros.models.llama import Llama, LlamaConfig
+
+SHAPE = {
+    'hidden_size': 512,
+    'intermediate_size': 1376,
+    'num_attention_heads': 8,
+    'num_hidden_layers': 24,
+    'vocab_size': 1000,
+}
+SHARDS = 3
+# Memory of more than 32 MiB goes back to the system once it is freed. The matrices of a large
+# model are of that size; those of this one are to be treated like them.
+LARGE = {'MALLOC_MMAP_THRESHOLD_': '65536'}
+LOAD = """
+import json, sys
+from pathlib import Path
+import torch
+from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.packed import PackedLlama
+from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
+def kilobytes(field):
+    lines = open('/proc/self/status').read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+folder, shape, dtype = Path(sys.argv[1]), json.loads(sys.argv[2]), getattr(torch, sys.argv[3])
+with torch.device('meta'):
+    model = Llama(LlamaConfig.from_dict(shape))
+torch.mm(torch.ones(9, 9), torch.ones(9, 9))
+before = kilobytes('VmRSS')  # behind what torch itself loads for all that
+seen = []
+load_tensors(
+    model, find_tensors(folder), key_of=str, device=torch.device('cpu'), dtype=dtype,
+    progress=lambda done, total: seen.append((done, total)),
+)
+packed = PackedLlama(model.eval(), blocks=False)
+weights = sum(p.nbytes for p in model.parameters())
+peak = (kilobytes('VmHWM') - before) * 1024 / weights
+total = seen[-1][1]
+assert all(a[0] < b[0] and b[1] == total for a, b in zip(seen, seen[1:])) and seen[-1][0] == total
+print(peak, len(seen), float(model.lm_head.weight.float().sum()))
+"""
+
+
+@pytest.fixture(scope='module')
+def sharded(tmp_path_factory):
+    """A folder with bfloat16 weights in several files, and the sum of the head's."""
+    folder = tmp_path_factory.mktemp('sharded')
+    torch.manual_seed(0)
+    model = Llama(LlamaConfig.from_dict(SHAPE)).to(torch.bfloat16)
+    state = {k: v.detach().contiguous() for k, v in model.named_parameters()}
+    keys = sorted(state)
+    index = {}
+    for shard in range(SHARDS):
+        name = f'model-{shard + 1:05}-of-{SHARDS:05}.safetensors'
+        part = keys[shard::SHARDS]
+        save_file({k: state[k] for k in part}, str(folder / name), metadata={'format': 'pt'})
+        index |= dict.fromkeys(part, name)
+    (folder / 'model.safetensors.index.json').write_text(json.dumps({'weight_map': index}))
+    return folder, len(keys), float(state['lm_head.weight'].float().sum())
+
+
+@pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
+def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
+    folder, count, head_sum = sharded
+    done = subprocess.run(
+        [sys.executable, '-c', LOAD, folder, json.dumps(SHAPE), dtype],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **LARGE},
+    )
+    peak, seen, total = done.stdout.split()
+    assert float(peak) <= 1.2
+    assert int(seen) == count
+    assert float(total) == pytest.approx(head_sum, rel=1e-4)
