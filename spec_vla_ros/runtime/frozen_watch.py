@@ -9,7 +9,7 @@ could go unseen.
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from spec_vla_ros.runtime.delta_schedule import Twist
 from spec_vla_ros.runtime.image_watch import NANOSECONDS
@@ -31,8 +31,8 @@ class FrozenWatch:
 
     def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
         """Note that the arm is told to move like this for so long, from now on."""
-        translation = float(np.linalg.norm(twist.linear)) * seconds
-        rotation = float(np.linalg.norm(twist.angular)) * seconds
+        translation = math.hypot(*twist.linear) * seconds
+        rotation = math.hypot(*twist.angular) * seconds
         if self._since_ns is None and (translation or rotation):
             self._since_ns = now_ns
         self._translation += translation

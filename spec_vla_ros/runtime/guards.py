@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,10 +35,10 @@ def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:
         return f'the action has shape {values.shape}, expected (7,)'
     if not np.isfinite(values).all():
         return f'the action is not finite: {np.array2string(values, precision=4)}'
-    translation = float(np.linalg.norm(values[:3]))
+    translation = math.hypot(*values[:3])
     if translation > limits.translation:
         return f'a step of {translation:.4f} m is above max_step_translation={limits.translation}'
-    rotation = float(np.linalg.norm(values[3:6]))
+    rotation = math.hypot(*values[3:6])
     if rotation > limits.rotation:
         return f'a step of {rotation:.4f} rad is above max_step_rotation={limits.rotation}'
     gripper, margin = float(values[6]), limits.gripper_margin

@@ -60,14 +60,10 @@ class Performance:
         def recent() -> Recent:
             return Recent(window=WINDOW, now=now)
 
-        self._images, self._commands = recent(), recent()
+        self._commands = recent()
         self._latency_ms, self._inference_ms = recent(), recent()
         self._tokens, self._target_passes, self._draft_passes = recent(), recent(), recent()
         self._counters: deque[tuple[float, Counters]] = deque([(now, Counters())])
-
-    def image(self, *, now: float) -> None:
-        """An image arrived."""
-        self._images.add(1, now=now)
 
     def command(self, *, now: float) -> None:
         """A command was published."""
@@ -93,7 +89,7 @@ class Performance:
         """Return the figures; to be called about once a second, with the counters so far."""
         while len(self._counters) > 1 and self._counters[1][0] <= now - WINDOW:
             self._counters.popleft()
-        before = self._counters[0][1]
+        since, before = self._counters[0]
         self._counters.append((now, counters))
         recent = {
             field.name: getattr(counters, field.name) - getattr(before, field.name)
@@ -102,7 +98,7 @@ class Performance:
         tokens = self._tokens.values(now=now)
         passes = self._target_passes.total(now=now)
         return Summary(
-            images_hz=self._images.rate(now=now),
+            images_hz=recent['images_received'] / (now - since) if now > since else 0.0,
             actions_hz=self._latency_ms.rate(now=now),
             commands_hz=self._commands.rate(now=now),
             latency_ms=self._latency_ms.percentiles(now=now),

@@ -1,0 +1,80 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Clocks that jump, stand still, or are simulated."""
+
+import pytest
+from harness import World, wait_for
+from rosgraph_msgs.msg import Clock
+from safety_bench import SafetyBench, commanded_since, moving
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.runtime.free_domain import free_domain
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+
+
+class SimulatedClock:
+    """Publishes /clock at 100 Hz from a node that itself runs on the wall's clock."""
+
+    def __init__(self, remote):
+        self.now_ns = 1_000_000_000_000
+        self.running = True
+        self._publisher = remote.node.create_publisher(Clock, '/clock', qos.COMMAND)
+        remote.node.create_timer(0.01, self._on_timer)
+
+    def _on_timer(self):
+        if self.running:
+            self.now_ns += 10_000_000
+            self._publisher.publish(Clock(clock=to_time(self.now_ns)))
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    with free_domain() as domain_id:
+        world = World(domain_id, tmp_path_factory.mktemp('world'))
+        clock = SimulatedClock(world.remote)
+        bench = SafetyBench(world, use_sim_time=True)
+        bench.clock = clock
+        picture = bench.picture
+        bench.picture = lambda now_ns: picture(clock.now_ns)
+        yield bench
+        world.close()
+
+
+@pytest.fixture
+def bench(shared):
+    shared.clock.running = True
+    shared.put_right()
+    return shared
+
+
+def test_commands_follow_the_simulated_clock(bench):
+    bench.instruct('go')
+    stamp = bench.wait_moving().header.stamp
+    assert stamp.sec == pytest.approx(bench.clock.now_ns / 1e9, abs=5)
+
+
+@pytest.mark.parametrize('seconds', [-500, 500])
+def test_a_jump_halts_until_an_image_of_the_new_time(bench, seconds):
+    bench.set(step_duration=5.0)
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.camera.covered = True
+    bench.clock.now_ns += seconds * 1_000_000_000
+    bench.wait_halted('STALE_IMAGE')
+    start = len(bench.twists.messages)
+    bench.assert_stands_still()
+    assert not commanded_since(bench, start).any()
+    bench.camera.covered = False
+    bench.wait_moving()
+
+
+def test_a_clock_that_stands_still_stops_the_arm(bench):
+    bench.set(step_duration=5.0)
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.clock.running = False
+    wait_for(lambda: not moving(bench.twists.last), 'the halt')
+    wait_for(lambda: 'simulated clock has stood still' in bench.status.last.reason_text, 'why')
+    bench.clock.running = True
+    bench.wait_moving()

@@ -1,0 +1,90 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""However the policy node ends, the arm stands still: by its last word, or by its own timeout.
+
+The robot is the simulated one. It stops by itself when commands go stale, as arm controllers do.
+"""
+
+import os
+import signal
+
+import psutil
+import pytest
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from harness import gone, kill_outright, twist_vector, vector, wait_for
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from spec_vla_ros.msg import EpisodeStatus, PolicyStatus
+from std_msgs.msg import String
+
+from spec_vla_ros.ros import qos
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+NODE = '/spec_vla'
+
+
+class Pair:
+    """The simulated robot, and the shipped policy that moves it."""
+
+    def __init__(self, world):
+        self.world = world
+        self.twists = world.record(TwistStamped, 'delta_twist_cmds')
+        self.status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        self.poses = world.record(PoseStamped, 'end_effector_pose', qos.SENSOR_STATE)
+        self.episodes = world.record(EpisodeStatus, 'episode', qos.LATCHED)
+        world.process('robot', 'spec_vla_ros.ros.sim_node')
+        self.instructions = world.remote.node.create_publisher(String, 'instruction', qos.LATCHED)
+        self.instructions.publish(String(data='pick up the red block'))  # before there is a node
+
+    def start(self):
+        """Return the node's process id, when the arm moves."""
+        # Long steps, so that whatever happens happens in the middle of one.
+        arguments = ('--ros-args', '-p', 'step_duration:=3.0', '-p', 'draft_top_k:=4')
+        pid = self.world.process('policy', 'spec_vla_ros.ros.policy_node', *arguments)
+        assert self.world.remote.configure(NODE)
+        assert self.world.remote.activate(NODE)
+        self.twists.wait(moving)
+        return pid
+
+
+@pytest.fixture
+def pair(world):
+    return Pair(world)
+
+
+def moving(twist):
+    return bool(twist_vector(twist).any())
+
+
+def inference_process(pid):
+    (child,) = psutil.Process(pid).children()
+    return child
+
+
+def test_signals_and_kills_end_with_the_arm_at_rest(pair):
+    """One robot, one policy node after another, each ended in its own way."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = psutil.Process(pair.start())
+        worker = inference_process(process.pid)
+        os.kill(process.pid, number)
+        wait_for(lambda process=process: gone(process), 'the node to end')
+        wait_for(lambda worker=worker: gone(worker), 'its inference process to end')
+        wait_for(lambda: not moving(pair.twists.last), 'zero to be the last command on the wire')
+
+    process = psutil.Process(pair.start())
+    worker = inference_process(process.pid)
+    timeouts = pair.episodes.last.command_timeouts
+    kill_outright(process.pid)
+    wait_for(lambda: gone(worker), 'the inference process to end')
+    assert moving(pair.twists.last)  # nobody was left to say anything else
+    wait_for(lambda: pair.episodes.last.command_timeouts > timeouts, "the robot's own timeout")
+    stopped = vector(pair.poses.wait().pose.position)
+    for _ in range(5):
+        assert abs(vector(pair.poses.wait().pose.position) - stopped).max() < 1e-3
+
+
+def test_a_shutdown_ends_with_a_zero_twist(pair):
+    pair.start()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_ACTIVE_SHUTDOWN))
+    assert pair.world.remote.call(ChangeState, f'{NODE}/change_state', request).success
+    wait_for(lambda: pair.status.last.state == PolicyStatus.STATE_INACTIVE, 'the status')
+    wait_for(lambda: not moving(pair.twists.last), 'zero to be the last command on the wire')

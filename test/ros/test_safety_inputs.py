@@ -1,0 +1,157 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Fault injection at the inputs of a running policy node: camera, instruction, parameters."""
+
+import numpy as np
+import pytest
+from harness import STILL_IMAGE, World, wait_for
+from rclpy.serialization import serialize_message
+from safety_bench import SafetyBench
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import String
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.runtime.free_domain import free_domain
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    with free_domain() as domain_id:
+        world = World(domain_id, tmp_path_factory.mktemp('world'))
+        yield SafetyBench(world, max_inference_failures=1000, inference_timeout=100.0)
+        world.close()
+
+
+@pytest.fixture
+def bench(shared):
+    shared.put_right()
+    return shared
+
+
+def image(now_ns, **changes):
+    message = rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def test_a_frozen_picture_with_fresh_stamps_halts(bench):
+    bench.set(image_timeout=0.3)
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.camera.make = image
+    status = bench.wait_halted('FROZEN_IMAGE')
+    assert 'image_timeout=0.3' in status.reason_text
+    bench.assert_stands_still()
+    bench.put_right()
+    bench.instruct('go')
+    bench.wait_moving()
+
+
+def test_two_publishers_of_images_halt_until_one_is_silent(bench):
+    bench.instruct('go')
+    bench.wait_moving()
+    second = bench.world.camera()
+    bench.wait_halted('TWO_CAMERAS')
+    bench.assert_stands_still()
+    second.covered = True
+    bench.wait_moving()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'data': b'x' * 100}, 'bytes'),
+        ({'width': 128}, 'step'),
+        ({'width': 0, 'height': 0}, '0'),
+        ({'encoding': 'bayer_rggb8'}, 'bayer_rggb8'),
+    ],
+    ids=['truncated', 'wrong size', 'empty', 'wrong encoding'],
+)
+def test_a_malformed_image_halts_with_the_reason(bench, changes, words):
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.camera.make = lambda now_ns: image(now_ns, **changes)
+    status = bench.wait_halted('INFERENCE_ERROR')
+    assert words in status.reason_text
+    bench.camera.make = lambda now_ns: image(now_ns, header=image(now_ns).header)
+    bench.put_right()
+    bench.instruct('go')
+    bench.wait_moving()
+
+
+def test_an_instruction_that_is_not_utf8_is_refused(bench):
+    bench.instruct('go')
+    bench.wait_moving()
+    raw = bytes(serialize_message(String(data='pick up'))).replace(b'pick', b'\xff\xfe\xc0\x80')
+    bench.publish_raw_instruction(raw)
+    assert 'UTF-8' in bench.wait_halted('BAD_INSTRUCTION').reason_text
+    bench.instruct('go')
+    bench.wait_moving()
+
+
+def test_a_cancel_while_it_infers_discards_the_result(bench):
+    bench.policy.open.clear()
+    seen = len(bench.policy.observations)
+    bench.instruct('go')
+    wait_for(lambda: len(bench.policy.observations) > seen, 'the inference to begin')
+    actions, discarded = len(bench.actions.messages), bench.status.last.results_discarded
+    bench.instruct('')
+    bench.wait_halted('NO_INSTRUCTION')
+    bench.policy.open.set()
+    bench.assert_stands_still()
+    assert len(bench.actions.messages) == actions
+    wait_for(lambda: bench.status.last.results_discarded == discarded + 1, 'the count')
+
+
+def test_a_change_of_thresholds_holds_for_whole_inferences(bench):
+    old = {
+        'decoding_mode': 'relaxed',
+        'acceptance_threshold': 1,
+        'acceptance_by_dimension': [-1, 1, -1, 1, -1, 1, 0],
+    }
+    new = {
+        'decoding_mode': 'relaxed',
+        'acceptance_threshold': 5,
+        'acceptance_by_dimension': [-1, 5, -1, 5, -1, 5, 5],
+    }
+    bench.set(**old)
+    bench.policy.open.clear()
+    first = len(bench.policy.decodings)
+    bench.instruct('go')
+    wait_for(lambda: len(bench.policy.decodings) > first, 'the inference to begin')
+    bench.set(**new)
+    bench.policy.open.set()
+    wait_for(lambda: len(bench.policy.decodings) > first + 3, 'more inferences')
+    distances = [decoding.max_distance for decoding in bench.policy.decodings[first:]]
+    assert distances[0] == (1, 1, 1, 1, 1, 1, 0)
+    assert set(distances[1:]) == {(5,) * 7}
+
+
+def test_who_subscribes_late_gets_the_status_at_once(bench):
+    assert bench.world.remote.deactivate('/spec_vla')
+    wait_for(lambda: bench.status.last.state == PolicyStatus.STATE_INACTIVE, 'the end')
+    late = bench.world.record(PolicyStatus, 'status', qos.LATCHED)
+    wait_for(lambda: late.last is not None, 'the latched status')
+    assert late.last == bench.status.last
+    bench.instruct('go')  # nothing may come of it now
+    count = len(bench.twists.messages)
+    assert bench.world.remote.activate('/spec_vla')
+    bench.wait_moving()
+    assert len(bench.twists.messages) > count
+
+
+def test_values_that_are_not_finite_never_become_a_command(bench):
+    start = len(bench.twists.messages)
+    rejected = bench.status.last.actions_rejected
+    for bad in (np.nan, np.inf, -np.inf, 1e300):
+        bench.policy.action = np.array([bad, 0, 0, 0, 0, 0, 1.0])
+        bench.instruct(f'go {bad}')
+        bench.wait_halted('ACTION_REJECTED')
+    assert all(
+        np.isfinite([t.twist.linear.x, t.twist.angular.z]).all() and t.twist.linear.x == 0
+        for t in bench.twists.messages[start:]
+    )
+    wait_for(lambda: bench.status.last.actions_rejected >= rejected + 4, 'the count')
