@@ -15,7 +15,7 @@ ROWS = re.findall(
 )
 
 
-def tests_in(path):
+def names_in(path):
     tree = ast.parse((ROOT / path).read_text())
     return {
         node.name
@@ -33,11 +33,11 @@ def test_the_table_is_read():
 @pytest.mark.parametrize(('promise', 'limit', 'path', 'name'), ROWS, ids=lambda value: value[:60])
 def test_the_test_of_a_promise_exists(promise, limit, path, name):
     assert promise[0].isupper() or promise.startswith(('*', '`'))
-    assert name in tests_in(path)
+    assert name in names_in(path)
 
 
 def test_every_fault_injection_is_named():
     named = {(path, name) for _, _, path, name in ROWS}
     for path in sorted((ROOT / 'test' / 'ros').glob('test_safety_*.py')):
         relative = str(path.relative_to(ROOT))
-        assert {(relative, name) for name in tests_in(relative)} <= named
+        assert {(relative, name) for name in names_in(relative)} <= named
