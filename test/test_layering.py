@@ -78,7 +78,7 @@ def test_imports_follow_the_layers(path):
             inner = rest.partition('.')[0]
             is_module = (PACKAGE / inner).is_dir() or (PACKAGE / f'{inner}.py').exists()
             assert not is_module or inner in allowed, f'{part} must not import {name}'
-            generated = inner in {'msg', 'srv'}
+            generated = inner in {'msg', 'srv', 'action'}
             assert not generated or part == 'ros', f'{part} must not import messages'
         refused = OUTSIDE.get(part, set() if part in {'ros', 'cli', 'commands'} else ROS)
         assert top not in refused, f'{part} must not import {name}'

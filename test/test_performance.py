@@ -20,12 +20,11 @@ def test_summary_of_some_seconds():
     performance = Performance(now=0.0)
     for tick in range(150):  # five seconds at 30 Hz, an action every tenth tick
         now = (tick + 1) / 30
-        performance.image(now=now)
         performance.command(now=now)
         if tick % 10 == 0:
             stats = DecodeStats('relaxed', target_passes=2 + tick % 20 // 10, draft_passes=4)
             performance.action(stats, dimensions=7, latency_ms=50.0, inference_ms=20.0, now=now)
-    found = performance.summary(Counters(halts=3), now=5.0)
+    found = performance.summary(Counters(halts=3, images_received=150), now=5.0)
     assert found.images_hz == found.commands_hz == pytest.approx(30.0)
     assert found.actions_hz == pytest.approx(3.0)
     assert found.latency_ms.p99 == 50.0
@@ -33,7 +32,7 @@ def test_summary_of_some_seconds():
     assert found.target_passes == pytest.approx((8 * 2 + 7 * 3) / 15)
     assert found.draft_passes == 4
     assert found.accept_length == pytest.approx(15 * 7 / (8 * 1 + 7 * 2))
-    assert found.recent == Counters(halts=3)
+    assert found.recent == Counters(halts=3, images_received=150)
 
 
 def test_counters_are_of_the_window():

@@ -15,7 +15,6 @@ from std_msgs.msg import String
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.runtime.control_loop import ControlLoop
-from spec_vla_ros.runtime.performance import Performance
 from spec_vla_ros.runtime.pose_watch import Pose
 
 
@@ -25,23 +24,19 @@ class Inputs:
     Args:
         node: whose subscriptions.
         loop: takes images and poses.
-        performance: counts images.
         compressed: whether images come compressed.
         on_instruction: called with each instruction.
-        now: monotonic seconds.
     """
 
     def __init__(
         self,
         node: Node,
         loop: ControlLoop,
-        performance: Performance,
         *,
         compressed: bool,
         on_instruction: Callable[[str], None],
-        now: Callable[[], float],
     ) -> None:
-        self._node, self._loop, self._performance, self._now = node, loop, performance, now
+        self._node, self._loop = node, loop
         self.images_missed = 0  # published, and lost or overtaken on the way here
         self._latest: tuple[Hashable, int] = (None, 0)
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
@@ -61,7 +56,6 @@ class Inputs:
             self._node.destroy_subscription(subscription)
 
     def _on_image(self, message: Image | CompressedImage, info: MessageInfo) -> None:
-        self._performance.image(now=self._now())
         source = self._note_sequence(info)
         self._loop.store_image(
             message,

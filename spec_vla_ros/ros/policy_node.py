@@ -10,34 +10,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from std_msgs.msg import Bool
 
-from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.protocols import Policy
-from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
-from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
+from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
-from spec_vla_ros.ros.messages import latency_ms, status_message
+from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.parameters import LiveSettings
+from spec_vla_ros.ros.reports import Reports
 from spec_vla_ros.ros.spin import spin_node
 from spec_vla_ros.runtime.control_loop import ControlLoop
 from spec_vla_ros.runtime.emergency_stop import EmergencyStop
 from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.image_watch import NANOSECONDS
-from spec_vla_ros.runtime.performance import Performance
+from spec_vla_ros.runtime.instruction import instruction_fault
 from spec_vla_ros.runtime.process_policy import ProcessPolicy
 from spec_vla_ros.runtime.settings import PolicySettings
 
 PolicyFactory = Callable[[PolicySettings], Policy]
 
-STATUS_PERIOD_NS = NANOSECONDS
-DIAGNOSTICS_PERIOD = 1.0  # seconds
 CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 
@@ -68,9 +63,13 @@ class SpecVlaNode(LifecycleNode):
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
         self._ticker = self._watchdog = None
         self._ticked_at = 0.0
-        self._reported: Halt | None = None
-        self._report_due_ns = 0
-        self.create_subscription(Bool, 'emergency_stop', self._on_emergency_stop, qos.LATCHED)
+        self._controls = Controls(
+            self,
+            emergency_stop=self._emergency_stop,
+            enable=self._enable,
+            stop=self._stop,
+            reset=self._reset,
+        )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the policy and open the topics."""
@@ -91,20 +90,25 @@ class SpecVlaNode(LifecycleNode):
             emergency=self._emergency,
             on_finished=self._finished.trigger,
         )
-        self._performance = Performance(now=time.monotonic())
         self._outputs = Outputs(self)
-        self._status = self.create_publisher(PolicyStatus, 'status', qos.LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, 'diagnostics', qos.COMMAND)
         self._inputs = Inputs(
+            self, self._loop, compressed=compressed, on_instruction=self._on_instruction
+        )
+        self._reports = Reports(
             self,
             self._loop,
-            self._performance,
-            compressed=compressed,
-            on_instruction=self._loop.store_instruction,
-            now=time.monotonic,
+            self._policy,
+            settings=lambda: self._resolved(self._settings.current),
+            inputs=self._inputs,
+            steady=self._steady,
         )
-        self._diagnoser = self.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=self._steady)
-        self._report(None, now_ns=self._now_ns())
+        self._execute = ExecuteServer(
+            self,
+            refusal=self._refusal,
+            begin=self._loop.store_instruction,
+            end=lambda: self._loop.store_instruction(''),
+        )
+        self._reports.report(None, now_ns=self._now_ns())
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -162,12 +166,52 @@ class SpecVlaNode(LifecycleNode):
             f'decoding: {settings.decoding_mode} (decoding_mode is {asked!r}; {has} is loaded)'
         )
 
-    def _on_emergency_stop(self, message: Bool) -> None:
-        if not message.data:
-            return  # it stays pressed until reset
-        self._emergency.press('topic')
-        if self._loop is not None:
-            self._loop.emergency_stop('topic')
+    def _on_instruction(self, text: str) -> None:
+        self._execute.preempt(text)
+        self._loop.store_instruction(text)
+
+    def _refusal(self, instruction: str) -> str | None:
+        """Return why an instruction cannot be carried out now."""
+        if not self._active:
+            return 'the node is not active'
+        if self._emergency.pressed:
+            return self._emergency.text
+        if not instruction.strip():
+            return 'the instruction is empty'
+        return instruction_fault(instruction.strip())
+
+    def _emergency_stop(self, source: str) -> None:
+        if self._loop is None:
+            self._emergency.press(source)
+        else:
+            self._loop.emergency_stop(source)
+        self.get_logger().error(self._emergency.text)
+
+    def _enable(self, *, on: bool) -> Done:
+        if self._loop is None:
+            return False, 'the node is not configured'
+        if on == self._active:
+            return True, f'was {"active" if on else "inactive"} already'
+        done = self.trigger_activate() if on else self.trigger_deactivate()
+        return done is TransitionCallbackReturn.SUCCESS, 'active' if on else 'inactive'
+
+    def _stop(self) -> Done:
+        if self._loop is None:
+            return False, 'the node is not configured'
+        self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')
+        self._loop.store_instruction('')
+        return True, 'the instruction is cancelled'
+
+    def _reset(self) -> Done:
+        if self._loop is None:
+            self._emergency.release()
+        else:
+            self._loop.reset()
+        return True, 'the emergency stop is released, and what was given up is tried again'
+
+    @property
+    def _active(self) -> bool:
+        return self._ticker is not None
 
     def _on_settings(self, settings: PolicySettings) -> None:
         if self._loop is not None:
@@ -175,22 +219,23 @@ class SpecVlaNode(LifecycleNode):
 
     def _on_finished(self) -> None:
         """Begin a new action at once, where the arm rests, instead of at the next tick."""
-        if self._ticker is not None and self._loop.at_rest:
+        if self._active and self._loop.at_rest:
             self._ticker.reset()  # its first command gets a whole period
             self._on_tick()
 
     def _on_watchdog(self) -> None:
         """Stand still while a simulated clock does."""
         silent = time.monotonic() - self._ticked_at
-        told = self._reported is not None and self._reported.reason is Reason.CLOCK_STOPPED
+        told = self._reports.halt is not None
+        told = told and self._reports.halt.reason is Reason.CLOCK_STOPPED
         if told or silent < CLOCK_PATIENCE:
             return
         now_ns = self._now_ns()
         self._loop.stop()
         self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
         text = f'the simulated clock has stood still for {silent:.1f} s'
-        self._log(Halt(Reason.CLOCK_STOPPED, text))
-        self._report(Halt(Reason.CLOCK_STOPPED, text), now_ns=now_ns)
+        self._reports.log(Halt(Reason.CLOCK_STOPPED, text))
+        self._reports.report(Halt(Reason.CLOCK_STOPPED, text), now_ns=now_ns)
 
     def _on_tick(self) -> None:
         self._ticked_at = time.monotonic()
@@ -198,60 +243,14 @@ class SpecVlaNode(LifecycleNode):
         settings = self._settings.current
         tick = self._loop.tick(now_ns)
         self._outputs.publish(tick, settings=settings, now_ns=now_ns)
-        now, new = time.monotonic(), tick.new_action
-        if not settings.dry_run:
-            self._performance.command(now=now)
-        if new is not None:
-            self._performance.action(
-                new.action.stats,
-                dimensions=len(new.action.values),
-                latency_ms=latency_ms(new, now_ns=now_ns),
-                inference_ms=new.inference_seconds * 1e3,
-                now=now,
-            )
-        changed = self._reported is None or tick.halt.reason is not self._reported.reason
-        if changed:
-            self._log(tick.halt)
-        # Set back, the clock would let the next report wait for the time it was.
-        if changed or not 0 <= self._report_due_ns - now_ns <= STATUS_PERIOD_NS:
-            self._report(tick.halt, now_ns=now_ns)
-
-    def _report(self, halt: Halt | None, *, now_ns: int) -> None:
-        self._reported = halt
-        self._report_due_ns = now_ns + STATUS_PERIOD_NS
-        self._status.publish(
-            status_message(
-                halt,
-                now_ns=now_ns,
-                instruction=self._loop.instruction,
-                counters=self._loop.counters,
-            )
-        )
-
-    def _diagnose(self) -> None:
-        counters = self._loop.counters
-        health = Health(
-            halt=self._reported,
-            settings=self._resolved(self._settings.current),
-            info=self._policy.info,
-            counters=counters,
-            summary=self._performance.summary(counters, now=time.monotonic()),
-            images_missed=self._inputs.images_missed,
-        )
-        name, now_ns = self.get_name(), self._now_ns()
-        self._diagnostics.publish(diagnostics_message(health, node_name=name, now_ns=now_ns))
-
-    def _log(self, halt: Halt) -> None:
-        if halt.reason is Reason.NONE:
-            self.get_logger().info(f'running: {self._loop.instruction!r}')
-        elif halt.reason is Reason.NO_INSTRUCTION:
-            self.get_logger().info(f'waiting: {halt.text}')
-        else:
-            self.get_logger().warning(f'halted: {halt.text}')
+        self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
+        new = tick.new_action
+        latency = None if new is None else latency_ms(new, now_ns=now_ns)
+        self._execute.ticked(tick, latency_ms=latency)
 
     def _stand_still(self) -> None:
         """End the ticking with a zero twist; does nothing when it has ended."""
-        if self._ticker is None:
+        if not self._active:
             return
         for timer in filter(None, (self._ticker, self._watchdog)):
             self.destroy_timer(timer)
@@ -259,16 +258,14 @@ class SpecVlaNode(LifecycleNode):
         self._loop.stop()
         now_ns = self._now_ns()
         self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
-        self._report(None, now_ns=now_ns)
+        self._reports.report(None, now_ns=now_ns)
+        self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
 
     def _release(self) -> None:
         if self._loop is None:
             return
-        self.destroy_timer(self._diagnoser)
-        self._inputs.close()
-        self._outputs.close()
-        self.destroy_publisher(self._status)
-        self.destroy_publisher(self._diagnostics)
+        for part in (self._execute, self._reports, self._inputs, self._outputs):
+            part.close()
         if not self._loop.close(timeout=WORKER_PATIENCE):
             self.get_logger().error('an inference does not return; its thread is left behind')
         self._loop = self._policy = None

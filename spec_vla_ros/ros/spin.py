@@ -16,6 +16,9 @@ from rclpy.signals import SignalHandlerOptions
 LAST_WORD = 15
 """Seconds a node gets to end in good order."""
 
+LAST_ROUNDS = 10
+"""Rounds of the executor after the last word."""
+
 NodeType = TypeVar('NodeType', bound=Node)
 
 
@@ -52,6 +55,8 @@ def spin_node(
     finally:
         if before_exit is not None:
             before_exit(node)
+            for _ in range(LAST_ROUNDS):  # answers that are still to be sent
+                executor.spin_once(timeout_sec=0)
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()

@@ -1,0 +1,176 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The action `execute_instruction`: an instruction with limits, feedback, cancel and a result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.node import Node
+
+from spec_vla_ros.action import ExecuteInstruction
+from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
+from spec_vla_ros.runtime.performance import accept_length
+from spec_vla_ros.runtime.tick import Tick
+
+Result = ExecuteInstruction.Result
+
+ENDS_BY_HALT = {
+    Reason.EMERGENCY_STOP: Result.OUTCOME_STOPPED,
+    Reason.TOO_MANY_FAILURES: Result.OUTCOME_GAVE_UP,
+}
+"""Reasons to halt that do not pass by themselves; during all others a goal waits."""
+
+
+@dataclass(slots=True)
+class _Running:
+    handle: ServerGoalHandle
+    since: float
+    steps: int = 0
+    halt: Halt = RUNNING
+
+    @property
+    def instruction(self) -> str:
+        return self.handle.request.instruction.strip()
+
+
+class ExecuteServer:
+    """Takes one goal at a time; all calls from the executor's thread.
+
+    Args:
+        node: of the action.
+        refusal: returns why an instruction cannot be taken now, or None.
+        begin: called with the instruction of a goal that is taken.
+        end: called when the instruction of a goal is no longer to be followed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        refusal: Callable[[str], str | None],
+        begin: Callable[[str], None],
+        end: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._refusal, self._begin, self._end = refusal, begin, end
+        self._running: _Running | None = None
+        self._server = _DeferredServer(
+            node,
+            ExecuteInstruction,
+            'execute_instruction',
+            execute_callback=lambda handle: Result(),  # replaced by the result when there is one
+            goal_callback=self._on_goal,
+            handle_accepted_callback=self._on_accepted,
+            cancel_callback=self._on_cancel,
+        )
+
+    def ticked(self, tick: Tick, *, latency_ms: float | None) -> None:
+        """Count what a tick brought, tell the client, and end the goal when it is time to.
+
+        latency_ms: of the new action, if there is one.
+        """
+        running = self._running
+        if running is None:
+            return
+        request, new = running.handle.request, tick.new_action
+        running.steps += new is not None
+        seconds = time.monotonic() - running.since
+        if new is not None or tick.halt.reason is not running.halt.reason:
+            running.halt = tick.halt
+            self._tell(running, tick, seconds=seconds, latency_ms=latency_ms)
+        if running.handle.is_cancel_requested:
+            self._finish(Result.OUTCOME_CANCELED, 'canceled')
+        elif tick.halt.reason in ENDS_BY_HALT:
+            self._finish(ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
+        elif 0 < request.step_limit <= running.steps:
+            self._finish(Result.OUTCOME_STEP_LIMIT, f'{running.steps} actions were executed')
+        elif 0 < request.time_limit <= seconds:
+            self._finish(Result.OUTCOME_TIME_LIMIT, f'{seconds:.2f} s have passed')
+
+    def preempt(self, instruction: str) -> None:
+        """Another instruction has come; the same one again changes nothing."""
+        if self._running is not None and instruction.strip() != self._running.instruction:
+            text = f'the topic instruction gave another one: {instruction.strip()!r}'
+            self._finish(Result.OUTCOME_PREEMPTED, text)
+
+    def abort(self, outcome: int, text: str) -> None:
+        """End the goal, if there is one; outcome: one of Result.OUTCOME_*."""
+        if self._running is not None:
+            self._finish(outcome, text)
+
+    def close(self) -> None:
+        """Take no more goals."""
+        self._server.destroy()
+
+    def _on_goal(self, goal: ExecuteInstruction.Goal) -> GoalResponse:
+        reason = self._refusal(goal.instruction)
+        if self._running is not None:
+            reason = f'{self._running.instruction!r} is being executed; cancel it first'
+        elif not 0 <= goal.time_limit < float('inf'):
+            reason = f'time_limit is {goal.time_limit}, expected seconds, or 0 for no limit'
+        if reason is None:
+            return GoalResponse.ACCEPT
+        self._node.get_logger().warning(f'goal {goal.instruction[:80]!r} is rejected: {reason}')
+        return GoalResponse.REJECT
+
+    def _on_accepted(self, handle: ServerGoalHandle) -> None:
+        self._running = _Running(handle, since=time.monotonic())
+        handle.execute()
+        self._begin(handle.request.instruction)
+        self._node.get_logger().info(f'goal: {handle.request.instruction!r}')
+
+    def _on_cancel(self, handle: ServerGoalHandle) -> CancelResponse:
+        ours = self._running is not None and handle.goal_id == self._running.handle.goal_id
+        return CancelResponse.ACCEPT if ours else CancelResponse.REJECT
+
+    def _tell(
+        self, running: _Running, tick: Tick, *, seconds: float, latency_ms: float | None
+    ) -> None:
+        feedback = ExecuteInstruction.Feedback(
+            step=running.steps, elapsed=seconds, halt=tick.halt.text
+        )
+        if tick.new_action is not None:
+            stats = tick.new_action.action.stats
+            dimensions = len(tick.new_action.action.values)
+            feedback.accept_length = accept_length(dimensions, stats.target_passes)
+            feedback.target_passes = stats.target_passes
+            feedback.latency_ms = latency_ms
+        running.handle.publish_feedback(feedback)
+
+    def _finish(self, outcome: int, text: str) -> None:
+        running, self._running = self._running, None
+        result = Result(
+            outcome=outcome,
+            text=text,
+            steps=running.steps,
+            seconds=time.monotonic() - running.since,
+        )
+        if outcome in (Result.OUTCOME_TIME_LIMIT, Result.OUTCOME_STEP_LIMIT):
+            running.handle.succeed()
+        elif outcome == Result.OUTCOME_CANCELED:
+            running.handle.canceled()
+        else:
+            running.handle.abort()
+        self._server.answer(running.handle, result)
+        if outcome != Result.OUTCOME_PREEMPTED:
+            self._end()
+        self._node.get_logger().info(f'goal {running.instruction!r} ended: {text}')
+
+
+class _DeferredServer(ActionServer):
+    """Executes nothing by itself; a goal gets its result by `answer`.
+
+    rclpy would run a callback for as long as the goal lasts, and an `async` one would keep the
+    executor busy asking whether it has finished.
+    """
+
+    def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: object) -> None:
+        """Do nothing: the goal is executed by the ticks of the node."""
+
+    def answer(self, goal_handle: ServerGoalHandle, result: object) -> None:
+        """Send the result of a goal that has ended."""
+        super().notify_execute(goal_handle, lambda handle: result)

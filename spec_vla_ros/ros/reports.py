@@ -1,0 +1,126 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the policy node says of itself: status, diagnostics and log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock
+from rclpy.lifecycle import LifecycleNode
+
+from spec_vla_ros.msg import PolicyStatus
+from spec_vla_ros.protocols import Policy
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
+from spec_vla_ros.ros.inputs import Inputs
+from spec_vla_ros.ros.messages import latency_ms, status_message
+from spec_vla_ros.runtime.control_loop import ControlLoop
+from spec_vla_ros.runtime.halt import Halt, Reason
+from spec_vla_ros.runtime.image_watch import NANOSECONDS
+from spec_vla_ros.runtime.performance import Performance
+from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.runtime.tick import Tick
+
+STATUS_PERIOD_NS = NANOSECONDS
+DIAGNOSTICS_PERIOD = 1.0  # seconds
+
+
+class Reports:
+    """Status at every change and once a second, diagnostics once a second.
+
+    Args:
+        node: publishes them.
+        loop: what is reported of.
+        policy: likewise.
+        settings: returns those in force.
+        inputs: know how many images were published and not seen.
+        steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        loop: ControlLoop,
+        policy: Policy,
+        *,
+        settings: Callable[[], PolicySettings],
+        inputs: Inputs,
+        steady: Clock,
+    ) -> None:
+        self._node, self._loop, self._policy = node, loop, policy
+        self._settings, self._inputs = settings, inputs
+        self._performance = Performance(now=time.monotonic())
+        self.halt: Halt | None = None  # as it was reported last; None: inactive
+        self._due_ns = 0
+        self._status = node.create_publisher(PolicyStatus, 'status', qos.LATCHED)
+        self._diagnostics = node.create_publisher(DiagnosticArray, 'diagnostics', qos.COMMAND)
+        self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
+
+    def ticked(self, tick: Tick, *, dry_run: bool, now_ns: int) -> None:
+        """Note what a tick brought, and say so when it is news or time to."""
+        now, new = time.monotonic(), tick.new_action
+        if not dry_run:
+            self._performance.command(now=now)
+        if new is not None:
+            self._performance.action(
+                new.action.stats,
+                dimensions=len(new.action.values),
+                latency_ms=latency_ms(new, now_ns=now_ns),
+                inference_ms=new.inference_seconds * 1e3,
+                now=now,
+            )
+        changed = self.halt is None or tick.halt.reason is not self.halt.reason
+        if changed:
+            self.log(tick.halt)
+        # Set back, the clock would let the next report wait for the time it was.
+        if changed or not 0 <= self._due_ns - now_ns <= STATUS_PERIOD_NS:
+            self.report(tick.halt, now_ns=now_ns)
+
+    def report(self, halt: Halt | None, *, now_ns: int) -> None:
+        """Publish the status; without a halt object the node is inactive."""
+        self.halt = halt
+        self._due_ns = now_ns + STATUS_PERIOD_NS
+        self._status.publish(
+            status_message(
+                halt,
+                now_ns=now_ns,
+                instruction=self._loop.instruction,
+                counters=self._loop.counters,
+            )
+        )
+
+    def log(self, halt: Halt) -> None:
+        """Write into the log what the node does now."""
+        logger = self._node.get_logger()
+        if halt.reason is Reason.NONE:
+            logger.info(f'running: {self._loop.instruction!r}')
+        elif halt.reason is Reason.NO_INSTRUCTION:
+            logger.info(f'waiting: {halt.text}')
+        else:
+            logger.warning(f'halted: {halt.text}')
+
+    def close(self) -> None:
+        """Close the topics."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._status)
+        self._node.destroy_publisher(self._diagnostics)
+
+    def _diagnose(self) -> None:
+        counters = self._loop.counters
+        health = Health(
+            halt=self.halt,
+            settings=self._settings(),
+            info=self._policy.info,
+            counters=counters,
+            summary=self._performance.summary(counters, now=time.monotonic()),
+            images_missed=self._inputs.images_missed,
+        )
+        self._diagnostics.publish(
+            diagnostics_message(
+                health,
+                node_name=self._node.get_name(),
+                now_ns=self._node.get_clock().now().nanoseconds,
+            )
+        )

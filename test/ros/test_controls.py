@@ -1,0 +1,115 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The services enable, stop and reset, and the emergency stop, over DDS."""
+
+import pytest
+from geometry_msgs.msg import TwistStamped
+from harness import ScriptedPolicy, halted, running, twist_vector, wait_for
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool, Trigger
+
+from spec_vla_ros.ros import qos
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+NODE = '/spec_vla'
+
+
+class Buttons:
+    def __init__(self, world):
+        self._remote = world.remote
+        self._stop = world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+
+    def enable(self, *, on):
+        return self._remote.call(SetBool, f'{NODE}/enable', SetBool.Request(data=on))
+
+    def press(self, name):
+        return self._remote.call(Trigger, f'{NODE}/{name}', Trigger.Request())
+
+    def emergency_stop(self, *, on=True):
+        self._stop.publish(Bool(data=on))
+
+
+@pytest.fixture
+def buttons(world):
+    return Buttons(world)
+
+
+@pytest.fixture
+def status(world):
+    return world.record(PolicyStatus, 'status', qos.LATCHED)
+
+
+@pytest.fixture
+def twists(world):
+    return world.record(TwistStamped, 'delta_twist_cmds')
+
+
+@pytest.fixture
+def moving(world, twists):
+    world.policy_node(lambda settings: ScriptedPolicy())
+    world.camera()
+    world.instruct('go')
+    twists.wait(is_moving)
+    return world
+
+
+def is_moving(twist):
+    return bool(twist_vector(twist).any())
+
+
+def test_enable_activates_and_disable_deactivates(moving, buttons, status, twists):
+    assert buttons.enable(on=False).success
+    assert moving.remote.state(NODE) == 'inactive'
+    wait_for(lambda: not is_moving(twists.last), 'the last twist to be zero')
+    count = len(twists.messages)
+    assert buttons.enable(on=False).message == 'was inactive already'
+    assert len(twists.messages) == count
+    assert buttons.enable(on=True).success
+    assert moving.remote.state(NODE) == 'active'
+    twists.wait(is_moving)
+
+
+def test_nothing_to_enable_before_configuring(world, buttons):
+    world.policy_node(lambda settings: ScriptedPolicy(), active=False)
+    for refused in (buttons.enable(on=True), buttons.press('stop')):
+        assert not refused.success
+        assert 'not configured' in refused.message
+    assert world.remote.state(NODE) == 'unconfigured'
+
+
+def test_stop_cancels_the_instruction_and_a_new_one_is_taken(moving, buttons, status, twists):
+    assert buttons.press('stop').success
+    status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+    assert not is_moving(twists.wait())
+    moving.instruct('go on')
+    twists.wait(is_moving)
+
+
+def test_the_emergency_stop_stays_until_reset(moving, buttons, status, twists):
+    buttons.emergency_stop()
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    assert not is_moving(twists.wait())
+    buttons.emergency_stop(on=False)  # does not release it
+    moving.instruct('go on')
+    assert buttons.enable(on=False).success
+    assert moving.remote.clean_up(NODE)
+    assert moving.remote.configure(NODE)
+    assert buttons.enable(on=True).success
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    assert buttons.press('reset').success
+    status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))  # nothing moves by itself
+    moving.instruct('go again')
+    twists.wait(is_moving)
+
+
+def test_it_can_be_pressed_before_configuring(world, buttons, status, twists):
+    world.policy_node(lambda settings: ScriptedPolicy(), active=False)
+    buttons.emergency_stop()
+    assert world.remote.configure(NODE)
+    assert world.remote.activate(NODE)
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    assert buttons.press('reset').success
+    world.camera()
+    world.instruct('go')
+    assert running(status.wait(running))
+    twists.wait(is_moving)

@@ -1,0 +1,214 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The action execute_instruction over DDS: limits, feedback, cancel, and whatever ends a goal."""
+
+import numpy as np
+import pytest
+from action_msgs.msg import GoalStatus
+from geometry_msgs.msg import TwistStamped
+from harness import FORWARD, PATIENCE, ScriptedPolicy, halted, twist_vector, wait_for
+from rclpy.action import ActionClient
+from spec_vla_ros.action import ExecuteInstruction
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import Bool
+
+from spec_vla_ros.ros import qos
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+NODE = '/spec_vla'
+Result = ExecuteInstruction.Result
+SUCCEEDED, CANCELED, ABORTED = (
+    GoalStatus.STATUS_SUCCEEDED,
+    GoalStatus.STATUS_CANCELED,
+    GoalStatus.STATUS_ABORTED,
+)
+
+
+def get(future):
+    wait_for(future.done, 'an answer')
+    return future.result()
+
+
+class Client:
+    """Sends goals and keeps what comes back."""
+
+    def __init__(self, world):
+        self._client = ActionClient(world.remote.node, ExecuteInstruction, 'execute_instruction')
+        self.feedback = []
+
+    def send(self, instruction='go', **limits):
+        assert self._client.wait_for_server(timeout_sec=PATIENCE)
+        goal = ExecuteInstruction.Goal(instruction=instruction, **limits)
+        return get(
+            self._client.send_goal_async(
+                goal, feedback_callback=lambda message: self.feedback.append(message.feedback)
+            )
+        )
+
+    def result(self, handle):
+        """Return (status, result) of a goal when it has ended."""
+        answer = get(handle.get_result_async())
+        return answer.status, answer.result
+
+
+@pytest.fixture
+def client(world):
+    return Client(world)
+
+
+@pytest.fixture
+def status(world):
+    return world.record(PolicyStatus, 'status', qos.LATCHED)
+
+
+@pytest.fixture
+def twists(world):
+    return world.record(TwistStamped, 'delta_twist_cmds')
+
+
+@pytest.fixture
+def policy():
+    return ScriptedPolicy()
+
+
+@pytest.fixture
+def node(world, policy, status):
+    world.camera()
+    world.policy_node(lambda settings: policy)
+    return status
+
+
+def started(client):
+    wait_for(lambda: client.feedback, 'feedback')
+
+
+def test_a_step_limit_ends_a_goal_well(client, node, policy):
+    handle = client.send('pick up the red block', step_limit=3)
+    assert handle.accepted
+    done, result = client.result(handle)
+    assert done == SUCCEEDED
+    assert result.outcome == Result.OUTCOME_STEP_LIMIT
+    assert result.steps == 3
+    assert '3 actions' in result.text
+    node.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+    assert {o.instruction for o in policy.observations} == {'pick up the red block'}
+    steps = [f.step for f in client.feedback if f.step]
+    assert steps == sorted(steps)
+    assert steps[-1] == 3
+    acted = client.feedback[-1]
+    assert acted.accept_length == pytest.approx(7 / 6)
+    assert acted.target_passes == 7
+    assert acted.latency_ms > 0
+    assert 0 < acted.elapsed <= result.seconds
+
+
+@pytest.mark.usefixtures('node')
+def test_a_time_limit_ends_a_goal_well(client, twists):
+    done, result = client.result(client.send(time_limit=0.5))
+    assert done == SUCCEEDED
+    assert result.outcome == Result.OUTCOME_TIME_LIMIT
+    assert result.seconds >= 0.5
+    assert result.steps >= 1
+    wait_for(lambda: not twist_vector(twists.last).any(), 'the arm to stand still')
+
+
+@pytest.mark.usefixtures('node')
+def test_a_goal_runs_until_it_is_canceled(client, twists):
+    handle = client.send()
+    twists.wait(lambda t: twist_vector(t).any())
+    assert get(handle.cancel_goal_async()).goals_canceling
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (CANCELED, Result.OUTCOME_CANCELED)
+    assert not twist_vector(twists.wait()).any()
+
+
+def test_one_goal_at_a_time(client, node):
+    first = client.send('first')
+    second = client.send('second')
+    assert not second.accepted
+    assert node.wait().instruction == 'first'
+    get(first.cancel_goal_async())
+    assert client.result(first)[0] == CANCELED
+    third = client.send('third', step_limit=1)
+    assert client.result(third)[0] == SUCCEEDED
+
+
+@pytest.mark.usefixtures('node')
+@pytest.mark.parametrize(
+    'goal',
+    [
+        {'instruction': ''},
+        {'instruction': 'x' * 501},
+        {'instruction': 'go', 'time_limit': float('nan')},
+        {'instruction': 'go', 'time_limit': -1.0},
+    ],
+)
+def test_goals_that_make_no_sense_are_rejected(client, goal):
+    assert not client.send(**goal).accepted
+    assert client.result(client.send(step_limit=1))[0] == SUCCEEDED
+
+
+def test_an_inactive_node_rejects_goals(world, client, policy):
+    world.policy_node(lambda settings: policy, active=False)
+    assert world.remote.configure(NODE)
+    assert not client.send().accepted
+    assert world.remote.activate(NODE)
+    assert client.send().accepted
+
+
+def test_the_topic_preempts_a_goal(world, client, node):
+    handle = client.send('old')
+    started(client)
+    world.instruct('new')
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_PREEMPTED)
+    assert "'new'" in result.text
+    assert node.wait().instruction == 'new'  # and it is carried out
+
+
+@pytest.mark.usefixtures('node')
+def test_the_same_instruction_by_topic_changes_nothing(world, client):
+    handle = client.send('go', step_limit=6)
+    started(client)
+    world.instruct(' go ')
+    assert client.result(handle)[1].outcome == Result.OUTCOME_STEP_LIMIT
+
+
+@pytest.mark.usefixtures('node')
+def test_deactivation_aborts_a_goal(world, client):
+    handle = client.send()
+    started(client)
+    assert world.remote.deactivate(NODE)
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_DEACTIVATED)
+
+
+@pytest.mark.usefixtures('node')
+def test_the_emergency_stop_aborts_a_goal_and_rejects_further_ones(world, client, twists):
+    handle = client.send()
+    twists.wait(lambda t: twist_vector(t).any())
+    button = world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+    button.publish(Bool(data=True))
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_STOPPED)
+    assert 'emergency stop' in result.text
+    assert not client.send().accepted
+
+
+def test_a_goal_waits_out_what_passes_and_says_so(world, client, policy):
+    world.policy_node(lambda settings: policy, image_timeout=0.2)
+    camera = world.camera()
+    handle = client.send(step_limit=5)
+    wait_for(lambda: any(f.step >= 1 for f in client.feedback), 'the first action')
+    camera.covered = True
+    wait_for(lambda: any('image_timeout' in f.halt for f in client.feedback), 'the halt')
+    camera.covered = False
+    assert client.result(handle)[1].outcome == Result.OUTCOME_STEP_LIMIT
+
+
+def test_giving_up_aborts_a_goal(world, client):
+    world.policy_node(lambda settings: ScriptedPolicy(FORWARD * np.nan), max_inference_failures=3)
+    world.camera()
+    done, result = client.result(client.send())
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_GAVE_UP)
+    assert 'not finite' in result.text
+    assert result.steps == 0
