@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test lint clean
+.PHONY: help setup demo evaluate bench test test-gpu lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -14,7 +14,7 @@ ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check .
 
 help: ## Show the targets.
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo 'Options: EPISODES=10 SEED=0 INSTRUCTION="pick up the red block" PYTHON=python3.12'
 
 setup: ## Create .venv and build the messages; does nothing when nothing has changed.
@@ -36,6 +36,9 @@ lint: setup ## Check style.
 test: setup ## Run the linters and every test.
 	@$(ACTIVATE); $(LINT) && \
 		SPEC_VLA_REQUIRE_ROS=1 python -m pytest $(PYTEST_ARGS)
+
+test-gpu: setup ## Run the tests that need a CUDA device.
+	@$(ACTIVATE); python -m pytest -m gpu $(PYTEST_ARGS)
 
 clean: ## Remove what setup, demo and test made.
 	rm -rf .venv build install log results *.egg-info

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
+from spec_vla_ros.decoding.cuda_graphs import steps_for
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
@@ -66,12 +67,14 @@ class SpecVlaPolicy:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
+        self._steps = steps_for(self._model.device)
         self._decoder = ActionDecoder(
             PackedLlama(checkpoint.model.language_model),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
             draft_temperature=1.0 if drafter is None else drafter.temperature,
             tree=tree,
+            steps=self._steps,
         )
         self._has_drafter = drafter is not None
         self._prompt: tuple[str, Tensor] | None = None
@@ -124,7 +127,7 @@ class SpecVlaPolicy:
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
             pixel_values = self._checkpoint.image_processor(observation.image)
-            image_embeds = self._model.image_embeds(pixel_values)
+            image_embeds = self._image_embeds(pixel_values)
             prompt_embeds = self._prompt_embeds(observation.instruction)
             prompt = multimodal_embeds(prompt_embeds, image_embeds)
             self._refuse_long(prompt)
@@ -153,7 +156,7 @@ class SpecVlaPolicy:
     def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         black = np.zeros((64, 64, 3), np.uint8)
-        image_embeds = self._model.image_embeds(self._checkpoint.image_processor(black))
+        image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
         prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
         prompt = multimodal_embeds(prompt_embeds, image_embeds)
         self._decoder.measure(prompt)
@@ -169,6 +172,12 @@ class SpecVlaPolicy:
                 f'the instruction is too long: image, prompt and action take {needed} positions '
                 f'and the model has {limit}'
             )
+
+    def _image_embeds(self, pixel_values: Tensor) -> Tensor:
+        """Return the embeddings of the patches (1, P, H); a step, see `Steps`."""
+        pixels = pixel_values.to(self._model.device, self._model.dtype)
+        pixels = self._steps.hold('pixels', pixels)
+        return self._steps.run('vision', partial(self._model.image_embeds, pixels))
 
     def _prompt_embeds(self, instruction: str) -> Tensor:
         """Return the instruction's embeddings (1, L, H), kept while it stays the same."""

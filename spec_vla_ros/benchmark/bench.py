@@ -172,8 +172,10 @@ def _measure(
     methods: dict[str, Method], device: torch.device, *, actions: int, repeats: int
 ) -> dict[str, Measured]:
     for _ in range(_WARM_UPS):
-        for method in methods.values():
-            method(0)
+        # Graphs are recorded action by action; elsewhere one action warms up everything.
+        for action in range(actions if device.type == 'cuda' and repeats > 1 else 1):
+            for method in methods.values():
+                method(action)
 
     def progress(done: int, total: int) -> None:
         if done == total or done % max(1, total // 10) == 0:

@@ -14,6 +14,7 @@ from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
 from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.cuda_graphs import steps_for
 from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
 from spec_vla_ros.decoding.speculative import room_needed, speculative_generate
 from spec_vla_ros.models.drafter import Drafter
@@ -77,6 +78,7 @@ class RandomModel:
         self.target, self.drafter = PackedLlama(self.plain), PackedDrafter(drafter)
         shape = (1, case.prompt_length, case.hidden)
         self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
+        self._steps = steps_for(device)
         self._cache = self.target.new_cache(case.prompt_length + 128)
         self._draft_cache = self.drafter.new_cache(case.prompt_length + 128)
 
@@ -98,7 +100,11 @@ class RandomModel:
             FIRST_TOKEN: lambda _: Outcome(tuple(generate(self.prompt, num_tokens=1).tolist())),
             AUTOREGRESSIVE: lambda _: _outcome(
                 autoregressive_generate(
-                    self.target, self.prompt, num_tokens=NUM_TOKENS, cache=self._cache
+                    self.target,
+                    self.prompt,
+                    num_tokens=NUM_TOKENS,
+                    cache=self._cache,
+                    steps=self._steps,
                 )
             ),
         }
@@ -127,6 +133,7 @@ class RandomModel:
             draft=draft,
             cache=self._cache,
             draft_cache=self._draft_cache,
+            steps=self._steps,
         )
         if decoded.stats.target_passes != len(action.commits):
             raise ValueError(

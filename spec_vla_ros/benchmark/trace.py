@@ -131,10 +131,12 @@ class ReplayedSettings(SpeculativeSettings):
 
     def rule(self, device: torch.device) -> AcceptanceRule:
         """Return a rule that lets drafts pass up to the recorded dimension, pass by pass."""
-        bonus = iter(np.cumsum(self.commits) - 1)  # dimension of each pass's last token
+        passes = np.ones(len(self.max_distance), bool)
+        passes[np.cumsum(self.commits) - 1] = False  # each pass's last token is no draft
+        known = passes if device.type == 'cpu' else torch.from_numpy(passes).to(device)
 
         def accept(draft: Array, choice: Array, dimension: Array) -> Array:
-            return dimension < int(next(bonus, 0))
+            return known[dimension]
 
         return accept
 

@@ -79,19 +79,36 @@ def per_dimension(max_distance: int | Sequence[int], dimensions: int) -> tuple[i
 def longest_accepted_path(
     tree: DraftTree, choices: Tensor, accept: AcceptanceRule, *, first_dimension: int
 ) -> Tensor:
+    """Return the nodes of `accepted_path`, as many as there are, (1 + accepted,) int64."""
+    path, count = accepted_path(
+        tree, choices, accept, first_dimension=first_dimension, levels=len(tree)
+    )
+    return path[: int(count)]
+
+
+def accepted_path(
+    tree: DraftTree,
+    choices: Tensor,
+    accept: AcceptanceRule,
+    *,
+    first_dimension: int,
+    levels: int,
+) -> tuple[Tensor, Tensor]:
     """Find the longest path from the root that is accepted throughout.
 
     Among equally long paths it takes the one nearest to the target's choices, and so the exact
-    one if there is one.
+    one if there is one. Nothing is read back from a device.
 
     Args:
         tree: the draft.
         choices: (N,) ids the target would choose after each node, the root first.
         accept: the acceptance rule.
         first_dimension: action dimension of the nodes below the root.
+        levels: length of the result; no path may be longer.
 
     Returns:
-        Indices of the path's nodes in ascending depth, the root first, (1 + accepted,) int64.
+        Indices of the path's nodes in ascending depth, the root first, the last one repeated,
+        (levels,) int64; and how many they are, (1,) int64.
     """
     tokens, parents, depths, ancestors = map(
         _host, (tree.tokens, tree.parents, tree.depths, tree.ancestors)
@@ -105,8 +122,12 @@ def longest_accepted_path(
     off = (ancestors * distance).sum(-1)
     # Lexicographic: the deepest first, then the nearest, then the first in the tree. What is not
     # reached scores 0, as the root does, which stands before all.
-    best = ((depths * (off.max() + 1) - off) * reached).argmax()
-    return tree.ancestors[best].nonzero()[:, 0]
+    # With one dimension: a number without would be read back to the host to index with it.
+    best = ((depths * (off.max() + 1) - off) * reached).argmax()[None]
+    level = _host(torch.arange(levels, device=choices.device))
+    here = ancestors[best] & (depths == level[:, None])  # (levels, N): the path's node of a level
+    path = (here * 1).argmax(-1) + (level > depths[best]) * best  # 0 where there is none
+    return torch.as_tensor(path), torch.as_tensor(depths[best] + 1)
 
 
 def _host(values: Tensor) -> Array:

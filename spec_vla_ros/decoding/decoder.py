@@ -20,6 +20,7 @@ from spec_vla_ros.decoding.speculative import (
     room_needed,
     speculative_generate,
 )
+from spec_vla_ros.decoding.steps import Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_plan import (
     HIT_RATES,
@@ -38,6 +39,7 @@ class ActionDecoder:
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
         draft_temperature: of the drafter, see `Drafter`.
+        steps: how the passes run; plainly by default.
         tree: how large a draft tree may grow; None lets `measure` choose, and until then is
             the published drafters' tree.
     """
@@ -50,7 +52,9 @@ class ActionDecoder:
         drafter: DraftModel | None = None,
         draft_temperature: float = 1.0,
         tree: TreeShape | TreePlan | None = None,
+        steps: Steps | None = None,
     ) -> None:
+        self._steps = steps
         self._target, self._codec, self._drafter = target, codec, drafter
         self._draft_temperature = draft_temperature
         self._measures = tree is None
@@ -121,7 +125,11 @@ class ActionDecoder:
         dimensions = self._codec.stats.dimensions
         self._cache = _at_least(self._cache, self._target, prompt.shape[1] + dimensions)
         return autoregressive_generate(
-            self._target, prompt, num_tokens=dimensions, cache=self._cache
+            self._target,
+            prompt,
+            num_tokens=dimensions,
+            cache=self._cache,
+            steps=self._steps,
         )
 
     def _speculative(
@@ -149,6 +157,7 @@ class ActionDecoder:
             draft=draft,
             cache=self._cache,
             draft_cache=self._draft_cache,
+            steps=self._steps,
         )
 
 

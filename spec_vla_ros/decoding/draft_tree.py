@@ -67,6 +67,26 @@ class DraftTree:
         parts = (self.tokens, self.parents, self.depths, self.ancestors)
         return DraftTree(*(t.to(device) for t in parts), is_chain=self.is_chain)
 
+    def filled(self, nodes: int) -> DraftTree:
+        """Return the tree with leaves below the root added, up to some nodes.
+
+        The new tokens are id 0, which is no action: it passes only where the target chooses it.
+        """
+        more = nodes - len(self)
+        if more <= 0:
+            return self
+        zeros = self.tokens.new_zeros(more)
+        # Behind all others, though they are of depth 1: nobody looks for an order among leaves.
+        ancestors = torch.eye(nodes, dtype=torch.bool, device=zeros.device)
+        ancestors[:, 0] = True
+        ancestors[: len(self), : len(self)] = self.ancestors
+        return DraftTree(
+            torch.cat((self.tokens, zeros)),
+            torch.cat((self.parents, zeros)),
+            torch.cat((self.depths, zeros + 1)),
+            ancestors,
+        )
+
     @classmethod
     def from_parents(cls, tokens: Tensor, parents: Tensor, *, depth: int) -> DraftTree:
         """Build a tree of at most `depth` levels from its nodes (N,) and their parents (N,)."""

@@ -61,13 +61,13 @@ class Drafting:
     ) -> None:
         self._drafter, self._target, self._ids, self._cache = drafter, target, ids, cache
         self._first_id = ids.start if ids is not None else 0
-        self._temperature, self._passes = temperature, 0
+        self._temperature = temperature
         cache.truncate(0)
 
-    @property
-    def passes(self) -> int:
-        """Forward passes of the drafter so far."""
-        return self._passes
+    @staticmethod
+    def passes(shape: TreeShape) -> int:
+        """Forward passes of the drafter that `propose` takes: one for each level."""
+        return min(shape.depth, shape.nodes) if shape.top_k == 1 else shape.depth
 
     def propose(
         self,
@@ -106,6 +106,19 @@ class Drafting:
         self._cache.truncate(base)
         return tree
 
+    def propose_step(
+        self,
+        embeds: Tensor,
+        features: Tensor,
+        root: Tensor,
+        *,
+        shape: TreeShape,
+        spacing: Sequence[int],
+    ) -> tuple[DraftTree, int]:
+        """As `propose`, with the entries that its cache then holds: a step, see `Steps`."""
+        tree = self.propose(embeds, features, root, shape=shape, spacing=spacing)
+        return tree, self._cache.length
+
     def _chain(self, root: Tensor, hidden: Tensor, start: int, *, length: int) -> DraftTree:
         """Draft the drafter's first choice, and its first choice after that, and so on."""
         tokens = [root]
@@ -124,7 +137,6 @@ class Drafting:
         mask: Tensor | None,
         outputs: int | None = None,
     ) -> Tensor:
-        self._passes += 1
         return self._drafter(
             embeds, features, positions=positions, mask=mask, cache=self._cache, outputs=outputs
         )

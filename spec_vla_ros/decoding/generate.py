@@ -8,12 +8,14 @@ exact decoding must give.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.protocols import DecodeStats
 
@@ -93,7 +95,12 @@ def prefill(
 
 @torch.inference_mode()
 def autoregressive_generate(
-    target: LanguageModel, prompt: Tensor, *, num_tokens: int, cache: KVCache | None = None
+    target: LanguageModel,
+    prompt: Tensor,
+    *,
+    num_tokens: int,
+    cache: KVCache | None = None,
+    steps: Steps | None = None,
 ) -> Decoded:
     """Decode greedily: the first token comes from the prefill, each other from one more pass.
 
@@ -102,19 +109,20 @@ def autoregressive_generate(
         prompt: (1, S, H) embeddings of image and text.
         num_tokens: length of the action.
         cache: used again if it is large enough; its contents are lost.
+        steps: how the passes run; plainly by default.
     """
-    timer = PhaseTimer(prompt.device)
+    timer, steps, length = PhaseTimer(prompt.device), steps or Eager(), prompt.shape[1]
+    if cache is None or cache.max_len < length + num_tokens - 1:
+        cache = target.new_cache(length + num_tokens - 1)
+    key = (length, num_tokens, id(cache))
     with timer.phase('prefill'):
-        hidden, cache = prefill(target, prompt, room=num_tokens - 1, cache=cache, outputs=1)
-        token = greedy(target.logits(hidden))  # (1, 1)
-    tokens = [token]
+        prompt = steps.hold('prompt', prompt)
+        token = steps.run(('first', *key), partial(_first_token, target, prompt, cache))
+        cache.hold(length)
     with timer.phase('decode'):
-        for position in range(cache.length, cache.length + num_tokens - 1):
-            here = range(position, position + 1)
-            hidden = target(target.embed(token), positions=here, mask=None, cache=cache)
-            token = greedy(target.logits(hidden))
-            tokens.append(token)
-        chosen = torch.cat(tokens, 1)[0].cpu()  # the only wait for the device
+        token = steps.hold('token', token)
+        others = partial(_other_tokens, target, token, cache, count=num_tokens - 1)
+        chosen = steps.run(('others', *key), others).cpu()  # the only wait for the device
     return Decoded(
         chosen,
         chosen,
@@ -122,3 +130,20 @@ def autoregressive_generate(
             mode='autoregressive', target_passes=num_tokens, phases_ms=timer.milliseconds()
         ),
     )
+
+
+def _first_token(target: LanguageModel, prompt: Tensor, cache: KVCache) -> Tensor:
+    """Run the prefill: a step, see `Steps`."""
+    hidden, _ = prefill(target, prompt, room=0, cache=cache, outputs=1)
+    return greedy(target.logits(hidden))  # (1, 1)
+
+
+def _other_tokens(target: LanguageModel, token: Tensor, cache: KVCache, *, count: int) -> Tensor:
+    """Decode `count` tokens behind the first (1, 1), and return all (1 + count,): a step."""
+    tokens = [token]
+    for position in range(cache.length, cache.length + count):
+        here = range(position, position + 1)
+        hidden = target(target.embed(token), positions=here, mask=None, cache=cache)
+        token = greedy(target.logits(hidden))
+        tokens.append(token)
+    return torch.cat(tokens, 1)[0]

@@ -72,6 +72,20 @@ class KVCache:
         """Take the `count` entries that every layer has just appended as held."""
         self._length += count
 
+    def hold(self, length: int) -> None:
+        """Take the first `length` entries as held: a recorded pass has written them."""
+        self._length = length
+
+    def gather(self, indices: Tensor, *, base: int) -> None:
+        """Move the entries at `base + indices` together behind the first `base`, in place.
+
+        Args:
+            indices: (N,) int64, offsets from `base`, none below that of its place.
+            base: number of leading entries that stay untouched.
+        """
+        chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only
+        self._buffer[:, :, :, :, base : base + len(indices)] = chosen
+
     def keep(self, indices: Tensor, *, base: int) -> None:
         """Keep the first `base` entries and those at `base + indices`, moved together in place.
 
@@ -79,12 +93,8 @@ class KVCache:
             indices: (N,) int64, offsets from `base` in ascending order.
             base: number of leading entries that stay untouched.
         """
-        count = indices.shape[0]
-        self._length = base + count
-        if indices.device.type == 'cpu' and (not count or indices[-1] == count - 1):
-            return  # they lie together already, as those of a chain do
-        chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only
-        self._buffer[:, :, :, :, base : base + count] = chosen
+        self.gather(indices, base=base)
+        self._length = base + len(indices)
 
     def truncate(self, length: int) -> None:
         """Forget everything after the first `length` entries.

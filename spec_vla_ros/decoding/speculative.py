@@ -10,6 +10,7 @@ after them, and the next root. The accept length of a round is accepted tokens p
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -18,59 +19,16 @@ from torch import Tensor
 from spec_vla_ros.decoding.acceptance import (
     AcceptanceRule,
     exact_match,
-    longest_accepted_path,
     within_bins,
 )
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, attention_mask
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, greedy
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
+from spec_vla_ros.decoding.verifying import DraftInput, judge_draft
 from spec_vla_ros.protocols import DecodeStats
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What the target says to a draft tree.
-
-    choices: (N,) the ids it would choose after each node, the root first.
-    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'; only the
-        last N where the context's were not asked for.
-    """
-
-    choices: Tensor
-    hidden: Tensor
-
-
-def verify(
-    target: LanguageModel,
-    context: Tensor,
-    tree: DraftTree,
-    cache: KVCache,
-    *,
-    features: bool = True,
-) -> Verified:
-    """Run the target over context and draft tree in one pass.
-
-    Args:
-        target: the language model.
-        context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
-        tree: the draft; it may be the root alone.
-        cache: the target's past; context and all draft tokens are appended.
-        features: whether the hidden states of the context are wanted, as a drafter's input.
-    """
-    past, length, drafted = cache.length, context.shape[1], len(tree) - 1
-    if drafted:
-        context = torch.cat((context, target.embed(tree.tokens[None, 1:])), dim=1)
-    positions: Tensor | range = range(past, past + length + drafted)
-    mask = None
-    if not tree.is_chain:
-        before = torch.arange(past, past + length - 1, device=context.device)
-        positions = torch.cat((before, past + length - 1 + tree.depths))
-        mask = attention_mask(tree, past=past, context=length)
-    outputs = None if features else len(tree)
-    hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
-    return Verified(greedy(target.logits(hidden[0, -len(tree) :])), hidden)
 
 
 class TreeSizes(Protocol):
@@ -124,6 +82,7 @@ def speculative_generate(
     draft: DraftTree | None = None,
     cache: KVCache | None = None,
     draft_cache: KVCache | None = None,
+    steps: Steps | None = None,
 ) -> Decoded:
     """Decode one action: propose, verify, accept, commit, until it is complete.
 
@@ -136,46 +95,52 @@ def speculative_generate(
             its root stands for the prompt's last token.
         cache: the target's, used again if it is large enough; its contents are lost.
         draft_cache: the drafter's, likewise.
+        steps: how the passes run; plainly by default.
 
     Raises:
         ValueError: the draft is deeper than an action without its last token.
     """
-    timer, device, num_tokens = (
-        PhaseTimer(prompt.device),
-        prompt.device,
-        len(settings.max_distance),
-    )
+    device, num_tokens, length = prompt.device, len(settings.max_distance), prompt.shape[1]
+    timer, steps = PhaseTimer(device), steps or Eager()
     accept = settings.rule(device)
-    tree = _first_tree(draft, num_tokens, device)
+    guesses = draft is not None and len(draft) > 1
+    tree = _first_tree(draft, num_tokens, device, steps)
     drafts = any(settings.shape.for_remaining(n) for n in range(num_tokens - 1, 0, -1))
-    room = room_needed(prompt.shape[1], settings, guessed=len(tree))
-    cache = _emptied(cache, target, room)
+    room = room_needed(length, settings, guessed=len(tree))
+    cache, draft_cache = _emptied(cache, target, room), _emptied(draft_cache, drafter, room)
     drafting = Drafting(
         drafter,
         target,
         ids=settings.draft_ids,
-        cache=_emptied(draft_cache, drafter, room),
+        cache=draft_cache,
         temperature=settings.draft_temperature,
     )
-    context = prompt
-    following, features = [prompt[:, 1:]], []  # what the drafter has not been told yet
+    told = DraftInput.for_action(length + num_tokens, prompt, steps) if drafts else None
+    context = steps.hold('prompt', prompt)
+    key: tuple = (settings, length, len(tree), tree.is_chain, id(cache), id(draft_cache))
     tokens: list[int] = []
     choices: list[int] = []
     lengths: list[int] = []
-    rounds = 0
+    rounds = draft_passes = known = 0  # known: rows of the draft input that the drafter has seen
     while True:
         with timer.phase('verify' if tokens else 'prefill'):
-            past, length = cache.length, context.shape[1]
-            verified = verify(target, context, tree, cache, features=drafts)
-            path = longest_accepted_path(
-                tree, verified.choices, accept, first_dimension=len(tokens)
+            end = cache.length + context.shape[1]
+            judge = partial(
+                judge_draft,
+                target,
+                context,
+                tree,
+                cache,
+                accept=accept,
+                decided=len(tokens),
+                num_tokens=num_tokens,
+                told=told,
             )
-            root = verified.choices[path[-1:]]  # the bonus token
-            cache.keep(path[1:] - 1, base=past + length)
-            decided = torch.cat((tree.tokens[path[1:]], root))
-            new_tokens, new_choices = torch.stack((decided, verified.choices[path])).tolist()
+            judged = steps.run(('verify', len(tokens), *key), judge)
+            new_tokens, new_choices = judged.read()  # the only wait for the device
+            cache.hold(end + len(new_tokens) - 1)
         rounds += 1
-        if rounds > 1 or len(tree) > 1:  # a prefill without a draft is no verify round
+        if rounds > 1 or guesses:  # a prefill without a draft is no verify round
             lengths.append(len(new_tokens))
         tokens += new_tokens
         choices += new_choices
@@ -183,34 +148,37 @@ def speculative_generate(
         if left == 0:
             break
         with timer.phase('draft'):
-            following.append(target.embed(decided[None]))
-            context = following[-1][:, -1:]
-            if drafts:
-                hidden = verified.hidden
-                features += [hidden[:, :length], hidden[:, length - 1 + path[1:]]]
+            root, context = steps.hold('root', judged.root), steps.hold('context', judged.context)
             shape = settings.shape.for_remaining(left)
+            key = (settings, length, known, id(cache), id(draft_cache))
             if shape is None:
                 tree = DraftTree.root_only(root)
                 continue
-            tree = drafting.propose(
-                torch.cat(following, dim=1),
-                torch.cat(features, dim=1),
+            rows = slice(known, known := cache.length)
+            propose = partial(
+                drafting.propose_step,
+                told.embeds[:, rows],
+                told.features[:, rows],
                 root,
                 shape=shape,
                 spacing=settings.max_distance[len(tokens) :],
             )
-            following, features = [], []
+            tree, held = steps.run(('draft', len(tokens), *key), propose)
+            draft_cache.hold(held)
+            draft_passes += drafting.passes(shape)
     stats = DecodeStats(
         mode='speculative',
         target_passes=rounds,
-        draft_passes=drafting.passes,
+        draft_passes=draft_passes,
         accept_lengths=tuple(lengths),
         phases_ms=timer.milliseconds(),
     )
     return Decoded(torch.tensor(tokens), torch.tensor(choices), stats)
 
 
-def _first_tree(draft: DraftTree | None, num_tokens: int, device: torch.device) -> DraftTree:
+def _first_tree(
+    draft: DraftTree | None, num_tokens: int, device: torch.device, steps: Steps
+) -> DraftTree:
     """Return what the prefill verifies."""
     if draft is None:
         return DraftTree.root_only(torch.zeros(1, dtype=torch.int64, device=device))
@@ -219,7 +187,10 @@ def _first_tree(draft: DraftTree | None, num_tokens: int, device: torch.device) 
             f'the draft is {int(draft.depths[-1])} tokens deep, at most {num_tokens - 1} can be '
             f'guessed of an action of {num_tokens}: the last token is always the bonus'
         )
-    return draft.to(device)
+    filled = draft.filled(steps.rounded(len(draft))).to(device)
+    parts = ('tokens', 'parents', 'depths', 'ancestors')
+    held = (steps.hold(f'draft {name}', getattr(filled, name)) for name in parts)
+    return DraftTree(*held, is_chain=filled.is_chain)
 
 
 def room_needed(prompt_length: int, settings: SpeculativeSettings, *, guessed: int) -> int:

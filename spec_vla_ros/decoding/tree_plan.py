@@ -19,7 +19,8 @@ from spec_vla_ros.decoding import generate
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate, verify
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.verifying import verify
 
 HIT_RATES = {
     'strict': {1: 0.75, 2: 0.80, 4: 0.85, 8: 0.88},

@@ -1,0 +1,142 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the target says to a draft, and what is decided by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, accepted_path
+from spec_vla_ros.decoding.draft_tree import DraftTree, attention_mask
+from spec_vla_ros.decoding.generate import LanguageModel, greedy
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the target says to a draft tree.
+
+    choices: (N,) the ids it would choose after each node, the root first.
+    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'; only the
+        last N where the context's were not asked for.
+    """
+
+    choices: Tensor
+    hidden: Tensor
+
+
+def verify(
+    target: LanguageModel,
+    context: Tensor,
+    tree: DraftTree,
+    cache: KVCache,
+    *,
+    features: bool = True,
+) -> Verified:
+    """Run the target over context and draft tree in one pass.
+
+    Args:
+        target: the language model.
+        context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
+        tree: the draft; it may be the root alone.
+        cache: the target's past; context and all draft tokens are appended.
+        features: whether the hidden states of the context are wanted, as a drafter's input.
+    """
+    past, length, drafted = cache.length, context.shape[1], len(tree) - 1
+    if drafted:
+        context = torch.cat((context, target.embed(tree.tokens[None, 1:])), dim=1)
+    positions: Tensor | range = range(past, past + length + drafted)
+    mask = None
+    if not tree.is_chain:
+        before = torch.arange(past, past + length - 1, device=context.device)
+        positions = torch.cat((before, past + length - 1 + tree.depths))
+        mask = attention_mask(tree, past=past, context=length)
+    outputs = None if features else len(tree)
+    hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
+    return Verified(greedy(target.logits(hidden[0, -len(tree) :])), hidden)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftInput:
+    """What a drafter reads, place by place of the sequence.
+
+    embeds: (1, N, H), at i the embedding of token i + 1.
+    features: (1, N, H), at i the target's hidden state.
+    """
+
+    embeds: Tensor
+    features: Tensor
+
+    @classmethod
+    def for_action(cls, size: int, prompt: Tensor, steps: Steps) -> DraftInput:
+        """Return room for `size` places, with the prompt's embeddings (1, S, H) in it."""
+        shape = (1, size, prompt.shape[2])
+        told = cls(steps.room('embeds', shape, prompt), steps.room('features', shape, prompt))
+        told.embeds[:, : prompt.shape[1] - 1] = prompt[:, 1:]
+        return told
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a pass decided, as long as it could have become at most.
+
+    summary: (1 + 2 L,) int64: how many tokens, the tokens, the target's choices.
+    root: (1,) the bonus token.
+    context: (1, 1, H) its embedding.
+    """
+
+    summary: Tensor
+    root: Tensor
+    context: Tensor
+
+    def read(self) -> tuple[list[int], list[int]]:
+        """Return tokens and choices; waits for the device."""
+        count, *values = self.summary.tolist()
+        longest = len(values) // 2
+        return values[:count], values[longest : longest + count]
+
+
+def judge_draft(
+    target: LanguageModel,
+    context: Tensor,
+    tree: DraftTree,
+    cache: KVCache,
+    *,
+    accept: AcceptanceRule,
+    decided: int,
+    num_tokens: int,
+    told: DraftInput | None,
+) -> Judged:
+    """Verify a draft, accept its longest path, and commit it: a step, see `Steps`.
+
+    Args:
+        target: the language model.
+        context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
+        tree: the draft.
+        cache: the target's past; the accepted entries are moved together behind the context's.
+        accept: the acceptance rule.
+        decided: tokens of the action before this pass.
+        num_tokens: tokens of the whole action.
+        told: written to, for the drafter; None where it will not be asked.
+    """
+    end = cache.length + context.shape[1]
+    verified = verify(target, context, tree, cache, features=told is not None)
+    levels = min(len(tree), num_tokens - decided)
+    path, count = accepted_path(
+        tree, verified.choices, accept, first_dimension=decided, levels=levels
+    )
+    if not tree.is_chain:  # whose entries lie together
+        cache.gather(path[1:] - 1, base=end)
+    choices = verified.choices[path]
+    accepted = torch.arange(levels, device=path.device) < count - 1
+    tokens = torch.where(accepted, tree.tokens[path.roll(-1)], choices)  # the bonus is repeated
+    embeds = target.embed(tokens[None])
+    if told is not None:
+        hidden, length = verified.hidden, context.shape[1]
+        told.embeds[:, end - 1 : end - 1 + levels] = embeds
+        told.features[:, end - length : end] = hidden[:, :length]
+        told.features[:, end : end + levels - 1] = hidden[:, length - 1 + path[1:]]
+    return Judged(torch.cat((count, tokens, choices)), tokens[-1:], embeds[:, -1:])

@@ -1,0 +1,61 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a CUDA graph does, on any device: operations are recorded with the tensors they touch.
+
+A repeated recording runs the same operations on the same tensors, whatever Python would do now. So
+a step that reads a tensor on the host, or depends on a number that is not in its key, gives wrong
+results here as it would there. On the host two things bypass torch's operations for speed;
+`torch_only` puts the device's way of doing them in their place.
+"""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from spec_vla_ros.decoding import acceptance, drafting, generate, verifying
+
+READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_copy.host')
+
+
+@pytest.fixture
+def torch_only(monkeypatch):
+    """Let every operation go through torch, as on a device."""
+    monkeypatch.setattr(acceptance, '_host', lambda values: values)
+    for module in (generate, drafting, verifying):
+        monkeypatch.setattr(module, 'greedy', lambda scores: scores.argmax(-1))
+
+
+class RecordedOps(TorchDispatchMode):
+    """Records operations while it is entered, and repeats them."""
+
+    def __init__(self):
+        super().__init__()
+        self._ops = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func._schema.name.removeprefix('aten::')
+        if name in READS:
+            raise RuntimeError(f'{name} reads a tensor on the host')
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        writes = any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
+        views = any(r.alias_info for r in func._schema.returns)
+        if writes or not (views or name.startswith(('empty', 'new_empty'))):
+            self._ops.append((func, args, kwargs, None if writes else result))
+        return result
+
+    def replay(self):
+        for func, args, kwargs, result in self._ops:
+            again = func(*args, **kwargs)
+            if result is None:
+                continue
+            for old, new in zip(tree_flatten(result)[0], tree_flatten(again)[0], strict=True):
+                if isinstance(old, torch.Tensor):
+                    old.copy_(new)
+
+
+def record_ops(step):
+    ops = RecordedOps()
+    with ops:
+        result = step()
+    return ops, result

@@ -1,0 +1,202 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Recorded steps give what plain ones give: emulated on the CPU, and as CUDA graphs on a GPU."""
+
+import logging
+
+import pytest
+import torch
+from recorded_ops import record_ops, torch_only  # noqa: F401 - a fixture
+from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
+
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.cuda_graphs import GraphSteps, steps_for
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.steps import Eager
+from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+
+SHAPES = {
+    'chain': TreeShape(1, 6, 6),
+    'short chain': TreeShape(1, 2, 2),
+    'tree': TreeShape(4, 3, 9),
+    'plan': TreePlan((None, None, TreeShape(1, 1, 1), *[TreeShape(2, 2, 4)] * 4), (0.0,) * 7),
+    'nothing': TreePlan((None,) * 7, (0.0,) * 7),
+}
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+
+
+@pytest.fixture(
+    params=[
+        pytest.param('cpu', id='emulated'),
+        pytest.param('cuda', marks=[pytest.mark.gpu, needs_gpu], id='cuda'),
+    ]
+)
+def device(request):
+    if request.param == 'cpu':
+        request.getfixturevalue('torch_only')
+    return request.param
+
+
+class Engine:
+    """A target, its drafter and their caches on a device."""
+
+    def __init__(self, seed, device, *, steps):
+        self.target = PackedLlama(random_target(seed).to(device))
+        self.drafter = PackedDrafter(random_drafter(seed).to(device))
+        self.caches = {
+            'cache': self.target.new_cache(120),
+            'draft_cache': self.drafter.new_cache(120),
+        }
+        self.steps, self.device = steps, device
+
+    def autoregressive(self, prompt):
+        return autoregressive_generate(
+            self.target,
+            prompt.to(self.device),
+            num_tokens=7,
+            cache=self.caches['cache'],
+            steps=self.steps,
+        )
+
+    def speculative(self, prompt, distance, shape, draft=None):
+        settings = SpeculativeSettings(
+            per_dimension(distance, 7), action_ids=ACTION_IDS, shape=SHAPES[shape]
+        )
+        return speculative_generate(
+            self.target,
+            self.drafter,
+            prompt.to(self.device),
+            settings=settings,
+            draft=draft,
+            steps=self.steps,
+            **self.caches,
+        )
+
+
+def graphs(device):
+    return GraphSteps(record=record_ops) if device == 'cpu' else GraphSteps()
+
+
+def prompts(count):
+    """Prompts of two lengths in turns."""
+    return [random_prompt(i, length=9 + 2 * (i % 2)) for i in range(count)]
+
+
+def guesses(prompt_seed, tokens):
+    """A tree of guesses, right to a varying depth, with varying numbers of nodes."""
+    generator = torch.Generator().manual_seed(prompt_seed)
+    wrong = torch.randint(64, 320, (3, 6), generator=generator)
+    right = prompt_seed % 7
+    rows = torch.cat((tokens[:right], wrong[0, right:]))[None]
+    more = wrong[1 : 1 + prompt_seed % 3]
+    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.cat((rows, more)))
+
+
+def test_autoregressive(device):
+    steps = graphs(device)
+    plain, recorded = Engine(0, device, steps=Eager()), Engine(0, device, steps=steps)
+    for prompt in prompts(10):
+        expected = plain.autoregressive(prompt).tokens
+        assert torch.equal(recorded.autoregressive(prompt).tokens, expected)
+    assert steps.recorded == 4  # prefill and the rest, for two lengths
+
+
+@pytest.mark.parametrize('guessed', [False, True])
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('distance', [0, 30, (0, 3, 0, 40, 9, 9, 2)])
+def test_speculative(device, distance, shape, guessed):
+    steps = graphs(device)
+    plain, recorded = Engine(1, device, steps=Eager()), Engine(1, device, steps=steps)
+    for seed, prompt in enumerate(prompts(24)):
+        draft = None
+        if guessed:
+            draft = guesses(seed, plain.autoregressive(prompt).tokens)
+        expected = plain.speculative(prompt, distance, shape, draft)
+        found = recorded.speculative(prompt, distance, shape, draft)
+        assert torch.equal(found.tokens, expected.tokens)
+        assert torch.equal(found.choices, expected.choices)
+        assert found.stats.accept_lengths == expected.stats.accept_lengths
+        assert found.stats.draft_passes == expected.stats.draft_passes
+    assert steps.recorded > 2
+
+
+def test_strict_with_recordings_equals_autoregressive(device):
+    engine = Engine(2, device, steps=graphs(device))
+    for prompt in prompts(12):
+        expected = engine.autoregressive(prompt).tokens
+        for shape in ('chain', 'tree'):
+            assert torch.equal(engine.speculative(prompt, 0, shape).tokens, expected)
+
+
+def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
+    steps = graphs(device)
+    plain, recorded = Engine(3, device, steps=Eager()), Engine(3, device, steps=steps)
+    differing = 0
+    for seed in range(18):
+        prompt = random_prompt(seed)
+        results = []
+        for distance in (0, 9, 60):
+            expected = plain.speculative(prompt, distance, 'tree')
+            found = recorded.speculative(prompt, distance, 'tree')
+            assert torch.equal(found.tokens, expected.tokens)
+            results.append(tuple(found.tokens.tolist()))
+        differing += len(set(results)) > 1
+    assert differing
+
+
+def test_a_step_that_reads_on_the_host_is_not_recorded(caplog):
+    steps = GraphSteps(record=record_ops)
+    value = torch.ones(3)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            assert steps.run('key', lambda: value.sum().item()) == 3.0
+    assert steps.recorded == 0
+    assert 'CUDA graphs are off' in caplog.text
+
+
+def test_beyond_the_limit_steps_run_plainly():
+    steps = GraphSteps(record=record_ops, limit=2)
+    value = torch.zeros(1)
+    for number in range(12):
+        value.fill_(number)
+        for key in range(4):
+            assert int(steps.run(key, lambda: value + 1)) == number + 1
+    assert steps.recorded == 2
+
+
+def test_held_tensors_stay_where_they_are():
+    steps = GraphSteps(record=record_ops)
+    first = steps.hold('x', torch.tensor([1.0, 2.0]))
+    second = steps.hold('x', torch.tensor([3.0, 4.0]))
+    assert first.data_ptr() == second.data_ptr()
+    assert first.tolist() == [3.0, 4.0]
+    assert steps.hold('x', torch.ones(3)).shape == (3,)
+
+
+def test_filled_trees_keep_their_nodes():
+    tree = DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.tensor([[70, 71]]))
+    filled = tree.filled(8)
+    assert len(filled) == 8
+    assert filled.tokens.tolist() == [0, 70, 71, 0, 0, 0, 0, 0]
+    assert filled.depths.tolist() == [0, 1, 2, 1, 1, 1, 1, 1]
+    assert torch.equal(filled.ancestors[:3, :3], tree.ancestors)
+    assert filled.ancestors[3].nonzero()[:, 0].tolist() == [0, 3]
+    assert tree.filled(2) is tree
+
+
+def test_on_the_cpu_steps_are_plain():
+    assert isinstance(steps_for(torch.device('cpu')), Eager)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_bfloat16_stays_near_float32_on_cuda():
+    exact = PackedLlama(random_target(0).cuda())
+    rounded = PackedLlama(random_target(0).to('cuda', torch.bfloat16))
+    embeds = torch.randn(1, 40, CONFIG.hidden_size, device='cuda')
+    with torch.inference_mode():
+        expected = exact(embeds, positions=range(40), cache=exact.new_cache(40))
+        got = rounded(embeds.bfloat16(), positions=range(40), cache=rounded.new_cache(40))
+    torch.testing.assert_close(got.float(), expected, atol=0.2, rtol=0.2)
