@@ -38,6 +38,9 @@ class Policy:
         self.resets += 1
 
 
+MODE = {'decoding_mode': 'autoregressive'}
+
+
 class Driver:
     """Drives a loop by its own clock: a frame and a tick each period."""
 
@@ -46,7 +49,7 @@ class Driver:
         self.loop = ControlLoop(
             policy,
             to_rgb=lambda image: image,
-            settings=PolicySettings(**settings),
+            settings=PolicySettings(**{**MODE, **settings}),
             same_pixels=np.array_equal,
             **options,
         )

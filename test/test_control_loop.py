@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from loop_driver import DELTA, PERIOD_NS, began, halted_for, moves
+from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 
 from spec_vla_ros.protocols import Decoding
 from spec_vla_ros.runtime.halt import Reason
@@ -165,7 +165,7 @@ def test_limits_are_those_in_force_when_the_inference_began(drive):
     driver.loop.store_instruction('go')
     while not driver.policy.seen:
         driver.tick()
-    driver.loop.apply(PolicySettings(max_step_translation=0.001))
+    driver.loop.apply(PolicySettings(**MODE, max_step_translation=0.001))
     driver.policy.gate.set()
     driver.until(began)
     driver.until(halted_for(Reason.ACTION_REJECTED))

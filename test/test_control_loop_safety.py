@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from loop_driver import DELTA, PATIENCE, PERIOD_NS, began, halted_for, moves
+from loop_driver import DELTA, MODE, PATIENCE, PERIOD_NS, began, halted_for, moves
 
 from spec_vla_ros.runtime.emergency_stop import EmergencyStop
 from spec_vla_ros.runtime.halt import Reason
@@ -62,7 +62,7 @@ def test_equal_pixels_are_no_fault_at_rest_nor_when_the_watch_is_off(drive):
         driver.tick()
     assert driver.ticks[-1].halt.reason is Reason.NONE
     driver.policy.answer = DELTA
-    driver.loop.apply(PolicySettings(detect_frozen_image=False, image_timeout=0.2))
+    driver.loop.apply(PolicySettings(**MODE, detect_frozen_image=False, image_timeout=0.2))
     for _ in range(30):
         driver.tick()
     assert driver.ticks[-1].halt.reason is Reason.NONE
@@ -125,7 +125,7 @@ def test_the_emergency_stop_latches_through_everything_but_a_reset(drive):
         lambda: driver.loop.store_instruction('go'),
         lambda: driver.loop.store_instruction('another'),
         driver.loop.stop,
-        lambda: driver.loop.apply(PolicySettings(step_duration=1.0)),
+        lambda: driver.loop.apply(PolicySettings(**MODE, step_duration=1.0)),
     ):
         act()
         for _ in range(3):

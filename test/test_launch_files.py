@@ -35,8 +35,9 @@ def constant(name, variable):
 def topics_of_the_node():
     """Every name in the modules that open the policy node's topics."""
     folder = ROOT / 'spec_vla_ros' / 'ros'
-    modules = [folder / f'{name}.py' for name in ('policy_node', 'inputs', 'outputs')]
-    return {name for m in modules for name in re.findall(r"'([a-z_/]+)'", m.read_text())}
+    modules = ('inputs', 'arm_outputs', 'gripper_outputs', 'reports', 'controls')
+    sources = [(folder / f'{module}.py').read_text() for module in modules]
+    return {name for source in sources for name in re.findall(r"'([a-z_/]+)'", source)}
 
 
 def test_there_are_two():
@@ -69,7 +70,7 @@ def test_arguments_set_parameters_that_exist():
 def test_remapped_names_are_those_of_the_node():
     source = FILES[POLICY].read_text()
     remapped = set(re.findall(r"\('([a-z_/]+)', (?:given|f')", source))
-    assert len(remapped) == 8
+    assert len(remapped) == 10
     assert remapped <= topics_of_the_node()
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped, Vector3
+from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
@@ -14,6 +14,7 @@ from spec_vla_ros.runtime.counters import Counters
 from spec_vla_ros.runtime.delta_schedule import Twist
 from spec_vla_ros.runtime.halt import Halt, Reason
 from spec_vla_ros.runtime.performance import accept_length
+from spec_vla_ros.runtime.pose_watch import Pose
 from spec_vla_ros.runtime.tick import NewAction
 
 
@@ -68,12 +69,24 @@ def latency_ms(new: NewAction, *, now_ns: int) -> float:
 
 
 def twist_message(twist: Twist, *, now_ns: int, frame_id: str) -> TwistStamped:
-    """Return a velocity in m/s and rad/s, as MoveIt Servo takes it in speed units."""
+    """Return a velocity as a message."""
     message = TwistStamped()
     message.header.stamp = to_time(now_ns)
     message.header.frame_id = frame_id
     message.twist.linear = vector(twist.linear)
     message.twist.angular = vector(twist.angular)
+    return message
+
+
+def pose_message(pose: Pose, *, now_ns: int) -> PoseStamped:
+    """Return a pose as a message of now."""
+    message = PoseStamped()
+    message.header.stamp = to_time(now_ns)
+    message.header.frame_id = pose.frame_id
+    x, y, z = map(float, pose.position)
+    message.pose.position = Point(x=x, y=y, z=z)
+    x, y, z, w = map(float, pose.quaternion)
+    message.pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
     return message
 
 

@@ -75,10 +75,13 @@ class SpecVlaNode(LifecycleNode):
         """Load the policy and open the topics."""
         try:
             self._policy = self._make_policy(self._settings.current)
-            settings = self._resolved(self._settings.current)
         except Exception as error:  # rclpy would swallow it, and with it the reason
-            self.get_logger().error(f'cannot load the policy: {error}')
-            return TransitionCallbackReturn.FAILURE
+            return self._fail(f'cannot load the policy: {error}')
+        try:
+            settings = self._resolved(self._settings.current)
+            self._outputs = Outputs(self, settings)
+        except ValueError as error:
+            return self._fail(f'cannot configure: {error}')
         self._say_how(settings)
         compressed = settings.image_transport == 'compressed'
         self._loop = ControlLoop(
@@ -90,7 +93,6 @@ class SpecVlaNode(LifecycleNode):
             emergency=self._emergency,
             on_finished=self._finished.trigger,
         )
-        self._outputs = Outputs(self)
         self._inputs = Inputs(
             self, self._loop, compressed=compressed, on_instruction=self._on_instruction
         )
@@ -232,7 +234,7 @@ class SpecVlaNode(LifecycleNode):
             return
         now_ns = self._now_ns()
         self._loop.stop()
-        self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
+        self._outputs.stand_still(measured=self._loop.pose, now_ns=now_ns)
         text = f'the simulated clock has stood still for {silent:.1f} s'
         self._reports.log(Halt(Reason.CLOCK_STOPPED, text))
         self._reports.report(Halt(Reason.CLOCK_STOPPED, text), now_ns=now_ns)
@@ -242,7 +244,9 @@ class SpecVlaNode(LifecycleNode):
         now_ns = self._now_ns()
         settings = self._settings.current
         tick = self._loop.tick(now_ns)
-        self._outputs.publish(tick, settings=settings, now_ns=now_ns)
+        self._outputs.publish(
+            tick, dry_run=settings.dry_run, measured=self._loop.pose, now_ns=now_ns
+        )
         self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
         new = tick.new_action
         latency = None if new is None else latency_ms(new, now_ns=now_ns)
@@ -257,7 +261,7 @@ class SpecVlaNode(LifecycleNode):
         self._ticker = self._watchdog = None
         self._loop.stop()
         now_ns = self._now_ns()
-        self._outputs.stand_still(settings=self._settings.current, now_ns=now_ns)
+        self._outputs.stand_still(measured=self._loop.pose, now_ns=now_ns)
         self._reports.report(None, now_ns=now_ns)
         self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
 
@@ -269,6 +273,14 @@ class SpecVlaNode(LifecycleNode):
         if not self._loop.close(timeout=WORKER_PATIENCE):
             self.get_logger().error('an inference does not return; its thread is left behind')
         self._loop = self._policy = None
+
+    def _fail(self, reason: str) -> TransitionCallbackReturn:
+        """Say why the configuration fails, and let go of the policy."""
+        self.get_logger().error(reason)
+        if isinstance(self._policy, ProcessPolicy):
+            self._policy.close()
+        self._policy = None
+        return TransitionCallbackReturn.FAILURE
 
     def _now_ns(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -100,7 +100,7 @@ class Preconditions(Generic[Image]):
             text = None if off else fault(now_ns=now_ns, timeout=settings.image_timeout)
             if text is not None:
                 return Halt(reason, text)
-        if settings.motion_limits.box is not None:
+        if settings.needs_pose:
             text = self.poses.fault(
                 now_ns=now_ns, timeout=settings.pose_timeout, frame_id=settings.command_frame
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spec_vla_ros.runtime.model_settings import ModelSettings
+from spec_vla_ros.runtime.output_settings import POSE, TWIST, UNITLESS, OutputSettings
 from spec_vla_ros.runtime.parameter import parameter
 from spec_vla_ros.runtime.safety_settings import SafetySettings
 
@@ -55,8 +56,23 @@ class InterfaceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicySettings(SafetySettings, InterfaceSettings, ModelSettings):
+class PolicySettings(SafetySettings, OutputSettings, InterfaceSettings, ModelSettings):
     """Parameters of the policy node: those of the model first, those of safety last."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        scales = (self.twist_linear_scale,) * 3 + (self.twist_angular_scale,) * 3
+        unitless = self.command_type == TWIST and self.twist_units == UNITLESS
+        if unitless and any(v > s for v, s in zip(self.max_velocity, scales, strict=True)):
+            raise ValueError(
+                f'max_velocity: {self.max_velocity} is above {scales}, the speeds that unitless '
+                'twists can say with twist_linear_scale and twist_angular_scale; lower it'
+            )
+
+    @property
+    def needs_pose(self) -> bool:
+        """Whether the arm may only move while its pose is known."""
+        return self.motion_limits.box is not None or self.command_type == POSE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

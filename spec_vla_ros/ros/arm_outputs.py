@@ -1,0 +1,115 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the arm is told: velocities, target poses, or nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.lifecycle import LifecycleNode
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.messages import pose_message, twist_message
+from spec_vla_ros.runtime.delta_schedule import Twist, zero_twist
+from spec_vla_ros.runtime.halt import Reason
+from spec_vla_ros.runtime.output_settings import POSE, TWIST, UNITLESS
+from spec_vla_ros.runtime.pose_target import PoseTarget
+from spec_vla_ros.runtime.pose_watch import Pose
+from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.runtime.tick import Tick
+
+
+class ArmOutput(Protocol):
+    """One way of telling an arm what to do."""
+
+    def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
+        """Tell the arm what a tick says; measured: where the end effector is, if that is known."""
+
+    def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
+        """Tell the arm to stay where it is."""
+
+    def close(self) -> None:
+        """Close the topics."""
+
+
+def make_arm_output(node: LifecycleNode, settings: PolicySettings) -> ArmOutput:
+    """Open what the parameter command_type chooses."""
+    kinds = {TWIST: TwistOutput, POSE: PoseOutput}
+    return kinds.get(settings.command_type, NoArmOutput)(node, settings)
+
+
+class TwistOutput:
+    """TwistStamped on `delta_twist_cmds`, in speed units or unitless."""
+
+    def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
+        self._node, self._frame = node, settings.command_frame
+        unitless = settings.twist_units == UNITLESS
+        self._linear = settings.twist_linear_scale if unitless else 1.0
+        self._angular = settings.twist_angular_scale if unitless else 1.0
+        self._twists = node.create_lifecycle_publisher(
+            TwistStamped, 'delta_twist_cmds', qos.COMMAND
+        )
+
+    def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
+        """Publish the velocity to hold until the next tick."""
+        self._publish(tick.twist, now_ns=now_ns)
+
+    def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
+        """Publish zero."""
+        self._publish(zero_twist(), now_ns=now_ns)
+
+    def close(self) -> None:
+        """Close the topic."""
+        self._node.destroy_lifecycle_publisher(self._twists)
+
+    def _publish(self, twist: Twist, *, now_ns: int) -> None:
+        scaled = Twist(twist.linear / self._linear, twist.angular / self._angular)
+        self._twists.publish(twist_message(scaled, now_ns=now_ns, frame_id=self._frame))
+
+
+class PoseOutput:
+    """PoseStamped on `pose_target`: from the first action on, at control rate."""
+
+    def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
+        self._node, self._period = node, 1.0 / settings.control_rate
+        self._target = PoseTarget()
+        self._halted = True
+        self._targets = node.create_lifecycle_publisher(PoseStamped, 'pose_target', qos.COMMAND)
+
+    def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
+        """Publish where the end effector is to be at the next tick."""
+        halted = tick.halt.reason is not Reason.NONE
+        if tick.new_action is not None or (halted and not self._halted):
+            self._target.anchor(measured)
+        self._halted = halted
+        self._target.move(tick.twist, seconds=self._period)
+        self._publish(now_ns=now_ns)
+
+    def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
+        """Publish where the end effector is."""
+        self._target.anchor(measured)
+        self._publish(now_ns=now_ns)
+
+    def close(self) -> None:
+        """Close the topic."""
+        self._node.destroy_lifecycle_publisher(self._targets)
+
+    def _publish(self, *, now_ns: int) -> None:
+        if self._target.pose is not None:
+            self._targets.publish(pose_message(self._target.pose, now_ns=now_ns))
+
+
+class NoArmOutput:
+    """Nothing: who follows the topic `action` does the rest."""
+
+    def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
+        """Open nothing."""
+
+    def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
+        """Do nothing."""
+
+    def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

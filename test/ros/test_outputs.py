@@ -1,0 +1,231 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Each way of telling an arm and a gripper what to do, over DDS."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector, wait_for
+from spec_vla_ros.msg import PolicyStatus, VlaAction
+from std_msgs.msg import Float64
+
+from spec_vla_ros.ros import gripper_outputs, qos
+from spec_vla_ros.ros.gripper_outputs import ActionOutput
+from spec_vla_ros.runtime.settings import PolicySettings
+
+RATE = 30.0
+SLOW = [0.4, 0.4, 0.4, 0.8, 0.8, 0.8]
+
+over_dds = [pytest.mark.dds, pytest.mark.timeout(180)]
+
+
+def start(world, policy=None, **parameters):
+    """A node that moves, and topics it could command by."""
+    world.policy_node(lambda settings: policy or ScriptedPolicy(), **parameters)
+    world.camera()
+    world.instruct('go')
+
+
+class Arm:
+    """Says where its end effector is: always in the same place."""
+
+    def __init__(self, world, frame_id='base_link'):
+        self.position = [0.4, 0.1, 0.2]
+        self.frame_id = frame_id
+        self.silent = False
+        self._publisher = world.remote.node.create_publisher(
+            PoseStamped, 'end_effector_pose', qos.SENSOR_STATE
+        )
+        self._clock = world.remote.node.get_clock()
+        world.remote.node.create_timer(1 / RATE, self._on_timer)
+
+    def _on_timer(self):
+        message = PoseStamped()
+        message.header.stamp = self._clock.now().to_msg()
+        message.header.frame_id = self.frame_id
+        point = message.pose.position
+        point.x, point.y, point.z = self.position
+        message.pose.orientation.w = 1.0
+        if not self.silent:
+            self._publisher.publish(message)
+
+
+@pytest.fixture
+def actions(world):
+    return world.record(VlaAction, 'action')
+
+
+class TestTwists:
+    pytestmark = over_dds
+
+    def test_unitless_twists_are_parts_of_the_fastest(self, world):
+        twists = world.record(TwistStamped, 'delta_twist_cmds')
+        start(world, twist_units='unitless', max_velocity=SLOW)
+        found = twist_vector(twists.wait(lambda t: twist_vector(t).any()))
+        speeds = np.clip(FORWARD[:6] / 0.1, -np.array(SLOW), SLOW)
+        np.testing.assert_allclose(found, speeds / ([0.4] * 3 + [0.8] * 3))
+
+    def test_faster_than_unitless_twists_can_say_is_refused(self):
+        with pytest.raises(ValueError, match=r'max_velocity: .* is above \(0.4, 0.4'):
+            PolicySettings(twist_units='unitless')
+        PolicySettings(twist_units='unitless', command_type='pose')
+
+
+class TestPoses:
+    pytestmark = over_dds
+
+    def test_targets_start_at_the_arm_and_end_at_the_delta(self, world, actions):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        twists = world.record(TwistStamped, 'delta_twist_cmds')
+        start(world, command_type='pose', step_duration=0.2)
+        wait_for(lambda: len(actions.messages) >= 3, 'three actions')
+        offsets = [
+            vector(m.pose.position) - arm.position for m in list(targets.messages) if m is not None
+        ]
+        np.testing.assert_allclose(offsets[0], FORWARD[:3] / 6, atol=1e-9)  # six ticks a step
+        furthest = max(offsets, key=np.linalg.norm)
+        np.testing.assert_allclose(furthest, FORWARD[:3], atol=1e-9)
+        turned = targets.messages[5].pose.orientation
+        np.testing.assert_allclose(
+            2 * np.array([turned.x, turned.y, turned.z]), FORWARD[3:6], rtol=1e-2
+        )
+        assert {m.header.frame_id for m in targets.messages} == {'base_link'}
+        assert not twists.messages
+
+    def test_a_halt_sets_the_target_to_where_the_arm_is(self, world, actions):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='pose', step_duration=5.0)
+        wait_for(lambda: len(targets.messages) > 10, 'a motion')
+        arm.position = [0.3, 0.2, 0.1]
+        world.instruct('')
+        status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+        held = targets.wait()
+        np.testing.assert_allclose(vector(held.pose.position), arm.position)
+        arm.position = [0.0, 0.0, 0.0]  # it sags; the target does not follow
+        count = len(targets.messages)
+        wait_for(lambda: len(targets.messages) > count + 10, 'more targets')
+        assert targets.last.pose == held.pose
+
+    def test_deactivation_ends_with_where_the_arm_is(self, world, actions):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        start(world, command_type='pose', step_duration=5.0)
+        wait_for(lambda: len(targets.messages) > 10, 'a motion')
+        assert world.remote.deactivate('/spec_vla')
+        wait_for(
+            lambda: np.allclose(vector(targets.last.pose.position), arm.position),
+            'the last target to be the pose',
+        )
+
+    @pytest.mark.parametrize('frame', [None, 'tool0'])
+    def test_without_a_pose_in_the_command_frame_nothing_moves(self, world, frame):
+        if frame is not None:
+            Arm(world, frame_id=frame)
+        targets = world.record(PoseStamped, 'pose_target')
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='pose')
+        found = status.wait(halted(PolicyStatus.REASON_POSE_MISSING))
+        assert 'pose' in found.reason_text
+        assert not targets.messages
+
+    def test_a_pose_that_falls_silent_halts(self, world, actions):
+        arm = Arm(world)
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='pose')
+        actions.wait()
+        arm.silent = True
+        status.wait(halted(PolicyStatus.REASON_POSE_MISSING))
+
+
+class TestMessageOnly:
+    pytestmark = over_dds
+
+    def test_nobody_is_told_anything_but_the_action(self, world, actions):
+        twists = world.record(TwistStamped, 'delta_twist_cmds')
+        targets = world.record(PoseStamped, 'pose_target')
+        grippers = world.record(Float64, 'gripper_command')
+        start(world, command_type='message', gripper_type='none')
+        wait_for(lambda: len(actions.messages) >= 3, 'three actions')
+        assert not twists.messages
+        assert not targets.messages
+        assert not grippers.messages
+
+
+class TestGripper:
+    @pytest.mark.dds
+    @pytest.mark.timeout(180)
+    def test_positions_are_those_of_the_gripper(self, world):
+        grippers = world.record(Float64, 'gripper_command')
+        half = ScriptedPolicy(FORWARD * [1, 1, 1, 1, 1, 1, 0.25])
+        start(world, half, gripper_open=0.08, gripper_closed=0.0)
+        assert grippers.wait().data == pytest.approx(0.02)
+
+    @pytest.mark.dds
+    @pytest.mark.timeout(180)
+    def test_the_action_needs_control_msgs(self, world, monkeypatch):
+        monkeypatch.setitem(sys.modules, 'control_msgs', None)
+        world.policy_node(lambda settings: ScriptedPolicy(), active=False, gripper_type='action')
+        assert not world.remote.configure('/spec_vla')
+        assert world.remote.state('/spec_vla') == 'unconfigured'
+
+    def test_a_goal_goes_out_when_the_opening_changes(self, monkeypatch):
+        client = FakeClient.installed(monkeypatch)
+        settings = PolicySettings(gripper_open=0.04, gripper_max_effort=20.0)
+        gripper = ActionOutput(FakeNode(), settings)
+        for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
+            gripper.command(opening)
+        assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
+
+    def test_it_is_told_again_when_it_was_not_there_or_rejected(self, monkeypatch):
+        client = FakeClient.installed(monkeypatch)
+        gripper = ActionOutput(FakeNode(), PolicySettings())
+        client.ready = False
+        gripper.command(1.0)
+        assert client.goals == []
+        client.ready, client.accepts = True, False
+        gripper.command(1.0)
+        gripper.command(1.0)
+        assert client.goals == [(1.0, 0.0)] * 2
+        client.accepts = True
+        gripper.command(1.0)
+        gripper.command(1.0)
+        assert client.goals == [(1.0, 0.0)] * 3
+
+
+class FakeNode:
+    def get_logger(self):
+        return types.SimpleNamespace(warning=lambda text, **options: None)
+
+
+class FakeClient:
+    """An action client whose server answers at once; control_msgs is not among the wheels."""
+
+    def __init__(self):
+        self.goals, self.ready, self.accepts = [], True, True
+
+    @classmethod
+    def installed(cls, monkeypatch):
+        client = cls()
+        command = types.SimpleNamespace
+        action = types.ModuleType('control_msgs.action')
+        action.GripperCommand = types.SimpleNamespace(
+            Goal=lambda: types.SimpleNamespace(command=command(position=0.0, max_effort=0.0))
+        )
+        monkeypatch.setitem(sys.modules, 'control_msgs', types.ModuleType('control_msgs'))
+        monkeypatch.setitem(sys.modules, 'control_msgs.action', action)
+        monkeypatch.setattr(gripper_outputs, 'ActionClient', lambda *given: client)
+        return client
+
+    def server_is_ready(self):
+        return self.ready
+
+    def send_goal_async(self, goal):
+        self.goals.append((goal.command.position, goal.command.max_effort))
+        answer = types.SimpleNamespace(accepted=self.accepts)
+        future = types.SimpleNamespace(result=lambda: answer)
+        return types.SimpleNamespace(add_done_callback=lambda told: told(future))
