@@ -51,9 +51,11 @@ class SpecVlaPolicy:
         unnorm_key: which norm stats to un-normalise with, see `NormStats.select`.
         drafter: needed by the speculative modes.
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
+        stored_as: 'int8' or 'int4' stores the language model's weights so, see `PackedLlama`; the
+            checkpoint cannot be used for another policy then.
 
     Raises:
-        ValueError: the key is unknown; the message lists the valid ones.
+        ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class SpecVlaPolicy:
         unnorm_key: str | None = None,
         drafter: Drafter | None = None,
         tree: TreeShape | TreePlan | None = None,
+        stored_as: str | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
         self._steps = steps_for(self._model.device)
         self._decoder = ActionDecoder(
-            PackedLlama(checkpoint.model.language_model),
+            PackedLlama(checkpoint.model.language_model, stored_as=stored_as),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
             draft_temperature=1.0 if drafter is None else drafter.temperature,
@@ -196,6 +199,7 @@ def load_policy(
     drafter: str | Path | None = None,
     draft_position_mode: str | None = None,
     tree: TreeShape | TreePlan | None = None,
+    stored_as: str | None = None,
     progress: Progress | None = None,
 ) -> SpecVlaPolicy:
     """Load a policy from an OpenVLA checkpoint folder.
@@ -209,6 +213,7 @@ def load_policy(
             inside the checkpoint's, if there is one.
         draft_position_mode: see `load_drafter`.
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
+        stored_as: None, or 'int8' or 'int4' for the language model's weights, see `PackedLlama`.
         progress: called with (bytes loaded, bytes in all).
 
     Raises:
@@ -218,7 +223,9 @@ def load_policy(
     read_config(checkpoint).codec(unnorm_key)  # a wrong key is told before the weights are read
     loaded = load_openvla(checkpoint, device=device, dtype=dtype, progress=progress)
     found = load_drafter_beside(loaded, drafter, position_mode=draft_position_mode)
-    return SpecVlaPolicy(loaded, unnorm_key=unnorm_key, drafter=found, tree=tree)
+    return SpecVlaPolicy(
+        loaded, unnorm_key=unnorm_key, drafter=found, tree=tree, stored_as=stored_as
+    )
 
 
 def load_drafter_beside(

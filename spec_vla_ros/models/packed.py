@@ -9,6 +9,8 @@ order of summation. Batch 1, no gradients.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,19 +68,26 @@ class PackedRotary:
 class PackedLayer:
     """One decoder layer over rows (S, H)."""
 
-    def __init__(self, layer: DecoderLayer, config: LlamaConfig, *, blocks: bool = True) -> None:
+    def __init__(
+        self,
+        layer: DecoderLayer,
+        config: LlamaConfig,
+        *,
+        blocks: bool = True,
+        stored_as: str | None = None,
+    ) -> None:
         attention, mlp = layer.self_attn, layer.mlp
         self._index, self._dim = attention.layer, config.head_dim
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._grouped = attention.grouped
         norm = layer.input_layernorm
         self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
-        projections = [attention.q_proj, attention.k_proj, attention.v_proj]
-        self._qkv = pack_linear(projections, blocks=blocks)
-        self._o = pack_linear([attention.o_proj], blocks=blocks)
+        pack = partial(pack_linear, blocks=blocks, stored_as=stored_as)
+        self._qkv = pack([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._o = pack([attention.o_proj])
         self._post_norm = PackedNorm(layer.post_attention_layernorm)
-        self._gate_up = pack_linear([mlp.gate_proj, mlp.up_proj], blocks=blocks)
-        self._down = pack_linear([mlp.down_proj], blocks=blocks)
+        self._gate_up = pack([mlp.gate_proj, mlp.up_proj])
+        self._down = pack([mlp.down_proj])
 
     def __call__(
         self, x: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache, outputs: int
@@ -127,16 +136,23 @@ class PackedLlama:
         model: in evaluation mode.
         blocks: whether the weights may be held a second time in blocks, which makes passes of
             several rows two to three times faster on the CPU; None: up to 4 GiB of them.
+        stored_as: 'int8' or 'int4' stores the layers' weights so and takes them from `model`,
+            which does not work any more; embedding and head stay as they are.
+
+    Raises:
+        ValueError: torchao is missing, see `quantised.quantise`.
     """
 
-    def __init__(self, model: Llama, *, blocks: bool | None = None) -> None:
+    def __init__(
+        self, model: Llama, *, blocks: bool | None = None, stored_as: str | None = None
+    ) -> None:
         config, body = model.config, model.model
         if blocks is None:
             blocks = sum(p.nbytes for p in model.parameters()) <= _BLOCK_BYTES
         self._embedding = body.embed_tokens.weight.detach()
         self._layers: list[PackedLayer] = []
         for layer in body.layers:
-            self._layers.append(PackedLayer(layer, config, blocks=blocks))
+            self._layers.append(PackedLayer(layer, config, blocks=blocks, stored_as=stored_as))
             if self._embedding.device.type == 'cuda':
                 torch.cuda.empty_cache()  # what was freed is too small for the next layer's
         self._norm = PackedNorm(body.norm)

@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spec_vla_ros.models.quantised import quantise
+
 _FEW = 1_000_000
 """Below this many multiplications the fixed cost of oneDNN (about 15 us) outweighs its kernels."""
 
@@ -112,16 +114,28 @@ class BlockLinear(ColumnLinear):
         return self(x).add_(residual)
 
 
-def pack_linear(linears: Sequence[nn.Linear], *, blocks: bool = True) -> PackedLinear:
+def pack_linear(
+    linears: Sequence[nn.Linear], *, blocks: bool = True, stored_as: str | None = None
+) -> PackedLinear:
     """Lay out the weights of linear maps of the same input, so that one product does them all.
 
-    The weights of `linears` become views of the result, so that nothing is held that is not used.
+    The weights of `linears` become views of the result, so that nothing is held that is not used;
+    where they are stored in fewer bits they are gone.
 
     Args:
         linears: biases are left alone; of the same input width; the outputs follow each other.
         blocks: whether a second copy in blocks may be held.
+        stored_as: one of `quantised.KINDS`, or None for the weights as they are.
+
+    Raises:
+        ValueError: see `quantise`.
     """
     first = linears[0].weight.detach()
+    if stored_as is not None:
+        small = quantise(torch.cat([m.weight.detach() for m in linears]), stored_as)
+        for linear in linears:
+            linear.weight.data = first.new_empty(0)
+        return RowLinear(small)
     layout = _layout(first, blocks=blocks)
     if len(linears) == 1 and layout is RowLinear:
         return RowLinear(first)
