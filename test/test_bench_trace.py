@@ -6,7 +6,14 @@ import json
 import pytest
 import torch
 
-from spec_vla_ros.benchmark.random_case import ACTION_IDS, RandomCase, RandomModel, passes_of
+from spec_vla_ros.benchmark.random_case import (
+    ACTION_IDS,
+    AUTOREGRESSIVE,
+    GENERATE,
+    RandomCase,
+    RandomModel,
+    passes_of,
+)
 from spec_vla_ros.benchmark.trace import (
     RECORDED,
     WAYS,
@@ -114,3 +121,16 @@ def test_the_shipped_trace_is_one():
         for way in ways.values():
             assert all(sum(a.commits) == 7 for a in way.actions)
             assert len(way.shapes) == 7
+
+
+def test_a_model_with_eyes_is_timed_from_the_image_on():
+    towers = ('spec_vla_conv_vit_patch16_64', 'spec_vla_vit_patch16_64')
+    case = RandomCase(2, 64, 96, prompt_length=25, towers=towers, image_size=64)
+    model = RandomModel(case, device=torch.device('cpu'), dtype=torch.float32)
+    way = WayTrace(CHAINS, ACTIONS)
+    methods = model.methods({'relaxed': way}, max_distance=9, actions=len(ACTIONS))
+    plain, drafted = methods[AUTOREGRESSIVE](0), methods['relaxed'](0)
+    assert methods[GENERATE](0).tokens == plain.tokens
+    for done in (plain, drafted):
+        assert done.stats.phases_ms['vision'] > 0
+    assert passes_of(way, ACTIONS[0], prompt_length=25)[0].rows == 25

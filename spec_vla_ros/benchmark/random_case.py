@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +18,10 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.cuda_graphs import steps_for
 from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
 from spec_vla_ros.decoding.speculative import room_needed, speculative_generate
+from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 
 ACTION_IDS = range(31744, 32000)
@@ -33,12 +36,16 @@ class RandomCase:
 
     layers, hidden, intermediate: its shape; heads are 64 wide, or 128 from 4096 on.
     prompt_length: tokens of image and text.
+    towers: timm's names of the vision towers, where the image is computed too.
+    image_size: side of their image, pixels.
     """
 
     layers: int
     hidden: int
     intermediate: int
     prompt_length: int
+    towers: tuple[str, ...] = ()
+    image_size: int = 224
 
     @property
     def config(self) -> LlamaConfig:
@@ -58,7 +65,13 @@ RANDOM_CASES = {
     '12x512': RandomCase(12, 512, 1376, 290),
     '12x512, 24-token prompt': RandomCase(12, 512, 1376, 24),
     '16x1024': RandomCase(16, 1024, 2752, 290),
-    'openvla-7b shape': RandomCase(32, 4096, 11008, 290),
+    'openvla-7b shape': RandomCase(
+        32,
+        4096,
+        11008,
+        290,
+        ('vit_large_patch14_reg4_dinov2.lvd142m', 'vit_so400m_patch14_siglip_224'),
+    ),
 }
 """On the CPU all but the last, which is for CUDA."""
 
@@ -73,14 +86,33 @@ class RandomModel:
     def __init__(self, case: RandomCase, *, device: torch.device, dtype: torch.dtype) -> None:
         self.config = case.config
         generator = torch.Generator(device).manual_seed(0)
-        self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
+        self._steps, self._vision = steps_for(device), None
+        if case.towers:
+            openvla = _random(lambda: OpenVLA(_openvla(case)), device, dtype, generator)
+            self.plain, pixels = openvla.language_model, (1, 3 * len(case.towers))
+            pixels = torch.randn(
+                *pixels, case.image_size, case.image_size, device=device, generator=generator
+            )
+            self._vision = partial(openvla.image_embeds, pixels.to(dtype))
+        else:
+            self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
         drafter = _random(lambda: Drafter(self.config), device, dtype, generator)
         self.target, self.drafter = PackedLlama(self.plain), PackedDrafter(drafter)
         shape = (1, case.prompt_length, case.hidden)
         self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
-        self._steps = steps_for(device)
         self._cache = self.target.new_cache(case.prompt_length + 128)
         self._draft_cache = self.drafter.new_cache(case.prompt_length + 128)
+
+    def _see(self) -> tuple[Tensor, Mapping[str, float]]:
+        """Return a prompt with the image in it, and the milliseconds that took."""
+        if self._vision is None:
+            return self.prompt, {}
+        timer = PhaseTimer(self.prompt.device)
+        with timer.phase('vision'), torch.inference_mode():
+            image = self._steps.run('vision', self._vision)
+            text = self.prompt[:, : self.prompt.shape[1] - image.shape[1]]
+            prompt = multimodal_embeds(text, image)
+        return prompt, timer.milliseconds()
 
     def methods(
         self, ways: Mapping[str, WayTrace], *, max_distance: int, actions: int
@@ -95,24 +127,27 @@ class RandomModel:
         generate = TransformersGenerate(self.plain)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
-                tuple(generate(self.prompt, num_tokens=NUM_TOKENS).tolist())
+                tuple(generate(self._see()[0], num_tokens=NUM_TOKENS).tolist())
             ),
-            FIRST_TOKEN: lambda _: Outcome(tuple(generate(self.prompt, num_tokens=1).tolist())),
-            AUTOREGRESSIVE: lambda _: _outcome(
-                autoregressive_generate(
-                    self.target,
-                    self.prompt,
-                    num_tokens=NUM_TOKENS,
-                    cache=self._cache,
-                    steps=self._steps,
-                )
-            ),
+            FIRST_TOKEN: lambda _: Outcome(tuple(generate(self._see()[0], num_tokens=1).tolist())),
+            AUTOREGRESSIVE: lambda _: self._autoregressive(),
         }
         for name, way in ways.items():
             distance = 0 if name == 'strict' else max_distance
             chosen = way.sample(actions)
             found[name] = lambda i, w=way, c=chosen, d=distance: self._replay(w, c[i], d)
         return found
+
+    def _autoregressive(self) -> Outcome:
+        prompt, seen_ms = self._see()
+        decoded = autoregressive_generate(
+            self.target,
+            prompt,
+            num_tokens=NUM_TOKENS,
+            cache=self._cache,
+            steps=self._steps,
+        )
+        return _outcome(decoded, seen_ms)
 
     def _replay(self, way: WayTrace, action: ActionTrace, distance: int) -> Outcome:
         settings = replayed(
@@ -125,10 +160,11 @@ class RandomModel:
         needed = room_needed(self.prompt.shape[1], settings, guessed=len(action.guesses))
         if needed > self._cache.max_len:
             raise ValueError(f'the trees of the trace need a cache of {needed} entries')
+        prompt, seen_ms = self._see()
         decoded = speculative_generate(
             self.target,
             self.drafter,
-            self.prompt,
+            prompt,
             settings=settings,
             draft=draft,
             cache=self._cache,
@@ -140,7 +176,7 @@ class RandomModel:
                 f'{action} was replayed in {decoded.stats.target_passes} passes: the trace does '
                 'not fit these trees, record it again'
             )
-        return _outcome(decoded)
+        return _outcome(decoded, seen_ms)
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
@@ -156,8 +192,19 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     return passes
 
 
-def _outcome(decoded: Decoded) -> Outcome:
-    return Outcome(tuple(decoded.tokens.tolist()), decoded.stats)
+def _outcome(decoded: Decoded, seen_ms: Mapping[str, float]) -> Outcome:
+    stats = replace(decoded.stats, phases_ms={**seen_ms, **decoded.stats.phases_ms})
+    return Outcome(tuple(decoded.tokens.tolist()), stats)
+
+
+def _openvla(case: RandomCase) -> OpenVLAConfig:
+    return OpenVLAConfig(
+        timm_model_ids=case.towers,
+        image_sizes=(case.image_size,) * len(case.towers),
+        act_layers=(None,) * len(case.towers),
+        text=case.config,
+        vocab_size=32000,
+    )
 
 
 def _random(
