@@ -101,7 +101,8 @@ def record_cuda_graph(step: Callable[[], object]) -> tuple[torch.cuda.CUDAGraph,
         RuntimeError: the step does something that cannot be recorded.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads may use the device meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode='thread_local'):
         result = step()
     return graph, result
 
