@@ -66,8 +66,15 @@ def test_observations_go_there_and_actions_come_back(start):
     policy.reset()
     bigger = np.full((1080, 1920, 3), 7, np.uint8)
     np.testing.assert_array_equal(ask(policy, image=bigger).normalised, [bigger.sum(), 1080, 1])
-    assert policy.info.device_memory_mb == 101.0
     assert ask(policy, image=IMAGE[::2]).normalised[0] == IMAGE[::2].sum()
+
+
+def test_what_the_policy_says_of_itself_follows_within_a_second(start):
+    policy = start()
+    ask(policy)
+    policy.reset()
+    ask(policy)
+    wait_for(lambda: ask(policy) and policy.info.device_memory_mb == 101.0)
 
 
 def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):

@@ -59,9 +59,6 @@ def test_an_image_is_seen_by_the_other_side_as_it_grows():
     for shape in [(2, 3, 3), (48, 64, 3), (4, 4, 3)]:
         image = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
         writer.write(image)
-        seen = reader.read(shape)
-        np.testing.assert_array_equal(seen, image)
-        writer.write(255 - image)
-        np.testing.assert_array_equal(seen, image)  # a copy
+        np.testing.assert_array_equal(reader.read(shape), image)
     reader.close()
     writer.close()

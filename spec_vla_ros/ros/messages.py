@@ -58,6 +58,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
         phase_ms=list(stats.phases_ms.values()),
         inference_ms=new.inference_seconds * 1e3,
         latency_ms=latency_ms(new, now_ns=now_ns),
+        transport_ms=(new.observation_arrival_ns - new.observation_stamp_ns) / 1e6,
     )
     message.header.stamp = to_time(now_ns)
     return message

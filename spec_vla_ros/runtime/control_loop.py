@@ -256,6 +256,7 @@ class ControlLoop(Generic[Image]):
             decoding=settings.decoding,
             instruction=request.instruction,
             observation_stamp_ns=request.seen.stamp_ns,
+            observation_arrival_ns=request.seen.arrival_ns,
             sequence=self._sequence,
             step_duration=ticks / settings.control_rate,
             inference_seconds=finished.seconds,

@@ -79,7 +79,8 @@ class PolicyChild:
             raise ProcessEndedError('the inference process ended')
         if 'error' in answer:
             raise InferenceFailedError(answer['error'])
-        self.info = restored_info(answer['info'])
+        if 'info' in answer:
+            self.info = restored_info(answer['info'])
         return restored_action(answer['action'])
 
     def kill(self) -> None:

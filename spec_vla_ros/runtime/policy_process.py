@@ -7,11 +7,13 @@ of the channel and of the shared image, and the parent's process id.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,8 @@ from spec_vla_ros.runtime.orphans import DieWithParent
 from spec_vla_ros.runtime.settings import PolicySettings
 from spec_vla_ros.runtime.shared_image import SharedImage
 from spec_vla_ros.runtime.wire import Channel, restored, restored_decoding
+
+INFO_PERIOD = 1.0  # seconds
 
 
 def main() -> None:
@@ -38,15 +42,22 @@ def main() -> None:
     except Exception as error:
         channel.send({'error': describe(error)})
         return
+    # What is loaded by now stays: the garbage collector need not look at it again.
+    gc.collect()
+    gc.freeze()
     channel.send({'ready': os.getpid(), 'info': policy.info})
     serve(policy, channel, SharedImage(memory))
 
 
 def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
     """Answer requests until the other end closes the channel."""
+    info_due = 0.0
     while (request := channel.receive()) is not None:
         try:
-            answer = {'action': _infer(policy, request, image), 'info': policy.info}
+            answer = {'action': _infer(policy, request, image)}
+            if time.monotonic() >= info_due:  # asking a device for its memory takes a while
+                answer['info'] = policy.info
+                info_due = time.monotonic() + INFO_PERIOD
         except Exception as error:  # the parent decides what it means
             answer = {'error': describe(error)}
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -148,12 +149,12 @@ class SafetySettings:
                 'together, or both the same for no box'
             )
 
-    @property
+    @cached_property
     def limits(self) -> ActionLimits:
         """The largest action that is believed."""
         return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
 
-    @property
+    @cached_property
     def motion_limits(self) -> MotionLimits:
         """What the commanded velocity never exceeds."""
         acceleration = np.array(self.max_acceleration)
@@ -164,7 +165,7 @@ class SafetySettings:
             box=np.array([self.workspace_min, self.workspace_max]) if has_box else None,
         )
 
-    @property
+    @cached_property
     def gripper_limits(self) -> GripperLimits:
         """What the commanded gripper opening never exceeds."""
         return GripperLimits(

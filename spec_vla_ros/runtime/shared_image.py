@@ -32,8 +32,8 @@ class SharedImage:
         np.copyto(self._view(image.shape), image)
 
     def read(self, shape: tuple[int, int, int]) -> np.ndarray:
-        """Return the image (H, W, 3) that was put there, copied."""
-        return self._view(shape).copy()
+        """Return the image (H, W, 3) that was put there; it changes with the next writing."""
+        return self._view(shape)
 
     def close(self) -> None:
         """Let go of the memory."""

@@ -15,12 +15,14 @@ class NewAction:
     """An action whose execution begins at this tick.
 
     decoding: how it was asked to be decoded.
+    observation_stamp_ns, observation_arrival_ns: when its image was taken, and when it came.
     """
 
     action: Action
     decoding: Decoding
     instruction: str
     observation_stamp_ns: int
+    observation_arrival_ns: int
     sequence: int
     step_duration: float
     inference_seconds: float

@@ -24,10 +24,18 @@ def test_lateness_is_against_the_period_and_early_only_where_it_may_be():
 
 def test_spread_and_table():
     assert spread([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2.98, 3.0))
-    text = table({'thread': (Overhead(5, (1.0, 2.0, 3.0)), Jitter(30.04, 0.97, (0.1, 0.25, 1.0)))})
-    assert text.splitlines()[-1] == (
-        '| thread | 5 | 1.00 / 2.00 / 3.00 | 30.0 | 97% | 0.10 / 0.25 / 1.00 |'
+    text = table(
+        {
+            'thread': (
+                Overhead(5, (0.5, 0.6, 0.7), (1.0, 2.0, 3.0)),
+                Jitter(30.04, 0.97, (0.1, 0.25, 1.0)),
+            )
+        }
     )
+    cells = (
+        'thread | 5 | 0.50 / 0.60 / 0.70 | 1.00 / 2.00 / 3.00 | 30.0 | 97% | 0.10 / 0.25 / 1.00'
+    )
+    assert text.splitlines()[-1] == f'| {cells} |'
 
 
 def test_the_busy_policy_says_how_long_it_computed():
@@ -57,6 +65,7 @@ def test_it_measures_real_nodes(tmp_path, monkeypatch, capsys):
     for (row,) in figures.values():
         assert row['actions'] > 2
         assert row['overhead_ms'][0] > 0
+        assert row['transport_ms'][0] > 0
         assert row['commands_hz'] > 15
         assert row['busy'] > 0.3
     assert (tmp_path / 'ros_overhead.md').read_text() in capsys.readouterr().out

@@ -2,9 +2,10 @@
 """Measure what ROS and the node add to the model's time, with inference in a thread or a process.
 
 A camera (640x480, 30 Hz), the policy node and this observer are three processes that talk by DDS.
-The model is the shipped policy, run for 50 ms an inference. Overhead: from the publication of the
-image to the publication of the command, minus the model's time. Jitter: how far from its time a
-command comes, while the model computes without a pause.
+The model is the shipped policy, run for 50 ms an inference. Transport: from the publication of the
+image to its arrival in the node. Overhead: from there to the publication of the command, minus the
+model's time. Jitter: how far from its time a command comes, while the model computes without a
+pause.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def _median(measured: list[tuple[Overhead, Jitter]]) -> tuple[Overhead, Jitter]:
     return (
         Overhead(
             actions=sum(o.actions for o in overheads),
+            transport_ms=tuple(np.median([o.transport_ms for o in overheads], axis=0)),
             overhead_ms=tuple(np.median([o.overhead_ms for o in overheads], axis=0)),
         ),
         Jitter(

@@ -13,11 +13,12 @@ import numpy as np
 class Overhead:
     """What was measured in one run.
 
-    images: 640x480 images a second that led to an action.
-    overhead_ms: p50, p99 and most of image publication to command publication, minus the model.
+    transport_ms: p50, p99 and most of image publication to its arrival in the node's callback.
+    overhead_ms: the same of that arrival to the command's publication, minus the model.
     """
 
     actions: int
+    transport_ms: tuple[float, float, float]
     overhead_ms: tuple[float, float, float]
 
 
@@ -55,20 +56,25 @@ def lateness_ms(
 
 
 def table(rows: Mapping[str, tuple[Overhead, Jitter]]) -> str:
-    """Return a Markdown table, one row for each worker."""
+    """Return a Markdown table, one row for each worker; milliseconds as p50 / p99 / max."""
     lines = [
-        '| worker | actions | overhead p50 / p99 / max, ms | commands, Hz | model busy | jitter '
-        'p50 / p99 / max, ms |',
-        '|---|---|---|---|---|---|',
+        '| worker | actions | transport, ms | overhead, ms | commands, Hz | model busy | '
+        'jitter, ms |',
+        '|---|---|---|---|---|---|---|',
     ]
     for name, (overhead, jitter) in rows.items():
         cells = (
             name,
             str(overhead.actions),
-            ' / '.join(f'{value:.2f}' for value in overhead.overhead_ms),
+            _triple(overhead.transport_ms),
+            _triple(overhead.overhead_ms),
             f'{jitter.commands_hz:.1f}',
             f'{jitter.busy:.0%}',
-            ' / '.join(f'{value:.2f}' for value in jitter.jitter_ms),
+            _triple(jitter.jitter_ms),
         )
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
+
+
+def _triple(values: tuple[float, float, float]) -> str:
+    return ' / '.join(f'{value:.2f}' for value in values)

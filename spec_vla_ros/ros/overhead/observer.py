@@ -30,48 +30,60 @@ class Observer:
 
     def __init__(self, remote: RemoteNode) -> None:
         self._remote = remote
-        self._twists: list[tuple[int, int]] = []  # stamp, published
-        self._actions: set[int] = set()  # stamps
-        self._statistics: list[DecodeStatistics] = []
+        self._published: dict[int, int] = {}  # of a command with this stamp, when it was
+        self._actions: dict[int, VlaAction] = {}  # by the stamp of their first command
+        self._statistics: dict[int, DecodeStatistics] = {}  # by the number of the action
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
-        remote.subscribe(DecodeStatistics, 'statistics', self._statistics.append, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
         self._instructions = remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         self._instructions.publish(String(data='pick up the red block'))
 
     def overhead(self, seconds: float) -> Overhead:
         """Measure image to command, the arm resting while the model works."""
         self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
-        values = [s.latency_ms - _model_ms(s) for s in self._statistics]
-        return Overhead(actions=len(values), overhead_ms=spread(values))
+        transports, overheads = [], []
+        for stamp, action in self._actions.items():
+            statistics = self._statistics.get(action.sequence)
+            if stamp in self._published and statistics is not None:
+                taken = to_nanoseconds(action.observation_stamp)
+                latency_ms = (self._published[stamp] - taken) / 1e6
+                transports.append(statistics.transport_ms)
+                overheads.append(latency_ms - statistics.transport_ms - _model_ms(statistics))
+        return Overhead(
+            actions=len(overheads), transport_ms=spread(transports), overhead_ms=spread(overheads)
+        )
 
     def jitter(self, seconds: float) -> Jitter:
         """Measure when commands come while the model works without a pause."""
         self._observe({'wait_for_motion': False, 'step_duration': 1 / CONTROL_RATE}, seconds)
-        twists = sorted(self._twists)
+        stamps = sorted(self._published)
         off = lateness_ms(
-            [published for _, published in twists],
-            [stamp in self._actions for stamp, _ in twists],
+            [self._published[stamp] for stamp in stamps],
+            [stamp in self._actions for stamp in stamps],
             period_s=1 / CONTROL_RATE,
         )
         return Jitter(
-            commands_hz=len(twists) / seconds,
-            busy=sum(map(_model_ms, self._statistics)) / 1e3 / seconds,
+            commands_hz=len(stamps) / seconds,
+            busy=sum(map(_model_ms, self._statistics.values())) / 1e3 / seconds,
             jitter_ms=spread(off),
         )
 
     def _observe(self, parameters: dict[str, object], seconds: float) -> None:
         self._remote.set_parameters(NODE, parameters)
         time.sleep(SETTLING)
-        for kept in (self._twists, self._actions, self._statistics):
+        for kept in (self._published, self._actions, self._statistics):
             kept.clear()
         time.sleep(seconds)
 
     def _on_twist(self, message: TwistStamped, info: MessageInfo) -> None:
-        self._twists.append((to_nanoseconds(message.header.stamp), info['source_timestamp']))
+        self._published[to_nanoseconds(message.header.stamp)] = info['source_timestamp']
 
     def _on_action(self, message: VlaAction) -> None:
-        self._actions.add(to_nanoseconds(message.header.stamp))
+        self._actions[to_nanoseconds(message.header.stamp)] = message
+
+    def _on_statistics(self, message: DecodeStatistics) -> None:
+        self._statistics[message.sequence] = message
 
 
 def _model_ms(statistics: DecodeStatistics) -> float:
