@@ -38,6 +38,7 @@ class Inputs:
     ) -> None:
         self._node, self._loop = node, loop
         self.images_missed = 0  # published, and lost or overtaken on the way here
+        self.image: Image | CompressedImage | None = None  # the newest
         self._latest: tuple[Hashable, int] = (None, 0)
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
         self._subscriptions = [
@@ -56,7 +57,7 @@ class Inputs:
             self._node.destroy_subscription(subscription)
 
     def _on_image(self, message: Image | CompressedImage, info: MessageInfo) -> None:
-        source = self._note_sequence(info)
+        self.image, source = message, self._note_sequence(info)
         self._loop.store_image(
             message,
             stamp_ns=to_nanoseconds(message.header.stamp),

@@ -7,6 +7,7 @@ runtime/control_loop.py.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -14,27 +15,19 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from spec_vla_ros.protocols import Policy
+from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
-from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
-from spec_vla_ros.ros.execute import ExecuteServer, Result
-from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
-from spec_vla_ros.ros.messages import latency_ms
-from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.reports import Reports
 from spec_vla_ros.ros.spin import spin_node
-from spec_vla_ros.runtime.control_loop import ControlLoop
 from spec_vla_ros.runtime.emergency_stop import EmergencyStop
 from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.instruction import instruction_fault
 from spec_vla_ros.runtime.process_policy import ProcessPolicy
 from spec_vla_ros.runtime.settings import PolicySettings
 
 PolicyFactory = Callable[[PolicySettings], Policy]
 
 CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
-WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 
 
 class SpecVlaNode(LifecycleNode):
@@ -54,11 +47,12 @@ class SpecVlaNode(LifecycleNode):
         super().__init__('spec_vla', **kwargs)
         self._make_policy = make_policy
         self._policy: Policy | None = None
+        self._configured: Configured | None = None
         self._settings = LiveSettings(
             self, PolicySettings, on_change=self._on_settings, check=self._resolved
         )
+        self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
-        self._loop: ControlLoop | None = None
         self._finished = self.create_guard_condition(self._on_finished)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
         self._ticker = self._watchdog = None
@@ -78,45 +72,27 @@ class SpecVlaNode(LifecycleNode):
         except Exception as error:  # rclpy would swallow it, and with it the reason
             return self._fail(f'cannot load the policy: {error}')
         try:
-            settings = self._resolved(self._settings.current)
-            self._outputs = Outputs(self, settings)
+            self._in_force = self._resolved(self._settings.current)
+            self._configured = Configured(
+                self,
+                self._policy,
+                current=lambda: self._in_force,
+                emergency=self._emergency,
+                active=lambda: self._active,
+                on_finished=self._finished.trigger,
+                steady=self._steady,
+            )
         except ValueError as error:
             return self._fail(f'cannot configure: {error}')
-        self._say_how(settings)
-        compressed = settings.image_transport == 'compressed'
-        self._loop = ControlLoop(
-            self._policy,
-            to_rgb=compressed_to_rgb if compressed else image_to_rgb,
-            settings=settings,
-            same_pixels=same_pixels,
-            supervisor=self._policy if isinstance(self._policy, ProcessPolicy) else None,
-            emergency=self._emergency,
-            on_finished=self._finished.trigger,
-        )
-        self._inputs = Inputs(
-            self, self._loop, compressed=compressed, on_instruction=self._on_instruction
-        )
-        self._reports = Reports(
-            self,
-            self._loop,
-            self._policy,
-            settings=lambda: self._resolved(self._settings.current),
-            inputs=self._inputs,
-            steady=self._steady,
-        )
-        self._execute = ExecuteServer(
-            self,
-            refusal=self._refusal,
-            begin=self._loop.store_instruction,
-            end=lambda: self._loop.store_instruction(''),
-        )
-        self._reports.report(None, now_ns=self._now_ns())
+        self._say_how()
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to publish."""
         result = super().on_activate(state)
-        self._loop.stop()
+        self._configured.loop.stop()
+        gc.collect()  # now, because the collector would hold up the commands later,
+        gc.freeze()  # and need not look again at what is loaded
         rate = self._settings.current.control_rate
         simulated = self.get_parameter('use_sim_time').value
         # Somebody may set the system's clock; commands go on all the same.
@@ -155,42 +131,60 @@ class SpecVlaNode(LifecycleNode):
         """Make the last command on the wire the zero twist, before the process ends."""
         self._stand_still()
 
+    def destroy_node(self) -> None:
+        """End the worker along with the node: its thread would keep the node's memory."""
+        self._release()
+        super().destroy_node()
+
+    @property
+    def _active(self) -> bool:
+        return self._ticker is not None
+
     def _resolved(self, settings: PolicySettings) -> PolicySettings:
         """Return the settings as they are in force; raises ValueError when they cannot be."""
         if self._policy is None:
             return settings
         return settings.resolved(has_drafter=self._policy.info.has_drafter)
 
-    def _say_how(self, settings: PolicySettings) -> None:
+    def _say_how(self) -> None:
         has = 'a drafter' if self._policy.info.has_drafter else 'no drafter'
-        asked = self._settings.current.decoding_mode
-        self.get_logger().info(
-            f'decoding: {settings.decoding_mode} (decoding_mode is {asked!r}; {has} is loaded)'
-        )
+        asked, mode = self._settings.current.decoding_mode, self._in_force.decoding_mode
+        self.get_logger().info(f'decoding: {mode} (decoding_mode is {asked!r}; {has} is loaded)')
 
-    def _on_instruction(self, text: str) -> None:
-        self._execute.preempt(text)
-        self._loop.store_instruction(text)
+    def _on_settings(self, settings: PolicySettings) -> None:
+        self._in_force = self._resolved(settings)
+        if self._configured is not None:
+            self._configured.loop.apply(self._in_force)
 
-    def _refusal(self, instruction: str) -> str | None:
-        """Return why an instruction cannot be carried out now."""
-        if not self._active:
-            return 'the node is not active'
-        if self._emergency.pressed:
-            return self._emergency.text
-        if not instruction.strip():
-            return 'the instruction is empty'
-        return instruction_fault(instruction.strip())
+    def _on_finished(self) -> None:
+        """Begin a new action at once, where the arm rests, instead of at the next tick."""
+        if self._active and self._configured.loop.at_rest:
+            self._ticker.reset()  # its first command gets a whole period
+            self._on_tick()
+
+    def _on_tick(self) -> None:
+        self._ticked_at = time.monotonic()
+        self._configured.tick()
+
+    def _on_watchdog(self) -> None:
+        """Stand still while a simulated clock does."""
+        silent = time.monotonic() - self._ticked_at
+        halt = self._configured.halt
+        told = halt is not None and halt.reason is Reason.CLOCK_STOPPED
+        if told or silent < CLOCK_PATIENCE:
+            return
+        text = f'the simulated clock has stood still for {silent:.1f} s'
+        self._configured.stand_still(Halt(Reason.CLOCK_STOPPED, text))
 
     def _emergency_stop(self, source: str) -> None:
-        if self._loop is None:
+        if self._configured is None:
             self._emergency.press(source)
         else:
-            self._loop.emergency_stop(source)
+            self._configured.loop.emergency_stop(source)
         self.get_logger().error(self._emergency.text)
 
     def _enable(self, *, on: bool) -> Done:
-        if self._loop is None:
+        if self._configured is None:
             return False, 'the node is not configured'
         if on == self._active:
             return True, f'was {"active" if on else "inactive"} already'
@@ -198,59 +192,17 @@ class SpecVlaNode(LifecycleNode):
         return done is TransitionCallbackReturn.SUCCESS, 'active' if on else 'inactive'
 
     def _stop(self) -> Done:
-        if self._loop is None:
+        if self._configured is None:
             return False, 'the node is not configured'
-        self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')
-        self._loop.store_instruction('')
+        self._configured.stop()
         return True, 'the instruction is cancelled'
 
     def _reset(self) -> Done:
-        if self._loop is None:
+        if self._configured is None:
             self._emergency.release()
         else:
-            self._loop.reset()
+            self._configured.loop.reset()
         return True, 'the emergency stop is released, and what was given up is tried again'
-
-    @property
-    def _active(self) -> bool:
-        return self._ticker is not None
-
-    def _on_settings(self, settings: PolicySettings) -> None:
-        if self._loop is not None:
-            self._loop.apply(self._resolved(settings))
-
-    def _on_finished(self) -> None:
-        """Begin a new action at once, where the arm rests, instead of at the next tick."""
-        if self._active and self._loop.at_rest:
-            self._ticker.reset()  # its first command gets a whole period
-            self._on_tick()
-
-    def _on_watchdog(self) -> None:
-        """Stand still while a simulated clock does."""
-        silent = time.monotonic() - self._ticked_at
-        told = self._reports.halt is not None
-        told = told and self._reports.halt.reason is Reason.CLOCK_STOPPED
-        if told or silent < CLOCK_PATIENCE:
-            return
-        now_ns = self._now_ns()
-        self._loop.stop()
-        self._outputs.stand_still(measured=self._loop.pose, now_ns=now_ns)
-        text = f'the simulated clock has stood still for {silent:.1f} s'
-        self._reports.log(Halt(Reason.CLOCK_STOPPED, text))
-        self._reports.report(Halt(Reason.CLOCK_STOPPED, text), now_ns=now_ns)
-
-    def _on_tick(self) -> None:
-        self._ticked_at = time.monotonic()
-        now_ns = self._now_ns()
-        settings = self._settings.current
-        tick = self._loop.tick(now_ns)
-        self._outputs.publish(
-            tick, dry_run=settings.dry_run, measured=self._loop.pose, now_ns=now_ns
-        )
-        self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
-        new = tick.new_action
-        latency = None if new is None else latency_ms(new, now_ns=now_ns)
-        self._execute.ticked(tick, latency_ms=latency)
 
     def _stand_still(self) -> None:
         """End the ticking with a zero twist; does nothing when it has ended."""
@@ -259,20 +211,14 @@ class SpecVlaNode(LifecycleNode):
         for timer in filter(None, (self._ticker, self._watchdog)):
             self.destroy_timer(timer)
         self._ticker = self._watchdog = None
-        self._loop.stop()
-        now_ns = self._now_ns()
-        self._outputs.stand_still(measured=self._loop.pose, now_ns=now_ns)
-        self._reports.report(None, now_ns=now_ns)
-        self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
+        self._configured.stand_still(None)
 
     def _release(self) -> None:
-        if self._loop is None:
+        if self._configured is None:
             return
-        for part in (self._execute, self._reports, self._inputs, self._outputs):
-            part.close()
-        if not self._loop.close(timeout=WORKER_PATIENCE):
+        if not self._configured.close():
             self.get_logger().error('an inference does not return; its thread is left behind')
-        self._loop = self._policy = None
+        self._configured = self._policy = None
 
     def _fail(self, reason: str) -> TransitionCallbackReturn:
         """Say why the configuration fails, and let go of the policy."""
@@ -281,9 +227,6 @@ class SpecVlaNode(LifecycleNode):
             self._policy.close()
         self._policy = None
         return TransitionCallbackReturn.FAILURE
-
-    def _now_ns(self) -> int:
-        return self.get_clock().now().nanoseconds
 
 
 def main() -> None:

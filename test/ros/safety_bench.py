@@ -2,13 +2,13 @@
 """One policy node for many fault injections: everything is set right again before each."""
 
 import dataclasses
-import threading
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
-from harness import FORWARD, PATIENCE, ScriptedPolicy, halted, running, twist_vector, wait_for
+from harness import FORWARD, ScriptedPolicy, halted, running, twist_vector, wait_for
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64, String
+from std_srvs.srv import Trigger
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.runtime.parameter import meaning_of
@@ -66,11 +66,8 @@ class SafetyBench:
         assert self.world.remote.set_parameters(NODE, parameters).successful
 
     def reset(self):
-        """Release what is latched, in the node's own thread."""
-        done = threading.Event()
-        task = self.node.executor.create_task(self.node._loop.reset)
-        task.add_done_callback(lambda _: done.set())
-        assert done.wait(PATIENCE)
+        """Release what is latched."""
+        assert self.world.remote.call(Trigger, f'{NODE}/reset', Trigger.Request()).success
 
     def wait_moving(self):
         return self.twists.wait(moving)

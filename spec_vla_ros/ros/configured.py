@@ -1,0 +1,142 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the policy node has from configure to cleanup: the loop, and every topic around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.clock import Clock
+from rclpy.lifecycle import LifecycleNode
+
+from spec_vla_ros.protocols import Policy
+from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
+from spec_vla_ros.ros.execute import ExecuteServer, Result
+from spec_vla_ros.ros.inputs import Inputs
+from spec_vla_ros.ros.messages import latency_ms
+from spec_vla_ros.ros.outputs import Outputs
+from spec_vla_ros.ros.overlay import Overlay
+from spec_vla_ros.ros.reports import Reports
+from spec_vla_ros.runtime.control_loop import ControlLoop
+from spec_vla_ros.runtime.emergency_stop import EmergencyStop
+from spec_vla_ros.runtime.halt import Halt
+from spec_vla_ros.runtime.instruction import instruction_fault
+from spec_vla_ros.runtime.process_policy import ProcessPolicy
+from spec_vla_ros.runtime.settings import PolicySettings
+
+WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
+
+
+class Configured:
+    """The loop with its inputs, outputs, reports and goals.
+
+    Args:
+        node: whose topics.
+        policy: loaded.
+        current: returns the settings in force.
+        emergency: the latch, which is older.
+        active: returns whether the node commands.
+        on_finished: called from another thread when an inference has ended.
+        steady: a clock that runs whatever becomes of the node's own.
+
+    Raises:
+        ValueError: the settings ask for what is not available here.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        policy: Policy,
+        *,
+        current: Callable[[], PolicySettings],
+        emergency: EmergencyStop,
+        active: Callable[[], bool],
+        on_finished: Callable[[], None],
+        steady: Clock,
+    ) -> None:
+        settings = current()
+        self._node, self._current = node, current
+        self._emergency, self._active = emergency, active
+        self._outputs = Outputs(node, settings)
+        compressed = settings.image_transport == 'compressed'
+        to_rgb = compressed_to_rgb if compressed else image_to_rgb
+        self.loop = ControlLoop(
+            policy,
+            to_rgb=to_rgb,
+            settings=settings,
+            same_pixels=same_pixels,
+            supervisor=policy if isinstance(policy, ProcessPolicy) else None,
+            emergency=emergency,
+            on_finished=on_finished,
+        )
+        inputs = Inputs(
+            node, self.loop, compressed=compressed, on_instruction=self._on_instruction
+        )
+        self._reports = Reports(
+            node, self.loop, policy, settings=current, inputs=inputs, steady=steady
+        )
+        self._overlay = Overlay(node, self.loop, inputs, to_rgb=to_rgb, settings=settings)
+        self._execute = ExecuteServer(
+            node,
+            refusal=self._refusal,
+            begin=self.loop.store_instruction,
+            end=lambda: self.loop.store_instruction(''),
+        )
+        self._topics = (self._execute, self._overlay, self._reports, inputs, self._outputs)
+        self._reports.report(None, now_ns=self._now_ns())
+
+    @property
+    def halt(self) -> Halt | None:
+        """Why the arm stands still, as it was reported last; None while inactive."""
+        return self._reports.halt
+
+    def tick(self) -> None:
+        """Publish what is to be said now; called at control rate."""
+        now_ns, settings = self._now_ns(), self._current()
+        tick = self.loop.tick(now_ns)
+        self._outputs.publish(
+            tick, dry_run=settings.dry_run, measured=self.loop.pose, now_ns=now_ns
+        )
+        self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
+        new = tick.new_action
+        latency = None if new is None else latency_ms(new, now_ns=now_ns)
+        self._execute.ticked(tick, latency_ms=latency)
+        self._overlay.ticked(tick, now_ns=now_ns)
+
+    def stand_still(self, halt: Halt | None) -> None:
+        """Make standing still the last command, and say why; None: the node is inactive."""
+        now_ns = self._now_ns()
+        self.loop.stop()
+        self._outputs.stand_still(measured=self.loop.pose, now_ns=now_ns)
+        if halt is not None:
+            self._reports.log(halt)
+        self._reports.report(halt, now_ns=now_ns)
+        if halt is None:
+            self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
+
+    def stop(self) -> None:
+        """Let go of the instruction, and of the goal that gave it."""
+        self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')
+        self.loop.store_instruction('')
+
+    def close(self) -> bool:
+        """Close every topic; return whether the worker ended."""
+        for topics in self._topics:
+            topics.close()
+        return self.loop.close(timeout=WORKER_PATIENCE)
+
+    def _on_instruction(self, text: str) -> None:
+        self._execute.preempt(text)
+        self.loop.store_instruction(text)
+
+    def _refusal(self, instruction: str) -> str | None:
+        """Return why an instruction cannot be carried out now."""
+        if not self._active():
+            return 'the node is not active'
+        if self._emergency.pressed:
+            return self._emergency.text
+        if not instruction.strip():
+            return 'the instruction is empty'
+        return instruction_fault(instruction.strip())
+
+    def _now_ns(self) -> int:
+        return self._node.get_clock().now().nanoseconds
