@@ -3,19 +3,23 @@
 
 import logging
 
+import numpy as np
 import pytest
 import torch
 from recorded_ops import record_ops, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
+from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.cuda_graphs import GraphSteps, steps_for
+from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.decoding.steps import Eager
 from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.protocols import Decoding
 
 SHAPES = {
     'chain': TreeShape(1, 6, 6),
@@ -200,3 +204,29 @@ def test_bfloat16_stays_near_float32_on_cuda():
         expected = exact(embeds, positions=range(40), cache=exact.new_cache(40))
         got = rounded(embeds.bfloat16(), positions=range(40), cache=rounded.new_cache(40))
     torch.testing.assert_close(got.float(), expected, atol=0.2, rtol=0.2)
+
+
+def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only):  # noqa: F811
+    """Trees of guesses are filled up for recording; the caches have room for that too."""
+    stats = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))
+    codec = ActionCodec(stats, vocab_size=ACTION_IDS.stop)
+    results = []
+    recorded = GraphSteps(record=record_ops)
+    for steps in (Eager(), recorded):
+        decoder = ActionDecoder(
+            PackedLlama(random_target(4)),
+            codec,
+            drafter=PackedDrafter(random_drafter(4)),
+            tree=SHAPES['chain'],
+            steps=steps,
+        )
+        tokens = []
+        first, drift = random_prompt(0), 0.05 * random_prompt(1)
+        for stamp in range(30):
+            prompt = first + (stamp % 10) * drift
+            relaxed = Decoding('relaxed', 9)
+            decoded = decoder.decode(prompt, relaxed, instruction='go', stamp_ns=stamp)
+            tokens.append(decoded.tokens.tolist())
+        results.append(tokens)
+    assert results[0] == results[1]
+    assert 2 < recorded.recorded < 40

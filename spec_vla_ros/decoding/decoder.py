@@ -20,7 +20,7 @@ from spec_vla_ros.decoding.speculative import (
     room_needed,
     speculative_generate,
 )
-from spec_vla_ros.decoding.steps import Steps
+from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_plan import (
     HIT_RATES,
@@ -54,7 +54,7 @@ class ActionDecoder:
         tree: TreeShape | TreePlan | None = None,
         steps: Steps | None = None,
     ) -> None:
-        self._steps = steps
+        self._steps = steps or Eager()
         self._target, self._codec, self._drafter = target, codec, drafter
         self._draft_temperature = draft_temperature
         self._measures = tree is None
@@ -146,7 +146,8 @@ class ActionDecoder:
             shape=self._trees[mode],
             draft_temperature=self._draft_temperature,
         )
-        room = room_needed(prompt.shape[1], settings, guessed=MAX_NODES)
+        guessed = self._steps.rounded(1 + MAX_NODES)
+        room = room_needed(prompt.shape[1], settings, guessed=guessed)
         self._cache = _at_least(self._cache, self._target, room)
         self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
         return speculative_generate(
