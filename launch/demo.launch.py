@@ -28,11 +28,12 @@ ARGUMENTS = {
     'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
     'image_transport': ('raw', "'raw' or 'compressed'"),
     'namespace': ('', 'Namespace of both nodes'),
+    'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
     'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the policy node'),
     'sim_params_file': (f'{SHARE}/config/sim_robot.yaml', 'Parameters of the simulated robot'),
 }
 
-FOR_POLICY = ('model', 'device', 'image_transport', 'namespace', 'params_file')
+FOR_POLICY = ('model', 'device', 'image_transport', 'namespace', 'params_file', 'record')
 """Arguments that are passed on to spec_vla.launch.py."""
 
 

@@ -5,10 +5,15 @@ ros2 launch spec_vla_ros spec_vla.launch.py model:=/path/to/checkpoint \
     image_topic:=/camera/color/image_raw command_topic:=/servo_node/delta_twist_cmds
 """
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import (
+    PackageNotFoundError,
+    get_package_prefix,
+    get_package_share_directory,
+)
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
+    ExecuteProcess,
     OpaqueFunction,
     RegisterEventHandler,
 )
@@ -47,6 +52,8 @@ ARGUMENTS = {
     'namespace': ('', 'Namespace of the node and of its relative topics'),
     'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the node'),
     'autostart': ('true', 'Configure and activate at once'),
+    'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
+    'record_folder': ('', 'Where the recording goes; empty: a new folder named by the time'),
 }
 
 PARAMETERS = {
@@ -115,7 +122,25 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         entities=[transition(Transition.TRANSITION_ACTIVATE)],
     )
     return [
+        *_recorder(given),
         RegisterEventHandler(activate_once_configured),
         node,
         transition(Transition.TRANSITION_CONFIGURE),
     ]
+
+
+def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
+    """Return the process that records, if it is wanted; RuntimeError where it is not installed."""
+    if given['record'].lower() not in ('true', '1'):
+        return []
+    try:
+        get_package_prefix('ros2bag')
+        get_package_prefix('rosbag2_storage_mcap')
+    except PackageNotFoundError as missing:
+        raise RuntimeError(
+            f'record:=true needs ros2bag and rosbag2_storage_mcap ({missing}): install what is '
+            'missing, or launch with record:=false'
+        ) from missing
+    folder = ['--output', given['record_folder']] if given['record_folder'] else []
+    command = ['ros2', 'bag', 'record', '--storage', 'mcap', '--all', *folder]
+    return [ExecuteProcess(cmd=command, output='screen')]

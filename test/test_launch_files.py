@@ -4,8 +4,11 @@
 import ast
 import dataclasses
 import re
+import runpy
+import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -86,6 +89,89 @@ def test_executables_are_installed():
         for executable in re.findall(r"executable='(\w+)'", path.read_text()):
             assert f'scripts/{executable}' in cmake
             assert (ROOT / 'scripts' / executable).stat().st_mode & 0o111
+
+
+class Made:
+    """What the stand-in for the launch system makes of anything: its name and its arguments."""
+
+    def __init__(self, kind, given, named):
+        self.kind, self.given, self.named = kind, given, named
+
+    def perform(self, context):
+        return context[self.given[0]]
+
+
+class StandIn(types.ModuleType):
+    """A module that has every name, each making a `Made`."""
+
+    def __getattr__(self, name):
+        if name.startswith('__'):
+            raise AttributeError(name)
+        return lambda *given, **named: Made(name, given, named)
+
+
+class TestWithoutTheLaunchSystem:
+    """The launch file executed with a stand-in, which says what it would start."""
+
+    @pytest.fixture
+    def bring_up(self, monkeypatch):
+        for name in (
+            *('launch', 'launch.actions', 'launch.conditions', 'launch.events'),
+            *('launch.substitutions', 'launch_ros', 'launch_ros.actions'),
+            *('launch_ros.event_handlers', 'launch_ros.events', 'launch_ros.events.lifecycle'),
+            *('launch_ros.parameter_descriptions', 'lifecycle_msgs', 'lifecycle_msgs.msg'),
+        ):
+            monkeypatch.setitem(sys.modules, name, StandIn(name))
+        monkeypatch.setattr(sys.modules['lifecycle_msgs.msg'], 'Transition', Transitions, False)
+        packages = StandIn('ament_index_python.packages')
+
+        def prefix(name):
+            packages.installed.remove(name)  # a KeyError where it is not
+
+        packages.PackageNotFoundError = KeyError
+        packages.installed = set()
+        packages.get_package_prefix = prefix
+        packages.get_package_share_directory = lambda name: f'/share/{name}'
+        monkeypatch.setitem(sys.modules, 'ament_index_python', StandIn('ament_index_python'))
+        monkeypatch.setitem(sys.modules, 'ament_index_python.packages', packages)
+        module = runpy.run_path(str(FILES[POLICY]))
+
+        def bring_up(*, installed=(), **given):
+            packages.installed = set(installed)
+            defaults = {name: default for name, (default, _) in module['ARGUMENTS'].items()}
+            return module['_bring_up']({**defaults, **given})
+
+        return bring_up
+
+    def test_one_node_with_its_remaps_and_parameters(self, bring_up):
+        made = bring_up(model='/models/one', namespace='lab', image_topic='/cam/rgb')
+        (node,) = [m for m in made if m.kind == 'LifecycleNode']
+        assert node.named['namespace'] == 'lab'
+        remaps = dict(node.named['remappings'])
+        assert remaps['image'] == '/cam/rgb'
+        assert remaps['image/compressed'] == '/cam/rgb/compressed'
+        assert remaps['diagnostics'] == '/diagnostics'
+        file, overrides = node.named['parameters']
+        assert file == '/share/spec_vla_ros/config/spec_vla.yaml'
+        assert {name: value.given[0] for name, value in overrides.items()} == {
+            'checkpoint': '/models/one'
+        }
+        assert not [m for m in made if m.kind == 'ExecuteProcess']
+
+    def test_recording_is_one_more_process(self, bring_up):
+        installed = ('ros2bag', 'rosbag2_storage_mcap')
+        made = bring_up(record='true', record_folder='/data/run', installed=installed)
+        (process,) = [m for m in made if m.kind == 'ExecuteProcess']
+        command = 'ros2 bag record --storage mcap --all --output /data/run'
+        assert ' '.join(process.named['cmd']) == command
+
+    def test_recording_needs_rosbag2_and_says_so(self, bring_up):
+        with pytest.raises(RuntimeError, match='needs ros2bag and rosbag2_storage_mcap'):
+            bring_up(record='true', installed=('ros2bag',))
+
+
+class Transitions:
+    TRANSITION_CONFIGURE, TRANSITION_ACTIVATE = 1, 3
 
 
 class TestExecuted:
