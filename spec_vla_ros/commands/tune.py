@@ -62,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tree',
         type=int,
         nargs=3,
+        default=(1, 6, 6),
         metavar=('TOP_K', 'DEPTH', 'NODES'),
-        help='largest draft tree (default: by measured costs, as in the node)',
+        help='draft tree (default: a chain), the same for every r so that they can be compared',
     )
     prompts = parser.add_argument_group('what was recorded')
     prompts.add_argument('--image-topic', default='/image', help='default: %(default)s')
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args, drafter, dimensions, tolerance)
 
     ways = sweep()
-    tree = TreeShape(*args.tree) if args.tree else None
+    tree = TreeShape(*args.tree)
 
     def run_way(name: str) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
@@ -126,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
         'recordings': [path.name for path in args.recordings],
         'tolerance': {k: getattr(tolerance, k) for k in tolerance.__slots__},
         'recommended': {'decoding': found.name, 'r': found.r, 'temporal': found.temporal},
+        'tree': list(args.tree),
         'drift': drift,
         'ways': results,
     }
