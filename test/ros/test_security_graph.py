@@ -1,0 +1,144 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The security policy against the real graph of the nodes, and what the processes listen on."""
+
+import contextlib
+import importlib.util
+import socket
+import sys
+import time
+
+import psutil
+import pytest
+from harness import World, wait_for
+from security_policy import allowed
+
+from spec_vla_ros.runtime.free_domain import free_domain
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(240)]
+
+BARE = 'import rclpy; rclpy.init(); rclpy.spin(rclpy.create_node("bare"))'
+"""A node that does nothing: what it has open, DDS has opened."""
+
+CONFIGURATIONS = (
+    (),
+    (
+        'image_transport:=compressed',
+        'command_type:=pose',
+        'workspace_min:=[-0.2, -0.2, 0.0]',
+        'workspace_max:=[0.2, 0.2, 0.3]',
+        'use_sim_time:=true',
+    ),
+)
+"""Parameters of the policy node that together open every topic there is."""
+
+NEEDS_CONTROL_MSGS = {'/gripper_cmd'}
+
+
+@contextlib.contextmanager
+def new_world(directory):
+    """A domain of its own for each configuration: nodes that have gone linger in the graph."""
+    directory.mkdir()
+    with free_domain() as domain_id:
+        world = World(domain_id, directory)
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+def start(world, *parameters):
+    arguments = [word for p in parameters for word in ('-p', p)]
+    pids = {
+        'spec_vla': world.process(
+            'policy', 'spec_vla_ros.ros.policy_node', '--ros-args', *arguments
+        ),
+        'sim_robot': world.process(
+            'robot',
+            'spec_vla_ros.ros.sim_node',
+            '--ros-args',
+            *('-p', 'image_transport:=both'),
+            *('-p', f'use_sim_time:={str("use_sim_time:=true" in parameters).lower()}'),
+        ),
+    }
+    assert world.remote.configure('/spec_vla')
+    assert world.remote.activate('/spec_vla')
+    return pids
+
+
+def graph(world, node):
+    """What a node does, in the shape of `allowed`."""
+    ours = world.remote.node
+    found = {}
+    published, subscribed, replied, requested = (
+        {name for name, _ in query(node, '/')}
+        for query in (
+            ours.get_publisher_names_and_types_by_node,
+            ours.get_subscriber_names_and_types_by_node,
+            ours.get_service_names_and_types_by_node,
+            ours.get_client_names_and_types_by_node,
+        )
+    )
+    for key, names in (
+        (('topics', 'publish'), published),
+        (('topics', 'subscribe'), subscribed),
+        (('services', 'reply'), replied),
+        (('services', 'request'), requested),
+    ):
+        found[key] = {name for name in names if '/_action/' not in name}
+    for key, names in ((('actions', 'execute'), replied), (('actions', 'call'), requested)):
+        found[key] = {name.partition('/_action/')[0] for name in names if '/_action/' in name}
+    return found
+
+
+def settled(world, node):
+    """The graph once it has been discovered, and has not changed for a second."""
+    wait_for(lambda: graph(world, node)['services', 'reply'], f'{node} to be discovered')
+    before = None
+    while before != (now := graph(world, node)):
+        before = now
+        time.sleep(1.0)
+    return now
+
+
+def test_the_policy_grants_what_the_nodes_do_and_nothing_else(tmp_path):
+    seen = {}
+    for number, parameters in enumerate(CONFIGURATIONS):
+        with new_world(tmp_path / str(number)) as world:
+            start(world, *parameters)
+            for node in ('spec_vla', 'sim_robot'):
+                for key, names in settled(world, node).items():
+                    seen.setdefault(node, {}).setdefault(key, set()).update(names)
+    if importlib.util.find_spec('control_msgs') is None:
+        seen['spec_vla']['actions', 'call'] |= NEEDS_CONTROL_MSGS
+    for node, found in seen.items():
+        assert found == allowed(node), node
+
+
+def test_nothing_listens_but_dds(world):
+    pids = start(world)
+    pids['bare'] = world.children.start(
+        'bare',
+        [sys.executable, '-c', BARE],
+        log=world.directory / 'bare.log',
+        env={'ROS_DOMAIN_ID': str(world.domain_id)},
+    )
+    wait_for(lambda: ('bare', '/') in world.remote.node.get_node_names_and_namespaces())
+    dds = range(7400 + 250 * world.domain_id, 7400 + 250 * (world.domain_id + 1))
+    listening, others = {}, {}
+    for name, pid in pids.items():
+        connections = psutil.Process(pid).net_connections(kind='inet')
+        assert {c.type for c in connections} == {socket.SOCK_DGRAM}, name
+        ports = [c.laddr.port for c in connections]
+        listening[name] = sum(port in dds for port in ports)
+        others[name] = len(ports) - listening[name]  # for sending, on any port
+    assert listening['bare'] > 0
+    assert set(listening.values()) == {listening['bare']}
+    assert set(others.values()) == {others['bare']}
+
+
+def test_the_inference_process_has_no_socket_at_all(world):
+    process = psutil.Process(start(world)['spec_vla'])
+    children = process.children(recursive=True)
+    assert children
+    for child in children:
+        assert not child.net_connections(kind='inet')
