@@ -19,6 +19,7 @@ COMMANDS = {
     'record-sim': ('spec_vla_ros.commands.record_sim', 'record episodes of the simulated robot'),
     'tune': ('spec_vla_ros.commands.tune', 'choose the acceptance threshold from recordings'),
     'bench': ('spec_vla_ros.benchmark.bench', 'measure the speed of every way of decoding'),
+    'top': ('spec_vla_ros.commands.top', 'watch a running policy node'),
     'drafter-data': ('spec_vla_ros.commands.drafter_data', 'compute what a drafter learns from'),
     'train-drafter': ('spec_vla_ros.commands.train_drafter', 'train a drafter'),
     'train-policy': ('spec_vla_ros.training.pipeline', 'train the small tabletop policy'),
