@@ -219,6 +219,7 @@ class SpecVlaNode(LifecycleNode):
         if not self._configured.close():
             self.get_logger().error('an inference does not return; its thread is left behind')
         self._configured = self._policy = None
+        gc.unfreeze()
 
     def _fail(self, reason: str) -> TransitionCallbackReturn:
         """Say why the configuration fails, and let go of the policy."""
