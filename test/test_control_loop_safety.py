@@ -100,6 +100,9 @@ def test_failures_in_a_row_give_up_until_reset(drive):
     driver.loop.store_instruction('go')  # repeated by its publisher: no new instruction
     assert driver.tick().halt.reason is Reason.TOO_MANY_FAILURES
     driver.loop.reset()
+    for _ in range(5):  # which sets nothing in motion
+        assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    driver.loop.store_instruction('go')
     assert driver.until(began).halt.reason is Reason.NONE
 
 
@@ -154,7 +157,11 @@ def test_a_dead_worker_halts_and_says_so(drive):
     driver.loop.reset()
     assert supervisor.done == ['recover']
     supervisor.trouble = None
+    assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    driver.loop.store_instruction('go')
     assert driver.until(began).halt.reason is Reason.NONE
+    driver.loop.reset()  # while it runs, changes nothing
+    assert driver.tick().halt.reason is Reason.NONE
 
 
 def test_a_hanging_inference_is_killed_after_three_times_its_limit(drive):

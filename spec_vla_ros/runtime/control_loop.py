@@ -149,7 +149,13 @@ class ControlLoop(Generic[Image]):
         self._drop_everything()
 
     def reset(self) -> None:
-        """Release the emergency stop, and try again what was given up."""
+        """Release the emergency stop, and make what was given up possible again.
+
+        An arm that halts does not set off by a reset: its instruction is forgotten.
+        """
+        if self._halt is not RUNNING:
+            self._before.cancel()
+            self._drop_everything()
         self._before.emergency.release()
         self._before.clear_faults()
         self._supervisor.recover()

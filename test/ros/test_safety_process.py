@@ -92,6 +92,9 @@ def test_a_worker_that_dies_again_and_again_is_given_up_until_reset(bench):
     bench.instruct('go')
     bench.assert_stands_still()
     bench.reset()
+    wait_for(lambda: bench.process.trouble is None, 'the process')
+    bench.wait_halted('NO_INSTRUCTION')  # nothing moves by itself
+    bench.instruct('go')
     bench.wait_moving()
 
 
