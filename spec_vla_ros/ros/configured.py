@@ -113,6 +113,10 @@ class Configured:
         if halt is None:
             self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
 
+    def look_at_the_clock(self) -> None:
+        """End a goal that is cancelled or whose time is over, while there are no ticks."""
+        self._execute.look_at_the_clock()
+
     def stop(self) -> None:
         """Let go of the instruction, and of the goal that gave it."""
         self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')

@@ -36,6 +36,10 @@ class _Running:
     def instruction(self) -> str:
         return self.handle.request.instruction.strip()
 
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.since
+
 
 class ExecuteServer:
     """Takes one goal at a time; all calls from the executor's thread.
@@ -73,22 +77,29 @@ class ExecuteServer:
 
         latency_ms: of the new action, if there is one.
         """
+        running, new = self._running, tick.new_action
+        if running is None:
+            return
+        running.steps += new is not None
+        if new is not None or tick.halt.reason is not running.halt.reason:
+            running.halt = tick.halt
+            self._tell(running, tick, latency_ms=latency_ms)
+        if tick.halt.reason in ENDS_BY_HALT and not running.handle.is_cancel_requested:
+            self._finish(ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
+        elif 0 < running.handle.request.step_limit <= running.steps:
+            self._finish(Result.OUTCOME_STEP_LIMIT, f'{running.steps} actions were executed')
+        else:
+            self.look_at_the_clock()
+
+    def look_at_the_clock(self) -> None:
+        """End the goal if it is cancelled or its time is over, whether the node ticks or not."""
         running = self._running
         if running is None:
             return
-        request, new = running.handle.request, tick.new_action
-        running.steps += new is not None
-        seconds = time.monotonic() - running.since
-        if new is not None or tick.halt.reason is not running.halt.reason:
-            running.halt = tick.halt
-            self._tell(running, tick, seconds=seconds, latency_ms=latency_ms)
+        seconds, limit = running.seconds, running.handle.request.time_limit
         if running.handle.is_cancel_requested:
             self._finish(Result.OUTCOME_CANCELED, 'canceled')
-        elif tick.halt.reason in ENDS_BY_HALT:
-            self._finish(ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
-        elif 0 < request.step_limit <= running.steps:
-            self._finish(Result.OUTCOME_STEP_LIMIT, f'{running.steps} actions were executed')
-        elif 0 < request.time_limit <= seconds:
+        elif 0 < limit <= seconds:
             self._finish(Result.OUTCOME_TIME_LIMIT, f'{seconds:.2f} s have passed')
 
     def preempt(self, instruction: str) -> None:
@@ -127,11 +138,9 @@ class ExecuteServer:
         ours = self._running is not None and handle.goal_id == self._running.handle.goal_id
         return CancelResponse.ACCEPT if ours else CancelResponse.REJECT
 
-    def _tell(
-        self, running: _Running, tick: Tick, *, seconds: float, latency_ms: float | None
-    ) -> None:
+    def _tell(self, running: _Running, tick: Tick, *, latency_ms: float | None) -> None:
         feedback = ExecuteInstruction.Feedback(
-            step=running.steps, elapsed=seconds, halt=tick.halt.text
+            step=running.steps, elapsed=running.seconds, halt=tick.halt.text
         )
         if tick.new_action is not None:
             stats = tick.new_action.action.stats
@@ -147,7 +156,7 @@ class ExecuteServer:
             outcome=outcome,
             text=text,
             steps=running.steps,
-            seconds=time.monotonic() - running.since,
+            seconds=running.seconds,
         )
         if outcome in (Result.OUTCOME_TIME_LIMIT, Result.OUTCOME_STEP_LIMIT):
             running.handle.succeed()

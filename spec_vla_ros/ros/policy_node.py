@@ -168,6 +168,7 @@ class SpecVlaNode(LifecycleNode):
 
     def _on_watchdog(self) -> None:
         """Stand still while a simulated clock does."""
+        self._configured.look_at_the_clock()
         silent = time.monotonic() - self._ticked_at
         halt = self._configured.halt
         told = halt is not None and halt.reason is Reason.CLOCK_STOPPED

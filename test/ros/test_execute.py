@@ -212,3 +212,13 @@ def test_giving_up_aborts_a_goal(world, client):
     assert (done, result.outcome) == (ABORTED, Result.OUTCOME_GAVE_UP)
     assert 'not finite' in result.text
     assert result.steps == 0
+
+
+def test_a_goal_can_be_canceled_while_a_simulated_clock_stands_still(world, client, policy):
+    """Without /clock there is never a tick."""
+    world.policy_node(lambda settings: policy, use_sim_time=True)
+    handle = client.send()
+    assert handle.accepted
+    get(handle.cancel_goal_async())
+    assert client.result(handle)[0] == CANCELED
+    assert client.result(client.send(time_limit=0.3))[1].outcome == Result.OUTCOME_TIME_LIMIT

@@ -1,0 +1,75 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Pose targets move the simulated robot as velocities do, with a controller that follows them."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from harness import ScriptedPolicy, vector, wait_for
+from spec_vla_ros.msg import VlaAction
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.messages import twist_message
+from spec_vla_ros.runtime.delta_schedule import Twist
+from spec_vla_ros.runtime.pose_target import product
+
+pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+ROBOT = 'spec_vla_ros.ros.sim_node'
+GAIN = 8.0  # 1/s
+STEP = np.array([0.004, 0.0, 0.004, 0.0, 0.0, 0.08, 1.0])
+STEPS = 5
+
+
+class Follower:
+    """A controller of one line: the velocity is in proportion to what is missing."""
+
+    def __init__(self, world):
+        self._twists = world.remote.node.create_publisher(
+            TwistStamped, 'delta_twist_cmds', qos.COMMAND
+        )
+        self.pose = self.target = None
+        world.remote.subscribe(PoseStamped, 'end_effector_pose', self._on_pose, qos.SENSOR_STATE)
+        world.remote.subscribe(PoseStamped, 'pose_target', self._on_target, qos.COMMAND)
+
+    def _on_target(self, message):
+        self.target = message
+
+    def _on_pose(self, message):
+        self.pose = message
+        if self.target is None:
+            return
+        twist = Twist(GAIN * self.position_error(), GAIN * self.rotation_error())
+        self._twists.publish(twist_message(twist, now_ns=0, frame_id='base_link'))
+
+    def position_error(self):
+        return vector(self.target.pose.position) - vector(self.pose.pose.position)
+
+    def rotation_error(self):
+        """Rotation vector from where it is to where it should be; small angles."""
+        there, here = map(quaternion, (self.target, self.pose))
+        missing = product(there, here * np.array([-1, -1, -1, 1]))
+        return 2 * missing[:3] * np.sign(missing[3])
+
+
+def quaternion(message):
+    turn = message.pose.orientation
+    return np.array([turn.x, turn.y, turn.z, turn.w])
+
+
+def test_the_arm_ends_where_the_deltas_say(world):
+    world.process('robot', ROBOT)
+    follower = Follower(world)
+    actions = world.record(VlaAction, 'action')
+    wait_for(lambda: follower.pose is not None, 'the first pose')
+    start, turned = vector(follower.pose.pose.position), quaternion(follower.pose)
+    left = iter(range(STEPS))
+    policy = ScriptedPolicy(lambda seen: STEP * (next(left, None) is not None))
+    world.policy_node(
+        lambda settings: policy, command_type='pose', settle_time=0.7, image_timeout=1.0
+    )
+    world.instruct('go')
+    wait_for(lambda: len(actions.messages) >= STEPS + 2, 'the actions')
+    moved = vector(follower.pose.pose.position) - start
+    np.testing.assert_allclose(moved, STEPS * STEP[:3], atol=0.003)
+    turn = product(quaternion(follower.pose), turned * np.array([-1, -1, -1, 1]))
+    rotation = 2 * turn[:3] * np.sign(turn[3])
+    np.testing.assert_allclose(rotation, STEPS * STEP[3:6], atol=0.06)
