@@ -71,6 +71,11 @@ class Fault:
 def all_faults(remote: RemoteNode) -> list[Fault]:
     """Return every fault there is."""
     stop = remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+
+    def let_go(hands: Hands) -> None:
+        stop.publish(Bool(data=False))  # or a node that is started later finds it pressed
+        _reset(hands)
+
     return [
         _camera('camera silent', relay.SILENT, PolicyStatus.REASON_STALE_IMAGE, IMAGE_TIMEOUT),
         _camera(
@@ -94,7 +99,7 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
         Fault(
             name='emergency stop',
             begin=lambda hands: stop.publish(Bool(data=True)),
-            end=_reset,
+            end=let_go,
             limit=AT_ONCE,
             reason=PolicyStatus.REASON_EMERGENCY_STOP,
         ),
