@@ -155,7 +155,7 @@ def test_speculation_needs_a_drafter():
 @pytest.mark.parametrize('mode', ['strict', 'relaxed'])
 def test_where_no_draft_pays_the_target_decodes_alone(mode):
     target, drafter = make_models(0)
-    nothing = TreePlan((None,) * DIMENSIONS, (1.0,) * DIMENSIONS)
+    nothing = TreePlan((None,) * DIMENSIONS, (1.0,) * DIMENSIONS, guesses=8)
     decoder = ActionDecoder(target, CODEC, drafter=drafter, tree=nothing)
     prompt = slow_prompts(1)[0]
     expected = decode_all(ActionDecoder(target, CODEC), [prompt], Decoding())[0]

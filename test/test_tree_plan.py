@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Draft trees grow where verifying is cheap, and vanish where it does not pay."""
 
+import pytest
 import torch
 from small_models import ACTION_IDS, TargetAsDrafter, random_drafter, random_prompt, random_target
 
@@ -9,6 +10,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.decoding.tree_plan import (
+    GUESS_RATES,
     Costs,
     TreePlan,
     measure_costs,
@@ -19,8 +21,13 @@ MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
 CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
 
 
+def planned(costs, *, num_tokens=7, hit_rates=MIDDLING_HIT_RATES):
+    rates = GUESS_RATES['relaxed']
+    return plan_trees(costs, num_tokens=num_tokens, hit_rates=hit_rates, guess_rates=rates)
+
+
 def plan(verify, draft=CHEAP_DRAFT, hit_rates=MIDDLING_HIT_RATES):
-    return plan_trees(Costs(verify, draft), num_tokens=7, hit_rates=hit_rates)
+    return planned(Costs(verify, draft), hit_rates=hit_rates)
 
 
 def test_flat_costs_choose_wide_and_deep_trees():
@@ -50,15 +57,24 @@ def test_expensive_drafts_are_left_out():
 def test_the_drafters_own_prefill_must_pay():
     for prefill, drafts in ((1.0, True), (60.0, False)):
         costs = Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, draft_prefill=prefill)
-        chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+        chosen = planned(costs)
         assert any(chosen.shapes) == drafts
 
 
 def test_rounds_that_cost_much_beyond_their_passes_are_left_out():
     for overhead, drafts in ((0.1, True), (60.0, False)):
         costs = Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, round=overhead)
-        chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+        chosen = planned(costs)
         assert any(chosen.shapes) == drafts
+
+
+@pytest.mark.parametrize(
+    ('guess', 'expected'), [((0.0, 0.0), 24), ((0.0, 0.3), 8), ((9.0, 0.3), 0), ((0.0, 2.0), 0)]
+)
+def test_guesses_are_verified_where_they_save_more_than_they_cost(guess, expected):
+    chosen = planned(Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, guess=guess))
+    assert chosen.expected_ms[5] < 25.0
+    assert chosen.guesses == expected
 
 
 def test_the_last_token_is_never_drafted():
@@ -69,7 +85,7 @@ def test_the_last_token_is_never_drafted():
 
 def test_expected_time_is_right_for_a_chain_of_one():
     costs = Costs({1: 10.0, 2: 12.0}, {1: (1.0, 1.0)})
-    chosen = plan_trees(costs, num_tokens=3, hit_rates={1: 0.8})
+    chosen = planned(costs, num_tokens=3, hit_rates={1: 0.8})
     assert chosen.shapes[:2] == (None, TreeShape(1, 1, 1))
     assert abs(chosen.expected_ms[1] - (1.0 + 12.0 + 0.2 * 10.0)) < 1e-9
 
@@ -79,8 +95,8 @@ def test_measured_costs_are_complete():
     costs = measure_costs(target, random_drafter(0), prompt, repeats=2)
     assert costs.verify.keys() >= {1, 50}
     assert all(ms > 0 for ms in costs.verify.values())
-    assert costs.round >= 0
-    chosen = plan_trees(costs, num_tokens=7, hit_rates=MIDDLING_HIT_RATES)
+    assert min(costs.round, *costs.guess) >= 0
+    chosen = planned(costs)
     assert len(chosen.shapes) == 7
 
 

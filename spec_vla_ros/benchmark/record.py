@@ -14,7 +14,7 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.decoding.temporal import TemporalDraft
-from spec_vla_ros.decoding.tree_plan import HIT_RATES, Costs, plan_trees
+from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, Costs, plan_trees
 from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
@@ -76,7 +76,12 @@ class Recorder:
         """
         mode = way.partition(' ')[0]
         dimensions = self._codec.stats.dimensions
-        plan = plan_trees(costs, num_tokens=dimensions, hit_rates=HIT_RATES[mode])
+        plan = plan_trees(
+            costs,
+            num_tokens=dimensions,
+            hit_rates=HIT_RATES[mode],
+            guess_rates=GUESS_RATES[mode],
+        )
         distance = self._max_distance if mode == 'relaxed' else 0
         settings = SpeculativeSettings(
             max_distance=per_dimension(distance, dimensions),
@@ -94,7 +99,9 @@ class Recorder:
                 temporal.reset()
             draft: DraftTree | None = None
             if way.endswith('temporal'):
-                draft = temporal.draft(**when, max_distance=settings.max_distance)
+                draft = temporal.draft(
+                    **when, max_distance=settings.max_distance, nodes=plan.guesses
+                )
             decoded = speculative_generate(
                 self._target,
                 self._drafter,

@@ -23,6 +23,7 @@ from spec_vla_ros.decoding.speculative import (
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_plan import (
+    GUESS_RATES,
     HIT_RATES,
     TreePlan,
     measure_costs,
@@ -89,7 +90,10 @@ class ActionDecoder:
             draft = None
             if decoding.temporal:
                 draft = self._temporal.draft(
-                    instruction=instruction, stamp_ns=stamp_ns, max_distance=max_distance
+                    instruction=instruction,
+                    stamp_ns=stamp_ns,
+                    max_distance=max_distance,
+                    nodes=self._guesses(decoding.mode),
                 )
             decoded = self._speculative(prompt, decoding.mode, max_distance, draft)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
@@ -105,7 +109,10 @@ class ActionDecoder:
         costs = measure_costs(self._target, self._drafter, prompt)
         for mode, hit_rates in HIT_RATES.items():
             self._trees[mode] = plan_trees(
-                costs, num_tokens=self._codec.stats.dimensions, hit_rates=hit_rates
+                costs,
+                num_tokens=self._codec.stats.dimensions,
+                hit_rates=hit_rates,
+                guess_rates=GUESS_RATES[mode],
             )
 
     def tree(self, mode: str) -> TreeShape | TreePlan:
@@ -119,7 +126,13 @@ class ActionDecoder:
     def _speculates(self, decoding: Decoding) -> bool:
         """Whether anything is guessed at; a plan may say that no draft pays on this device."""
         tree = self._trees[decoding.mode]
-        return decoding.temporal or isinstance(tree, TreeShape) or any(tree.shapes)
+        guesses = decoding.temporal and self._guesses(decoding.mode)
+        return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
+
+    def _guesses(self, mode: str) -> int:
+        """How many guesses are verified inside the prefill at most."""
+        tree = self._trees[mode]
+        return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
     def _autoregressive(self, prompt: Tensor) -> Decoded:
         dimensions = self._codec.stats.dimensions

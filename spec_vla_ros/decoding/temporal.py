@@ -54,7 +54,12 @@ class TemporalDraft:
         self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def draft(
-        self, *, instruction: str, stamp_ns: int, max_distance: Sequence[int]
+        self,
+        *,
+        instruction: str,
+        stamp_ns: int,
+        max_distance: Sequence[int],
+        nodes: int = MAX_NODES,
     ) -> DraftTree | None:
         """Return a tree of guesses at all tokens but the last, or None when nothing is known.
 
@@ -64,20 +69,21 @@ class TemporalDraft:
             instruction: what is being done.
             stamp_ns: when the image was taken.
             max_distance: for each dimension, how many bins a draft may be off.
+            nodes: draft tokens at most.
         """
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
         guesses, predictors = self._guesses()
         self._offered = (guesses, predictors, np.asarray(max_distance))
-        if not len(guesses):
+        if not len(guesses) or not nodes:
             return None
         drafted = len(self._resting_ids) - 1  # the last token is always the bonus
         return guess_tree(
             guesses[:, :drafted],
             self._rates[predictors, :drafted],
             spacing=max_distance,
-            nodes=MAX_NODES,
+            nodes=nodes,
         )
 
     def record(self, choices: np.ndarray, *, instruction: str, stamp_ns: int) -> None:

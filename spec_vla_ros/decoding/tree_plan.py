@@ -19,6 +19,7 @@ from spec_vla_ros.decoding import generate
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
+from spec_vla_ros.decoding.guess_tree import guess_tree
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.decoding.verifying import verify
 
@@ -27,6 +28,12 @@ HIT_RATES = {
     'relaxed': {1: 0.965, 2: 0.98, 4: 0.99, 8: 0.99},
 }
 """What `plan_trees` assumes in each mode: figures of the shipped drafter, relaxed at r = 9."""
+
+GUESS_RATES = {
+    'strict': {8: 0.25, 12: 0.26, 16: 0.27, 24: 0.28},
+    'relaxed': {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43},
+}
+"""How often so many guesses hold the whole action, of the same policy."""
 
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
 _WIDTHS = (1, 2, 4, 8)
@@ -45,12 +52,14 @@ class Costs:
     draft: top_k -> cost of a tree's first level, and of each further level.
     draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
     round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
+    guess: cost of verifying any guesses inside the prefill, and of each of them.
     """
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
     draft_prefill: float = 0.0
     round: float = 0.0
+    guess: tuple[float, float] = (0.0, 0.0)
 
     def of_verifying(self, tokens: int) -> float:
         """Cost of a pass over some tokens, interpolated."""
@@ -69,10 +78,12 @@ class TreePlan:
 
     shapes: for 1, 2, ... tokens left, the tree, or None where a plain pass is faster.
     expected_ms: expected milliseconds of decoding that many tokens.
+    guesses: how many guesses to verify inside the prefill, where there are any.
     """
 
     shapes: tuple[TreeShape | None, ...]
     expected_ms: tuple[float, ...]
+    guesses: int = 0
 
     def for_remaining(self, left: int) -> TreeShape | None:
         """Return the tree to draft with `left` tokens to go."""
@@ -89,7 +100,13 @@ class TreePlan:
         )
 
 
-def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float]) -> TreePlan:
+def plan_trees(
+    costs: Costs,
+    *,
+    num_tokens: int,
+    hit_rates: Mapping[int, float],
+    guess_rates: Mapping[int, float],
+) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
     Args:
@@ -97,6 +114,7 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
         num_tokens: length of the action.
         hit_rates: top_k -> probability that a level of a tree that wide holds a token that is
             accepted, given that the level above it did.
+        guess_rates: number of guesses -> how often they hold the whole action.
     """
     shapes: list[TreeShape | None] = []
     expected = [0.0]  # of 0, 1, 2, ... tokens left
@@ -118,8 +136,17 @@ def plan_trees(costs: Costs, *, num_tokens: int, hit_rates: Mapping[int, float])
     alone = [costs.of_verifying(1) * left for left in range(1, num_tokens + 1)]
     # The prefill gives one token; the rest must be worth the drafter's pass over the prompt.
     if num_tokens > 1 and expected[num_tokens - 1] + costs.draft_prefill >= alone[-2]:
-        return TreePlan((None,) * num_tokens, tuple(alone))
-    return TreePlan(tuple(shapes), tuple(expected[1:]))
+        shapes, expected = [None] * num_tokens, [0.0, *alone]
+    saved = expected[num_tokens - 1] + costs.draft_prefill * any(shapes)
+    guesses = _worthwhile_guesses(costs, guess_rates, saved=saved)
+    return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
+
+
+def _worthwhile_guesses(costs: Costs, rates: Mapping[int, float], *, saved: float) -> int:
+    """Choose how many guesses bring most; an action that is guessed whole saves `saved` ms."""
+    once, each = costs.guess
+    gains = {0: 0.0, **{n: rate * saved - once - n * each for n, rate in rates.items()}}
+    return max(gains, key=lambda n: (gains[n], n))  # of equals the larger
 
 
 @torch.inference_mode()
@@ -177,8 +204,36 @@ def measure_costs(
         verify={n: time_verify(n) for n in _VERIFIED},
         draft=draft,
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
+        guess=_guess_costs(target, prompt, repeats),
     )
     return replace(costs, round=_round_overhead(target, drafter, prompt, costs, repeats))
+
+
+def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> tuple[float, float]:
+    """Measure what guesses verified inside the prefill cost: any, and each."""
+    few, *_, many = sorted(GUESS_RATES['relaxed'])
+    cache = target.new_cache(prompt.shape[1] + many)
+    made_up = np.arange(18).reshape(3, 6)
+    rates = np.full(made_up.shape, 0.5)
+
+    def time_prefill(guesses: int) -> float:
+        def run() -> None:
+            cache.truncate(0)
+            tree = guess_tree(made_up, rates, spacing=[0] * 6, nodes=guesses)
+            verify(target, prompt, tree.to(prompt.device), cache)
+
+        return _least_ms(run, repeats, prompt.device)
+
+    def alone() -> None:
+        generate.prefill(target, prompt, room=0, cache=cache)
+
+    without, with_few, with_many = (
+        _least_ms(alone, repeats, prompt.device),
+        time_prefill(few),
+        time_prefill(many),
+    )
+    each = max(0.0, (with_many - with_few) / (many - few))
+    return max(0.0, with_few - few * each - without), each
 
 
 def _round_overhead(
