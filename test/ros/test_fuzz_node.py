@@ -11,7 +11,10 @@ from harness import halted, running, twist_vector, wait_for
 from random_messages import damaged_bytes, message_class, plausible_image, random_message
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.action import ActionClient
+from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
+from std_srvs.srv import SetBool, Trigger
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
@@ -60,7 +63,8 @@ class Victim:
         assert all(np.isfinite(twist_vector(t)).all() for t in list(self.twists.messages))
 
     def assert_works(self):
-        """It still does its job, once it is given what it needs."""
+        """It still does its job, once it is reset and given what it needs."""
+        assert self.world.remote.call(Trigger, f'{NODE}/reset', Trigger.Request()).success
         self.world.remote.deactivate(NODE)
         self.world.remote.activate(NODE)
         rng = np.random.default_rng(0)
@@ -120,6 +124,11 @@ def test_random_messages_on_the_emergency_stop_too(world):
     send_nonsense(victim, inputs, np.random.default_rng(5))
     victim.status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
     assert not twist_vector(victim.twists.wait()).any()
+    for name in inputs:  # whatever was said last is latched
+        if name == STOP:
+            latched = victim.world.remote.node.create_publisher(inputs[name], name, qos.LATCHED)
+            latched.publish(inputs[name](data=False))
+    victim.assert_works()
 
 
 def test_random_compressed_images(world):
@@ -168,6 +177,32 @@ def test_random_parameters(world):
         answers += len(results)
     assert answers >= 120
     victim.assert_well()
+
+
+def test_random_goals_and_service_requests(world):
+    """The action and the buttons: refused, carried out or cancelled, and it goes on."""
+    victim = Victim(world)
+    rng = np.random.default_rng(7)
+    client = ActionClient(world.remote.node, ExecuteInstruction, 'execute_instruction')
+    wait_for(client.server_is_ready, 'the action server')
+    for round_number in range(25):
+        goal = random_message(rng, ExecuteInstruction.Goal)
+        if rng.random() < 0.5:
+            goal.instruction = 'pick up the red block'
+        sent = client.send_goal_async(goal)
+        wait_for(sent.done, 'an answer to the goal')
+        if sent.result().accepted and rng.random() < 0.5:
+            sent.result().cancel_goal_async()
+        service, kind = [('enable', SetBool), ('stop', Trigger), ('reset', Trigger)][
+            round_number % 3
+        ]
+        request = random_message(rng, kind.Request)
+        assert world.remote.call(kind, f'{NODE}/{service}', request).message
+    enabled = world.remote.call(SetBool, f'{NODE}/enable', SetBool.Request(data=True))
+    assert enabled.success, enabled.message
+    victim.assert_well()
+    client.destroy()
+    victim.assert_works()
 
 
 def parameter_names(world):
