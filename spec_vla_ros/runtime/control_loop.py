@@ -14,16 +14,15 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from spec_vla_ros.protocols import Action, Policy
+from spec_vla_ros.runtime.command_limits import CommandLimits
 from spec_vla_ros.runtime.counters import Counters
-from spec_vla_ros.runtime.delta_schedule import DeltaSchedule, Twist, ticks_for, zero_twist
+from spec_vla_ros.runtime.delta_schedule import DeltaSchedule, ticks_for, zero_twist
 from spec_vla_ros.runtime.emergency_stop import EmergencyStop
 from spec_vla_ros.runtime.errors import describe
-from spec_vla_ros.runtime.gripper_clamp import GripperClamp
 from spec_vla_ros.runtime.guards import refusal
 from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
 from spec_vla_ros.runtime.image_watch import NANOSECONDS, Seen
 from spec_vla_ros.runtime.inference import Inference, Request
-from spec_vla_ros.runtime.motion_limits import MotionClamp
 from spec_vla_ros.runtime.pose_watch import Pose
 from spec_vla_ros.runtime.preconditions import Preconditions
 from spec_vla_ros.runtime.settings import PolicySettings
@@ -68,8 +67,7 @@ class ControlLoop(Generic[Image]):
             same_pixels=same_pixels, emergency=emergency or EmergencyStop()
         )
         self._schedule = DeltaSchedule()
-        self._clamp = MotionClamp()
-        self._gripper = GripperClamp()
+        self._limits = CommandLimits()
         self._worker: InferenceWorker[Request[Image], Action] = InferenceWorker(
             Inference(policy, to_rgb=to_rgb), on_finished=on_finished
         )
@@ -109,10 +107,7 @@ class ControlLoop(Generic[Image]):
             inference_timeouts=self._timeouts,
             halts=self._halts,
             worker_restarts=self._supervisor.restarts,
-            velocity_clamps=self._clamp.velocity_clamps,
-            acceleration_clamps=self._clamp.acceleration_clamps,
-            workspace_clamps=self._clamp.workspace_clamps,
-            gripper_clamps=self._gripper.clamps,
+            **self._limits.counts,
         )
 
     def apply(self, settings: PolicySettings) -> None:
@@ -178,7 +173,7 @@ class ControlLoop(Generic[Image]):
         if halt is not RUNNING:
             self._drop_everything()
         if not self._schedule.moving:
-            if self._clamp.can_rest(settings.motion_limits, period=period):
+            if self._limits.can_rest(settings):
                 self._note_end_of_motion(now_ns)
             finished = self._worker.poll()
             if finished is not None:
@@ -188,27 +183,16 @@ class ControlLoop(Generic[Image]):
             self._ask(settings)
             halt = self._fault
         if halt is RUNNING:
-            twist = self._limited(wanted, settings, now_ns)
+            twist = self._limits.twist(wanted, settings, pose=self.pose, now_ns=now_ns)
         else:
             twist = zero_twist()
-            self._clamp.halt()
-            self._gripper.hold()
+            self._limits.halt()
             self._halts += self._halt is RUNNING
         self._halt = halt
         self._ready = halt is RUNNING
         if not settings.dry_run:
             self._before.commanded(twist, seconds=period, now_ns=now_ns)
-        gripper = self._gripper.tick(settings.gripper_limits, period=period)
-        return Tick(twist, gripper, new_action, halt)
-
-    def _limited(self, wanted: Twist, settings: PolicySettings, now_ns: int) -> Twist:
-        limits, period, pose = settings.motion_limits, 1.0 / settings.control_rate, self.pose
-        if limits.box is None:
-            return self._clamp.clamp(wanted, limits, period=period)
-        age = max(0, now_ns - pose.stamp_ns) / NANOSECONDS
-        return self._clamp.clamp(
-            wanted, limits, period=period, position=pose.position, horizon=age + period
-        )
+        return Tick(twist, self._limits.gripper(settings), new_action, halt)
 
     def _external_halt(self, settings: PolicySettings, now_ns: int) -> Halt:
         """Return why to halt whatever the policy says, or RUNNING."""
@@ -254,7 +238,7 @@ class ControlLoop(Generic[Image]):
         ticks = ticks_for(settings.step_duration, settings.control_rate)
         delta = finished.result.values[:6]
         self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
-        self._gripper.go_to(float(finished.result.values[6]), self._settings.gripper_limits)
+        self._limits.open_gripper(float(finished.result.values[6]), self._settings)
         self._in_motion = True
         self._sequence += 1
         return NewAction(
@@ -283,7 +267,6 @@ class ControlLoop(Generic[Image]):
         self._task += 1
         self._worker.discard()
         self._schedule.halt()
-        self._clamp.halt()
-        self._gripper.hold()
+        self._limits.halt()
         self._fault = RUNNING
         self._used = None
