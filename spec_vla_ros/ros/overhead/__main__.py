@@ -34,17 +34,20 @@ def main() -> None:
         prog='overhead', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument('--seconds', type=float, default=20.0, help='of each measurement')
-    parser.add_argument('--rounds', type=int, default=3, help='of thread, process in turn')
+    parser.add_argument('--rounds', type=int, default=3, help='of all workers in turn')
+    parser.add_argument(
+        '--workers', nargs='+', choices=WORKERS, default=WORKERS, help='where to infer'
+    )
     parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
     args = parser.parse_args()
     if args.seconds < 1 or args.rounds < 1:
         parser.error('--seconds and --rounds must be at least 1')
-    rounds: dict[str, list[tuple[Overhead, Jitter]]] = {worker: [] for worker in WORKERS}
+    rounds: dict[str, list[tuple[Overhead, Jitter]]] = {worker: [] for worker in args.workers}
     try:
         for number in range(1, args.rounds + 1):
-            for worker in WORKERS:
+            for worker, measured in rounds.items():
                 print(f'round {number} of {args.rounds}: {worker}', flush=True)
-                rounds[worker].append(measure(worker, args))
+                measured.append(measure(worker, args))
     except (ChildFailedError, TimeoutError) as error:
         sys.exit(f'error: {error}')
     medians = {worker: _median(measured) for worker, measured in rounds.items()}

@@ -18,7 +18,7 @@ from spec_vla_ros.ros.remote import RemoteNode
 
 NODE = '/spec_vla'
 CONTROL_RATE = 30.0  # Hz, the node's default
-SETTLING = 2.0  # seconds after a change, not counted
+SETTLING = 1.0  # seconds after a change, not counted
 
 
 class Observer:
