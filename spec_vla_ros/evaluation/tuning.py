@@ -111,7 +111,14 @@ def replay(
             yield Replayed(action, 1e3 * (time.perf_counter() - start))
 
 
-def figures(replayed: Sequence[Replayed], reference: Sequence[Replayed]) -> dict:
+def median_ms(replayed: Sequence[Replayed]) -> float:
+    """Return the median time of an action."""
+    return float(np.median([one.milliseconds for one in replayed]))
+
+
+def figures(
+    replayed: Sequence[Replayed], reference: Sequence[Replayed], *, reference_ms: float
+) -> dict:
     """Return what one way took and how far it was from AR, ready for JSON.
 
     Deviations are absolute differences: of tokens in bins, of values in the units of the norm
@@ -121,14 +128,13 @@ def figures(replayed: Sequence[Replayed], reference: Sequence[Replayed]) -> dict
     Args:
         replayed: of the way.
         reference: of AR, for the same observations.
+        reference_ms: what an AR action took at about the same time.
     """
     tokens, wanted = (np.array([r.action.tokens for r in way]) for way in (replayed, reference))
     values, aimed = (np.array([r.action.values for r in way]) for way in (replayed, reference))
     dimensions = tokens.shape[1]
     counted = decoding_figures([r.action.stats for r in replayed], dimensions=dimensions)
-    ms, reference_ms = (
-        float(np.median([r.milliseconds for r in way])) for way in (replayed, reference)
-    )
+    ms = median_ms(replayed)
     bins = np.abs(tokens - wanted)
     deviation = {
         'bins': _by_dimension(tokens, wanted),
@@ -172,7 +178,7 @@ def recommend(
                 break
             best = name
         found.append(Recommendation(best, ways[best].max_distance, temporal))
-    return min(found, key=lambda one: results[one.name]['median_ms'])
+    return max(found, key=lambda one: results[one.name]['speedup'])
 
 
 def _speculates(way: Decoding) -> bool:

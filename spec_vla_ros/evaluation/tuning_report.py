@@ -23,7 +23,7 @@ OPEN_LOOP = (
     'succeeds; try the threshold on the robot, slowly, or in the simulator (spec-vla evaluate).'
 )
 
-MAX_DRIFT = 0.1
+MAX_DRIFT = 1.15
 
 _ARM = ('x', 'y', 'z', 'rx', 'ry', 'rz', 'gripper')
 _TEMPORAL = {False: 'drafter', True: 'drafter + temporal'}
@@ -75,7 +75,7 @@ def summary(
 ) -> str:
     """Return the recommendation in words, and what is to be said about it.
 
-    drift: time of an AR action after the sweep, by that before it.
+    drift: the longest time of an AR action during the sweep, by the shortest.
     """
     row = results[found.name]
     lines = [
@@ -91,10 +91,10 @@ def summary(
             'It is not faster than autoregressive decoding here: a better drafter '
             '(docs/drafter.md), or `decoding_mode: autoregressive`.'
         )
-    if abs(drift - 1) > MAX_DRIFT:
+    if drift > MAX_DRIFT:
         lines.append(
-            'The machine changed while it was measured: an autoregressive action took '
-            f'{drift:.2f} times as long at the end as at the start, so compare passes, not times.'
+            f'The machine was busy: an autoregressive action took up to {drift:.2f} times as long '
+            'at one time as at another, so compare passes rather than times.'
         )
     return '\n'.join(lines)
 
