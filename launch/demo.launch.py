@@ -29,11 +29,20 @@ ARGUMENTS = {
     'image_transport': ('raw', "'raw' or 'compressed'"),
     'namespace': ('', 'Namespace of both nodes'),
     'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
+    'record_folder': ('', 'Where the recording goes; empty: a new folder named by the time'),
     'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the policy node'),
     'sim_params_file': (f'{SHARE}/config/sim_robot.yaml', 'Parameters of the simulated robot'),
 }
 
-FOR_POLICY = ('model', 'device', 'image_transport', 'namespace', 'params_file', 'record')
+FOR_POLICY = (
+    'model',
+    'device',
+    'image_transport',
+    'namespace',
+    'params_file',
+    'record',
+    'record_folder',
+)
 """Arguments that are passed on to spec_vla.launch.py."""
 
 
