@@ -12,6 +12,7 @@ import torch
 from fuzzing import JSON_VALUES, attempt, damaged_bytes, fuzz, mutated_json
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
@@ -30,8 +31,9 @@ JSON_FILES = (
     'tokenizer.json',
     'dataset_statistics.json',
     'generation_config.json',
-    'drafter/config.json',
+    'model.safetensors.index.json',
 )
+DRAFTER_CONFIG = 'drafter/config.json'
 
 
 @pytest.fixture(scope='module')
@@ -41,6 +43,8 @@ def good(tmp_path_factory):
     config = json.loads((folder / 'config.json').read_text())
     (folder / 'dataset_statistics.json').write_text(json.dumps(config['norm_stats']))
     (folder / 'generation_config.json').write_text(json.dumps({'bos_token_id': 1}))
+    weight_map = dict.fromkeys(load_file(folder / WEIGHTS), WEIGHTS)
+    (folder / f'{WEIGHTS}.index.json').write_text(json.dumps({'weight_map': weight_map}))
     target = load_openvla(folder, device='cpu').model.language_model
     save_drafter(Drafter(target.config), folder / 'drafter')
     return folder
@@ -100,13 +104,22 @@ def test_sizes_that_no_model_has_are_refused_before_anything_is_built(good, fiel
     assert field in refusal
 
 
+@pytest.mark.parametrize('name', ['../other.safetensors', '/etc/passwd', 'config.json', ''])
+def test_an_index_names_safetensors_files_of_its_own_folder_only(good, name):
+    content = (good / f'{WEIGHTS}.index.json').read_text()
+    index = json.loads(content)
+    index['weight_map'][next(iter(index['weight_map']))] = name
+    _, refusal = with_bytes(good, f'{WEIGHTS}.index.json', json.dumps(index).encode())
+    assert 'index.json' in refusal
+
+
 def test_norm_stats_that_are_not_finite(good):
     stats = {'tiny': {'action': {'q01': [-1.0] * 7, 'q99': [float('nan')] * 7}}}
     _, refusal = with_bytes(good, 'dataset_statistics.json', json.dumps(stats).encode())
     assert "'tiny' has bounds that are not finite" in refusal
 
 
-@pytest.mark.parametrize('name', JSON_FILES)
+@pytest.mark.parametrize('name', [*JSON_FILES, DRAFTER_CONFIG])
 def test_files_that_are_no_json_object(good, name):
     @fuzz(15)
     @given(content=st.one_of(st.binary(max_size=40), JSON_VALUES.map(json.dumps).map(str.encode)))

@@ -47,7 +47,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """
     tensors: dict[str, StoredTensor] = {}
     index = folder / 'model.safetensors.index.json'
-    weight_map = read_json(index).get('weight_map', {}) if index.exists() else {}
+    weight_map = _read_index(index) if index.exists() else {}
     for file in _weight_files(folder, weight_map):
         for tensor in _read_header(file):
             if tensor.key in tensors:
@@ -139,6 +139,20 @@ def _contents(folder: Path) -> str:
     return (
         f'the folder has {shorten(names)}' if names else 'there is no such folder, or it is empty'
     )
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    """Return which file each tensor is in; only files beside the index are believed."""
+    weight_map = read_json(path).get('weight_map', {})
+    if not isinstance(weight_map, dict):
+        raise CheckpointError(f'{path}: weight_map must be an object of tensors and file names')
+    for key, name in weight_map.items():
+        plain = isinstance(name, str) and name == Path(name).name
+        if not plain or not name.endswith('.safetensors'):
+            raise CheckpointError(
+                f'{path} says that {key} is in {name!r}, which is no safetensors file beside it'
+            )
+    return weight_map
 
 
 def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
