@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-SMALLEST = 320  # pixels of width; smaller pictures are enlarged so that words are legible
+SMALLEST = 480  # pixels of width; smaller pictures are enlarged so that words are legible
+LINE = 55
+"""Characters that fit into the width."""
+
 GOOD, BAD = (90, 200, 110), (230, 80, 70)
 INK = (255, 255, 255)
 
@@ -22,11 +26,12 @@ def annotated(rgb: np.ndarray, lines: Sequence[str], *, good: bool) -> np.ndarra
     scale = max(1, -(-SMALLEST // width))
     picture = cv2.resize(rgb, (width * scale, height * scale), interpolation=cv2.INTER_NEAREST)
     height, width = picture.shape[:2]
-    size = width / 800
-    step = max(14, int(34 * size))
-    band = np.full((step * len(lines) + step // 2, width, 3), 24, np.uint8)
-    for number, line in enumerate(lines, start=1):
-        words = line.encode('ascii', 'replace').decode()  # all that the font knows
+    size = width / 1100
+    step = int(34 * size)
+    plain = [line.encode('ascii', 'replace').decode() for line in lines]  # all the font knows
+    wrapped = [part for line in plain for part in textwrap.wrap(line, LINE)]
+    band = np.full((step * len(wrapped) + step // 2, width, 3), 24, np.uint8)
+    for number, words in enumerate(wrapped, start=1):
         place = (step // 3, step * number)
         cv2.putText(band, words, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, 1, cv2.LINE_AA)
     cv2.rectangle(picture, (0, 0), (width - 1, height - 1), GOOD if good else BAD, 2 * scale)

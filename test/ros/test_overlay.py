@@ -94,7 +94,7 @@ class TestOverDds:
         assert not drawn
 
 
-@pytest.mark.parametrize(('width', 'wide'), [(64, 320), (192, 384), (640, 640), (1920, 1920)])
+@pytest.mark.parametrize(('width', 'wide'), [(64, 512), (192, 576), (640, 640), (1920, 1920)])
 @pytest.mark.parametrize('good', [True, False])
 def test_any_size_of_picture(width, wide, good):
     picture = np.full((width * 3 // 4, width, 3), 50, np.uint8)
@@ -105,6 +105,14 @@ def test_any_size_of_picture(width, wide, good):
     red, green = found[0, 0, :2].astype(int)
     assert (green > red) == good
     assert (picture == 50).all()  # the original is as it was
+
+
+def test_long_words_are_wrapped_and_stay_legible():
+    picture = np.full((480, 640, 3), 50, np.uint8)
+    short = annotated(picture, ['go'], good=True)
+    long = annotated(picture, ['no image for 0.60 s ' * 8], good=False)
+    assert long.shape[0] > short.shape[0] > 480
+    assert (long[480:, -8:] == 24).all()  # nothing reaches the right edge
 
 
 def topics_in(layout):
