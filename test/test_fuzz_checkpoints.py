@@ -95,9 +95,11 @@ def test_json_files_with_other_values(good, name):
         ('vocab_size', -5),
         ('num_attention_heads', 2.5),
         ('intermediate_size', True),
+        ('rms_norm_eps', [1e-6]),
+        ('rope_theta', float('nan')),
     ],
 )
-def test_sizes_that_no_model_has_are_refused_before_anything_is_built(good, field, value):
+def test_numbers_that_no_model_has_are_refused_before_anything_is_built(good, field, value):
     config = json.loads((good / 'config.json').read_text())
     config['text_config'][field] = value
     _, refusal = with_bytes(good, 'config.json', json.dumps(config).encode())

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -213,6 +214,10 @@ def _check_sizes(config: OpenVLAConfig) -> None:
     for name, size, largest in sizes:
         if type(size) is not int or not 0 < size <= largest:
             raise ValueError(f'{name} is {size!r}, expected a whole number in 1 .. {largest}')
+    for name in ('rms_norm_eps', 'rope_theta'):
+        number = getattr(text, name)
+        if type(number) not in (int, float) or not 0 < number < math.inf:
+            raise ValueError(f'{name} is {number!r}, expected a number above 0')
     if config.num_bins > config.vocab_size:
         raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
 
