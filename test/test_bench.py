@@ -3,6 +3,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -138,6 +139,25 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
 def test_unknown_cases_are_told(capsys):
     assert main(['bench', '--cases', 'huge']) == 2
     assert 'unknown cases' in capsys.readouterr().err
+
+
+def test_without_ros_its_overhead_cannot_be_measured(monkeypatch, capsys):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    assert main(['bench', '--ros']) == 2
+    assert 'needs ROS 2' in capsys.readouterr().err
+
+
+def test_the_overhead_of_ros_is_a_program_of_its_own(monkeypatch, tmp_path):
+    ran = []
+
+    def run(command, *, check):
+        ran.append(command)
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr('subprocess.run', run)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: object())
+    assert main(['bench', '--ros', '--out', str(tmp_path)]) == 3
+    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.overhead', '--results', str(tmp_path)]
 
 
 def test_a_page_without_markers_is_told(tmp_path):

@@ -7,6 +7,9 @@ Run as `spec-vla bench`, or `make bench`.
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -76,14 +79,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='instead: run the shipped policy in the simulator and record its accept lengths',
     )
+    parser.add_argument(
+        '--ros',
+        action='store_true',
+        help="instead: measure with real nodes what ROS adds to the model's time",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and write bench.json, or record the trace.
 
     Raises:
-        ValueError: unknown case or device, or no usable trace.
+        ValueError: unknown case or device, no usable trace, or no ROS where it is needed.
     """
+    if args.ros:
+        return _ros_overhead(args.out)
     torch.set_num_threads(args.threads)
     device = resolve_device(args.device)
     unknown = sorted(set(args.cases or ()) - {SHIPPED, *RANDOM_CASES})
@@ -208,6 +218,17 @@ def _summary(
         'rate_gflop_s': hardware.rate / 1e9,
         'methods': summarise(measured, floors, baseline=(GENERATE, FIRST_TOKEN, AUTOREGRESSIVE)),
     }
+
+
+def _ros_overhead(out: Path) -> int:
+    """Run the measurement of the ROS layer, a program of its own; returns its exit status."""
+    if importlib.util.find_spec('rclpy') is None:
+        raise ValueError(
+            '--ros needs ROS 2 and the built messages: source the workspace, or '
+            '. scripts/activate.sh after `make setup`'
+        )
+    command = [sys.executable, '-m', 'spec_vla_ros.ros.overhead', '--results', str(out)]
+    return subprocess.run(command, check=False).returncode
 
 
 def _record(args: argparse.Namespace, device: torch.device, names: list[str]) -> int:
