@@ -21,7 +21,7 @@ EXTRA = 3
 class Sample:
     """What a process held at one moment.
 
-    seconds: since the run began. memory: bytes of its own (not shared), resident: all of them.
+    seconds: since the run began. memory: bytes that belong to no file, resident: all of them.
     """
 
     seconds: float

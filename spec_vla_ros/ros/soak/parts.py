@@ -115,15 +115,25 @@ class Parts:
             for part, process in parts.items():
                 if process is None:
                     continue
-                with contextlib.suppress(psutil.Error):  # it is being killed
-                    memory = process.memory_full_info()
+                with contextlib.suppress(psutil.Error, OSError):  # it is being killed
                     sample = Sample(
                         seconds=time.monotonic() - self._began,
                         pid=process.pid,
-                        memory=memory.uss,
-                        resident=memory.rss,
+                        memory=_anonymous(process.pid),
+                        resident=process.memory_info().rss,
                         threads=process.num_threads(),
                         descriptors=process.num_fds(),
                     )
                     if sample.memory:  # a zombie holds nothing
                         self.samples[part].append(sample)
+
+
+def _anonymous(pid: int) -> int:
+    """Return the bytes a process has of no file, and so shares with nobody.
+
+    Pages of a library would count as its own or not by who else happens to run.
+    """
+    for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('RssAnon:'):
+            return 1024 * int(line.split()[1])
+    return 0
