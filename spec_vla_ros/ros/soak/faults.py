@@ -25,6 +25,8 @@ MARGIN = 0.25
 AT_ONCE = 2 / PolicySettings().control_rate
 STEP = PolicySettings().step_duration
 IMAGE_TIMEOUT = PolicySettings().image_timeout
+LAST_ACTION = PolicySettings().inference_timeout + STEP
+"""What is being inferred from the last good image may take so long, and is then executed."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
             IMAGE_TIMEOUT + 2 * STEP,
         ),
         _camera('images stamped late', relay.LATE, PolicyStatus.REASON_STALE_IMAGE, AT_ONCE),
-        _camera('depth images', relay.DEPTH, PolicyStatus.REASON_INFERENCE_ERROR, 2 * STEP),
+        _camera('depth images', relay.DEPTH, PolicyStatus.REASON_INFERENCE_ERROR, LAST_ACTION),
         _camera(
-            'truncated images', relay.TRUNCATED, PolicyStatus.REASON_INFERENCE_ERROR, 2 * STEP
+            'truncated images', relay.TRUNCATED, PolicyStatus.REASON_INFERENCE_ERROR, LAST_ACTION
         ),
         _instruction('instruction cancelled', '', PolicyStatus.REASON_NO_INSTRUCTION),
         _instruction(
