@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-gpu lint clean
+.PHONY: help setup demo evaluate bench test test-gpu soak lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -10,6 +10,7 @@ PYTEST_ARGS ?=
 EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
+MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check .
 
@@ -29,6 +30,9 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
+
+soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.soak --minutes '$(MINUTES)'
 
 lint: setup ## Check style.
 	@$(ACTIVATE); $(LINT)

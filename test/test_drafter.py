@@ -42,6 +42,21 @@ def weights():
     return {name: p.clone() for name, p in random_drafter(0).named_parameters()}
 
 
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'num_attention_heads': 0},
+        {'hidden_size': -32},
+        {'rms_norm_eps': [1e-6]},
+        {'draft_temperature': 0},
+        {'draft_temperature': [1]},
+    ],
+)
+def test_numbers_that_no_drafter_has_are_refused(tmp_path, weights, target, wrong):
+    with pytest.raises(CheckpointError, match=r'\w'):
+        load_drafter(write(tmp_path / 'd', weights, **wrong), target, num_patches=4)
+
+
 @pytest.mark.parametrize('pickled', [False, True])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float16])
 def test_both_formats_load(tmp_path, weights, target, pickled, dtype):

@@ -74,7 +74,7 @@ def test_the_folder_is_good(good):
     assert np.isfinite(action.values).all()
 
 
-@pytest.mark.parametrize('name', JSON_FILES)
+@pytest.mark.parametrize('name', [*JSON_FILES, DRAFTER_CONFIG])
 def test_json_files_with_other_values(good, name):
     content = json.loads((good / name).read_text())
 

@@ -80,8 +80,8 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
         rates = [100 * row['success_rate'] for _, row in points]
         bounds = [row['success_interval_95'] for _, row in points]
         errors = [
-            [rate - 100 * low for rate, (low, _) in zip(rates, bounds, strict=True)],
-            [100 * high - rate for rate, (_, high) in zip(rates, bounds, strict=True)],
+            [max(0, rate - 100 * low) for rate, (low, _) in zip(rates, bounds, strict=True)],
+            [max(0, 100 * high - rate) for rate, (_, high) in zip(rates, bounds, strict=True)],
         ]
         left.errorbar(distances, rates, errors, marker='o', capsize=3, label=label)
         right.plot(distances, [row['speedup'] for _, row in points], marker='o', label=label)

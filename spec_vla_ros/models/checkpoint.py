@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from spec_vla_ros.models.config_checks import check_llama, check_sizes
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
 from spec_vla_ros.models.safetensors_files import (
@@ -24,16 +24,6 @@ from spec_vla_ros.models.safetensors_files import (
     read_json,
 )
 
-_LARGEST = {
-    'vocab_size': 2**20,
-    'hidden_size': 2**16,
-    'intermediate_size': 2**20,
-    'num_hidden_layers': 1024,
-    'num_attention_heads': 4096,
-    'num_key_value_heads': 4096,
-    'head_dim': 4096,
-    'max_position_embeddings': 2**20,
-}
 _LARGEST_IMAGE = 4096
 
 
@@ -206,18 +196,15 @@ def _blaming(culprit: str) -> Iterator[None]:
 
 def _check_sizes(config: OpenVLAConfig) -> None:
     """Refuse numbers that no model has, which would take all memory before anything fits."""
-    text = config.text
-    sizes = [(name, getattr(text, name), largest) for name, largest in _LARGEST.items()]
-    sizes += [('n_action_bins', config.num_bins, text.vocab_size)]
-    sizes += [('vocab_size without padding', config.vocab_size, text.vocab_size)]
-    sizes += [(f'image_sizes[{i}]', n, _LARGEST_IMAGE) for i, n in enumerate(config.image_sizes)]
-    for name, size, largest in sizes:
-        if type(size) is not int or not 0 < size <= largest:
-            raise ValueError(f'{name} is {size!r}, expected a whole number in 1 .. {largest}')
-    for name in ('rms_norm_eps', 'rope_theta'):
-        number = getattr(text, name)
-        if type(number) not in (int, float) or not 0 < number < math.inf:
-            raise ValueError(f'{name} is {number!r}, expected a number above 0')
+    largest = config.text.vocab_size
+    check_llama(config.text)
+    check_sizes(
+        [
+            ('n_action_bins', config.num_bins, largest),
+            ('vocab_size without padding', config.vocab_size, largest),
+            *((f'image_sizes[{i}]', n, _LARGEST_IMAGE) for i, n in enumerate(config.image_sizes)),
+        ]
+    )
     if config.num_bins > config.vocab_size:
         raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import DecoderLayer, Llama, LlamaConfig, RotaryTable, causal_mask
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
 
@@ -142,6 +143,7 @@ def load_drafter(
     mode = position_mode or raw.get('draft_position_mode', 'correct')
     try:
         config = LlamaConfig.from_dict(raw)
+        check_llama(config)
         with torch.device('meta'):
             drafter = Drafter(
                 config,
@@ -149,7 +151,7 @@ def load_drafter(
                 num_patches=num_patches,
                 temperature=float(raw.get('draft_temperature', 1.0)),
             )
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise CheckpointError(f'{folder}: {error}') from error
     weights = _read_weights(folder)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
