@@ -117,6 +117,11 @@ def test_unknown_words_are_named():
         prompts()('pick up the purple cat')
 
 
+def test_half_characters_are_refused():
+    with pytest.raises(ValueError, match='half characters'):
+        prompts()('pick \ud83d up')
+
+
 def test_no_tokenizer_is_explained():
     with pytest.raises(ValueError, match=r'tokenizer\.json'):
         PromptProcessor(None, vocab_size=32000)('pick')

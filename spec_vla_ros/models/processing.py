@@ -226,6 +226,8 @@ class PromptProcessor:
                 'the checkpoint has no tokenizer.json, so instructions cannot be read: add the '
                 'file that belongs to its language model'
             )
+        if any('\ud800' <= c <= '\udfff' for c in instruction):
+            raise ValueError('the instruction holds half characters (surrogates): give whole text')
         prompt = PROMPT.format(instruction=instruction.lower())
         encoding = self._tokenizer.encode(prompt)
         unknown_token = getattr(self._tokenizer.model, 'unk_token', None)
