@@ -2,8 +2,11 @@
 """Fixtures of the tests over DDS: every test in a ROS domain of its own."""
 
 import pytest
+from geometry_msgs.msg import TwistStamped
 from harness import World
+from spec_vla_ros.msg import PolicyStatus
 
+from spec_vla_ros.ros import qos
 from spec_vla_ros.runtime.free_domain import free_domain
 
 
@@ -13,3 +16,15 @@ def world(tmp_path):
         world = World(domain_id, tmp_path)
         yield world
         world.close()
+
+
+@pytest.fixture
+def status(world):
+    """Everything the policy node says about itself."""
+    return world.record(PolicyStatus, 'status', qos.LATCHED)
+
+
+@pytest.fixture
+def twists(world):
+    """Every velocity it commands."""
+    return world.record(TwistStamped, 'delta_twist_cmds')

@@ -2,7 +2,6 @@
 """The services enable, stop and reset, and the emergency stop, over DDS."""
 
 import pytest
-from geometry_msgs.msg import TwistStamped
 from harness import ScriptedPolicy, halted, running, twist_vector, wait_for
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
@@ -32,16 +31,6 @@ class Buttons:
 @pytest.fixture
 def buttons(world):
     return Buttons(world)
-
-
-@pytest.fixture
-def status(world):
-    return world.record(PolicyStatus, 'status', qos.LATCHED)
-
-
-@pytest.fixture
-def twists(world):
-    return world.record(TwistStamped, 'delta_twist_cmds')
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from geometry_msgs.msg import TwistStamped
 from harness import FORWARD, PATIENCE, ScriptedPolicy, halted, twist_vector, wait_for
 from rclpy.action import ActionClient
 from spec_vla_ros.action import ExecuteInstruction
@@ -53,16 +52,6 @@ class Client:
 @pytest.fixture
 def client(world):
     return Client(world)
-
-
-@pytest.fixture
-def status(world):
-    return world.record(PolicyStatus, 'status', qos.LATCHED)
-
-
-@pytest.fixture
-def twists(world):
-    return world.record(TwistStamped, 'delta_twist_cmds')
 
 
 @pytest.fixture
