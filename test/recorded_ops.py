@@ -12,7 +12,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from spec_vla_ros.decoding import acceptance, drafting, generate, verifying
+from spec_vla_ros.decoding import drafting, generate, speculative, verifying
 
 READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_copy.host')
 
@@ -20,7 +20,8 @@ READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_c
 @pytest.fixture
 def torch_only(monkeypatch):
     """Let every operation go through torch, as on a device."""
-    monkeypatch.setattr(acceptance, '_host', lambda values: values)
+    for module in (speculative, verifying):
+        monkeypatch.setattr(module, 'on_host', lambda device: False)
     for module in (generate, drafting, verifying):
         monkeypatch.setattr(module, 'greedy', lambda scores: scores.argmax(-1))
 

@@ -48,6 +48,8 @@ class TargetAsDrafter:
     A drafter does not see the prompt's first embedding, so it is given here.
     """
 
+    window = None
+
     def __init__(self, target, prompt, *, noise=0.0):
         self._target, self._first, self._noise = target, prompt[:, :1], noise
         self._generator = torch.Generator().manual_seed(0)

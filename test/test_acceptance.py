@@ -4,8 +4,11 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spec_vla_ros.decoding.acceptance import (
+    accepted_path,
     exact_match,
     longest_accepted_path,
     per_dimension,
@@ -75,6 +78,35 @@ def path(choices, distance):
     rule = within_bins([distance] * 3, action_ids=ACTIONS)
     found = longest_accepted_path(TREE, torch.tensor(choices), rule, first_dimension=0)
     return found.tolist()
+
+
+@given(seed=st.integers(0, 2**32 - 1), nodes=st.integers(1, 24), r=st.integers(0, 40))
+def test_a_device_finds_the_same_path_as_a_walk(seed, nodes, r):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(low, high, count=nodes):
+        return torch.randint(low, high, (count,), generator=generator)
+
+    parents = torch.stack([draw(max(0, n - 6), max(n, 1), 1)[0] for n in range(nodes)])
+    unordered = DraftTree.from_parents(draw(90, 130), parents, depth=nodes)
+    tree = DraftTree.from_parents(*by_depth(unordered), depth=nodes)
+    if nodes > 1 and seed % 3 == 0:
+        tree = DraftTree.chain(tree.tokens)
+    choices, levels = draw(90, 130), int(tree.depths.max()) + 1
+    limits = [r] * levels
+    walked = longest_accepted_path(
+        tree, choices, within_bins(limits, action_ids=ACTIONS), first_dimension=0
+    )
+    on_device = within_bins(limits, action_ids=ACTIONS, device=torch.device('cpu'))
+    path, count = accepted_path(tree, choices, on_device, first_dimension=0, levels=levels)
+    assert path[: int(count)].tolist() == walked.tolist()
+    assert (path[int(count) :] == walked[-1]).all()
+
+
+def by_depth(tree):
+    """Tokens and parents of the same tree, its nodes in order of depth."""
+    order = tree.depths.argsort(stable=True)
+    return tree.tokens[order], order.argsort()[tree.parents[order]]
 
 
 def test_nothing_accepted_leaves_the_root():

@@ -123,6 +123,8 @@ class DriftingTarget:
 class NoDrafter(DriftingTarget):
     """A drafter that hands on the features it is given."""
 
+    window = None
+
     def __call__(self, embeds, features, *, positions, mask, cache, outputs=None):
         cache.advance(embeds.shape[1])
         return features if outputs is None else features[:, -outputs:]

@@ -50,6 +50,10 @@ def weights():
         {'rms_norm_eps': [1e-6]},
         {'draft_temperature': 0},
         {'draft_temperature': [1]},
+        {'draft_window': 0},
+        {'draft_window': 2.5},
+        {'draft_window': True},
+        {'draft_window': 4, 'draft_position_mode': 'reference'},
     ],
 )
 def test_numbers_that_no_drafter_has_are_refused(tmp_path, weights, target, wrong):
@@ -78,6 +82,15 @@ def test_position_mode_comes_from_argument_then_file_then_default(tmp_path, weig
     assert given.position_mode == 'correct'
     with pytest.raises(CheckpointError, match="'Reference' is not one of reference, correct"):
         load_drafter(plain, target, num_patches=4, position_mode='Reference')
+
+
+def test_the_window_comes_from_the_file(tmp_path, weights, target):
+    plain = write(tmp_path / 'plain', weights)
+    narrow = write(tmp_path / 'narrow', weights, draft_window=6)
+    assert load_drafter(plain, target, num_patches=4).window is None
+    assert load_drafter(narrow, target, num_patches=4).window == 6
+    with pytest.raises(CheckpointError, match='needs correct draft positions'):
+        load_drafter(narrow, target, num_patches=4, position_mode='reference')
 
 
 def test_tree_positions():

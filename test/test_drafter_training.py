@@ -2,6 +2,7 @@
 """A drafter learns from the target's features on prompts, and only where drafts are made."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,9 +56,9 @@ def features(checkpoint, tmp_path_factory):
     return read_features(folder)
 
 
-def make_drafter(checkpoint):
+def make_drafter(checkpoint, *, window=None):
     torch.manual_seed(0)
-    return Drafter(checkpoint.config.text)
+    return Drafter(checkpoint.config.text, window=window)
 
 
 def test_features_are_those_of_the_chosen_tokens(checkpoint, features):
@@ -163,6 +164,32 @@ def test_scores_are_of_all_tokens_but_the_first(checkpoint, features):
     target, drafter = checkpoint.model.language_model, make_drafter(checkpoint)
     scores = draft_scores(drafter, target, features)
     assert scores.shape == (len(features), DIMENSIONS - 1, target.config.vocab_size)
+
+
+@pytest.mark.parametrize('window', [1, 5])
+def test_what_stands_before_the_window_does_not_count(checkpoint, features, window):
+    """Prompts of several lengths: the window is cut from the end of each."""
+    target, drafter = checkpoint.model.language_model, make_drafter(checkpoint, window=window)
+    lengths = features.lengths.clone()
+    lengths[::2] -= 1  # a prompt one shorter, its action one earlier
+    ragged = replace(features, lengths=lengths)
+    scores = draft_scores(drafter, target, ragged)
+    loss = drafter_loss(drafter, target, ragged, rollout=2, score_weight=0.1)
+    for change, counts in ((-window - 1, False), (-window, True)):
+        hidden = features.hidden.clone()
+        hidden[torch.arange(len(features)), lengths + change] += 1.0
+        changed = replace(ragged, hidden=hidden)
+        assert torch.equal(draft_scores(drafter, target, changed), scores) != counts
+        again = drafter_loss(drafter, target, changed, rollout=2, score_weight=0.1)
+        assert torch.equal(again, loss) != counts
+
+
+def test_a_window_wider_than_the_prompt_takes_all(checkpoint, features):
+    target = checkpoint.model.language_model
+    everything, wide = (
+        draft_scores(make_drafter(checkpoint, window=w), target, features) for w in (None, 500)
+    )
+    torch.testing.assert_close(wide, everything)
 
 
 @pytest.mark.parametrize('temperature', [0.2, 1.0, 3.0])

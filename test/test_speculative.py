@@ -146,6 +146,42 @@ def test_caches_may_be_used_again(seed):
     assert torch.equal(again.tokens, fresh.tokens)
 
 
+class Spy:
+    """A drafter that notes how many places it is given at a time."""
+
+    def __init__(self, drafter):
+        self._drafter, self.given = drafter, []
+        self.window, self.new_cache = drafter.window, drafter.new_cache
+        self.tree_position = drafter.tree_position
+
+    def __call__(self, embeds, features, **options):
+        assert embeds.shape == features.shape
+        self.given.append((embeds[0, 0], features[0, 0], embeds.shape[1]))
+        return self._drafter(embeds, features, **options)
+
+
+@pytest.mark.parametrize('guessed', [False, True])
+@pytest.mark.parametrize('window', [1, 4, 9, 40, None])
+def test_a_drafter_reads_the_last_places_of_the_prompt(window, guessed):
+    for seed in range(4):
+        target, prompt = random_target(seed), random_prompt(seed)
+        expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+        draft = as_tree(expected[None].roll(seed, 1)) if guessed else None
+        spy = Spy(random_drafter(seed, window=window))
+        decoded = speculative_generate(target, spy, prompt, settings=settings(), draft=draft)
+        assert torch.equal(decoded.tokens, expected)
+        if not spy.given:  # all guessed
+            continue
+        embed, feature, count = spy.given[0]
+        read = min(window or 9, 9)
+        assert count == read + decoded.stats.accept_lengths[0] - 1 if guessed else count == read
+        with torch.inference_mode():
+            whole = target(prompt, positions=torch.arange(9))
+        behind = prompt[0, 10 - read] if read > 1 else target.embed(expected[:1])[0]
+        torch.testing.assert_close(embed, behind)
+        torch.testing.assert_close(feature, whole[0, 9 - read], atol=1e-5, rtol=0)
+
+
 def as_tree(guesses):
     """The draft of whole actions: all but their last token, which is always the bonus."""
     return DraftTree.from_candidates(ROOT, guesses[:, :-1])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, Array
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, Ids, on_host
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.speculative import SpeculativeSettings
 from spec_vla_ros.decoding.tree_plan import TreePlan
@@ -133,9 +133,9 @@ class ReplayedSettings(SpeculativeSettings):
         """Return a rule that lets drafts pass up to the recorded dimension, pass by pass."""
         passes = np.ones(len(self.max_distance), bool)
         passes[np.cumsum(self.commits) - 1] = False  # each pass's last token is no draft
-        known = passes if device.type == 'cpu' else torch.from_numpy(passes).to(device)
+        known = passes if on_host(device) else torch.from_numpy(passes).to(device)
 
-        def accept(draft: Array, choice: Array, dimension: Array) -> Array:
+        def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
             return known[dimension]
 
         return accept

@@ -21,6 +21,9 @@ from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
 from spec_vla_ros.training.target_head import load_target_head
 
+WINDOW = 8
+"""Places of the prompt that a new drafter reads: more brought the shipped one nothing."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
@@ -43,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--learning-rate', type=float, default=recipe.settings.learning_rate)
     parser.add_argument('--rollout', type=int, default=recipe.rollout)
+    parser.add_argument(
+        '--window',
+        type=int,
+        default=WINDOW,
+        help="how many of the prompt's last places it reads; 0: all (default: %(default)s)",
+    )
     parser.add_argument('--noise', type=float, default=recipe.noise)
     parser.add_argument('--score-weight', type=float, default=recipe.score_weight)
     parser.add_argument('--threads', type=int, default=2)
@@ -57,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     target = load_target_head(args.checkpoint, device=accelerator.device)
     features = read_features(*args.data)
     _check_fits(features, target.config.hidden_size, args)
-    drafter = Drafter(dataclasses.replace(target.config, num_hidden_layers=1))
+    drafter = Drafter(
+        dataclasses.replace(target.config, num_hidden_layers=1), window=args.window or None
+    )
     state = args.out / 'training' / 'state.pt'
     history = state.with_name('history.jsonl')
     if accelerator.is_main_process:

@@ -16,24 +16,24 @@ from torch import Tensor
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
 
-Array = Tensor | np.ndarray
-"""Tensors on a device; on the host numpy's arrays, several times faster at this size."""
+Ids = Tensor | np.ndarray | int
+"""Several on a device; on the host they come one by one."""
 
-AcceptanceRule = Callable[[Array, Array, Array], Array]
-"""(draft ids, the target's choices, their action dimensions), all (N,) -> accepted (N,) bool."""
+AcceptanceRule = Callable[[Ids, Ids, Ids], Ids]
+"""Draft ids, the target's choices, their action dimensions -> accepted."""
 
 
 def exact_match() -> AcceptanceRule:
     """Accept only what the target chooses itself."""
 
-    def accept(draft: Array, choice: Array, dimension: Array) -> Array:
+    def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
         return draft == choice
 
     return accept
 
 
 def within_bins(
-    max_distance: Sequence[int], *, action_ids: range, device: torch.device | str = 'cpu'
+    max_distance: Sequence[int], *, action_ids: range, device: torch.device | None = None
 ) -> AcceptanceRule:
     """Accept action tokens near the target's choice.
 
@@ -42,7 +42,7 @@ def within_bins(
     Args:
         max_distance: for each action dimension, how many bins a draft may be off; 0 is exact.
         action_ids: the token ids that are actions.
-        device: where the rule is applied; on the CPU, to arrays.
+        device: where the rule is applied to tensors; None: on the host.
 
     Raises:
         ValueError: a distance is negative or larger than there are bins.
@@ -50,9 +50,11 @@ def within_bins(
     wrong = [r for r in max_distance if not 0 <= r < len(action_ids)]
     if wrong:
         raise ValueError(f'acceptance distances must be 0 to {len(action_ids) - 1}, not {wrong}')
-    limits = _host(torch.tensor(list(max_distance), dtype=torch.int64, device=device))
+    limits: Ids = np.array(max_distance, np.int64)
+    if device is not None:
+        limits = torch.from_numpy(limits).to(device)
 
-    def accept(draft: Array, choice: Array, dimension: Array) -> Array:
+    def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
         near = abs(draft - choice) <= limits[dimension]
         return (draft == choice) | (
             near & _within(draft, action_ids) & _within(choice, action_ids)
@@ -79,11 +81,38 @@ def per_dimension(max_distance: int | Sequence[int], dimensions: int) -> tuple[i
 def longest_accepted_path(
     tree: DraftTree, choices: Tensor, accept: AcceptanceRule, *, first_dimension: int
 ) -> Tensor:
-    """Return the nodes of `accepted_path`, as many as there are, (1 + accepted,) int64."""
-    path, count = accepted_path(
-        tree, choices, accept, first_dimension=first_dimension, levels=len(tree)
+    """Find the longest path from the root that is accepted throughout, walking it on the host.
+
+    Among equally long paths it takes the one nearest to the target's choices, and so the exact
+    one if there is one.
+
+    Args:
+        tree: the draft.
+        choices: (N,) ids the target would choose after each node, the root first.
+        accept: the acceptance rule.
+        first_dimension: action dimension of the nodes below the root.
+
+    Returns:
+        Indices of the path's nodes in ascending depth, the root first, (1 + accepted,) int64.
+    """
+    tokens, parents, depths, said = (
+        t.tolist() for t in (tree.tokens, tree.parents, tree.depths, choices)
     )
-    return path[: int(count)]
+    off: list[int | None] = [0] * len(tokens)  # of the path down to a node; None: not reached
+    last = 0
+    for node in range(1, len(tokens)):  # parents come before their children
+        parent = parents[node]
+        above, token, choice = off[parent], tokens[node], said[parent]
+        if above is None or not accept(token, choice, first_dimension + depths[node] - 1):
+            off[node] = None
+            continue
+        off[node] = above + abs(token - choice)
+        if (depths[node], -off[node]) > (depths[last], -off[last]):
+            last = node
+    path = [last]
+    while path[-1]:
+        path.append(parents[path[-1]])
+    return torch.tensor(path[::-1])
 
 
 def accepted_path(
@@ -94,10 +123,7 @@ def accepted_path(
     first_dimension: int,
     levels: int,
 ) -> tuple[Tensor, Tensor]:
-    """Find the longest path from the root that is accepted throughout.
-
-    Among equally long paths it takes the one nearest to the target's choices, and so the exact
-    one if there is one. Nothing is read back from a device.
+    """Find what `longest_accepted_path` finds, without reading anything back from a device.
 
     Args:
         tree: the draft.
@@ -110,30 +136,27 @@ def accepted_path(
         Indices of the path's nodes in ascending depth, the root first, the last one repeated,
         (levels,) int64; and how many they are, (1,) int64.
     """
-    tokens, parents, depths, ancestors = map(
-        _host, (tree.tokens, tree.parents, tree.depths, tree.ancestors)
-    )
-    expected = _host(choices)[parents]
-    dimension = first_dimension + (depths - 1).clip(min=0)
-    rejected = ~accept(tokens, expected, dimension)
-    distance = abs(tokens - expected)
+    expected = choices[tree.parents]
+    dimension = first_dimension + (tree.depths - 1).clip(min=0)
+    rejected = ~accept(tree.tokens, expected, dimension)
+    distance = abs(tree.tokens - expected)
     rejected[0], distance[0] = False, 0  # the root is no draft
-    reached = ~(ancestors & rejected).any(-1)
-    off = (ancestors * distance).sum(-1)
+    reached = ~(tree.ancestors & rejected).any(-1)
+    off = (tree.ancestors * distance).sum(-1)
     # Lexicographic: the deepest first, then the nearest, then the first in the tree. What is not
     # reached scores 0, as the root does, which stands before all.
     # With one dimension: a number without would be read back to the host to index with it.
-    best = ((depths * (off.max() + 1) - off) * reached).argmax()[None]
-    level = _host(torch.arange(levels, device=choices.device))
-    here = ancestors[best] & (depths == level[:, None])  # (levels, N): the path's node of a level
-    path = (here * 1).argmax(-1) + (level > depths[best]) * best  # 0 where there is none
-    return torch.as_tensor(path), torch.as_tensor(depths[best] + 1)
+    best = ((tree.depths * (off.max() + 1) - off) * reached).argmax()[None]
+    level = torch.arange(levels, device=choices.device)
+    here = tree.ancestors[best] & (tree.depths == level[:, None])  # (levels, N): one of a level
+    path = (here * 1).argmax(-1) + (level > tree.depths[best]) * best  # 0 where there is none
+    return path, tree.depths[best] + 1
 
 
-def _host(values: Tensor) -> Array:
-    """A view of a tensor as an array, if it is on the host."""
-    return values.numpy() if values.device.type == 'cpu' else values
+def on_host(device: torch.device) -> bool:
+    """Whether what lies there can be read without waiting."""
+    return device.type == 'cpu'
 
 
-def _within(ids: Array, allowed: range) -> Array:
+def _within(ids: Ids, allowed: range) -> Ids:
     return (ids >= allowed.start) & (ids < allowed.stop)

@@ -17,6 +17,10 @@ from spec_vla_ros.decoding.kv_cache import KVCache
 class DraftModel(Protocol):
     """What drafting needs of a drafter (see `models.drafter.Drafter`)."""
 
+    @property
+    def window(self) -> int | None:
+        """How many of the prompt's last places it reads; None for all."""
+
     def __call__(
         self,
         embeds: Tensor,

@@ -19,6 +19,7 @@ from torch import Tensor
 from spec_vla_ros.decoding.acceptance import (
     AcceptanceRule,
     exact_match,
+    on_host,
     within_bins,
 )
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
@@ -64,7 +65,11 @@ class SpeculativeSettings:
         """Return the acceptance rule."""
         if not any(self.max_distance):
             return exact_match()
-        return within_bins(self.max_distance, action_ids=self.action_ids, device=device)
+        return within_bins(
+            self.max_distance,
+            action_ids=self.action_ids,
+            device=None if on_host(device) else device,
+        )
 
     @property
     def draft_ids(self) -> slice | None:
@@ -115,13 +120,17 @@ def speculative_generate(
         cache=draft_cache,
         temperature=settings.draft_temperature,
     )
-    told = DraftInput.for_action(length + num_tokens, prompt, steps) if drafts else None
+    told = None
+    if drafts:
+        size = length + num_tokens
+        told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
     context = steps.hold('prompt', prompt)
     key: tuple = (settings, length, len(tree), tree.is_chain, id(cache), id(draft_cache))
     tokens: list[int] = []
     choices: list[int] = []
     lengths: list[int] = []
-    rounds = draft_passes = known = 0  # known: rows of the draft input that the drafter has seen
+    rounds = draft_passes = 0
+    known = told.first if told else 0  # the place up to which the drafter has read
     while True:
         with timer.phase('verify' if tokens else 'prefill'):
             end = cache.length + context.shape[1]

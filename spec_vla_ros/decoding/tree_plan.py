@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -51,6 +52,7 @@ class Costs:
 
     verify: tokens in one pass of the target, root included -> cost.
     draft: top_k -> cost of a tree's first level, and of each further level.
+    features: cost of the hidden states that the drafter reads, in every prefill.
     draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
     round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
     guess: cost of verifying any guesses inside the prefill, and of each of them.
@@ -58,6 +60,7 @@ class Costs:
 
     verify: Mapping[int, float]
     draft: Mapping[int, tuple[float, float]]
+    features: float = 0.0
     draft_prefill: float = 0.0
     round: float = 0.0
     guess: tuple[float, float] = (0.0, 0.0)
@@ -66,6 +69,11 @@ class Costs:
         """Cost of a pass over some tokens, interpolated."""
         known = sorted(self.verify)
         return float(np.interp(tokens, known, [self.verify[n] for n in known]))
+
+    @property
+    def of_reading(self) -> float:
+        """Cost of what the drafter needs of the prompt, once an action."""
+        return self.features + self.draft_prefill
 
     def of_drafting(self, shape: TreeShape) -> float:
         """Cost of proposing a tree."""
@@ -135,8 +143,8 @@ def plan_trees(
         expected.append(plain if best[1] is None else best[0])
         shapes.append(best[1])
     alone = [costs.of_verifying(1) * left for left in range(1, num_tokens + 1)]
-    # The prefill gives one token; the rest must be worth the drafter's pass over the prompt.
-    if num_tokens > 1 and expected[num_tokens - 1] + costs.draft_prefill >= alone[-2]:
+    # The prefill gives one token; the rest must be worth what the drafter needs of the prompt.
+    if num_tokens > 1 and expected[num_tokens - 1] + costs.of_reading >= alone[-2]:
         shapes, expected = [None] * num_tokens, [0.0, *alone]
     saved = expected[num_tokens - 1] + costs.draft_prefill * any(shapes)
     guesses = _worthwhile_guesses(costs, guess_rates, saved=saved)
@@ -179,11 +187,12 @@ def measure_costs(
         return _least_ms(run, repeats, device)
 
     draft_cache = drafter.new_cache(2 * length + 500)
+    read = prompt if drafter.window is None else prompt[:, -drafter.window :]
     chain = TreeShape(1, 1, 1)
 
     def time_draft(shape: TreeShape) -> float:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
-        drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
+        drafting.propose(read, read, root, shape=chain, spacing=[0])
 
         def run() -> None:
             spacing = [0] * shape.depth
@@ -193,7 +202,11 @@ def measure_costs(
 
     def draft_over_prompt() -> None:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
-        drafting.propose(prompt, prompt, root, shape=chain, spacing=[0])
+        drafting.propose(read, read, root, shape=chain, spacing=[0])
+
+    def prefill(outputs: int) -> None:
+        cache.truncate(0)
+        generate.prefill(target, prompt, room=0, cache=cache, outputs=outputs)
 
     draft = {}
     for top_k in _WIDTHS:
@@ -201,9 +214,14 @@ def measure_costs(
         further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
         draft[top_k] = (short, further)
     over_prompt = _least_ms(draft_over_prompt, repeats, device)
+    verifying = {n: time_verify(n) for n in _VERIFIED}
+    with_features, without = (
+        _least_ms(partial(prefill, n), repeats, device) for n in (read.shape[1], 1)
+    )
     costs = Costs(
-        verify={n: time_verify(n) for n in _VERIFIED},
+        verify=verifying,
         draft=draft,
+        features=max(0.0, with_features - without),
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
         guess=_guess_costs(target, prompt, repeats),
     )
@@ -221,12 +239,12 @@ def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> t
         def run() -> None:
             cache.truncate(0)
             tree = guess_tree(made_up, rates, spacing=[0] * 6, nodes=guesses)
-            verify(target, prompt, tree.to(prompt.device), cache)
+            verify(target, prompt, tree.to(prompt.device), cache, features=1)
 
         return _least_ms(run, repeats, prompt.device)
 
     def alone() -> None:
-        generate.prefill(target, prompt, room=0, cache=cache)
+        generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
 
     without, with_few, with_many = (
         _least_ms(alone, repeats, prompt.device),
@@ -258,7 +276,7 @@ def _round_overhead(
         greedy(target.logits(generate.prefill(target, prompt, room=0, outputs=1)[0]))
 
     whole, first = (_least_ms(run, 2 * repeats, device) for run in (action, prefill))
-    drafts = costs.draft_prefill + (passes - 1) * costs.of_drafting(settings.shape.largest)
+    drafts = costs.of_reading + (passes - 1) * costs.of_drafting(settings.shape.largest)
     spent = first + drafts + (passes - 1) * costs.of_verifying(2)
     return max(0.0, (whole - spent) / (passes - 1))
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, accepted_path
+from spec_vla_ros.decoding.acceptance import (
+    AcceptanceRule,
+    accepted_path,
+    longest_accepted_path,
+    on_host,
+)
 from spec_vla_ros.decoding.draft_tree import DraftTree, attention_mask
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
@@ -20,8 +25,8 @@ class Verified:
     """What the target says to a draft tree.
 
     choices: (N,) the ids it would choose after each node, the root first.
-    hidden: (1, C + N - 1, H), its hidden states: the context's, then the draft tokens'; only the
-        last N where the context's were not asked for.
+    hidden: (1, F + N - 1, H), its hidden states: those of the context's last F places that were
+        asked for, then the draft tokens'.
     """
 
     choices: Tensor
@@ -34,7 +39,7 @@ def verify(
     tree: DraftTree,
     cache: KVCache,
     *,
-    features: bool = True,
+    features: int | None = None,
 ) -> Verified:
     """Run the target over context and draft tree in one pass.
 
@@ -43,7 +48,8 @@ def verify(
         context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
         tree: the draft; it may be the root alone.
         cache: the target's past; context and all draft tokens are appended.
-        features: whether the hidden states of the context are wanted, as a drafter's input.
+        features: of how many of the context's last places the hidden states are wanted, at least
+            1; None for all C.
     """
     past, length, drafted = cache.length, context.shape[1], len(tree) - 1
     if drafted:
@@ -54,7 +60,7 @@ def verify(
         before = torch.arange(past, past + length - 1, device=context.device)
         positions = torch.cat((before, past + length - 1 + tree.depths))
         mask = attention_mask(tree, past=past, context=length)
-    outputs = None if features else len(tree)
+    outputs = None if features is None else min(features, length) + drafted
     hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
     return Verified(greedy(target.logits(hidden[0, -len(tree) :])), hidden)
 
@@ -65,18 +71,26 @@ class DraftInput:
 
     embeds: (1, N, H), at i the embedding of token i + 1.
     features: (1, N, H), at i the target's hidden state.
+    first: the first place that it reads; see `Drafter`'s window.
     """
 
     embeds: Tensor
     features: Tensor
+    first: int
 
     @classmethod
-    def for_action(cls, size: int, prompt: Tensor, steps: Steps) -> DraftInput:
-        """Return room for `size` places, with the prompt's embeddings (1, S, H) in it."""
-        shape = (1, size, prompt.shape[2])
-        told = cls(steps.room('embeds', shape, prompt), steps.room('features', shape, prompt))
-        told.embeds[:, : prompt.shape[1] - 1] = prompt[:, 1:]
-        return told
+    def for_action(
+        cls, size: int, prompt: Tensor, steps: Steps, *, window: int | None
+    ) -> DraftInput:
+        """Return room for `size` places, with the prompt's embeddings (1, S, H) in it.
+
+        window: how many of the prompt's last places are read; None for all.
+        """
+        shape, length = (1, size, prompt.shape[2]), prompt.shape[1]
+        first = 0 if window is None else max(0, length - window)
+        embeds, features = (steps.room(name, shape, prompt) for name in ('embeds', 'features'))
+        embeds[:, first : length - 1] = prompt[:, first + 1 :]
+        return cls(embeds, features, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +137,16 @@ def judge_draft(
         told: written to, for the drafter; None where it will not be asked.
     """
     end = cache.length + context.shape[1]
-    verified = verify(target, context, tree, cache, features=told is not None)
-    levels = min(len(tree), num_tokens - decided)
-    path, count = accepted_path(
-        tree, verified.choices, accept, first_dimension=decided, levels=levels
-    )
+    wanted = 1 if told is None else end - max(told.first, cache.length)
+    verified = verify(target, context, tree, cache, features=wanted)
+    if on_host(tree.tokens.device):
+        path = longest_accepted_path(tree, verified.choices, accept, first_dimension=decided)
+        levels, count = len(path), torch.tensor([len(path)])
+    else:
+        levels = min(len(tree), num_tokens - decided)
+        path, count = accepted_path(
+            tree, verified.choices, accept, first_dimension=decided, levels=levels
+        )
     if not tree.is_chain:  # whose entries lie together
         cache.gather(path[1:] - 1, base=end)
     choices = verified.choices[path]
@@ -135,8 +154,8 @@ def judge_draft(
     tokens = torch.where(accepted, tree.tokens[path.roll(-1)], choices)  # the bonus is repeated
     embeds = target.embed(tokens[None])
     if told is not None:
-        hidden, length = verified.hidden, context.shape[1]
+        hidden = verified.hidden
         told.embeds[:, end - 1 : end - 1 + levels] = embeds
-        told.features[:, end - length : end] = hidden[:, :length]
-        told.features[:, end : end + levels - 1] = hidden[:, length - 1 + path[1:]]
+        told.features[:, end - wanted : end] = hidden[:, :wanted]
+        told.features[:, end : end + levels - 1] = hidden[:, wanted - 1 + path[1:]]
     return Judged(torch.cat((count, tokens, choices)), tokens[-1:], embeds[:, -1:])

@@ -36,12 +36,17 @@ class Drafter(nn.Module):
             0 in the first round, later without the image patches. Drafters that were measured
             with it can be run as they were.
         num_patches: image patches in the prompt; only 'reference' needs it.
+        window: how many of the prompt's last places it reads; None for all, as the published
+            drafters do. What a target thinks of the image and the instruction is gathered in the
+            hidden states of the prompt's end, and a drafter that reads these alone spares the
+            target its last layer, and itself a pass, over all the rest.
         temperature: what its scores are to be divided by to give the probabilities that a draft
             is the target's greedy choice. Trained towards the target's soft distribution, a
             drafter by itself says less than it knows, and its trees grow broad instead of deep.
 
     Raises:
-        ValueError: unknown position mode, or a temperature that is not positive.
+        ValueError: unknown position mode, a window below 1 or beside reference positions, which
+            count the places of the whole prompt, or a temperature that is not positive.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class Drafter(nn.Module):
         *,
         position_mode: str = 'correct',
         num_patches: int = 0,
+        window: int | None = None,
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
@@ -57,9 +63,18 @@ class Drafter(nn.Module):
             raise ValueError(
                 f'draft position mode {position_mode!r} is not one of {", ".join(POSITION_MODES)}'
             )
+        if window is not None and (type(window) is not int or window < 1):
+            raise ValueError(
+                f'the draft window must be a whole number from 1, or null for all, not {window!r}'
+            )
+        if window is not None and position_mode == 'reference':
+            raise ValueError(
+                'a draft window needs correct draft positions: reference ones count the places of '
+                'the whole prompt'
+            )
         if not temperature > 0:
             raise ValueError(f'the draft temperature must be above 0, not {temperature}')
-        self.temperature = temperature
+        self.window, self.temperature = window, temperature
         self.config = config
         self.position_mode = position_mode
         self.num_patches = num_patches
@@ -149,6 +164,7 @@ def load_drafter(
                 config,
                 position_mode=mode,
                 num_patches=num_patches,
+                window=raw.get('draft_window'),
                 temperature=float(raw.get('draft_temperature', 1.0)),
             )
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -172,6 +188,7 @@ def save_drafter(drafter: Drafter, folder: str | Path, *, temperature: float = 1
         'model_type': 'llama',
         **dataclasses.asdict(drafter.config),
         'draft_position_mode': drafter.position_mode,
+        'draft_window': drafter.window,
         'draft_temperature': temperature,
     }
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')

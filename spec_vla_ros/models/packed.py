@@ -214,7 +214,7 @@ class PackedDrafter:
         self._bias = model.fc.bias.detach()
         self._layer = PackedLayer(model.layers[0], model.config)
         self._rotary = PackedRotary(model.rotary.cos, model.rotary.sin, self._bias.dtype)
-        self.new_cache = model.new_cache
+        self.window, self.new_cache = model.window, model.new_cache
         self.tree_position = model.tree_position
 
     def __call__(

@@ -8,7 +8,7 @@ teach the drafter something that it never sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,24 @@ class TargetFeatures:
     def select(self, index: Tensor) -> TargetFeatures:
         """Return the examples that an index (M,) names."""
         return TargetFeatures(**{name: getattr(self, name)[index] for name in self.__slots__})
+
+    def end_of_prompt(self, window: int | None) -> TargetFeatures:
+        """Return the same examples without what stands before the prompts' last places.
+
+        window: how many of them to keep; None for all.
+        """
+        if window is None:
+            return self
+        first = (self.lengths - window).clamp(min=0)  # (N,)
+        longest = self.embeds.shape[1]
+        size = min(window + self.tokens.shape[1] - 1, longest)
+        place = first[:, None] + torch.arange(size, device=first.device)
+        place = place.clamp(max=longest - 1)  # padding, behind the end of shorter examples
+        embeds, hidden = (
+            t.gather(1, place[..., None].expand(-1, -1, t.shape[2]))
+            for t in (self.embeds, self.hidden)
+        )
+        return replace(self, embeds=embeds, hidden=hidden, lengths=self.lengths - first)
 
     def to(self, device: torch.device) -> TargetFeatures:
         """Return the same examples on a device."""

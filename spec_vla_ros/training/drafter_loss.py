@@ -34,6 +34,7 @@ def drafter_loss(
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Return the mean loss over the supervised positions and the rollout's steps."""
+    batch = batch.end_of_prompt(drafter.window)
     embeds, hidden = batch.embeds.float(), batch.hidden.float()
     following, wanted = embeds[:, 1:], hidden[:, 1:]
     drafted = _drafted(batch, length=following.shape[1])
@@ -61,6 +62,7 @@ def drafter_loss(
 @torch.inference_mode()
 def draft_scores(drafter: Drafter, target: Llama, batch: TargetFeatures) -> Tensor:
     """Return the drafter's scores of all tokens but the first, on true features: (N, D - 1, V)."""
+    batch = batch.end_of_prompt(drafter.window)
     embeds, hidden = batch.embeds.float(), batch.hidden.float()
     following = embeds[:, 1:]
     positions = torch.arange(following.shape[1], device=embeds.device)
