@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -94,6 +95,17 @@ class DraftTree:
         for _ in range(depth):
             ancestors = ancestors | ancestors[parents]
         return cls(tokens, parents, ancestors.sum(-1) - 1, ancestors)
+
+    @classmethod
+    def from_lists(cls, tokens: Sequence[int], parents: Sequence[int]) -> DraftTree:
+        """Build a tree on the host; every parent stands before its children."""
+        ancestors = np.eye(len(tokens), dtype=bool)
+        depths = [0] * len(tokens)
+        for node in range(1, len(tokens)):
+            ancestors[node] |= ancestors[parents[node]]
+            depths[node] = depths[parents[node]] + 1
+        numbers = torch.tensor([tokens, parents, depths])
+        return cls(*numbers.unbind(), torch.from_numpy(ancestors))
 
     @classmethod
     def chain(cls, tokens: Tensor) -> DraftTree:

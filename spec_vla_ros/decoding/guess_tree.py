@@ -12,7 +12,6 @@ import heapq
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
 
@@ -29,36 +28,48 @@ def guess_tree(
         nodes: draft tokens at most; the root is not counted, and its id is 0.
     """
     levels = [
-        _alternatives(guesses[:, d], rates[:, d], spacing[d]) for d in range(guesses.shape[1])
+        _alternatives(ids, probabilities, spacing[d])
+        for d, (ids, probabilities) in enumerate(
+            zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
+        )
     ]
     chosen: list[tuple[int, int, int]] = [(0, -1, 0)]  # depth, parent in this list, id
-    # Probability, then the order of finding, decide: what is found first is guessed first.
-    open_nodes = [(-p, i, 1, 0, token) for i, (token, p) in enumerate(levels[0])]
-    found = len(open_nodes)
-    while open_nodes and len(chosen) <= nodes:
-        negative, _, depth, parent, token = heapq.heappop(open_nodes)
-        chosen.append((depth, parent, token))
-        for below, p in levels[depth] if depth < len(levels) else ():
-            heapq.heappush(open_nodes, (negative * p, found, depth + 1, len(chosen) - 1, below))
+    # Probability, then the order of finding, decide. Of siblings only the next best one waits.
+    waiting: list[tuple[float, int, int, int, int, float]] = []
+    found = 0
+
+    def find(depth: int, parent: int, sibling: int, above: float) -> None:
+        nonlocal found
+        if depth <= len(levels) and sibling < len(levels[depth - 1]):
+            chance = above * levels[depth - 1][sibling][1]
+            heapq.heappush(waiting, (-chance, found, depth, parent, sibling, above))
             found += 1
+
+    find(1, 0, 0, 1.0)
+    while waiting and len(chosen) <= nodes:
+        chance, _, depth, parent, sibling, above = heapq.heappop(waiting)
+        chosen.append((depth, parent, levels[depth - 1][sibling][0]))
+        find(depth + 1, len(chosen) - 1, 0, -chance)
+        find(depth, parent, sibling + 1, above)
     order = sorted(range(len(chosen)), key=lambda i: chosen[i][0])  # stable: parents come first
     place = {old: new for new, old in enumerate(order)}
-    tokens = torch.tensor([chosen[i][2] for i in order])
-    parents = torch.tensor([place[max(chosen[i][1], 0)] for i in order])
-    return DraftTree.from_parents(tokens, parents, depth=chosen[order[-1]][0])
+    return DraftTree.from_lists(
+        [chosen[i][2] for i in order], [place[max(chosen[i][1], 0)] for i in order]
+    )
 
 
-def _alternatives(ids: np.ndarray, rates: np.ndarray, spacing: int) -> list[tuple[int, float]]:
+def _alternatives(
+    ids: Sequence[int], rates: Sequence[float], spacing: int
+) -> list[tuple[int, float]]:
     """Return the ids of one dimension that are far enough apart, with their probabilities.
 
-    The best guess is right at its rate, the next at its rate where the best is wrong, and so on.
+    The best guess is right at its rate, the next at its rate where the best is wrong, and so on:
+    the probabilities fall.
     """
     kept: list[tuple[int, float]] = []
     left = 1.0
-    for i in np.argsort(-rates, kind='stable'):
-        token = int(ids[i])
+    for rate, token in sorted(zip(rates, ids, strict=True), key=lambda g: -g[0]):
         if all(abs(token - other) > spacing for other, _ in kept):
-            probability = left * float(rates[i])
-            kept.append((token, probability))
-            left -= probability
+            kept.append((token, left * rate))
+            left -= kept[-1][1]
     return kept

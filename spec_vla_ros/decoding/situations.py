@@ -42,4 +42,7 @@ class SituationTable:
         """
         held = len(self)
         distance = np.abs(self._keys[:held] - key).sum(axis=1)
-        return self._choices[np.argsort(distance, kind='stable')[:count]]
+        near = np.arange(held)
+        if held > count:  # to sort them all takes longer
+            near = np.flatnonzero(distance <= np.partition(distance, count - 1)[count - 1])
+        return self._choices[near[np.argsort(distance[near], kind='stable')[:count]]]
