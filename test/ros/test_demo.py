@@ -160,8 +160,8 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         for k, folder in enumerate(folders)
     ]
     deadline = time.monotonic() + 200
-    for k, (folder, demo) in enumerate(zip(folders, demos, strict=True)):
-        output, _ = demo.communicate(timeout=deadline - time.monotonic())
+    outputs = [demo.communicate(timeout=deadline - time.monotonic())[0] for demo in demos]
+    for k, (folder, demo, output) in enumerate(zip(folders, demos, outputs, strict=True)):
         assert demo.returncode == 0, output
         figures = json.loads((Path(folder) / 'demo.json').read_text())
         first = 9_000_050 + 10 * k
@@ -182,7 +182,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert (speculative['mode'], plain['mode']) == ('relaxed', 'autoregressive')
         assert plain['target_passes'] == 7
         assert plain['draft_passes'] == 0
-        assert 1 <= speculative['target_passes'] < 7
+        assert 1 <= speculative['target_passes'] < 2.5
         assert plain['accept_length'] < speculative['accept_length']
         assert {'vision', 'prefill', 'decode'} == set(plain['phases_ms'])
         assert {'vision', 'prefill', 'draft', 'verify'} >= set(speculative['phases_ms'])

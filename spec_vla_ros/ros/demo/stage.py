@@ -16,6 +16,9 @@ from spec_vla_ros.runtime.children import Children
 from spec_vla_ros.runtime.free_domain import free_domain
 
 POLICY = '/spec_vla'
+CHAINS = ['-p', 'draft_top_k:=1']
+"""What `spec-vla evaluate` drafts too: the same on every machine, so that counts of passes are.
+Chosen by measured costs, as the parameter's default has it, drafts would vary with the machine."""
 
 
 class StageError(RuntimeError):
@@ -42,7 +45,9 @@ class Stage:
 def stage(
     *, checkpoint: str, logs: Path, say: Callable[[str], None] = lambda text: None
 ) -> Iterator[Stage]:
-    """Start both nodes with their shipped parameters, bring them up, and stop them at the end.
+    """Start both nodes, bring them up, and stop them at the end.
+
+    Their parameters are the shipped ones, but for the draft tree (see `CHAINS`).
 
     checkpoint: folder; empty: the shipped policy. logs: folder. say: told what goes on.
     Raises StageError when they do not start or do not end cleanly, ChildFailedError from `check`.
@@ -55,7 +60,7 @@ def stage(
             'policy_node': (
                 'spec_vla_ros.ros.policy_node',
                 config / 'spec_vla.yaml',
-                ['-p', f'checkpoint:={checkpoint}'] if checkpoint else [],
+                CHAINS + (['-p', f'checkpoint:={checkpoint}'] if checkpoint else []),
             ),
         }
         for name, (module, parameters, overrides) in nodes.items():
