@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +25,8 @@ from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
+
+_LOG = logging.getLogger(__name__)
 
 AUTOREGRESSIVE = Decoding()
 DRAFTER_FOLDER = 'drafter'
@@ -80,6 +84,12 @@ class SpecVlaPolicy:
             steps=self._steps,
         )
         self._has_drafter = drafter is not None
+        _LOG.info(
+            '%s, weights in %s, %s',
+            self._model.device,
+            stored_as or self.checkpoint_info.dtype,
+            'no drafter' if drafter is None else 'with a drafter',
+        )
         self._prompt: tuple[str, Tensor] | None = None
 
     @cached_property
@@ -158,6 +168,7 @@ class SpecVlaPolicy:
     @torch.inference_mode()
     def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
+        began = time.monotonic()
         black = np.zeros((64, 64, 3), np.uint8)
         image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
         prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
@@ -166,6 +177,7 @@ class SpecVlaPolicy:
         for stamp_ns in range(2):  # the second time with temporal drafts
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
+        _LOG.info('warmed up in %.1f s', time.monotonic() - began)
 
     def _refuse_long(self, prompt: Tensor) -> None:
         needed = prompt.shape[1] + self._codec.stats.dimensions
@@ -214,7 +226,7 @@ def load_policy(
         draft_position_mode: see `load_drafter`.
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         stored_as: None, or 'int8' or 'int4' for the language model's weights, see `PackedLlama`.
-        progress: called with (bytes loaded, bytes in all).
+        progress: called with (bytes loaded, bytes in all); None writes it to the log.
 
     Raises:
         CheckpointError: the folder cannot be used; the message says why.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,8 @@ from spec_vla_ros.decoding.tree_plan import (
     plan_trees,
 )
 from spec_vla_ros.protocols import Decoding
+
+_LOG = logging.getLogger(__name__)
 
 
 class ActionDecoder:
@@ -114,6 +117,7 @@ class ActionDecoder:
                 hit_rates=hit_rates,
                 guess_rates=GUESS_RATES[mode],
             )
+            _LOG.info('%s decoding, by measured costs: %s', mode, self._trees[mode])
 
     def tree(self, mode: str) -> TreeShape | TreePlan:
         """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""

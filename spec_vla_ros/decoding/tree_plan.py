@@ -98,6 +98,14 @@ class TreePlan:
         """Return the tree to draft with `left` tokens to go."""
         return self.shapes[left - 1]
 
+    def __str__(self) -> str:
+        """Say what is drafted first, behind the prefill."""
+        first = next((s for s in reversed(self.shapes) if s is not None), None)
+        drafts = 'no drafts'
+        if first is not None:
+            drafts = f'drafts of {first.nodes} tokens, {first.top_k} abreast'
+        return f'{drafts}, {self.guesses} guesses inside the prefill'
+
     @property
     def largest(self) -> TreeShape:
         """A shape that no tree of the plan exceeds in any way."""

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from spec_vla_ros.models.config_checks import check_llama, check_sizes
+from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
 from spec_vla_ros.models.safetensors_files import (
@@ -63,7 +64,8 @@ def load_openvla(
         device: a torch device; 'auto' takes CUDA where there is one.
         dtype: 'float32', 'float16', 'bfloat16'; 'auto' takes the checkpoint's own on CUDA and
             float32, which is faster there, on the CPU.
-        progress: called with (bytes loaded, bytes in all) while the weights are read.
+        progress: called with (bytes loaded, bytes in all) while the weights are read; None
+            writes it to the log.
 
     Raises:
         CheckpointError: the folder cannot be used; the message names the culprit.
@@ -86,7 +88,7 @@ def load_openvla(
         key_of=checkpoint_key,
         device=chosen_device,
         dtype=chosen_dtype,
-        progress=progress,
+        progress=progress or LoggedProgress(folder),
     )
     model.eval()
     with _blaming(f'{folder}: preprocessor_config.json does not fit the vision towers'):

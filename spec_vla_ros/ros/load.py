@@ -40,6 +40,7 @@ def load_policy(settings: PolicySettings) -> Policy:
         drafter=settings.drafter or None,
         draft_position_mode=settings.draft_position_mode or None,
         tree=_tree(settings),
+        stored_as=settings.stored_as or None,
     )
     dimensions = loaded.checkpoint_info.action_dimensions
     if dimensions != 7:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.protocols import Policy
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
@@ -233,6 +234,7 @@ class SpecVlaNode(LifecycleNode):
 
 def main() -> None:
     """Run the policy node until it is interrupted or terminated."""
+    log_to_stderr()
     spin_node(SpecVlaNode, before_exit=SpecVlaNode.halt)
 
 

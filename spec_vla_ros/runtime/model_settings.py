@@ -33,6 +33,12 @@ class ModelSettings:
         default='auto',
         choices=('auto', 'float32', 'float16', 'bfloat16'),
     )
+    stored_as: str = parameter(
+        "How the language model's weights are stored: empty for `dtype`, or in eight or four bits "
+        'through torchao, which must be installed',
+        default='',
+        choices=('', 'int8', 'int4'),
+    )
     drafter: str = parameter(
         "Folder of the checkpoint's drafter; empty: the folder `drafter` inside the checkpoint",
         default='',

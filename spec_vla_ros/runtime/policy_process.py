@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.protocols import Observation, Policy
 from spec_vla_ros.runtime.errors import describe
 from spec_vla_ros.runtime.orphans import DieWithParent
@@ -29,6 +30,7 @@ INFO_PERIOD = 1.0  # seconds
 
 def main() -> None:
     """Load the policy, then answer until the parent closes the channel."""
+    log_to_stderr()
     end, memory, parent = map(int, sys.argv[1:4])
     DieWithParent(signal.SIGKILL, parent=parent)()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
