@@ -99,13 +99,14 @@ class DraftTree:
     @classmethod
     def from_lists(cls, tokens: Sequence[int], parents: Sequence[int]) -> DraftTree:
         """Build a tree on the host; every parent stands before its children."""
-        ancestors = np.eye(len(tokens), dtype=bool)
         depths = [0] * len(tokens)
         for node in range(1, len(tokens)):
-            ancestors[node] |= ancestors[parents[node]]
             depths[node] = depths[parents[node]] + 1
-        numbers = torch.tensor([tokens, parents, depths])
-        return cls(*numbers.unbind(), torch.from_numpy(ancestors))
+        numbers = np.array((tokens, parents, depths))
+        ancestors = np.eye(len(tokens), dtype=bool)
+        for _ in range(max(depths)):
+            ancestors |= ancestors[numbers[1]]
+        return cls(*map(torch.from_numpy, (*numbers, ancestors)))
 
     @classmethod
     def chain(cls, tokens: Tensor) -> DraftTree:

@@ -21,17 +21,17 @@ class SituationTable:
     """
 
     def __init__(self, *, key_size: int, choice_size: int, capacity: int) -> None:
-        self._keys = np.zeros((capacity, key_size), np.float32)
+        self._keys = np.zeros((key_size, capacity), np.float32)
         self._choices = np.zeros((capacity, choice_size), np.int64)
         self._added = 0
 
     def __len__(self) -> int:
-        return min(self._added, len(self._keys))
+        return min(self._added, len(self._choices))
 
     def add(self, key: np.ndarray, choice: np.ndarray) -> None:
         """Remember what was chosen, (choice_size,), in a situation, (key_size,)."""
-        place = self._added % len(self._keys)
-        self._keys[place], self._choices[place] = key, choice
+        place = self._added % len(self._choices)
+        self._keys[:, place], self._choices[place] = key, choice
         self._added += 1
 
     def nearest(self, key: np.ndarray, *, count: int) -> np.ndarray:
@@ -41,8 +41,9 @@ class SituationTable:
         rows while fewer situations are known.
         """
         held = len(self)
-        distance = np.abs(self._keys[:held] - key).sum(axis=1)
-        near = np.arange(held)
+        distance = self._keys[:, :held] - np.asarray(key, np.float32)[:, None]
+        distance = np.abs(distance, out=distance).sum(axis=0)
+        near = range(held)
         if held > count:  # to sort them all takes longer
-            near = np.flatnonzero(distance <= np.partition(distance, count - 1)[count - 1])
-        return self._choices[near[np.argsort(distance[near], kind='stable')[:count]]]
+            near = np.argpartition(distance, count)[:count].tolist()
+        return self._choices[sorted(near, key=distance.__getitem__)]
