@@ -99,7 +99,7 @@ def tiny_case(monkeypatch, tmp_path):
     actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
     way = WayTrace(shapes, actions)
     path = tmp_path / 'trace.json'
-    save_trace(Trace({'policy': 'invented'}, {'tiny': dict.fromkeys(WAYS, way)}), path)
+    save_trace(Trace({'policy': 'invented'}, {'tiny': dict.fromkeys(WAYS, way)}, None), path)
     monkeypatch.setattr(bench.load_trace, '__defaults__', (path,))
 
 

@@ -42,7 +42,7 @@ ACTIONS = (
 
 @pytest.fixture(scope='module')
 def model():
-    return RandomModel(CASE, device=torch.device('cpu'), dtype=torch.float32)
+    return RandomModel(CASE, device=torch.device('cpu'), dtype=torch.float32, draft_window=8)
 
 
 @pytest.mark.parametrize('shapes', [CHAINS, TREES], ids=['chains', 'trees'])
@@ -126,7 +126,7 @@ def test_the_shipped_trace_is_one():
 def test_a_model_with_eyes_is_timed_from_the_image_on():
     towers = ('spec_vla_conv_vit_patch16_64', 'spec_vla_vit_patch16_64')
     case = RandomCase(2, 64, 96, prompt_length=25, towers=towers, image_size=64)
-    model = RandomModel(case, device=torch.device('cpu'), dtype=torch.float32)
+    model = RandomModel(case, device=torch.device('cpu'), dtype=torch.float32, draft_window=None)
     way = WayTrace(CHAINS, ACTIONS)
     methods = model.methods({'relaxed': way}, max_distance=9, actions=len(ACTIONS))
     plain, drafted = methods[AUTOREGRESSIVE](0), methods['relaxed'](0)

@@ -155,7 +155,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     if name not in trace.ways:
         raise ValueError(f'the trace has no case {name!r}: record it with --record-trace')
-    model = RandomModel(case, device=device, dtype=dtype)
+    model = RandomModel(case, device=device, dtype=dtype, draft_window=trace.draft_window)
     ways = trace.ways[name]
     methods = model.methods(ways, max_distance=args.max_distance, actions=args.actions)
     measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
@@ -246,7 +246,9 @@ def _record(args: argparse.Namespace, device: torch.device, names: list[str]) ->
             if name == _CUDA_ONLY and device.type == 'cpu':
                 costs = FLAT_COSTS
             else:
-                model = RandomModel(RANDOM_CASES[name], device=device, dtype=dtype)
+                model = RandomModel(
+                    RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
+                )
                 costs = measure_costs(model.target, model.drafter, model.prompt)
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
             for way, recorded in ways[name].items():
@@ -265,6 +267,6 @@ def _record(args: argparse.Namespace, device: torch.device, names: list[str]) ->
         'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
         'max_distance': args.max_distance,
     }
-    save_trace(Trace(about, ways), RECORDED)
+    save_trace(Trace(about, ways, drafter.window), RECORDED)
     print(f'written: {RECORDED}')
     return 0

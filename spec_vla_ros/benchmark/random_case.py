@@ -79,11 +79,20 @@ RANDOM_CASES = {
 class RandomModel:
     """The model of a case, built in place on its device, and its drafter.
 
+    draft_window: of the drafter, as of the one whose accept lengths are replayed.
+
     Raises:
         ValueError: a replayed action came out otherwise than it was recorded.
     """
 
-    def __init__(self, case: RandomCase, *, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        case: RandomCase,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        draft_window: int | None,
+    ) -> None:
         self.config = case.config
         generator = torch.Generator(device).manual_seed(0)
         self._steps, self._vision = steps_for(device), None
@@ -96,7 +105,9 @@ class RandomModel:
             self._vision = partial(openvla.image_embeds, pixels.to(dtype))
         else:
             self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
-        drafter = _random(lambda: Drafter(self.config), device, dtype, generator)
+        drafter = _random(
+            lambda: Drafter(self.config, window=draft_window), device, dtype, generator
+        )
         self.target, self.drafter = PackedLlama(self.plain), PackedDrafter(drafter)
         shape = (1, case.prompt_length, case.hidden)
         self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)

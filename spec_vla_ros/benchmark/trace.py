@@ -68,10 +68,12 @@ class Trace:
     about: of which policy, on which episodes, when and how.
     ways: case of the benchmark -> way of decoding -> what was recorded with the trees that the
         measured costs of that case choose.
+    draft_window: of the drafter that was recorded (see `Drafter`).
     """
 
     about: Mapping[str, object]
     ways: Mapping[str, Mapping[str, WayTrace]]
+    draft_window: int | None
 
 
 def save_trace(trace: Trace, path: Path) -> None:
@@ -86,7 +88,9 @@ def save_trace(trace: Trace, path: Path) -> None:
         }
         for case, ways in trace.ways.items()
     }
-    text = json.dumps({**trace.about, 'cases': cases}, separators=(',', ':'))
+    text = json.dumps(
+        {**trace.about, 'draft_window': trace.draft_window, 'cases': cases}, separators=(',', ':')
+    )
     path.write_text(
         text.replace('"shapes"', '\n"shapes"').replace('"actions"', '\n"actions"') + '\n'
     )
@@ -104,13 +108,14 @@ def load_trace(path: Path = RECORDED) -> Trace:
             case: {way: _way(recorded) for way, recorded in found.items()}
             for case, found in content.pop('cases').items()
         }
+        window = content.pop('draft_window')
     except FileNotFoundError:
         raise ValueError(
             f'{path} is missing: record it with `spec-vla bench --record-trace`'
         ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is no trace of accept lengths: {error!r}') from error
-    return Trace(content, ways)
+    return Trace(content, ways, window)
 
 
 def _way(recorded: Mapping) -> WayTrace:
