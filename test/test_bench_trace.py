@@ -100,7 +100,8 @@ def test_a_sample_has_the_mean_of_all():
 
 
 def test_traces_come_back_as_they_were_saved(tmp_path):
-    trace = Trace({'policy': 'p', 'seeds': [1, 2]}, {'c': {'strict': WayTrace(TREES, ACTIONS)}})
+    ways = {'c': {'strict': WayTrace(TREES, ACTIONS)}}
+    trace = Trace({'policy': 'p', 'seeds': [1, 2]}, ways, draft_window=8)
     save_trace(trace, tmp_path / 'trace.json')
     assert load_trace(tmp_path / 'trace.json') == trace
 

@@ -61,6 +61,27 @@ def test_the_drafters_own_prefill_must_pay():
         assert any(chosen.shapes) == drafts
 
 
+def test_hidden_states_for_the_drafter_must_pay():
+    for features, drafts in ((1.0, True), (60.0, False)):
+        chosen = planned(Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, features=features))
+        assert any(chosen.shapes) == drafts
+
+
+def test_where_drafts_gain_next_to_nothing_passes_are_plain():
+    """Costs are not known to a few hundredths, and plain passes are never slower than they are."""
+    plain = plan({1: 10.0, 2: 10.0, 50: 60.0}, draft={1: (6.0, 6.0)}, hit_rates={1: 0.68})
+    assert set(plain.shapes) == {None}
+    drafting = plan({1: 10.0, 2: 10.0, 50: 60.0}, draft={1: (2.0, 2.0)}, hit_rates={1: 0.68})
+    assert any(drafting.shapes)
+
+
+def test_a_plan_says_what_it_drafts():
+    assert str(plan({1: 10.0, 50: 10.0})) == (
+        'drafts of 40 tokens, 8 abreast, 24 guesses inside the prefill'
+    )
+    assert str(plan({1: 1.0, 50: 50.0})).startswith('no drafts, ')
+
+
 def test_rounds_that_cost_much_beyond_their_passes_are_left_out():
     for overhead, drafts in ((0.1, True), (60.0, False)):
         costs = Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, round=overhead)

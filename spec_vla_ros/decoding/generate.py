@@ -121,7 +121,7 @@ def autoregressive_generate(
         cache.hold(length)
     with timer.phase('decode'):
         token = steps.hold('token', token)
-        others = partial(_other_tokens, target, token, cache, count=num_tokens - 1)
+        others = partial(decode_plainly, target, token, cache, count=num_tokens - 1)
         chosen = steps.run(('others', *key), others).cpu()  # the only wait for the device
     return Decoded(
         chosen,
@@ -138,8 +138,11 @@ def _first_token(target: LanguageModel, prompt: Tensor, cache: KVCache) -> Tenso
     return greedy(target.logits(hidden))  # (1, 1)
 
 
-def _other_tokens(target: LanguageModel, token: Tensor, cache: KVCache, *, count: int) -> Tensor:
-    """Decode `count` tokens behind the first (1, 1), and return all (1 + count,): a step."""
+def decode_plainly(target: LanguageModel, token: Tensor, cache: KVCache, *, count: int) -> Tensor:
+    """Decode `count` tokens behind one (1, 1), and return all (1 + count,): a step, see `Steps`.
+
+    The cache holds everything before the token.
+    """
     tokens = [token]
     for position in range(cache.length, cache.length + count):
         here = range(position, position + 1)

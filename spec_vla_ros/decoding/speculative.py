@@ -24,7 +24,7 @@ from spec_vla_ros.decoding.acceptance import (
 )
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, decode_plainly
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
@@ -110,7 +110,6 @@ def speculative_generate(
     accept = settings.rule(device)
     guesses = draft is not None and len(draft) > 1
     tree = _first_tree(draft, num_tokens, device, steps)
-    drafts = any(settings.shape.for_remaining(n) for n in range(num_tokens - 1, 0, -1))
     room = room_needed(length, settings, guessed=len(tree))
     cache, draft_cache = _emptied(cache, target, room), _emptied(draft_cache, drafter, room)
     drafting = Drafting(
@@ -121,7 +120,7 @@ def speculative_generate(
         temperature=settings.draft_temperature,
     )
     told = None
-    if drafts:
+    if _drafts(settings, num_tokens - 1):
         size = length + num_tokens
         told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
     context = steps.hold('prompt', prompt)
@@ -154,10 +153,11 @@ def speculative_generate(
         tokens += new_tokens
         choices += new_choices
         left = num_tokens - len(tokens)
-        if left == 0:
+        root = steps.hold('root', judged.root)
+        if not _drafts(settings, left):
             break
         with timer.phase('draft'):
-            root, context = steps.hold('root', judged.root), steps.hold('context', judged.context)
+            context = steps.hold('context', judged.context)
             shape = settings.shape.for_remaining(left)
             key = (settings, length, known, id(cache), id(draft_cache))
             if shape is None:
@@ -175,6 +175,14 @@ def speculative_generate(
             tree, held = steps.run(('draft', len(tokens), *key), propose)
             draft_cache.hold(held)
             draft_passes += drafting.passes(shape)
+    if left:
+        with timer.phase('verify'):
+            plainly = partial(decode_plainly, target, root[None], cache, count=left)
+            key = (length, num_tokens, left, id(cache))
+            rest = steps.run(('plain', *key), plainly).tolist()[1:]
+        tokens, choices = tokens + rest, choices + rest
+        lengths += [1] * left
+        rounds += left
     stats = DecodeStats(
         mode='speculative',
         target_passes=rounds,
@@ -183,6 +191,11 @@ def speculative_generate(
         phases_ms=timer.milliseconds(),
     )
     return Decoded(torch.tensor(tokens), torch.tensor(choices), stats)
+
+
+def _drafts(settings: SpeculativeSettings, left: int) -> bool:
+    """Whether anything will be drafted with `left` tokens to go; if not, passes are plain."""
+    return any(settings.shape.for_remaining(n) for n in range(left, 0, -1))
 
 
 def _first_tree(
