@@ -9,13 +9,8 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
-from spec_vla_ros.decoding.tree_plan import (
-    GUESS_RATES,
-    Costs,
-    TreePlan,
-    measure_costs,
-    plan_trees,
-)
+from spec_vla_ros.decoding.tree_costs import Costs
+from spec_vla_ros.decoding.tree_plan import GUESS_RATES, TreePlan, plan_trees
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
 CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
@@ -109,16 +104,6 @@ def test_expected_time_is_right_for_a_chain_of_one():
     chosen = planned(costs, num_tokens=3, hit_rates={1: 0.8})
     assert chosen.shapes[:2] == (None, TreeShape(1, 1, 1))
     assert abs(chosen.expected_ms[1] - (1.0 + 12.0 + 0.2 * 10.0)) < 1e-9
-
-
-def test_measured_costs_are_complete():
-    target, prompt = random_target(0), random_prompt(0)
-    costs = measure_costs(target, random_drafter(0), prompt, repeats=2)
-    assert costs.verify.keys() >= {1, 50}
-    assert all(ms > 0 for ms in costs.verify.values())
-    assert min(costs.round, *costs.guess) >= 0
-    chosen = planned(costs)
-    assert len(chosen.shapes) == 7
 
 
 def test_any_plan_decodes_exactly():

@@ -32,7 +32,7 @@ from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
 from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.tree_plan import Costs, measure_costs
+from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama import LlamaConfig
 from spec_vla_ros.policy import load_drafter_beside

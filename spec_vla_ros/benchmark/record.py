@@ -14,7 +14,8 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.decoding.temporal import TemporalDraft
-from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, Costs, plan_trees
+from spec_vla_ros.decoding.tree_costs import Costs
+from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter

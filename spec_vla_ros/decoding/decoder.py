@@ -23,11 +23,11 @@ from spec_vla_ros.decoding.speculative import (
 )
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
+from spec_vla_ros.decoding.tree_costs import measure_costs
 from spec_vla_ros.decoding.tree_plan import (
     GUESS_RATES,
     HIT_RATES,
     TreePlan,
-    measure_costs,
     plan_trees,
 )
 from spec_vla_ros.protocols import Decoding

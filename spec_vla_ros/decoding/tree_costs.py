@@ -1,0 +1,206 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What drafting and verifying cost on this device: milliseconds, measured at warm-up.
+
+Verifying n tokens costs one pass, but not the same pass everywhere: on a large GPU 50 tokens cost
+hardly more than one, on a CPU almost 50 times as much.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from spec_vla_ros.decoding import generate
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.drafting import Drafting, DraftModel
+from spec_vla_ros.decoding.generate import LanguageModel, greedy
+from spec_vla_ros.decoding.guess_tree import guess_tree
+from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.verifying import verify
+
+_VERIFIED = (1, 2, 4, 8, 16, 32, 50)
+_WIDTHS = (1, 2, 4, 8)
+_DEPTHS = (1, 3)
+_TOKENS = 7
+_ENOUGH_MS, _TOO_LONG_MS = 20.0, 1000.0
+_GUESSES = (8, 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Milliseconds on one device.
+
+    verify: tokens in one pass of the target, root included -> cost.
+    draft: top_k -> cost of a tree's first level, and of each further level.
+    features: cost of the hidden states that the drafter reads, in every prefill.
+    draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
+    round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
+    guess: cost of verifying any guesses inside the prefill, and of each of them.
+    """
+
+    verify: Mapping[int, float]
+    draft: Mapping[int, tuple[float, float]]
+    features: float = 0.0
+    draft_prefill: float = 0.0
+    round: float = 0.0
+    guess: tuple[float, float] = (0.0, 0.0)
+
+    def of_verifying(self, tokens: int) -> float:
+        """Cost of a pass over some tokens, interpolated."""
+        known = sorted(self.verify)
+        return float(np.interp(tokens, known, [self.verify[n] for n in known]))
+
+    @property
+    def of_reading(self) -> float:
+        """Cost of what the drafter needs of the prompt, once an action."""
+        return self.features + self.draft_prefill
+
+    def of_drafting(self, shape: TreeShape) -> float:
+        """Cost of proposing a tree."""
+        first, further = self.draft[shape.top_k]
+        return first + further * (shape.depth - 1)
+
+
+@torch.inference_mode()
+def measure_costs(
+    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, *, repeats: int = 9
+) -> Costs:
+    """Time the target's and the drafter's passes behind a prompt of typical length.
+
+    Args:
+        target: the language model.
+        drafter: the draft model.
+        prompt: (1, S, H); its content does not matter.
+        repeats: the least of as many is taken: whatever disturbs only adds.
+    """
+    device, length = prompt.device, prompt.shape[1]
+    root = torch.zeros(1, dtype=torch.int64, device=device)
+    context = target.embed(root)[None]
+    cache = target.new_cache(length + max(_VERIFIED))
+    cache.advance(length)  # empty entries cost as much as real ones
+
+    def time_verify(tokens: int) -> float:
+        ids = torch.zeros(tokens, dtype=torch.int64, device=device)
+        tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
+
+        def run() -> None:
+            verify(target, context, tree, cache)
+            cache.truncate(length)
+
+        return _least_ms(run, repeats, device)
+
+    draft_cache = drafter.new_cache(2 * length + 500)
+    read = prompt if drafter.window is None else prompt[:, -drafter.window :]
+    chain = TreeShape(1, 1, 1)
+
+    def time_draft(shape: TreeShape) -> float:
+        drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
+        drafting.propose(read, read, root, shape=chain, spacing=[0])
+
+        def run() -> None:
+            spacing = [0] * shape.depth
+            drafting.propose(context, context, root, shape=shape, spacing=spacing)
+
+        return _least_ms(run, repeats, device)
+
+    def draft_over_prompt() -> None:
+        drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
+        drafting.propose(read, read, root, shape=chain, spacing=[0])
+
+    def prefill(outputs: int) -> None:
+        cache.truncate(0)
+        generate.prefill(target, prompt, room=0, cache=cache, outputs=outputs)
+
+    draft = {}
+    for top_k in _WIDTHS:
+        short, long = (time_draft(TreeShape(top_k, d, top_k * d)) for d in _DEPTHS)
+        further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
+        draft[top_k] = (short, further)
+    over_prompt = _least_ms(draft_over_prompt, repeats, device)
+    verifying = {n: time_verify(n) for n in _VERIFIED}
+    with_features, without = (
+        _least_ms(partial(prefill, n), repeats, device) for n in (read.shape[1], 1)
+    )
+    costs = Costs(
+        verify=verifying,
+        draft=draft,
+        features=max(0.0, with_features - without),
+        draft_prefill=max(0.0, over_prompt - draft[1][0]),
+        guess=_guess_costs(target, prompt, repeats),
+    )
+    return replace(costs, round=_round_overhead(target, drafter, prompt, costs, repeats))
+
+
+def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> tuple[float, float]:
+    """Measure what guesses verified inside the prefill cost: any, and each."""
+    few, many = _GUESSES
+    cache = target.new_cache(prompt.shape[1] + many)
+    made_up = np.arange(18).reshape(3, 6)
+    rates = np.full(made_up.shape, 0.5)
+
+    def time_prefill(guesses: int) -> float:
+        def run() -> None:
+            cache.truncate(0)
+            tree = guess_tree(made_up, rates, spacing=[0] * 6, nodes=guesses)
+            verify(target, prompt, tree.to(prompt.device), cache, features=1)
+
+        return _least_ms(run, repeats, prompt.device)
+
+    def alone() -> None:
+        generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
+
+    without, with_few, with_many = (
+        _least_ms(alone, repeats, prompt.device),
+        time_prefill(few),
+        time_prefill(many),
+    )
+    each = max(0.0, (with_many - with_few) / (many - few))
+    return max(0.0, with_few - few * each - without), each
+
+
+def _round_overhead(
+    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, costs: Costs, repeats: int
+) -> float:
+    """Measure what the rounds of a whole action take beyond their passes."""
+    settings = SpeculativeSettings(
+        max_distance=(0,) * _TOKENS,
+        action_ids=range(0),
+        shape=TreeShape(1, 1, 1),
+        draft_all_ids=True,
+    )
+    device, passes = prompt.device, 0
+
+    def action() -> None:
+        nonlocal passes
+        stats = speculative_generate(target, drafter, prompt, settings=settings).stats
+        passes = stats.target_passes
+
+    def prefill() -> None:
+        greedy(target.logits(generate.prefill(target, prompt, room=0, outputs=1)[0]))
+
+    whole, first = (_least_ms(run, 2 * repeats, device) for run in (action, prefill))
+    drafts = costs.of_reading + (passes - 1) * costs.of_drafting(settings.shape.largest)
+    spent = first + drafts + (passes - 1) * costs.of_verifying(2)
+    return max(0.0, (whole - spent) / (passes - 1))
+
+
+def _least_ms(run: Callable[[], None], repeats: int, device: torch.device) -> float:
+    """Return the least milliseconds of some runs: more of short ones, fewer of long ones."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - start) * 1e3
+
+    once()
+    taken = [once(), once()]
+    while sum(taken) < (_ENOUGH_MS if len(taken) >= repeats else _TOO_LONG_MS):
+        taken.append(once())
+    return min(taken)

@@ -1,0 +1,28 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Everything that a plan needs is measured, for drafters that read all or the end of a prompt."""
+
+import pytest
+from small_models import random_drafter, random_prompt, random_target
+
+from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
+from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees
+
+
+@pytest.mark.parametrize('window', [None, 2, 50])
+def test_measured_costs_are_complete(window):
+    drafter = random_drafter(0, window=window)
+    costs = measure_costs(random_target(0), drafter, random_prompt(0), repeats=2)
+    assert costs.verify.keys() >= {1, 50}
+    assert all(ms > 0 for ms in costs.verify.values())
+    assert min(costs.round, costs.features, costs.draft_prefill, *costs.guess) >= 0
+    for mode, hit_rates in HIT_RATES.items():
+        chosen = plan_trees(
+            costs, num_tokens=7, hit_rates=hit_rates, guess_rates=GUESS_RATES[mode]
+        )
+        assert len(chosen.shapes) == 7
+
+
+def test_between_what_was_measured_costs_are_interpolated():
+    costs = Costs({1: 10.0, 3: 14.0}, {1: (2.0, 1.0)}, features=0.5, draft_prefill=0.25)
+    assert costs.of_verifying(2) == 12.0
+    assert costs.of_reading == 0.75
