@@ -48,7 +48,7 @@ class TargetAsDrafter:
     A drafter does not see the prompt's first embedding, so it is given here.
     """
 
-    window = None
+    window, counts_from_prompt = None, True
 
     def __init__(self, target, prompt, *, noise=0.0):
         self._target, self._first, self._noise = target, prompt[:, :1], noise

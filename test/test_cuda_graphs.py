@@ -46,9 +46,9 @@ def device(request):
 class Engine:
     """A target, its drafter and their caches on a device."""
 
-    def __init__(self, seed, device, *, steps):
+    def __init__(self, seed, device, *, steps, **drafter):
         self.target = PackedLlama(random_target(seed).to(device))
-        self.drafter = PackedDrafter(random_drafter(seed).to(device))
+        self.drafter = PackedDrafter(random_drafter(seed, **drafter).to(device))
         self.caches = {
             'cache': self.target.new_cache(120),
             'draft_cache': self.drafter.new_cache(120),
@@ -104,7 +104,7 @@ def test_autoregressive(device):
     for prompt in prompts(10):
         expected = plain.autoregressive(prompt).tokens
         assert torch.equal(recorded.autoregressive(prompt).tokens, expected)
-    assert steps.recorded == 4  # prefill and the rest, for two lengths
+    assert steps.recorded == 2  # prefill and the rest: both lengths are padded to the same
 
 
 @pytest.mark.parametrize('guessed', [False, True])
@@ -123,7 +123,55 @@ def test_speculative(device, distance, shape, guessed):
         assert torch.equal(found.choices, expected.choices)
         assert found.stats.accept_lengths == expected.stats.accept_lengths
         assert found.stats.draft_passes == expected.stats.draft_passes
-    assert steps.recorded > 2
+    assert steps.recorded >= 2  # the prefill, and what comes behind it
+
+
+@pytest.mark.parametrize(
+    'drafter',
+    [{'window': 3}, {'window': 12}, {'window': 50}, {'position_mode': 'reference'}],
+    ids=str,
+)
+@pytest.mark.parametrize('shape', ['chain', 'tree'])
+def test_padding_in_front_of_the_prompt_is_not_seen(device, shape, drafter):
+    """By target and drafter, whatever the drafter reads; so few recordings serve all lengths."""
+    steps = graphs(device)
+    plain = Engine(4, device, steps=Eager(), **drafter)
+    recorded = Engine(4, device, steps=steps, **drafter)
+    for repeat in range(3):
+        for length in (1, 8, 9, 20, 31, 32, 33, 40):
+            prompt = random_prompt(length + 100 * repeat, length=length)
+            draft = guesses(length, plain.autoregressive(prompt).tokens)
+            assert torch.equal(
+                recorded.autoregressive(prompt).tokens, plain.autoregressive(prompt).tokens
+            )
+            expected = plain.speculative(prompt, 30, shape, draft)
+            found = recorded.speculative(prompt, 30, shape, draft)
+            assert torch.equal(found.tokens, expected.tokens)
+            assert torch.equal(found.choices, expected.choices)
+            assert found.stats.accept_lengths == expected.stats.accept_lengths
+    assert steps.recorded
+
+
+def test_prompts_of_any_length_share_their_recordings(device):
+    steps = graphs(device)
+    engine = Engine(5, device, steps=steps)
+    counts = []
+    for length in range(3, 33):
+        engine.autoregressive(random_prompt(length, length=length))
+        counts.append(steps.recorded)
+    assert counts[1:] == [2] * 29
+
+
+def test_models_that_would_look_at_padding_refuse_it():
+    target, drafter = random_target(0), random_drafter(0)
+    with pytest.raises(ValueError, match='needs a packed model'):
+        autoregressive_generate(
+            target, random_prompt(0), num_tokens=7, steps=GraphSteps(record=record_ops)
+        )
+    cache = drafter.new_cache(20)
+    cache.hide(torch.tensor([2]))
+    with pytest.raises(ValueError, match='needs a packed model'):
+        drafter(*torch.randn(2, 1, 9, 32), positions=range(9), cache=cache)
 
 
 def test_strict_with_recordings_equals_autoregressive(device):

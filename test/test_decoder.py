@@ -123,7 +123,7 @@ class DriftingTarget:
 class NoDrafter(DriftingTarget):
     """A drafter that hands on the features it is given."""
 
-    window = None
+    window, counts_from_prompt = None, True
 
     def __call__(self, embeds, features, *, positions, mask, cache, outputs=None):
         cache.advance(embeds.shape[1])

@@ -153,6 +153,7 @@ class Spy:
         self._drafter, self.given = drafter, []
         self.window, self.new_cache = drafter.window, drafter.new_cache
         self.tree_position = drafter.tree_position
+        self.counts_from_prompt = drafter.counts_from_prompt
 
     def __call__(self, embeds, features, **options):
         assert embeds.shape == features.shape

@@ -18,7 +18,7 @@ from torch import Tensor
 from spec_vla_ros.decoding.steps import Eager, Result, Steps
 
 _LOG = logging.getLogger(__name__)
-_BUCKET = 8
+_BUCKET, _PROMPT_BUCKET = 8, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,10 @@ class GraphSteps:
     def rounded(self, nodes: int) -> int:
         """See `Steps`."""
         return -(-nodes // _BUCKET) * _BUCKET
+
+    def padded(self, length: int) -> int | None:
+        """See `Steps`."""
+        return -(-length // _PROMPT_BUCKET) * _PROMPT_BUCKET
 
     def _try_to_record(self, step: Callable[[], object]) -> _Recording | None:
         try:

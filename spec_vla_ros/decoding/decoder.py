@@ -138,9 +138,14 @@ class ActionDecoder:
         tree = self._trees[mode]
         return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
+    def _length(self, prompt: Tensor) -> int:
+        """How many places a prompt takes, padding included."""
+        length = prompt.shape[1]
+        return self._steps.padded(length) or length
+
     def _autoregressive(self, prompt: Tensor) -> Decoded:
         dimensions = self._codec.stats.dimensions
-        self._cache = _at_least(self._cache, self._target, prompt.shape[1] + dimensions)
+        self._cache = _at_least(self._cache, self._target, self._length(prompt) + dimensions)
         return autoregressive_generate(
             self._target,
             prompt,
@@ -164,7 +169,7 @@ class ActionDecoder:
             draft_temperature=self._draft_temperature,
         )
         guessed = self._steps.rounded(1 + MAX_NODES)
-        room = room_needed(prompt.shape[1], settings, guessed=guessed)
+        room = room_needed(self._length(prompt), settings, guessed=guessed)
         self._cache = _at_least(self._cache, self._target, room)
         self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
         return speculative_generate(

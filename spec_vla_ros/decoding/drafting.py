@@ -21,6 +21,10 @@ class DraftModel(Protocol):
     def window(self) -> int | None:
         """How many of the prompt's last places it reads; None for all."""
 
+    @property
+    def counts_from_prompt(self) -> bool:
+        """Whether its positions follow the sequence, so that padding in front moves none."""
+
     def __call__(
         self,
         embeds: Tensor,

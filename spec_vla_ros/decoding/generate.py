@@ -93,6 +93,21 @@ def prefill(
     return hidden, cache
 
 
+def pad_prompt(prompt: Tensor, steps: Steps) -> tuple[Tensor, Tensor | None]:
+    """Pad a prompt (1, S, H) in front, as far as `steps` says, so that recorded steps repeat.
+
+    Returns the padded prompt, and how many tokens of it are padding, (1,) int64; what caches
+    hold of them must be hidden. The prompt as it is and None where steps are not recorded.
+    """
+    length = prompt.shape[1]
+    size = steps.padded(length)
+    if size is None:
+        return prompt, None
+    padded = torch.cat((prompt.new_zeros(1, size - length, prompt.shape[2]), prompt), dim=1)
+    padding = torch.tensor([size - length], device=prompt.device)
+    return padded, steps.hold('padding', padding)
+
+
 @torch.inference_mode()
 def autoregressive_generate(
     target: LanguageModel,
@@ -111,9 +126,12 @@ def autoregressive_generate(
         cache: used again if it is large enough; its contents are lost.
         steps: how the passes run; plainly by default.
     """
-    timer, steps, length = PhaseTimer(prompt.device), steps or Eager(), prompt.shape[1]
+    timer, steps = PhaseTimer(prompt.device), steps or Eager()
+    prompt, padding = pad_prompt(prompt, steps)
+    length = prompt.shape[1]
     if cache is None or cache.max_len < length + num_tokens - 1:
         cache = target.new_cache(length + num_tokens - 1)
+    cache.hide(padding)
     key = (length, num_tokens, id(cache))
     with timer.phase('prefill'):
         prompt = steps.hold('prompt', prompt)

@@ -31,6 +31,7 @@ class KVCache:
         )
         self._layers = [layer.unbind() for layer in self._buffer]  # keys and values of each
         self._max_len, self._length = max_len, 0
+        self._hidden: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -41,6 +42,20 @@ class KVCache:
     def max_len(self) -> int:
         """Number of tokens there is room for."""
         return self._max_len
+
+    @property
+    def hidden(self) -> Tensor | None:
+        """How many of the first entries are padding, which nobody sees, (1,) int64, or None."""
+        return self._hidden
+
+    def hide(self, count: Tensor | None) -> None:
+        """Take the first `count` entries, (1,) int64, as padding; None: there is none."""
+        self._hidden = count
+
+    def refuse_padding(self) -> None:
+        """Raise ValueError where there is any, for models that would look at it."""
+        if self._hidden is not None:
+            raise ValueError('a prompt with padding in front of it needs a packed model')
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write one layer's new entries after the held ones, and return old and new together.

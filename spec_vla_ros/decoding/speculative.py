@@ -24,7 +24,7 @@ from spec_vla_ros.decoding.acceptance import (
 )
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, decode_plainly
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, decode_plainly, pad_prompt
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
@@ -105,8 +105,10 @@ def speculative_generate(
     Raises:
         ValueError: the draft is deeper than an action without its last token.
     """
-    device, num_tokens, length = prompt.device, len(settings.max_distance), prompt.shape[1]
+    device, num_tokens = prompt.device, len(settings.max_distance)
     timer, steps = PhaseTimer(device), steps or Eager()
+    prompt, padding = pad_prompt(prompt, steps) if drafter.counts_from_prompt else (prompt, None)
+    length = prompt.shape[1]
     accept = settings.rule(device)
     guesses = draft is not None and len(draft) > 1
     tree = _first_tree(draft, num_tokens, device, steps)
@@ -123,6 +125,10 @@ def speculative_generate(
     if _drafts(settings, num_tokens - 1):
         size = length + num_tokens
         told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
+    cache.hide(padding)
+    if told is not None and padding is not None:  # whose first places it may not read
+        padding = steps.hold('padding read', (padding - told.first).clamp_(min=0))
+    draft_cache.hide(padding)
     context = steps.hold('prompt', prompt)
     key: tuple = (settings, length, len(tree), tree.is_chain, id(cache), id(draft_cache))
     tokens: list[int] = []

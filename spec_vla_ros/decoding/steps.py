@@ -32,6 +32,9 @@ class Steps(Protocol):
     def rounded(self, nodes: int) -> int:
         """Return to how many nodes a tree of varying size is filled up, so that keys repeat."""
 
+    def padded(self, length: int) -> int | None:
+        """Return to how many tokens a prompt is padded, so that keys repeat; None: it is not."""
+
 
 class Eager:
     """Runs every step as it is."""
@@ -51,3 +54,7 @@ class Eager:
     def rounded(self, nodes: int) -> int:
         """See `Steps`."""
         return nodes
+
+    def padded(self, length: int) -> int | None:
+        """See `Steps`."""
+        return None

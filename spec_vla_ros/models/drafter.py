@@ -82,6 +82,11 @@ class Drafter(nn.Module):
         self.layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
         self.rotary = RotaryTable(config)
 
+    @property
+    def counts_from_prompt(self) -> bool:
+        """Whether its positions follow the sequence; reference ones begin anew with the tree."""
+        return self.position_mode == 'correct'
+
     def forward(
         self,
         embeds: Tensor,
@@ -106,6 +111,8 @@ class Drafter(nn.Module):
             (B, outputs or S, H), predicted hidden states at i+1.
         """
         length = embeds.shape[1]
+        if cache is not None:
+            cache.refuse_padding()
         past = cache.length if cache is not None else 0
         if mask is None and past and length > 1:
             mask = causal_mask(past, length, device=embeds.device)

@@ -257,6 +257,8 @@ class Llama(nn.Module):
             Hidden states after the final norm, (B, outputs or S, H).
         """
         length = embeds.shape[1]
+        if cache is not None:
+            cache.refuse_padding()
         past = cache.length if cache is not None else 0
         if mask is None and past and length > 1:
             mask = causal_mask(past, length, device=embeds.device)

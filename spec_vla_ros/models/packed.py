@@ -52,11 +52,16 @@ class PackedRotary:
         signed = torch.cat((-sin[:, :half], sin[:, half:]), dim=-1)
         self._cos, self._sin = (t[:, None].to(dtype) for t in (cos, signed))  # (P, 1, Dh)
 
-    def at(self, positions: Tensor | range) -> Rotary:
+    def at(self, positions: Tensor | range, hidden: Tensor | None = None) -> Rotary:
         """Cosines and signed sines of some positions, (S, 1, Dh) each; of a range without a copy.
 
         positions: (S,) int64, or a range of step 1.
+        hidden: (1,) int64, tokens of padding before the sequence, which do not count.
         """
+        if hidden is not None:
+            if isinstance(positions, range):
+                positions = torch.arange(positions.start, positions.stop, device=hidden.device)
+            positions = (positions - hidden).clamp_(min=0)
         if isinstance(positions, range):
             return (
                 self._cos[positions.start : positions.stop],
@@ -188,8 +193,8 @@ class PackedLlama:
         """
         rows = embeds.shape[1]
         wanted = rows if outputs is None else outputs
-        x, rotary = embeds[0], self._rotary.at(positions)
-        bias = score_bias(mask, rows, wanted, cache.length, x)
+        x, rotary = embeds[0], self._rotary.at(positions, cache.hidden)
+        bias = score_bias(mask, rows, wanted, cache, x)
         for layer in self._layers[:-1]:
             x = layer(x, rotary, bias, cache, rows)
         x = self._layers[-1](x, rotary, bias, cache, wanted)
@@ -215,6 +220,7 @@ class PackedDrafter:
         self._layer = PackedLayer(model.layers[0], model.config)
         self._rotary = PackedRotary(model.rotary.cos, model.rotary.sin, self._bias.dtype)
         self.window, self.new_cache = model.window, model.new_cache
+        self.counts_from_prompt = model.counts_from_prompt
         self.tree_position = model.tree_position
 
     def __call__(
@@ -244,14 +250,14 @@ class PackedDrafter:
         wanted = rows if outputs is None else outputs
         both = torch.cat((embeds[0], features[0]), dim=-1)
         x = self._fc.plus(both, self._bias)
-        bias = score_bias(mask, rows, wanted, cache.length, x)
-        x = self._layer(x, self._rotary.at(positions), bias, cache, wanted)
+        bias = score_bias(mask, rows, wanted, cache, x)
+        x = self._layer(x, self._rotary.at(positions, cache.hidden), bias, cache, wanted)
         cache.advance(rows)
         return x[None]
 
 
 def score_bias(
-    mask: Tensor | None, rows: int, outputs: int, past: int, like: Tensor
+    mask: Tensor | None, rows: int, outputs: int, cache: KVCache, like: Tensor
 ) -> Tensor | None:
     """Turn who sees whom into what is added to the scores, once for all layers.
 
@@ -259,7 +265,7 @@ def score_bias(
         mask: (rows, past + rows) bool, or None for causal attention.
         rows: new tokens.
         outputs: of how many of them the last layer's output is wanted.
-        past: cached tokens.
+        cache: the past, and how much of it is padding.
         like: gives device and dtype.
 
     Returns:
@@ -267,6 +273,13 @@ def score_bias(
         does it: it takes the first query to see the first key only, so queries and keys must be
         equally many, or there must be one query, which sees all.
     """
+    past = cache.length
+    if cache.hidden is not None:
+        column = torch.arange(past + rows, device=like.device)
+        row = column[past:, None]
+        seen = column <= row if mask is None else mask
+        # Padding sees itself: a row that saw nothing would be no number, and so would its values.
+        mask = seen & ((column >= cache.hidden) | (column == row))
     if mask is not None:
         return like.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
     if rows > 1 and (past or 1 < outputs < rows):
