@@ -114,6 +114,11 @@ def speculative_generate(
     tree = _first_tree(draft, num_tokens, device, steps)
     room = room_needed(length, settings, guessed=len(tree))
     cache, draft_cache = _emptied(cache, target, room), _emptied(draft_cache, drafter, room)
+    told = None
+    if _drafts(settings, num_tokens - 1):
+        size = length + num_tokens
+        told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
+    _hide(padding, cache, draft_cache, told, steps)
     drafting = Drafting(
         drafter,
         target,
@@ -121,14 +126,6 @@ def speculative_generate(
         cache=draft_cache,
         temperature=settings.draft_temperature,
     )
-    told = None
-    if _drafts(settings, num_tokens - 1):
-        size = length + num_tokens
-        told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
-    cache.hide(padding)
-    if told is not None and padding is not None:  # whose first places it may not read
-        padding = steps.hold('padding read', (padding - told.first).clamp_(min=0))
-    draft_cache.hide(padding)
     context = steps.hold('prompt', prompt)
     key: tuple = (settings, length, len(tree), tree.is_chain, id(cache), id(draft_cache))
     tokens: list[int] = []
@@ -202,6 +199,20 @@ def speculative_generate(
 def _drafts(settings: SpeculativeSettings, left: int) -> bool:
     """Whether anything will be drafted with `left` tokens to go; if not, passes are plain."""
     return any(settings.shape.for_remaining(n) for n in range(left, 0, -1))
+
+
+def _hide(
+    padding: Tensor | None,
+    cache: KVCache,
+    draft_cache: KVCache,
+    told: DraftInput | None,
+    steps: Steps,
+) -> None:
+    """Keep target and drafter from looking at the padding in front of the prompt, if any."""
+    cache.hide(padding)
+    if padding is not None and told is not None:  # of which the drafter may read less, or nothing
+        padding = steps.hold('padding read', (padding - told.first).clamp_(min=0))
+    draft_cache.hide(padding)
 
 
 def _first_tree(
