@@ -12,8 +12,6 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from spec_vla_ros.logs import log_to_stderr
-
 COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
     'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
@@ -41,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     args = parser.parse_args(argv)
-    log_to_stderr()
     try:
         return args.run(args)
     except (ValueError, OSError) as error:

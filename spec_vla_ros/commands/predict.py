@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.protocols import Observation
 
@@ -26,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print tokens, action and timings."""
+    """Print tokens, action and timings; how far loading is goes to the log."""
+    log_to_stderr()
     image = np.asarray(Image.open(args.image).convert('RGB'))
     policy = load_policy(
         args.checkpoint, unnorm_key=args.unnorm_key, device=args.device, dtype=args.dtype
