@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from malloc import RETURNED_WHEN_FREED
 from safetensors.torch import save_file
 
 from spec_vla_ros.models.llama import Llama, LlamaConfig
@@ -20,9 +21,6 @@ SHAPE = {
     'vocab_size': 1000,
 }
 SHARDS = 3
-# Memory of more than 32 MiB goes back to the system once it is freed. The matrices of a large
-# model are of that size; those of this one are to be treated like them.
-LARGE = {'MALLOC_MMAP_THRESHOLD_': '65536'}
 LOAD = """
 import json, sys
 from pathlib import Path
@@ -78,7 +76,7 @@ def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, **LARGE},
+        env={**os.environ, **RETURNED_WHEN_FREED},
     )
     peak, seen, total = done.stdout.split()
     assert float(peak) <= 1.2

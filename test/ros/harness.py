@@ -211,6 +211,13 @@ def kill_outright(pid):
             lock.unlink(missing_ok=True)
 
 
+def command_line(process):
+    """Return the words of a process's command; none of one that has ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one, too
+        return process.cmdline()
+    return []
+
+
 def gone(process):
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import PATIENCE, gone, kill_outright, python_path, wait_for
+from harness import PATIENCE, command_line, gone, kill_outright, python_path, wait_for
 from PIL import Image
 from toy_checkpoint import write_tiny
 
@@ -54,7 +54,7 @@ def nodes_of(demo):
 
     def both():
         children = psutil.Process(demo.pid).children(recursive=True)
-        found = [c for c in children if any(node in c.cmdline() for node in NODES)]
+        found = [c for c in children if any(node in command_line(c) for node in NODES)]
         return found if len(found) == len(NODES) else None
 
     return wait_for(both, 'robot and policy to start')
@@ -100,7 +100,7 @@ def test_a_kill_leaves_no_orphan(demo, tmp_path):
 def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
     nodes = nodes_of(demo)
     wait_until_active(tmp_path)
-    victim = next(p for p in nodes if node in p.cmdline())
+    victim = next(p for p in nodes if node in command_line(p))
     kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 1
