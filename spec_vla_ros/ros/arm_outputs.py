@@ -9,7 +9,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.last_word import close_when_heard
+from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
 from spec_vla_ros.runtime.delta_schedule import Twist, zero_twist
 from spec_vla_ros.runtime.halt import Reason
@@ -61,7 +61,8 @@ class TwistOutput:
 
     def close(self) -> None:
         """Close the topic."""
-        close_when_heard(self._node, self._twists)
+        wait_until_heard(self._node, self._twists)
+        self._node.destroy_lifecycle_publisher(self._twists)
 
     def _publish(self, twist: Twist, *, now_ns: int) -> None:
         scaled = Twist(twist.linear / self._linear, twist.angular / self._angular)
@@ -93,7 +94,8 @@ class PoseOutput:
 
     def close(self) -> None:
         """Close the topic."""
-        close_when_heard(self._node, self._targets)
+        wait_until_heard(self._node, self._targets)
+        self._node.destroy_lifecycle_publisher(self._targets)
 
     def _publish(self, *, now_ns: int) -> None:
         if self._target.pose is not None:

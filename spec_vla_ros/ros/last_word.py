@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 PATIENCE = 0.5
 """Seconds that a subscriber gets to acknowledge the last message."""
 
 
-def close_when_heard(node: LifecycleNode, publisher: LifecyclePublisher) -> None:
-    """Close a topic once every reliable subscriber has its last message, or after `PATIENCE`.
+def wait_until_heard(node: Node, publisher: Publisher) -> None:
+    """Wait until every reliable subscriber has a topic's last message, for `PATIENCE` at most.
 
-    The middleware drops what has not arrived when a topic is closed, and the last command is
-    the one to stand still.
+    To be called before the topic is closed: the middleware drops what has not arrived by then,
+    and the last command is the one to stand still.
     """
     if node.context.ok():
         publisher.wait_for_all_acked(Duration(seconds=PATIENCE))
-    node.destroy_lifecycle_publisher(publisher)

@@ -15,6 +15,7 @@ from spec_vla_ros.protocols import Policy
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
 from spec_vla_ros.ros.inputs import Inputs
+from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import latency_ms, status_message
 from spec_vla_ros.runtime.control_loop import ControlLoop
 from spec_vla_ros.runtime.halt import Halt, Reason
@@ -104,6 +105,7 @@ class Reports:
     def close(self) -> None:
         """Close the topics."""
         self._node.destroy_timer(self._timer)
+        wait_until_heard(self._node, self._status)
         self._node.destroy_publisher(self._status)
         self._node.destroy_publisher(self._diagnostics)
 

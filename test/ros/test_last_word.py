@@ -1,52 +1,49 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A topic is closed when its last message has been heard, not before."""
+"""What was said last is waited for, while there is somebody to wait for."""
 
 from types import SimpleNamespace
 
 import pytest
-import rclpy
-from geometry_msgs.msg import TwistStamped
-from harness import wait_for
-from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.last_word import PATIENCE, close_when_heard
+from spec_vla_ros.ros import arm_outputs, reports
+from spec_vla_ros.ros.last_word import PATIENCE, wait_until_heard
 
 
-@pytest.mark.parametrize(
-    ('context_ok', 'expected'), [(True, ['waits', 'closes']), (False, ['closes'])]
-)
-def test_it_waits_before_it_closes_while_it_can(context_ok, expected):
-    done, patience = [], []
-    node = SimpleNamespace(
-        context=SimpleNamespace(ok=lambda: context_ok),
-        destroy_lifecycle_publisher=lambda publisher: done.append('closes'),
+@pytest.mark.parametrize('context_ok', [True, False])
+def test_it_waits_only_while_the_middleware_runs(context_ok):
+    waited = []
+    node = SimpleNamespace(context=SimpleNamespace(ok=lambda: context_ok))
+    publisher = SimpleNamespace(
+        wait_for_all_acked=lambda timeout: waited.append(timeout.nanoseconds / 1e9)
     )
-
-    def wait_for_all_acked(timeout):
-        patience.append(timeout.nanoseconds / 1e9)
-        done.append('waits')
-
-    close_when_heard(node, SimpleNamespace(wait_for_all_acked=wait_for_all_acked))
-    assert done == expected
-    assert patience == [PATIENCE] * context_ok
+    wait_until_heard(node, publisher)
+    assert waited == [PATIENCE] * context_ok
 
 
-@pytest.mark.dds
-def test_the_last_message_arrives_though_the_topic_is_closed_at_once(world):
-    context = rclpy.context.Context()
-    context.init(domain_id=world.domain_id)
-    heard = world.record(TwistStamped, 'commands')
-    node = LifecycleNode('speaker', context=context)
-    publisher = node.create_lifecycle_publisher(TwistStamped, 'commands', qos.COMMAND)
-    node.trigger_configure()
-    node.trigger_activate()
-    wait_for(lambda: publisher.get_subscription_count() == 1, 'the subscriber')
-    for number in range(50):
-        message = TwistStamped()
-        message.twist.linear.x = float(number)
-        publisher.publish(message)
-    close_when_heard(node, publisher)
-    wait_for(lambda: heard.last is not None and heard.last.twist.linear.x == 49.0, 'the last')
-    node.destroy_node()
-    context.try_shutdown()
+@pytest.mark.parametrize('command_type', ['twist', 'pose'])
+def test_a_topic_of_commands_is_heard_before_it_is_closed(monkeypatch, command_type):
+    done = []
+    monkeypatch.setattr(arm_outputs, 'wait_until_heard', lambda *_: done.append('heard'))
+    node = SimpleNamespace(
+        create_lifecycle_publisher=lambda *_: 'topic',
+        destroy_lifecycle_publisher=lambda _: done.append('closed'),
+    )
+    settings = arm_outputs.PolicySettings(command_type=command_type)
+    arm_outputs.make_arm_output(node, settings).close()
+    assert done == ['heard', 'closed']
+
+
+def test_the_status_is_heard_before_its_topic_is_closed(monkeypatch):
+    done = []
+    monkeypatch.setattr(reports, 'wait_until_heard', lambda *_: done.append('heard'))
+    node = SimpleNamespace(
+        create_publisher=lambda *_: 'topic',
+        create_timer=lambda *_, **__: 'timer',
+        destroy_timer=lambda _: None,
+        destroy_publisher=lambda topic: done.append('closed'),
+    )
+    nothing = SimpleNamespace()
+    reports.Reports(
+        node, nothing, nothing, settings=lambda: None, inputs=nothing, steady=nothing
+    ).close()
+    assert done == ['heard', 'closed', 'closed']
