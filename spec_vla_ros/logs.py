@@ -12,10 +12,15 @@ _FORMAT = '[%(levelname)s] [%(created).3f] [%(name)s]: %(message)s'  # as the no
 
 
 def log_to_stderr() -> None:
-    """Show what the package says from `INFO` on; other packages' warnings as before."""
+    """Show what the package says from `INFO` on; other packages' warnings as before.
+
+    Called again it changes nothing.
+    """
+    ours = logging.getLogger(__name__.partition('.')[0])
+    if ours.handlers:
+        return
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(_FORMAT))
-    ours = logging.getLogger(__name__.partition('.')[0])
     ours.addHandler(handler)
     ours.setLevel(logging.INFO)
     ours.propagate = False

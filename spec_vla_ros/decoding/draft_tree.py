@@ -98,7 +98,10 @@ class DraftTree:
 
     @classmethod
     def from_lists(cls, tokens: Sequence[int], parents: Sequence[int]) -> DraftTree:
-        """Build a tree on the host; every parent stands before its children."""
+        """Build a tree on the host, faster there than `from_parents`, whose loop is a device's.
+
+        Every parent stands before its children.
+        """
         depths = [0] * len(tokens)
         for node in range(1, len(tokens)):
             depths[node] = depths[parents[node]] + 1
