@@ -51,6 +51,7 @@ class RemoteNode:
         self.node = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, name=f'{name} spin', daemon=True)
         self._thread.start()
 
@@ -109,9 +110,10 @@ class RemoteNode:
 
     def close(self) -> None:
         """Stop spinning and leave the domain."""
-        self._context.try_shutdown()
+        self._closing.set()  # first: a callback may be at work with what is destroyed here
         self._thread.join()
         self.node.destroy_node()
+        self._context.try_shutdown()
 
     def _change(self, node_name: str, transition: int, goal: str, timeout: float) -> bool:
         """Request a transition, again if the request or the answer got lost."""
@@ -144,7 +146,7 @@ class RemoteNode:
 
     def _spin(self) -> None:
         try:
-            while self._context.ok():
+            while not self._closing.is_set():
                 self._executor.spin_once(timeout_sec=0.1)
         except ExternalShutdownException:
             pass

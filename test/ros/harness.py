@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from spec_vla_ros.msg import PolicyStatus
@@ -102,7 +102,7 @@ class Camera:
         self.covered = False
         self.frames = 0
         self.make = self._picture
-        remote.node.create_timer(1.0 / rate, self._on_timer)
+        remote.node.create_timer(1.0 / rate, self.publish)
 
     def _picture(self, now_ns):
         """A scene in which only the first row changes, as the noise of a real camera would."""
@@ -110,7 +110,7 @@ class Camera:
         picture[0] = self.frames % 251
         return rgb_to_image(picture, stamp_ns=now_ns, frame_id='camera')
 
-    def _on_timer(self):
+    def publish(self):
         self.frames += 1
         if not self.covered:
             self._publisher.publish(self.make(self._clock.now().nanoseconds))
@@ -141,7 +141,7 @@ class World:
         """Make a node in this domain and spin it in a thread of its own, which also makes it."""
         context = Context()
         context.init(domain_id=self.domain_id)
-        made, box = threading.Event(), []
+        made, ended, box = threading.Event(), threading.Event(), []
 
         def run():
             node = make_node(context=context)
@@ -149,18 +149,16 @@ class World:
             executor = SingleThreadedExecutor(context=context)
             executor.add_node(node)
             made.set()
-            try:
-                while context.ok():
-                    executor.spin_once(timeout_sec=0.05)
-            except ExternalShutdownException:
-                pass
+            while not ended.is_set():
+                executor.spin_once(timeout_sec=0.05)
             executor.shutdown()
             node.destroy_node()
+            context.shutdown()
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         assert made.wait(PATIENCE)
-        self._spun.append((context, thread))
+        self._spun.append((ended, thread))
         return box[0]
 
     def policy_node(self, make_policy, *, active=True, name='/spec_vla', **parameters):
@@ -190,8 +188,9 @@ class World:
 
     def close(self):
         self.children.stop()
-        for context, thread in self._spun:
-            context.try_shutdown()
+        for ended, _ in self._spun:
+            ended.set()
+        for _, thread in self._spun:
             thread.join()
         self.remote.close()
 

@@ -1,10 +1,13 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Diagnostics over DDS: level, reason and figures."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import FORWARD, ScriptedPolicy, wait_for
+from harness import FORWARD, PATIENCE, ScriptedPolicy, wait_for
 from spec_vla_ros.msg import DecodeStatistics
 
 from spec_vla_ros.protocols import DecodeStats, PolicyInfo
@@ -128,11 +131,17 @@ class TestOverDds:
         wait_for(lambda: len(diagnostics.messages) > count, 'diagnostics again')
 
     def test_a_number_left_out_counts_as_a_missed_image(self, world, diagnostics):
-        """A burst overtakes itself in a queue of one; the node says how many it did not see."""
-        world.policy_node(lambda settings: ScriptedPolicy())
+        """A queue of one keeps the newest of what comes while the node is held up."""
+        node = world.policy_node(lambda settings: ScriptedPolicy())
         camera = world.camera()
-        for _ in range(100):
-            camera._on_timer()
+        diagnostics.wait(lambda m: int(values(m)['images received']) > 0)
+        held, freed = threading.Event(), threading.Event()
+        node.create_guard_condition(lambda: (held.set(), freed.wait(PATIENCE))).trigger()
+        assert held.wait(PATIENCE)
+        for _ in range(20):
+            camera.publish()
+        time.sleep(0.2)  # for the middleware to take them in
+        freed.set()
         found = diagnostics.wait(lambda m: int(values(m)['images missed']) > 0)
         seen = int(values(found)['images received'])
         assert seen + int(values(found)['images missed']) <= camera.frames
