@@ -35,11 +35,18 @@ class Arm:
         self.position = [0.4, 0.1, 0.2]
         self.frame_id = frame_id
         self.silent = False
+        self._said = 0
         self._publisher = world.remote.node.create_publisher(
             PoseStamped, 'end_effector_pose', qos.SENSOR_STATE
         )
         self._clock = world.remote.node.get_clock()
         world.remote.node.create_timer(1 / RATE, self._on_timer)
+
+    def move(self, position):
+        """Be there, and return when that has been said."""
+        self.position = position
+        said = self._said
+        wait_for(lambda: self._said > said + 3, 'poses')  # the first may be of the old position
 
     def _on_timer(self):
         message = PoseStamped()
@@ -50,6 +57,7 @@ class Arm:
         message.pose.orientation.w = 1.0
         if not self.silent:
             self._publisher.publish(message)
+        self._said += 1
 
 
 @pytest.fixture
@@ -101,12 +109,12 @@ class TestPoses:
         status = world.record(PolicyStatus, 'status', qos.LATCHED)
         start(world, command_type='pose', step_duration=5.0)
         wait_for(lambda: len(targets.messages) > 10, 'a motion')
-        arm.position = [0.3, 0.2, 0.1]
+        arm.move([0.3, 0.2, 0.1])
         world.instruct('')
         status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
         held = targets.wait()
         np.testing.assert_allclose(vector(held.pose.position), arm.position)
-        arm.position = [0.0, 0.0, 0.0]  # it sags; the target does not follow
+        arm.move([0.0, 0.0, 0.0])  # it sags; the target does not follow
         count = len(targets.messages)
         wait_for(lambda: len(targets.messages) > count + 10, 'more targets')
         assert targets.last.pose == held.pose
