@@ -53,6 +53,20 @@ def test_pixels_that_stay_the_same_while_it_moves_halt_until_they_change(drive):
     assert driver.until(began).halt.reason is Reason.NONE
 
 
+@pytest.mark.parametrize('after', ['the same', 'another'])
+def test_only_another_camera_may_begin_with_the_last_picture_of_the_one_before(drive, after):
+    driver = started(drive, image_timeout=1.0)
+    driver.frozen = True
+    for _ in range(3):
+        driver.tick()
+    driver.until(halted_for(Reason.STALE_IMAGE), frame=False)
+    if after == 'another':
+        driver.source = 'started again'
+        assert driver.until(began).halt.reason is Reason.NONE
+    else:
+        assert driver.tick().halt.reason is Reason.FROZEN_IMAGE
+
+
 def test_equal_pixels_are_no_fault_at_rest_nor_when_the_watch_is_off(drive):
     driver = drive(image_timeout=0.2)
     driver.frozen = True

@@ -42,9 +42,13 @@ class Preconditions(Generic[Image]):
     def store_image(
         self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
     ) -> None:
-        """Keep an image that has just arrived; a zero stamp means the camera gives none."""
+        """Keep an image that has just arrived; a zero stamp means the camera gives none.
+
+        A source that replaces another shows nothing that the one before should have shown: a
+        camera that was started again may begin with the very picture that was its last.
+        """
         before = self.images.newest
-        if before is None or not self._same_pixels(before.image, image):
+        if before is None or before.source != source or not self._same_pixels(before.image, image):
             self._frozen.picture_changed()
         self.images.store(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
 
