@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 LAST_WORD = 15
-"""Seconds a node gets to end in good order."""
+"""Seconds a node gets to end in good order; a second before, the log says where it hangs."""
 
 LAST_ROUNDS = 10
 """Rounds of the executor after the last word."""
@@ -37,9 +38,11 @@ def spin_node(
     def stop(_signal: int, _frame: object) -> None:
         nonlocal stopping
         stopping = True
+        faulthandler.dump_traceback_later(LAST_WORD - 1)
         signal.alarm(LAST_WORD)  # whatever hangs by then is killed
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ends = (signal.SIGINT, signal.SIGTERM)
+    for number in ends:
         signal.signal(number, stop)
     try:
         node = make_node()
@@ -60,3 +63,5 @@ def spin_node(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+        for number in ends:  # the interpreter takes a while to end, and one more would kill it
+            signal.signal(number, signal.SIG_IGN)

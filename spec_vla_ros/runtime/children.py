@@ -70,7 +70,7 @@ class Children:
                     f'{name} ended with {_meaning(code)}; the end of {log}:\n{_tail(log)}'
                 )
 
-    def stop(self, *, grace: float = 10.0) -> dict[str, int]:
+    def stop(self, *, grace: float = 20.0) -> dict[str, int]:
         """Interrupt all, last started first; kill what still runs after `grace` seconds.
 
         Returns each one's exit code, negative for a signal as in subprocess.

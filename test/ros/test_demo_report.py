@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from spec_vla_ros.ros.demo import __main__ as main_module
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
 from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
 from spec_vla_ros.ros.demo.report import percentiles, summary, table
+from spec_vla_ros.ros.demo.stage import UncleanEndError
 from spec_vla_ros.ros.demo.view import View
 
 
@@ -144,3 +146,19 @@ def test_film_strip_keeps_first_and_last_frame(tmp_path, steps):
 def test_no_frames():
     with pytest.raises(ValueError, match='no frames'):
         film_strip(Record(number=1, seed=1, instruction='x'))
+
+
+def test_figures_are_kept_when_a_node_does_not_end(monkeypatch, tmp_path, capsys):
+    """All episodes have been run by then; the demo fails all the same."""
+
+    def run(args, console, records):
+        records['autoregressive'] = [record(mode='autoregressive', passes=7)]
+        raise UncleanEndError('sim_robot did not end cleanly')
+
+    monkeypatch.setattr(main_module, 'run', run)
+    monkeypatch.setattr('sys.argv', ['demo', '--results', str(tmp_path)])
+    with pytest.raises(SystemExit, match='1'):
+        main_module.main()
+    assert 'sim_robot did not end cleanly' in capsys.readouterr().out
+    assert json.loads((tmp_path / 'demo.json').read_text())['success_rate'] == 1.0
+    assert (tmp_path / 'demo.png').exists()

@@ -20,7 +20,7 @@ from spec_vla_ros.ros.demo.comparison import compared, comparison_table
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.report import summary, table, write_json
-from spec_vla_ros.ros.demo.stage import Stage, StageError, stage
+from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.runtime.children import ChildFailedError
 
@@ -40,14 +40,24 @@ def main() -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 110  # a log file has no width of its own
+    records: dict[str, list[Record]] = {}
+    unclean = None
     try:
-        records = run(args, console)
+        run(args, console, records)
     except KeyboardInterrupt:
         console.print('interrupted; everything is stopped')
         sys.exit(INTERRUPTED)
+    except UncleanEndError as error:  # after the last episode: what was measured counts
+        unclean = error
     except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
-        console.print(f'[red]demo failed:[/] {error}', highlight=False)
-        sys.exit(1)
+        _fail(console, error)
+    _report(args, console, records)
+    if unclean is not None:
+        _fail(console, unclean)
+
+
+def _report(args: argparse.Namespace, console: Console, records: dict[str, list[Record]]) -> None:
+    """Print and write what was measured; exits where too few episodes succeeded."""
     main_way = SPECULATIVE if SPECULATIVE in records else AUTOREGRESSIVE
     shown = records[main_way]
     modes = compared(records)
@@ -70,8 +80,13 @@ def main() -> None:
         sys.exit(1)
 
 
-def run(args: argparse.Namespace, console: Console) -> dict[str, list[Record]]:
-    """Run every episode each way and return them; leaves no process behind."""
+def _fail(console: Console, error: Exception) -> NoReturn:
+    console.print(f'[red]demo failed:[/] {error}', highlight=False)
+    sys.exit(1)
+
+
+def run(args: argparse.Namespace, console: Console, records: dict[str, list[Record]]) -> None:
+    """Run every episode each way and put them into `records`; leaves no process behind."""
     with (
         View(console, episodes=args.episodes) as view,
         stage(checkpoint=args.checkpoint, logs=args.results / 'logs', say=view.say) as nodes,
@@ -79,7 +94,7 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, list[Record]]:
         runner = EpisodeRunner(nodes.remote, on_progress=view.update, check=nodes.check)
         ways = _ways(nodes, view)
         view.expect(args.episodes * len(ways))
-        records: dict[str, list[Record]] = {way: [] for way in ways}
+        records.update((way, []) for way in ways)
         first = HELD_OUT_SEEDS.start + args.seed
         for seed in range(first, first + args.episodes):
             for way in ways:
@@ -91,7 +106,6 @@ def run(args: argparse.Namespace, console: Console) -> dict[str, list[Record]]:
                 view.finished(record)
             ways.reverse()  # neither always comes first
         runner.stop()
-    return records
 
 
 def _ways(nodes: Stage, view: View) -> list[str]:

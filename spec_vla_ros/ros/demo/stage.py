@@ -25,6 +25,10 @@ class StageError(RuntimeError):
     """The nodes do not run; says why."""
 
 
+class UncleanEndError(StageError):
+    """The nodes did what they were asked, and one did not end by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Robot and policy, both running.
@@ -50,7 +54,8 @@ def stage(
     Their parameters are the shipped ones, but for the draft tree (see `CHAINS`).
 
     checkpoint: folder; empty: the shipped policy. logs: folder. say: told what goes on.
-    Raises StageError when they do not start or do not end cleanly, ChildFailedError from `check`.
+    Raises StageError when they do not start, UncleanEndError when they do not end cleanly, and
+    ChildFailedError from `check`.
     """
     config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
@@ -79,4 +84,4 @@ def stage(
             remote.deactivate(POLICY)
         for name, code in children.stop().items():
             if code != 0:
-                raise StageError(f'{name} did not end cleanly: exit code {code}, see {logs}')
+                raise UncleanEndError(f'{name} did not end cleanly: exit code {code}, see {logs}')
