@@ -19,6 +19,7 @@ from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.decoding.upload import upload
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
@@ -190,7 +191,7 @@ class SpecVlaPolicy:
 
     def _image_embeds(self, pixel_values: Tensor) -> Tensor:
         """Return the embeddings of the patches (1, P, H); a step, see `Steps`."""
-        pixels = pixel_values.to(self._model.device, self._model.dtype)
+        pixels = upload(pixel_values, self._model.device).to(self._model.dtype)
         pixels = self._steps.hold('pixels', pixels)
         return self._steps.run('vision', partial(self._model.image_embeds, pixels))
 

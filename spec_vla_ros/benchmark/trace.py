@@ -20,6 +20,7 @@ from spec_vla_ros.decoding.acceptance import AcceptanceRule, Ids, on_host
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.speculative import SpeculativeSettings
 from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.decoding.upload import upload
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')
@@ -138,7 +139,7 @@ class ReplayedSettings(SpeculativeSettings):
         """Return a rule that lets drafts pass up to the recorded dimension, pass by pass."""
         passes = np.ones(len(self.max_distance), bool)
         passes[np.cumsum(self.commits) - 1] = False  # each pass's last token is no draft
-        known = passes if on_host(device) else torch.from_numpy(passes).to(device)
+        known = passes if on_host(device) else upload(torch.from_numpy(passes), device)
 
         def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
             return known[dimension]

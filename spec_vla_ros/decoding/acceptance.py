@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.upload import upload
 
 Ids = Tensor | np.ndarray | int
 """Several on a device; on the host they come one by one."""
@@ -52,7 +53,7 @@ def within_bins(
         raise ValueError(f'acceptance distances must be 0 to {len(action_ids) - 1}, not {wrong}')
     limits: Ids = np.array(max_distance, np.int64)
     if device is not None:
-        limits = torch.from_numpy(limits).to(device)
+        limits = upload(torch.from_numpy(limits), device)
 
     def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
         near = abs(draft - choice) <= limits[dimension]

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spec_vla_ros.decoding.upload import upload
+
 
 @dataclass(frozen=True, slots=True)
 class TreeShape:
@@ -64,9 +66,12 @@ class DraftTree:
         return self.tokens.shape[0]
 
     def to(self, device: torch.device) -> DraftTree:
-        """Return the same tree on a device."""
-        parts = (self.tokens, self.parents, self.depths, self.ancestors)
-        return DraftTree(*(t.to(device) for t in parts), is_chain=self.is_chain)
+        """Return the same tree on a device, without waiting for it."""
+        if device == self.tokens.device:
+            return self
+        numbers = upload(torch.stack((self.tokens, self.parents, self.depths)), device)
+        ancestors = upload(self.ancestors, device)
+        return DraftTree(*numbers, ancestors, is_chain=self.is_chain)
 
     def filled(self, nodes: int) -> DraftTree:
         """Return the tree with leaves below the root added, up to some nodes.

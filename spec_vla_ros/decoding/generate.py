@@ -104,7 +104,7 @@ def pad_prompt(prompt: Tensor, steps: Steps) -> tuple[Tensor, Tensor | None]:
     if size is None:
         return prompt, None
     padded = torch.cat((prompt.new_zeros(1, size - length, prompt.shape[2]), prompt), dim=1)
-    padding = torch.tensor([size - length], device=prompt.device)
+    padding = torch.full((1,), size - length, device=prompt.device)
     return padded, steps.hold('padding', padding)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.decoding.upload import upload
 from spec_vla_ros.models.llama import Llama, LlamaConfig
 from spec_vla_ros.models.vision import Projector, VisionBackbone
 
@@ -118,7 +119,7 @@ class OpenVLA(nn.Module):
 
     def prompt_embeds(self, prompt_ids: Tensor) -> Tensor:
         """Token ids (B, L) int64 -> embeddings (B, L, H)."""
-        return self.language_model.embed(prompt_ids.to(self.device))
+        return self.language_model.embed(upload(prompt_ids, self.device))
 
 
 def multimodal_embeds(prompt_embeds: Tensor, image_embeds: Tensor) -> Tensor:
