@@ -58,6 +58,7 @@ class SpecVlaPolicy:
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         stored_as: 'int8' or 'int4' stores the language model's weights so, see `PackedLlama`; the
             checkpoint cannot be used for another policy then.
+        graphs: what is recorded on CUDA, see `steps_for`.
 
     Raises:
         ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
@@ -71,11 +72,12 @@ class SpecVlaPolicy:
         drafter: Drafter | None = None,
         tree: TreeShape | TreePlan | None = None,
         stored_as: str | None = None,
+        graphs: str = 'action',
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
-        self._steps = steps_for(self._model.device)
+        self._steps = steps_for(self._model.device, graphs=graphs)
         self._decoder = ActionDecoder(
             PackedLlama(checkpoint.model.language_model, stored_as=stored_as),
             self._codec,
@@ -170,15 +172,19 @@ class SpecVlaPolicy:
     def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
-        black = np.zeros((64, 64, 3), np.uint8)
-        image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
-        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
-        prompt = multimodal_embeds(prompt_embeds, image_embeds)
+        prompt = self._black_prompt()
         self._decoder.measure(prompt)
-        for stamp_ns in range(2):  # the second time with temporal drafts
+        for stamp_ns in range(1 + self._steps.warm_runs):  # from the second on with guesses
+            prompt = self._black_prompt()
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
+
+    def _black_prompt(self) -> Tensor:
+        black = np.zeros((64, 64, 3), np.uint8)
+        image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
+        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
+        return multimodal_embeds(prompt_embeds, image_embeds)
 
     def _refuse_long(self, prompt: Tensor) -> None:
         needed = prompt.shape[1] + self._codec.stats.dimensions
@@ -213,6 +219,7 @@ def load_policy(
     draft_position_mode: str | None = None,
     tree: TreeShape | TreePlan | None = None,
     stored_as: str | None = None,
+    graphs: str = 'action',
     progress: Progress | None = None,
 ) -> SpecVlaPolicy:
     """Load a policy from an OpenVLA checkpoint folder.
@@ -227,6 +234,7 @@ def load_policy(
         draft_position_mode: see `load_drafter`.
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         stored_as: None, or 'int8' or 'int4' for the language model's weights, see `PackedLlama`.
+        graphs: what is recorded on CUDA, see `steps_for`.
         progress: called with (bytes loaded, bytes in all); None writes it to the log.
 
     Raises:
@@ -237,7 +245,12 @@ def load_policy(
     loaded = load_openvla(checkpoint, device=device, dtype=dtype, progress=progress)
     found = load_drafter_beside(loaded, drafter, position_mode=draft_position_mode)
     return SpecVlaPolicy(
-        loaded, unnorm_key=unnorm_key, drafter=found, tree=tree, stored_as=stored_as
+        loaded,
+        unnorm_key=unnorm_key,
+        drafter=found,
+        tree=tree,
+        stored_as=stored_as,
+        graphs=graphs,
     )
 
 

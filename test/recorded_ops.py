@@ -7,12 +7,14 @@ results here as it would there. On the host two things bypass torch's operations
 `torch_only` puts the device's way of doing them in their place.
 """
 
+from functools import partial
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from spec_vla_ros.decoding import drafting, generate, speculative, verifying
+from spec_vla_ros.decoding import drafting, generate, speculative_settings, verifying
 
 READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_copy.host')
 
@@ -20,7 +22,7 @@ READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_c
 @pytest.fixture
 def torch_only(monkeypatch):
     """Let every operation go through torch, as on a device."""
-    for module in (speculative, verifying):
+    for module in (speculative_settings, verifying):
         monkeypatch.setattr(module, 'on_host', lambda device: False)
     for module in (generate, drafting, verifying):
         monkeypatch.setattr(module, 'greedy', lambda scores: scores.argmax(-1))
@@ -42,21 +44,47 @@ class RecordedOps(TorchDispatchMode):
         writes = any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
         views = any(r.alias_info for r in func._schema.returns)
         if writes or not (views or name.startswith(('empty', 'new_empty'))):
-            self._ops.append((func, args, kwargs, None if writes else result))
+            self._ops.append(partial(_repeat, func, args, kwargs, None if writes else result))
         return result
 
+    def branch(self, condition, body):
+        """Record what the body does apart, to be repeated where the condition is true then."""
+        outside, self._ops = self._ops, []
+        body()
+        inside, self._ops = self._ops, outside
+        self._ops.append(partial(_repeat_where_true, condition, inside))
+
     def replay(self):
-        for func, args, kwargs, result in self._ops:
-            again = func(*args, **kwargs)
-            if result is None:
-                continue
-            for old, new in zip(tree_flatten(result)[0], tree_flatten(again)[0], strict=True):
-                if isinstance(old, torch.Tensor):
-                    old.copy_(new)
+        for op in self._ops:
+            op()
 
 
-def record_ops(step):
-    ops = RecordedOps()
-    with ops:
-        result = step()
-    return ops, result
+def _repeat(func, args, kwargs, result):
+    again = func(*args, **kwargs)
+    if result is None:
+        return
+    for old, new in zip(tree_flatten(result)[0], tree_flatten(again)[0], strict=True):
+        if isinstance(old, torch.Tensor):
+            old.copy_(new)
+
+
+def _repeat_where_true(condition, ops):
+    if condition:
+        for op in ops:
+            op()
+
+
+class OpRecorder:
+    """A `Recorder` of operations."""
+
+    def __init__(self):
+        self._recording = None
+
+    def record(self, step):
+        self._recording = RecordedOps()
+        with self._recording:
+            result = step()
+        return self._recording, result
+
+    def branch(self, condition, body):
+        self._recording.branch(condition, body)

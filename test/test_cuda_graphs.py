@@ -2,20 +2,24 @@
 """Recorded steps give what plain ones give: emulated on the CPU, and as CUDA graphs on a GPU."""
 
 import logging
+import warnings
+from dataclasses import fields, is_dataclass
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from recorded_ops import record_ops, torch_only  # noqa: F401 - a fixture
+from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps, steps_for
+from spec_vla_ros.decoding.cuda_graphs import CudaRecorder, GraphSteps, steps_for
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.steps import Eager
 from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
@@ -79,8 +83,9 @@ class Engine:
         )
 
 
-def graphs(device):
-    return GraphSteps(record=record_ops) if device == 'cpu' else GraphSteps()
+def graphs(device, *, branches=True):
+    recorder = OpRecorder() if device == 'cpu' else CudaRecorder(torch.device(device))
+    return GraphSteps(recorder, branches=branches)
 
 
 def prompts(count):
@@ -107,11 +112,12 @@ def test_autoregressive(device):
     assert steps.recorded == 2  # prefill and the rest: both lengths are padded to the same
 
 
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('distance', [0, 30, (0, 3, 0, 40, 9, 9, 2)])
-def test_speculative(device, distance, shape, guessed):
-    steps = graphs(device)
+def test_speculative(device, distance, shape, guessed, branches):
+    steps = graphs(device, branches=branches)
     plain, recorded = Engine(1, device, steps=Eager()), Engine(1, device, steps=steps)
     for seed, prompt in enumerate(prompts(24)):
         draft = None
@@ -122,7 +128,8 @@ def test_speculative(device, distance, shape, guessed):
         assert torch.equal(found.tokens, expected.tokens)
         assert torch.equal(found.choices, expected.choices)
         assert found.stats.accept_lengths == expected.stats.accept_lengths
-        assert found.stats.draft_passes == expected.stats.draft_passes
+        read_prompt = branches and expected.stats.draft_passes > 0  # in a pass of its own
+        assert found.stats.draft_passes == expected.stats.draft_passes + read_prompt
     assert steps.recorded >= 2  # the prefill, and what comes behind it
 
 
@@ -166,7 +173,7 @@ def test_models_that_would_look_at_padding_refuse_it():
     target, drafter = random_target(0), random_drafter(0)
     with pytest.raises(ValueError, match='needs a packed model'):
         autoregressive_generate(
-            target, random_prompt(0), num_tokens=7, steps=GraphSteps(record=record_ops)
+            target, random_prompt(0), num_tokens=7, steps=GraphSteps(OpRecorder())
         )
     cache = drafter.new_cache(20)
     cache.hide(torch.tensor([2]))
@@ -199,7 +206,7 @@ def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
 
 
 def test_a_step_that_reads_on_the_host_is_not_recorded(caplog):
-    steps = GraphSteps(record=record_ops)
+    steps = GraphSteps(OpRecorder())
     value = torch.ones(3)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
@@ -208,18 +215,117 @@ def test_a_step_that_reads_on_the_host_is_not_recorded(caplog):
     assert 'CUDA graphs are off' in caplog.text
 
 
-def test_beyond_the_limit_steps_run_plainly():
-    steps = GraphSteps(record=record_ops, limit=2)
-    value = torch.zeros(1)
-    for number in range(12):
+class WithoutBranches(OpRecorder):
+    """As a driver that is too old for conditional nodes."""
+
+    def branch(self, condition, body):
+        body()
+        raise RuntimeError('no conditional nodes')
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_where_branches_cannot_be_recorded_the_host_decides(shape, caplog, torch_only):  # noqa: F811
+    steps = GraphSteps(WithoutBranches())
+    plain, recorded = Engine(8, 'cpu', steps=Eager()), Engine(8, 'cpu', steps=steps)
+    with caplog.at_level(logging.WARNING):
+        for prompt in prompts(24):
+            expected = plain.speculative(prompt, 30, shape)
+            assert torch.equal(recorded.speculative(prompt, 30, shape).tokens, expected.tokens)
+    assert [r.message for r in caplog.records] == [
+        'the host reads what each pass decided: no branches: no conditional nodes'
+    ]
+    assert not steps.branches
+    assert steps.recorded >= 2
+
+
+def test_beyond_the_limit_what_was_not_used_for_longest_is_forgotten():
+    steps = GraphSteps(OpRecorder(), limit=2)
+    value, runs = torch.zeros(1), []
+
+    def step(key):
+        runs.append(key)
+        return value + 1
+
+    for number, key in enumerate('aabbabcbcca'):
         value.fill_(number)
-        for key in range(4):
-            assert int(steps.run(key, lambda: value + 1)) == number + 1
-    assert steps.recorded == 2
+        assert int(steps.run(key, partial(step, key))) == number + 1
+        assert steps.recorded <= 2
+    # Each runs plainly and is then recorded; when `c` comes `a` goes, and is then as new.
+    assert ''.join(runs) == 'aabbcca'
+
+
+class Forgetful(GraphSteps):
+    """Overwrites what a recording returned as soon as another one than the next has run."""
+
+    def __init__(self, recorder, **options):
+        super().__init__(recorder, **options)
+        self._results = [None, None]
+
+    def run(self, key, step):
+        result = super().run(key, step)
+        before, last = self._results
+        self._results = [last, result]
+        if before is not last and before is not result:
+            for tensor in tensors_of(before):
+                tensor.fill_(5)
+        return result
+
+
+def tensors_of(result):
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [t for part in result for t in tensors_of(part)]
+    if is_dataclass(result):
+        return [t for part in fields(result) for t in tensors_of(getattr(result, part.name))]
+    return []
+
+
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_a_result_is_needed_until_the_next_step_has_run(shape, branches, torch_only):  # noqa: F811
+    """So recordings may share their memory."""
+    steps = Forgetful(OpRecorder(), branches=branches)
+    plain, recorded = Engine(6, 'cpu', steps=Eager()), Engine(6, 'cpu', steps=steps)
+    for seed, prompt in enumerate(prompts(24)):
+        drafted = guesses(seed, plain.autoregressive(prompt).tokens) if seed % 2 else None
+        for draft in (None, drafted):
+            expected = plain.speculative(prompt, 30, shape, draft)
+            found = recorded.speculative(prompt, 30, shape, draft)
+            assert torch.equal(found.tokens, expected.tokens)
+        assert torch.equal(
+            recorded.autoregressive(prompt).tokens, plain.autoregressive(prompt).tokens
+        )
+
+
+class Scattered(GraphSteps):
+    """Forgets one step or another, not always the one that was not used for longest."""
+
+    def __init__(self, recorder, **options):
+        super().__init__(recorder, **options)
+        self._random = np.random.default_rng(0)
+
+    def run(self, key, step):
+        if self._steps and self._random.random() < 0.1:
+            del self._steps[list(self._steps)[self._random.integers(len(self._steps))]]
+        return super().run(key, step)
+
+
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+def test_what_was_forgotten_is_not_mixed_with_what_was_not(branches, torch_only):  # noqa: F811
+    """A draft that runs plainly lies elsewhere than the one whose verification was recorded."""
+    steps = Scattered(OpRecorder(), branches=branches)
+    plain, recorded = Engine(7, 'cpu', steps=Eager()), Engine(7, 'cpu', steps=steps)
+    for seed in range(60):
+        prompt = random_prompt(seed % 4)
+        expected = plain.speculative(prompt, 30, 'tree')
+        found = recorded.speculative(prompt, 30, 'tree')
+        assert torch.equal(found.tokens, expected.tokens)
+        assert found.stats.accept_lengths == expected.stats.accept_lengths
 
 
 def test_held_tensors_stay_where_they_are():
-    steps = GraphSteps(record=record_ops)
+    steps = GraphSteps(OpRecorder())
     first = steps.hold('x', torch.tensor([1.0, 2.0]))
     second = steps.hold('x', torch.tensor([3.0, 4.0]))
     assert first.data_ptr() == second.data_ptr()
@@ -236,6 +342,37 @@ def test_filled_trees_keep_their_nodes():
     assert torch.equal(filled.ancestors[:3, :3], tree.ancestors)
     assert filled.ancestors[3].nonzero()[:, 0].tolist() == [0, 3]
     assert tree.filled(2) is tree
+
+
+def test_how_actions_are_recorded_is_one_of_three_ways():
+    with pytest.raises(ValueError, match='not one of action, pass, off'):
+        steps_for(torch.device('cpu'), graphs='all')
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_ways_of_recording_on_cuda():
+    device = torch.device('cuda')
+    assert steps_for(device).branches
+    assert not steps_for(device, graphs='pass').branches
+    assert isinstance(steps_for(device, graphs='off'), Eager)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_the_host_waits_once_an_action_on_cuda():
+    engine = Engine(9, 'cuda', steps=graphs('cuda'))
+    prompt = random_prompt(0).cuda()
+    for _ in range(4):
+        engine.speculative(prompt, 30, 'tree')
+    torch.cuda.set_sync_debug_mode('warn')
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            engine.speculative(prompt, 30, 'tree')
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert len([w for w in caught if 'synchroniz' in str(w.message)]) == 1
 
 
 def test_on_the_cpu_steps_are_plain():
@@ -259,7 +396,7 @@ def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only
     stats = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))
     codec = ActionCodec(stats, vocab_size=ACTION_IDS.stop)
     results = []
-    recorded = GraphSteps(record=record_ops)
+    recorded = GraphSteps(OpRecorder())
     for steps in (Eager(), recorded):
         decoder = ActionDecoder(
             PackedLlama(random_target(4)),
@@ -272,9 +409,9 @@ def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only
         first, drift = random_prompt(0), 0.05 * random_prompt(1)
         for stamp in range(30):
             prompt = first + (stamp % 10) * drift
-            relaxed = Decoding('relaxed', 9)
+            relaxed = Decoding('relaxed', 9, temporal=True)
             decoded = decoder.decode(prompt, relaxed, instruction='go', stamp_ns=stamp)
             tokens.append(decoded.tokens.tolist())
         results.append(tokens)
     assert results[0] == results[1]
-    assert 2 < recorded.recorded < 40
+    assert recorded.recorded == 2  # the prefill with guesses, and what comes behind it

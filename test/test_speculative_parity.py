@@ -16,7 +16,8 @@ from toy_checkpoint import DATA, make_image, toy_checkpoint, toy_tensor
 from spec_vla_ros.decoding.acceptance import exact_match, longest_accepted_path, within_bins
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.verifying import verify
 from spec_vla_ros.models.drafter import load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds

@@ -2,16 +2,24 @@
 """Everything that a plan needs is measured, for drafters that read all or the end of a prompt."""
 
 import pytest
+from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import random_drafter, random_prompt, random_target
 
+from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.steps import Eager
 from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
 from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 
 
+@pytest.mark.parametrize('recorded', [False, True])
 @pytest.mark.parametrize('window', [None, 2, 50])
-def test_measured_costs_are_complete(window):
-    drafter = random_drafter(0, window=window)
-    costs = measure_costs(random_target(0), drafter, random_prompt(0), repeats=2)
+def test_measured_costs_are_complete(window, recorded, torch_only):  # noqa: F811
+    target = PackedLlama(random_target(0))
+    drafter = PackedDrafter(random_drafter(0, window=window))
+    steps = GraphSteps(OpRecorder()) if recorded else Eager()
+    costs = measure_costs(target, drafter, random_prompt(0), steps=steps, repeats=2)
+    assert not recorded or steps.recorded > 20  # each size of pass and tree, and an action
     assert costs.verify.keys() >= {1, 50}
     assert all(ms > 0 for ms in costs.verify.values())
     assert min(costs.round, costs.features, costs.draft_prefill, *costs.guess) >= 0

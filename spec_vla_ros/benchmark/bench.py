@@ -29,9 +29,10 @@ from spec_vla_ros.benchmark.random_case import (
 from spec_vla_ros.benchmark.record import Recorder
 from spec_vla_ros.benchmark.report import machine, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
-from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
+from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.decoding.cuda_graphs import steps_for
 from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama import LlamaConfig
@@ -158,7 +159,14 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
     model = RandomModel(case, device=device, dtype=dtype, draft_window=trace.draft_window)
     ways = trace.ways[name]
     methods = model.methods(ways, max_distance=args.max_distance, actions=args.actions)
-    measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
+    count = {'actions': args.actions, 'repeats': args.repeats}
+    measured = _measure(methods, device, **count)
+    if any('decode' in measured[way].phases_ms for way in ways):  # drafts and verifies at once
+        methods = model.methods(
+            ways, max_distance=args.max_distance, actions=args.actions, graphs='pass'
+        )
+        apart = _measure({way: methods[way] for way in ways}, device, **count)
+        measured |= {way: divided(measured[way], apart[way]) for way in ways}
     length = case.prompt_length
     passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
     for way, recorded in ways.items():
@@ -249,7 +257,9 @@ def _record(args: argparse.Namespace, device: torch.device, names: list[str]) ->
                 model = RandomModel(
                     RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
                 )
-                costs = measure_costs(model.target, model.drafter, model.prompt)
+                costs = measure_costs(
+                    model.target, model.drafter, model.prompt, steps=steps_for(device)
+                )
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
             for way, recorded in ways[name].items():
                 print(

@@ -17,7 +17,9 @@ from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, re
 from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.cuda_graphs import steps_for
 from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
-from spec_vla_ros.decoding.speculative import room_needed, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import room_needed
+from spec_vla_ros.decoding.steps import Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama, LlamaConfig
@@ -95,7 +97,7 @@ class RandomModel:
     ) -> None:
         self.config = case.config
         generator = torch.Generator(device).manual_seed(0)
-        self._steps, self._vision = steps_for(device), None
+        self._vision = None
         if case.towers:
             openvla = _random(lambda: OpenVLA(_openvla(case)), device, dtype, generator)
             self.plain, pixels = openvla.language_model, (1, 3 * len(case.towers))
@@ -114,19 +116,24 @@ class RandomModel:
         self._cache = self.target.new_cache(case.prompt_length + 128)
         self._draft_cache = self.drafter.new_cache(case.prompt_length + 128)
 
-    def _see(self) -> tuple[Tensor, Mapping[str, float]]:
-        """Return a prompt with the image in it, and the milliseconds that took."""
-        if self._vision is None:
-            return self.prompt, {}
+    def _see(self, steps: Steps) -> tuple[Tensor, PhaseTimer]:
+        """Return a prompt with the image in it, and what knows how long that took."""
         timer = PhaseTimer(self.prompt.device)
+        if self._vision is None:
+            return self.prompt, timer
         with timer.phase('vision'), torch.inference_mode():
-            image = self._steps.run('vision', self._vision)
+            image = steps.run('vision', self._vision)
             text = self.prompt[:, : self.prompt.shape[1] - image.shape[1]]
             prompt = multimodal_embeds(text, image)
-        return prompt, timer.milliseconds()
+        return prompt, timer
 
     def methods(
-        self, ways: Mapping[str, WayTrace], *, max_distance: int, actions: int
+        self,
+        ways: Mapping[str, WayTrace],
+        *,
+        max_distance: int,
+        actions: int,
+        graphs: str = 'action',
     ) -> dict[str, Method]:
         """Return every way to an action, by name.
 
@@ -134,33 +141,37 @@ class RandomModel:
             ways: what is replayed, by way of decoding.
             max_distance: relaxed acceptance's, as when it was recorded.
             actions: how many are chosen from each way's recording.
+            graphs: see `steps_for`.
         """
         generate = TransformersGenerate(self.plain)
+        steps = steps_for(self.prompt.device, graphs=graphs)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
-                tuple(generate(self._see()[0], num_tokens=NUM_TOKENS).tolist())
+                tuple(generate(self._see(steps)[0], num_tokens=NUM_TOKENS).tolist())
             ),
-            FIRST_TOKEN: lambda _: Outcome(tuple(generate(self._see()[0], num_tokens=1).tolist())),
-            AUTOREGRESSIVE: lambda _: self._autoregressive(),
+            FIRST_TOKEN: lambda _: Outcome(
+                tuple(generate(self._see(steps)[0], num_tokens=1).tolist())
+            ),
+            AUTOREGRESSIVE: lambda _: self._autoregressive(steps),
         }
         for name, way in ways.items():
             distance = 0 if name == 'strict' else max_distance
             chosen = way.sample(actions)
-            found[name] = lambda i, w=way, c=chosen, d=distance: self._replay(w, c[i], d)
+            found[name] = lambda i, w=way, c=chosen, d=distance: self._replay(w, c[i], d, steps)
         return found
 
-    def _autoregressive(self) -> Outcome:
-        prompt, seen_ms = self._see()
+    def _autoregressive(self, steps: Steps) -> Outcome:
+        prompt, seeing = self._see(steps)
         decoded = autoregressive_generate(
             self.target,
             prompt,
             num_tokens=NUM_TOKENS,
             cache=self._cache,
-            steps=self._steps,
+            steps=steps,
         )
-        return _outcome(decoded, seen_ms)
+        return _outcome(decoded, seeing)
 
-    def _replay(self, way: WayTrace, action: ActionTrace, distance: int) -> Outcome:
+    def _replay(self, way: WayTrace, action: ActionTrace, distance: int, steps: Steps) -> Outcome:
         settings = replayed(
             way,
             action,
@@ -171,7 +182,7 @@ class RandomModel:
         needed = room_needed(self.prompt.shape[1], settings, guessed=len(action.guesses))
         if needed > self._cache.max_len:
             raise ValueError(f'the trees of the trace need a cache of {needed} entries')
-        prompt, seen_ms = self._see()
+        prompt, seeing = self._see(steps)
         decoded = speculative_generate(
             self.target,
             self.drafter,
@@ -180,14 +191,14 @@ class RandomModel:
             draft=draft,
             cache=self._cache,
             draft_cache=self._draft_cache,
-            steps=self._steps,
+            steps=steps,
         )
         if decoded.stats.target_passes != len(action.commits):
             raise ValueError(
                 f'{action} was replayed in {decoded.stats.target_passes} passes: the trace does '
                 'not fit these trees, record it again'
             )
-        return _outcome(decoded, seen_ms)
+        return _outcome(decoded, seeing)
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
@@ -203,8 +214,9 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     return passes
 
 
-def _outcome(decoded: Decoded, seen_ms: Mapping[str, float]) -> Outcome:
-    stats = replace(decoded.stats, phases_ms={**seen_ms, **decoded.stats.phases_ms})
+def _outcome(decoded: Decoded, seeing: PhaseTimer) -> Outcome:
+    phases = {**seeing.milliseconds(), **decoded.stats.phases_ms}
+    stats = replace(decoded.stats, phases_ms=phases)
     return Outcome(tuple(decoded.tokens.tolist()), stats)
 
 

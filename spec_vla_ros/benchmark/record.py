@@ -12,7 +12,8 @@ from torch import Tensor
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
 from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.temporal import TemporalDraft
 from spec_vla_ros.decoding.tree_costs import Costs
 from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees

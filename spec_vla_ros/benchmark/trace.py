@@ -18,7 +18,7 @@ import torch
 
 from spec_vla_ros.decoding.acceptance import AcceptanceRule, Ids, on_host
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.speculative import SpeculativeSettings
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.decoding.upload import upload
 

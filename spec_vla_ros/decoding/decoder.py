@@ -16,11 +16,8 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import DraftModel
 from spec_vla_ros.decoding.generate import Decoded, LanguageModel, autoregressive_generate
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.decoding.speculative import (
-    SpeculativeSettings,
-    room_needed,
-    speculative_generate,
-)
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.decoding.tree_costs import measure_costs
@@ -109,7 +106,7 @@ class ActionDecoder:
         """
         if self._drafter is None or not self._measures:
             return
-        costs = measure_costs(self._target, self._drafter, prompt)
+        costs = measure_costs(self._target, self._drafter, prompt, steps=self._steps.fresh())
         for mode, hit_rates in HIT_RATES.items():
             self._trees[mode] = plan_trees(
                 costs,

@@ -114,18 +114,10 @@ class Drafting:
         self._cache.truncate(base)
         return tree
 
-    def propose_step(
-        self,
-        embeds: Tensor,
-        features: Tensor,
-        root: Tensor,
-        *,
-        shape: TreeShape,
-        spacing: Sequence[int],
-    ) -> tuple[DraftTree, int]:
-        """As `propose`, with the entries that its cache then holds: a step, see `Steps`."""
-        tree = self.propose(embeds, features, root, shape=shape, spacing=spacing)
-        return tree, self._cache.length
+    def read(self, embeds: Tensor, features: Tensor) -> None:
+        """Take in what has been decided, as `propose` does, and propose nothing."""
+        told = range(self._cache.length, self._cache.length + embeds.shape[1])
+        self._run(embeds, features, told, None, outputs=1)
 
     def _chain(self, root: Tensor, hidden: Tensor, start: int, *, length: int) -> DraftTree:
         """Draft the drafter's first choice, and its first choice after that, and so on."""

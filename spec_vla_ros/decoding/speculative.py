@@ -9,72 +9,23 @@ after them, and the next root. The accept length of a round is accepted tokens p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.acceptance import (
-    AcceptanceRule,
-    exact_match,
-    on_host,
-    within_bins,
-)
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, decode_plainly, pad_prompt
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, pad_prompt
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.passes import Passes
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
-from spec_vla_ros.decoding.verifying import DraftInput, judge_draft
+from spec_vla_ros.decoding.verifying import DraftInput
+from spec_vla_ros.decoding.whole_action import Finished, decode_whole
 from spec_vla_ros.protocols import DecodeStats
-
-
-class TreeSizes(Protocol):
-    """How large draft trees are: a `TreeShape`, or a `TreePlan` by the number of tokens left."""
-
-    def for_remaining(self, left: int) -> TreeShape | None:
-        """Return the tree to draft with `left` tokens to go, or None for a plain pass."""
-
-    @property
-    def largest(self) -> TreeShape:
-        """A shape that no tree exceeds in any way."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpeculativeSettings:
-    """How to speculate.
-
-    max_distance: for each action dimension, how many bins a draft may be off (0: exact).
-    action_ids: the token ids that are actions.
-    shape: how large a draft tree may grow: always the same, or by a plan.
-    draft_all_ids: draft from the whole vocabulary instead of the actions only.
-    draft_temperature: what the drafter's scores are divided by before they are taken as
-        probabilities (see `Drafter`).
-    """
-
-    max_distance: tuple[int, ...]
-    action_ids: range
-    shape: TreeSizes = field(default_factory=TreeShape)
-    draft_all_ids: bool = False
-    draft_temperature: float = 1.0
-
-    def rule(self, device: torch.device) -> AcceptanceRule:
-        """Return the acceptance rule."""
-        if not any(self.max_distance):
-            return exact_match()
-        return within_bins(
-            self.max_distance,
-            action_ids=self.action_ids,
-            device=None if on_host(device) else device,
-        )
-
-    @property
-    def draft_ids(self) -> slice | None:
-        """The ids to draft from."""
-        return None if self.draft_all_ids else slice(self.action_ids.start, self.action_ids.stop)
 
 
 @torch.inference_mode()
@@ -105,17 +56,15 @@ def speculative_generate(
     Raises:
         ValueError: the draft is deeper than an action without its last token.
     """
-    device, num_tokens = prompt.device, len(settings.max_distance)
-    timer, steps = PhaseTimer(device), steps or Eager()
+    timer, steps = PhaseTimer(prompt.device), steps or Eager()
+    num_tokens = len(settings.max_distance)
     prompt, padding = pad_prompt(prompt, steps) if drafter.counts_from_prompt else (prompt, None)
     length = prompt.shape[1]
-    accept = settings.rule(device)
-    guesses = draft is not None and len(draft) > 1
-    tree = _first_tree(draft, num_tokens, device, steps)
+    tree = _first_tree(draft, num_tokens, prompt.device, steps)
     room = room_needed(length, settings, guessed=len(tree))
     cache, draft_cache = _emptied(cache, target, room), _emptied(draft_cache, drafter, room)
     told = None
-    if _drafts(settings, num_tokens - 1):
+    if settings.drafts(num_tokens - 1):
         size = length + num_tokens
         told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
     _hide(padding, cache, draft_cache, told, steps)
@@ -126,79 +75,100 @@ def speculative_generate(
         cache=draft_cache,
         temperature=settings.draft_temperature,
     )
-    context = steps.hold('prompt', prompt)
-    key: tuple = (settings, length, len(tree), tree.is_chain, id(cache), id(draft_cache))
+    passes = Passes(
+        target=target,
+        drafting=drafting,
+        accept=settings.rule(prompt.device),
+        max_distance=settings.max_distance,
+        cache=cache,
+        draft_cache=draft_cache,
+        told=told,
+        length=length,
+    )
+    prompt = steps.hold('prompt', prompt)
+    whole = None
+    if drafter.counts_from_prompt:
+        whole = decode_whole(passes, prompt, tree, settings, steps=steps, timer=timer)
+    finished = whole or _decode_by_passes(passes, prompt, tree, settings, steps=steps, timer=timer)
+    lengths = finished.commits
+    if draft is None or len(draft) == 1:
+        lengths = lengths[1:]  # a prefill without a draft is no verify round
+    stats = DecodeStats(
+        mode='speculative',
+        target_passes=len(finished.commits),
+        draft_passes=_draft_passes(settings, finished.commits, prompt_read=whole is not None),
+        accept_lengths=tuple(lengths),
+        phases_ms=timer.milliseconds(),
+    )
+    return Decoded(torch.tensor(finished.tokens), torch.tensor(finished.choices), stats)
+
+
+def _decode_by_passes(
+    passes: Passes,
+    prompt: Tensor,
+    tree: DraftTree,
+    settings: SpeculativeSettings,
+    *,
+    steps: Steps,
+    timer: PhaseTimer,
+) -> Finished:
+    """Decode an action pass by pass; the host reads what each pass of the target decided."""
+    cache, context, num_tokens = passes.cache, prompt, passes.num_tokens
+    key: tuple = (settings, passes.length, id(cache), id(passes.draft_cache))
+    known = passes.told.first if passes.told else 0
     tokens: list[int] = []
     choices: list[int] = []
-    lengths: list[int] = []
-    rounds = draft_passes = 0
-    known = told.first if told else 0  # the place up to which the drafter has read
+    commits: list[int] = []
     while True:
         with timer.phase('verify' if tokens else 'prefill'):
             end = cache.length + context.shape[1]
-            judge = partial(
-                judge_draft,
-                target,
-                context,
-                tree,
-                cache,
-                accept=accept,
-                decided=len(tokens),
-                num_tokens=num_tokens,
-                told=told,
+            # Where a tree lies is part of the key: a draft that ran plainly lies elsewhere.
+            place = tree.tokens.data_ptr()
+            judge = partial(passes.judge, context, tree, decided=len(tokens))
+            judged = steps.run(
+                ('verify', len(tokens), len(tree), tree.is_chain, known, place, *key), judge
             )
-            judged = steps.run(('verify', len(tokens), *key), judge)
             new_tokens, new_choices = judged.read()  # the only wait for the device
             cache.hold(end + len(new_tokens) - 1)
-        rounds += 1
-        if rounds > 1 or guesses:  # a prefill without a draft is no verify round
-            lengths.append(len(new_tokens))
         tokens += new_tokens
         choices += new_choices
+        commits.append(len(new_tokens))
         left = num_tokens - len(tokens)
         root = steps.hold('root', judged.root)
-        if not _drafts(settings, left):
+        if not settings.drafts(left):
             break
         with timer.phase('draft'):
             context = steps.hold('context', judged.context)
             shape = settings.shape.for_remaining(left)
-            key = (settings, length, known, id(cache), id(draft_cache))
             if shape is None:
                 tree = DraftTree.root_only(root)
                 continue
-            rows = slice(known, known := cache.length)
-            propose = partial(
-                drafting.propose_step,
-                told.embeds[:, rows],
-                told.features[:, rows],
-                root,
-                shape=shape,
-                spacing=settings.max_distance[len(tokens) :],
-            )
-            tree, held = steps.run(('draft', len(tokens), *key), propose)
-            draft_cache.hold(held)
-            draft_passes += drafting.passes(shape)
+            propose = partial(passes.propose, root, shape, decided=len(tokens), known=known)
+            tree, held = steps.run(('draft', len(tokens), known, *key), propose)
+            known = cache.length
+            passes.draft_cache.hold(held)
     if left:
         with timer.phase('verify'):
-            plainly = partial(decode_plainly, target, root[None], cache, count=left)
-            key = (length, num_tokens, left, id(cache))
-            rest = steps.run(('plain', *key), plainly).tolist()[1:]
+            finish = partial(passes.finish, root, decided=len(tokens))
+            rest = steps.run(('plain', len(tokens), *key), finish).tolist()
         tokens, choices = tokens + rest, choices + rest
-        lengths += [1] * left
-        rounds += left
-    stats = DecodeStats(
-        mode='speculative',
-        target_passes=rounds,
-        draft_passes=draft_passes,
-        accept_lengths=tuple(lengths),
-        phases_ms=timer.milliseconds(),
-    )
-    return Decoded(torch.tensor(tokens), torch.tensor(choices), stats)
+        commits += [1] * left
+    return Finished(tokens, choices, commits)
 
 
-def _drafts(settings: SpeculativeSettings, left: int) -> bool:
-    """Whether anything will be drafted with `left` tokens to go; if not, passes are plain."""
-    return any(settings.shape.for_remaining(n) for n in range(left, 0, -1))
+def _draft_passes(
+    settings: SpeculativeSettings, commits: Sequence[int], *, prompt_read: bool
+) -> int:
+    """Count the drafter's passes of an action.
+
+    prompt_read: whether one of them read the prompt alone.
+    """
+    count, left = 0, len(settings.max_distance)
+    for committed in commits[:-1]:
+        left -= committed
+        shape = settings.shape.for_remaining(left)
+        count += 0 if shape is None else Drafting.passes(shape)
+    return count + (prompt_read and count > 0)
 
 
 def _hide(
@@ -220,7 +190,8 @@ def _first_tree(
 ) -> DraftTree:
     """Return what the prefill verifies."""
     if draft is None:
-        return DraftTree.root_only(torch.zeros(1, dtype=torch.int64, device=device))
+        nothing = torch.zeros(1, dtype=torch.int64, device=device)
+        return DraftTree.root_only(steps.hold('no draft', nothing))
     if int(draft.depths[-1]) >= num_tokens:
         raise ValueError(
             f'the draft is {int(draft.depths[-1])} tokens deep, at most {num_tokens - 1} can be '
@@ -230,16 +201,6 @@ def _first_tree(
     parts = ('tokens', 'parents', 'depths', 'ancestors')
     held = (steps.hold(f'draft {name}', getattr(filled, name)) for name in parts)
     return DraftTree(*held, is_chain=filled.is_chain)
-
-
-def room_needed(prompt_length: int, settings: SpeculativeSettings, *, guessed: int) -> int:
-    """How many entries a cache needs: what is decided, and the largest tree behind it.
-
-    guessed: nodes of the tree verified inside the prefill.
-    """
-    largest = settings.shape.largest
-    drafted = max(largest.nodes, largest.top_k * largest.depth)
-    return prompt_length + len(settings.max_distance) + max(drafted, guessed)
 
 
 def _emptied(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:

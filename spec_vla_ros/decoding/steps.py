@@ -35,6 +35,23 @@ class Steps(Protocol):
     def padded(self, length: int) -> int | None:
         """Return to how many tokens a prompt is padded, so that keys repeat; None: it is not."""
 
+    @property
+    def warm_runs(self) -> int:
+        """How often a step runs until all later runs are as fast as they will be."""
+
+    def fresh(self) -> Steps:
+        """Return steps that run in the same way and remember nothing of these."""
+
+    @property
+    def branches(self) -> bool:
+        """Whether recordings may hold branches, so that no host need know what is decided."""
+
+    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
+        """Inside a step, run something where one bool on the device is true."""
+
+    def rehearse(self, key: Hashable, step: Callable[[], object]) -> None:
+        """Record a step before what it reads is there: all its branches run, on anything."""
+
 
 class Eager:
     """Runs every step as it is."""
@@ -58,3 +75,25 @@ class Eager:
     def padded(self, length: int) -> int | None:
         """See `Steps`."""
         return None
+
+    @property
+    def warm_runs(self) -> int:
+        """See `Steps`."""
+        return 1
+
+    def fresh(self) -> Eager:
+        """See `Steps`."""
+        return Eager()
+
+    @property
+    def branches(self) -> bool:
+        """See `Steps`."""
+        return False
+
+    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
+        """See `Steps`; the host reads the condition."""
+        if condition:
+            body()
+
+    def rehearse(self, key: Hashable, step: Callable[[], object]) -> None:
+        """See `Steps`; nothing is recorded."""

@@ -18,7 +18,7 @@ class PhaseTimer:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = device.type == 'cuda'
+        self._device, self._cuda = device, device.type == 'cuda'
         self._spans: list[tuple[str, object, object]] = []
 
     @contextmanager
@@ -42,5 +42,5 @@ class PhaseTimer:
         if not self._cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event

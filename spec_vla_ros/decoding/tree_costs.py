@@ -20,7 +20,9 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.guess_tree import guess_tree
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
+from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.verifying import verify
 
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
@@ -68,7 +70,12 @@ class Costs:
 
 @torch.inference_mode()
 def measure_costs(
-    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, *, repeats: int = 9
+    target: LanguageModel,
+    drafter: DraftModel,
+    prompt: torch.Tensor,
+    *,
+    steps: Steps | None = None,
+    repeats: int = 9,
 ) -> Costs:
     """Time the target's and the drafter's passes behind a prompt of typical length.
 
@@ -76,9 +83,10 @@ def measure_costs(
         target: the language model.
         drafter: the draft model.
         prompt: (1, S, H); its content does not matter.
+        steps: how passes will run, for nothing else is worth measuring; plainly by default.
         repeats: the least of as many is taken: whatever disturbs only adds.
     """
-    device, length = prompt.device, prompt.shape[1]
+    device, length, steps = prompt.device, prompt.shape[1], steps or Eager()
     root = torch.zeros(1, dtype=torch.int64, device=device)
     context = target.embed(root)[None]
     cache = target.new_cache(length + max(_VERIFIED))
@@ -89,10 +97,10 @@ def measure_costs(
         tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
 
         def run() -> None:
+            cache.hold(length)
             verify(target, context, tree, cache)
-            cache.truncate(length)
 
-        return _least_ms(run, repeats, device)
+        return _least_ms(partial(steps.run, ('verify', tokens), run), repeats, device)
 
     draft_cache = drafter.new_cache(2 * length + 500)
     read = prompt if drafter.window is None else prompt[:, -drafter.window :]
@@ -101,42 +109,49 @@ def measure_costs(
     def time_draft(shape: TreeShape) -> float:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
         drafting.propose(read, read, root, shape=chain, spacing=[0])
+        held = draft_cache.length
 
         def run() -> None:
+            draft_cache.hold(held)
             spacing = [0] * shape.depth
             drafting.propose(context, context, root, shape=shape, spacing=spacing)
 
-        return _least_ms(run, repeats, device)
+        return _least_ms(partial(steps.run, ('draft', shape), run), repeats, device)
 
     def draft_over_prompt() -> None:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
         drafting.propose(read, read, root, shape=chain, spacing=[0])
 
     def prefill(outputs: int) -> None:
-        cache.truncate(0)
+        cache.hold(0)
         generate.prefill(target, prompt, room=0, cache=cache, outputs=outputs)
+
+    def time_prefill(outputs: int) -> float:
+        run = partial(steps.run, ('prefill', outputs), partial(prefill, outputs))
+        return _least_ms(run, repeats, device)
 
     draft = {}
     for top_k in _WIDTHS:
         short, long = (time_draft(TreeShape(top_k, d, top_k * d)) for d in _DEPTHS)
         further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
         draft[top_k] = (short, further)
-    over_prompt = _least_ms(draft_over_prompt, repeats, device)
+    over_prompt = _least_ms(partial(steps.run, 'read', draft_over_prompt), repeats, device)
     verifying = {n: time_verify(n) for n in _VERIFIED}
-    with_features, without = (
-        _least_ms(partial(prefill, n), repeats, device) for n in (read.shape[1], 1)
-    )
+    with_features, without = time_prefill(read.shape[1]), time_prefill(1)
     costs = Costs(
         verify=verifying,
         draft=draft,
         features=max(0.0, with_features - without),
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
-        guess=_guess_costs(target, prompt, repeats),
+        guess=_guess_costs(target, prompt, steps, repeats),
     )
-    return replace(costs, round=_round_overhead(target, drafter, prompt, costs, repeats))
+    overhead = _round_overhead(target, drafter, prompt, costs=costs, steps=steps, repeats=repeats)
+    return replace(costs, round=overhead)
 
 
-def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> tuple[float, float]:
+def _guess_costs(
+    target: LanguageModel, prompt: torch.Tensor, steps: Steps, repeats: int
+) -> tuple[float, float]:
     """Measure what guesses verified inside the prefill cost: any, and each."""
     few, many = _GUESSES
     cache = target.new_cache(prompt.shape[1] + many)
@@ -144,18 +159,21 @@ def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> t
     rates = np.full(made_up.shape, 0.5)
 
     def time_prefill(guesses: int) -> float:
-        def run() -> None:
-            cache.truncate(0)
-            tree = guess_tree(made_up, rates, spacing=[0] * 6, nodes=guesses)
-            verify(target, prompt, tree.to(prompt.device), cache, features=1)
+        tree = guess_tree(made_up, rates, spacing=[0] * 6, nodes=guesses).to(prompt.device)
 
-        return _least_ms(run, repeats, prompt.device)
+        def run() -> None:
+            cache.hold(0)
+            verify(target, prompt, tree, cache, features=1)
+
+        key = ('prefill with guesses', guesses)
+        return _least_ms(partial(steps.run, key, run), repeats, prompt.device)
 
     def alone() -> None:
+        cache.hold(0)
         generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
 
     without, with_few, with_many = (
-        _least_ms(alone, repeats, prompt.device),
+        _least_ms(partial(steps.run, 'prefill without guesses', alone), repeats, prompt.device),
         time_prefill(few),
         time_prefill(many),
     )
@@ -164,7 +182,13 @@ def _guess_costs(target: LanguageModel, prompt: torch.Tensor, repeats: int) -> t
 
 
 def _round_overhead(
-    target: LanguageModel, drafter: DraftModel, prompt: torch.Tensor, costs: Costs, repeats: int
+    target: LanguageModel,
+    drafter: DraftModel,
+    prompt: torch.Tensor,
+    *,
+    costs: Costs,
+    steps: Steps,
+    repeats: int,
 ) -> float:
     """Measure what the rounds of a whole action take beyond their passes."""
     settings = SpeculativeSettings(
@@ -174,16 +198,30 @@ def _round_overhead(
         draft_all_ids=True,
     )
     device, passes = prompt.device, 0
+    length = steps.padded(prompt.shape[1]) or prompt.shape[1]
+    room = room_needed(length, settings, guessed=1)
+    cache, draft_cache = target.new_cache(room), drafter.new_cache(room)
 
     def action() -> None:
         nonlocal passes
-        stats = speculative_generate(target, drafter, prompt, settings=settings).stats
+        stats = speculative_generate(
+            target,
+            drafter,
+            prompt,
+            settings=settings,
+            cache=cache,
+            draft_cache=draft_cache,
+            steps=steps,
+        ).stats
         passes = stats.target_passes
 
     def prefill() -> None:
-        greedy(target.logits(generate.prefill(target, prompt, room=0, outputs=1)[0]))
+        cache.hide(None)
+        hidden, _ = generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
+        greedy(target.logits(hidden))
 
-    whole, first = (_least_ms(run, 2 * repeats, device) for run in (action, prefill))
+    whole = _least_ms(action, 2 * repeats, device)
+    first = _least_ms(partial(steps.run, 'first token', prefill), 2 * repeats, device)
     drafts = costs.of_reading + (passes - 1) * costs.of_drafting(settings.shape.largest)
     spent = first + drafts + (passes - 1) * costs.of_verifying(2)
     return max(0.0, (whole - spent) / (passes - 1))

@@ -41,6 +41,7 @@ def load_policy(settings: PolicySettings) -> Policy:
         draft_position_mode=settings.draft_position_mode or None,
         tree=_tree(settings),
         stored_as=settings.stored_as or None,
+        graphs=settings.cuda_graphs,
     )
     dimensions = loaded.checkpoint_info.action_dimensions
     if dimensions != 7:

@@ -39,6 +39,12 @@ class ModelSettings:
         default='',
         choices=('', 'int8', 'int4'),
     )
+    cuda_graphs: str = parameter(
+        'What is recorded on CUDA and then launched at once: a speculative action, whose passes '
+        'the device chooses itself; each of its passes; or nothing',
+        default='action',
+        choices=('action', 'pass', 'off'),
+    )
     drafter: str = parameter(
         "Folder of the checkpoint's drafter; empty: the folder `drafter` inside the checkpoint",
         default='',

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
