@@ -83,7 +83,11 @@ class Progress:
         decided, *numbers = self._numbers.tolist()
         size, commits = self._size, []
         if decided != size:
-            raise RuntimeError(f'the device decided {decided} of {size} tokens of an action')
+            raise RuntimeError(
+                f'the device decided {decided} of {size} tokens of an action: its driver may not '
+                "run recorded branches; record pass by pass instead, graphs='pass' (the node's "
+                "parameter cuda_graphs: 'pass')"
+            )
         while sum(commits) < size:
             commits.append(numbers[2 * size + sum(commits)])
         return Finished(numbers[:size], numbers[size : 2 * size], commits)

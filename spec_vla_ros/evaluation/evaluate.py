@@ -22,6 +22,7 @@ from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Epis
 from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.quantised import KINDS
 from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.protocols import Decoding
 
@@ -51,6 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(1, 6, 6),
         metavar=('TOP_K', 'DEPTH', 'NODES'),
         help='draft tree (default: a chain), the same on every machine so that counts are too',
+    )
+    parser.add_argument(
+        '--dtype', default='auto', help='of the weights: auto, float32, float16, bfloat16'
+    )
+    parser.add_argument(
+        '--stored-as',
+        choices=KINDS,
+        help="store the language model's weights so; what it decodes autoregressively with the "
+        "checkpoint's own is what the columns compare with",
     )
     parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
@@ -86,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(names) - decodings().keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
-    jobs = [(args.checkpoint, name, seeds, TreeShape(*args.tree)) for name in names]
+    tree = TreeShape(*args.tree)
+    jobs = [(args.checkpoint, name, seeds, tree, args.dtype, args.stored_as) for name in names]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
@@ -96,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
         'checkpoint': args.checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
         'tree': list(args.tree),
+        'dtype': args.dtype,
+        'stored_as': args.stored_as,
         'modes': results,
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -108,11 +121,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
-    folder, name, seeds, tree = job
+def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
+    folder, name, seeds, tree, dtype, stored_as = job
     torch.set_num_threads(1)
-    checkpoint = load_openvla(folder, device='cpu')
-    policy, reference = (_policy(checkpoint, tree) for _ in range(2))
+    checkpoint = changed = load_openvla(folder, device='cpu')
+    if dtype != 'auto' or stored_as is not None:
+        changed = load_openvla(folder, device='cpu', dtype=dtype)
+    reference, policy = _policy(checkpoint, tree), _policy(changed, tree, stored_as=stored_as)
     decoding = decodings()[name]
     policy.warm_up(decoding)
     reference.warm_up()
@@ -129,5 +144,8 @@ def _run_mode(job: tuple[Path, str, range, TreeShape]) -> dict:
     return summarise(episodes, policy.codec)
 
 
-def _policy(checkpoint: OpenVLACheckpoint, tree: TreeShape) -> SpecVlaPolicy:
-    return SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint), tree=tree)
+def _policy(
+    checkpoint: OpenVLACheckpoint, tree: TreeShape, *, stored_as: str | None = None
+) -> SpecVlaPolicy:
+    drafter = load_drafter_beside(checkpoint)
+    return SpecVlaPolicy(checkpoint, drafter=drafter, tree=tree, stored_as=stored_as)

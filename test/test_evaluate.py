@@ -1,0 +1,44 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla evaluate`: ways of decoding, and what rounded weights cost, in closed loop."""
+
+import json
+
+from spec_vla_ros.cli import main
+from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
+
+EPISODES = ['evaluate', '--episodes', '2', '--modes']
+
+
+def rows(folder):
+    return json.loads((folder / 'evaluate.json').read_text())
+
+
+def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
+    assert main([*EPISODES, 'strict', 'relaxed r=9', '--out', str(tmp_path)]) == 0
+    modes = rows(tmp_path)['modes']
+    assert modes['strict']['identical_to_autoregressive'] == 1.0
+    assert modes['relaxed r=9']['target_passes'] < 4
+    assert all(row['episodes'] == 2 for row in modes.values())
+    assert '| relaxed r=9 | 2/2 |' in capsys.readouterr().out
+    assert (tmp_path / 'evaluate.png').stat().st_size > 1000
+
+
+def test_rounded_weights_are_compared_with_those_of_the_checkpoint(tmp_path):
+    arguments = [*EPISODES, 'autoregressive', '--dtype', 'bfloat16', '--out', str(tmp_path)]
+    assert main(arguments) == 0
+    report = rows(tmp_path)
+    assert (report['dtype'], report['stored_as']) == ('bfloat16', None)
+    row = report['modes']['autoregressive']
+    assert 0.3 < row['identical_to_autoregressive'] < 1.0
+    assert 0 < sum(row['deviation_bins'][:-1]) / 6 < 3
+
+
+def test_seeds_of_the_training_are_refused(capsys):
+    outside = str(HELD_OUT_SEEDS.start - 1)
+    assert main([*EPISODES, 'strict', '--first-seed', outside]) == 2
+    assert '--first-seed' in capsys.readouterr().err
+
+
+def test_unknown_modes_are_told(capsys):
+    assert main([*EPISODES, 'fast']) == 2
+    assert "unknown modes ['fast']" in capsys.readouterr().err
