@@ -42,7 +42,11 @@ test: setup ## Run the linters and every test.
 		SPEC_VLA_REQUIRE_ROS=1 python -m pytest $(PYTEST_ARGS)
 
 test-gpu: setup ## Run the tests that need a CUDA device.
-	@$(ACTIVATE); python -m pytest -m gpu $(PYTEST_ARGS)
+	@$(ACTIVATE); \
+		python -c 'import sys, torch; torch.cuda.is_available() or sys.exit( \
+			f"make test-gpu: torch {torch.__version__} sees no CUDA device")'; \
+		python -m pip install --quiet -r requirements/gpu.txt; \
+		python -m pytest -m gpu $(PYTEST_ARGS)
 
 clean: ## Remove what setup, demo and test made.
 	rm -rf .venv build install log results *.egg-info
