@@ -132,6 +132,10 @@ class SpecVlaPolicy:
         """Its action tokens and norm stats."""
         return self._codec
 
+    def tree(self, mode: str) -> TreeShape | TreePlan:
+        """Return how large draft trees grow in a mode, 'strict' or 'relaxed'."""
+        return self._decoder.tree(mode)
+
     @torch.inference_mode()
     def infer(self, observation: Observation, decoding: Decoding = AUTOREGRESSIVE) -> Action:
         """Return the action for this observation.

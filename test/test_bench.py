@@ -137,6 +137,22 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert '| strict |' in capsys.readouterr().out
 
 
+def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
+    arguments = ['bench', '--cases', bench.SHIPPED, '--frames', '12', '--device', 'cpu']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    case = json.loads((tmp_path / 'bench.json').read_text())['cases'][bench.SHIPPED]
+    assert case['same_tokens']
+    assert case['strict_is_exact']
+    rows = case['methods']
+    assert rows[random_case.AUTOREGRESSIVE]['target_passes'] == 7
+    assert rows['relaxed']['target_passes'] < 4
+    for way in (random_case.AUTOREGRESSIVE, *WAYS):
+        assert rows[way]['times_floor'] > 1
+        assert rows[way]['phases_ms']['vision'] > 0
+    # Fewer passes read the weights less often.
+    assert rows['relaxed']['floor_ms'] < rows[random_case.AUTOREGRESSIVE]['floor_ms']
+
+
 @pytest.mark.usefixtures('tiny_case', 'torch_only')
 def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
     """As on a device, where the host does not see how far an action is."""

@@ -137,11 +137,10 @@ def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name:
     measured = _measure(policy.methods(), device, actions=len(frames), repeats=1)
     same = measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens
     config = checkpoint.config.text
-    passes = {AUTOREGRESSIVE: [[Pass(policy.prompt_length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
     return _summary(
         measured,
         config,
-        passes,
+        policy.passes(),
         device,
         torch.float32,
         prompt_length=policy.prompt_length,

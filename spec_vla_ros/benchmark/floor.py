@@ -44,14 +44,15 @@ def measure_hardware(device: torch.device, dtype: torch.dtype, *, footprint: int
     """
     itemsize = torch.empty((), dtype=dtype).itemsize
     rows = max(1, min(footprint, 2**30) // (4096 * itemsize))
-    matrix = torch.ones(rows, 4096, dtype=dtype, device=device)
-    vector = torch.ones(4096, dtype=dtype, device=device)
+    # Not of ones: some devices multiply equal numbers faster than others.
+    matrix = torch.randn(rows, 4096, dtype=dtype, device=device)
+    vector = torch.randn(4096, dtype=dtype, device=device)
     flat = matrix.view(-1)
     read = min(_best(lambda: torch.mv(matrix, vector), device), _best(flat.sum, device))
     size = 1024 if device.type == 'cpu' else 8192
     square = torch.nn.Linear(size, size, bias=False, device=device, dtype=dtype)
     square.requires_grad_(requires_grad=False)
-    x = torch.ones(size, size, dtype=dtype, device=device)
+    x = torch.randn(size, size, dtype=dtype, device=device)
     packed = pack_linear([square])
     multiply = min(_best(lambda: torch.mm(x, x), device), _best(lambda: packed(x), device))
     return Hardware(matrix.nbytes / read, 2 * size**3 / multiply)

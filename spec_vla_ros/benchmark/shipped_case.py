@@ -7,15 +7,17 @@ from collections.abc import Iterable
 
 import torch
 
-from spec_vla_ros.benchmark.random_case import AUTOREGRESSIVE, FIRST_TOKEN, GENERATE
+from spec_vla_ros.benchmark.floor import Pass
+from spec_vla_ros.benchmark.random_case import AUTOREGRESSIVE, FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
-from spec_vla_ros.benchmark.trace import WAYS
+from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
+from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.protocols import Decoding, Observation
+from spec_vla_ros.protocols import DecodeStats, Decoding, Observation
 from spec_vla_ros.sim.env import TabletopEnv
 
 
@@ -60,6 +62,7 @@ class ShippedPolicy:
         self._checkpoint, self._frames = checkpoint, frames
         self._decodings = decodings(max_distance)
         self._policies: dict[str, SpecVlaPolicy] = {}
+        self._commits: dict[str, list[tuple[int, ...]]] = {name: [] for name in self._decodings}
         for name, decoding in self._decodings.items():
             policy = SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint))
             policy.warm_up(decoding)
@@ -72,6 +75,25 @@ class ShippedPolicy:
         """Tokens of image and text of the first frame."""
         ids = self._checkpoint.prompt_processor(self._frames[0].instruction)
         return ids.shape[1] + self._checkpoint.model.vision_backbone.num_patches
+
+    def passes(self) -> dict[str, list[list[Pass]]]:
+        """Return each way's passes of the target in all actions so far, without guesses' rows."""
+        found: dict[str, list[list[Pass]]] = {}
+        for name, commits in self._commits.items():
+            way = WayTrace(self._shapes(name), tuple(ActionTrace((), c) for c in commits))
+            found[name] = [
+                passes_of(way, a, prompt_length=self.prompt_length) for a in way.actions
+            ]
+        return found
+
+    def _shapes(self, name: str) -> tuple[TreeShape | None, ...]:
+        """Return the trees that a way drafts with 1, 2, ... tokens left."""
+        dimensions = self._checkpoint.config.codec().stats.dimensions
+        mode = self._decodings[name].mode
+        if mode == AUTOREGRESSIVE:
+            return (None,) * dimensions
+        tree = self._policies[name].tree(mode)
+        return tuple(tree.for_remaining(left) for left in range(1, dimensions + 1))
 
     def methods(self) -> dict[str, Method]:
         """Return the ways, by name; transformers' gets the prompt from the same code as ours."""
@@ -89,6 +111,7 @@ class ShippedPolicy:
         if not frame.stamp_ns:
             policy.reset()
         action = policy.infer(frame, self._decodings[name])
+        self._commits[name].append(_commits(action.stats))
         return Outcome(tuple(action.tokens.tolist()), action.stats)
 
     @torch.inference_mode()
@@ -100,3 +123,9 @@ class ShippedPolicy:
             self._embedded = (frame.instruction, model.prompt_embeds(ids))
         prompt = multimodal_embeds(self._embedded[1], model.image_embeds(pixels))
         return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))
+
+
+def _commits(stats: DecodeStats) -> tuple[int, ...]:
+    """Return how many tokens each pass of the target committed, the prefill first."""
+    plain = stats.target_passes - len(stats.accept_lengths)  # passes that had nothing to verify
+    return (*(1,) * plain, *stats.accept_lengths)
