@@ -127,3 +127,14 @@ def test_attention_mask():
 def test_empty_shapes_are_refused(wrong):
     with pytest.raises(ValueError, match='at least 1'):
         TreeShape(**wrong)
+
+
+def test_filled_trees_keep_their_nodes():
+    tree = DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.tensor([[70, 71]]))
+    filled = tree.filled(8)
+    assert len(filled) == 8
+    assert filled.tokens.tolist() == [0, 70, 71, 0, 0, 0, 0, 0]
+    assert filled.depths.tolist() == [0, 1, 2, 1, 1, 1, 1, 1]
+    assert torch.equal(filled.ancestors[:3, :3], tree.ancestors)
+    assert filled.ancestors[3].nonzero()[:, 0].tolist() == [0, 3]
+    assert tree.filled(2) is tree
