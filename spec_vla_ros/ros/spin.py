@@ -14,6 +14,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from spec_vla_ros.runtime.allocation import keep_freed_memory
+
 LAST_WORD = 15
 """Seconds a node gets to end in good order; a second before, the log says where it hangs."""
 
@@ -32,6 +34,7 @@ def spin_node(
 
     rclpy's own signal handlers would close the context first, and nothing could be published.
     """
+    keep_freed_memory()
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     stopping = False
 

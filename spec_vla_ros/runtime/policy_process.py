@@ -19,6 +19,7 @@ from typing import Any
 
 from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.protocols import Observation, Policy
+from spec_vla_ros.runtime.allocation import keep_freed_memory
 from spec_vla_ros.runtime.errors import describe
 from spec_vla_ros.runtime.orphans import DieWithParent
 from spec_vla_ros.runtime.settings import PolicySettings
@@ -31,6 +32,7 @@ INFO_PERIOD = 1.0  # seconds
 def main() -> None:
     """Load the policy, then answer until the parent closes the channel."""
     log_to_stderr()
+    keep_freed_memory()
     end, memory, parent = map(int, sys.argv[1:4])
     DieWithParent(signal.SIGKILL, parent=parent)()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
