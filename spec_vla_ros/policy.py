@@ -176,19 +176,16 @@ class SpecVlaPolicy:
     def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
-        prompt = self._black_prompt()
+        black = np.zeros((64, 64, 3), np.uint8)
+        for _ in range(self._steps.warm_runs):
+            image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
+        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
+        prompt = multimodal_embeds(prompt_embeds, image_embeds)
         self._decoder.measure(prompt)
         for stamp_ns in range(1 + self._steps.warm_runs):  # from the second on with guesses
-            prompt = self._black_prompt()
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
-
-    def _black_prompt(self) -> Tensor:
-        black = np.zeros((64, 64, 3), np.uint8)
-        image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
-        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
-        return multimodal_embeds(prompt_embeds, image_embeds)
 
     def _refuse_long(self, prompt: Tensor) -> None:
         needed = prompt.shape[1] + self._codec.stats.dimensions

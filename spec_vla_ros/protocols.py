@@ -33,6 +33,11 @@ MODES = ('autoregressive', 'strict', 'relaxed')
 draft tokens near the target's choice as well."""
 
 
+GRAPHS = ('action', 'pass', 'off')
+"""What is recorded on CUDA and launched at once: a speculative action, each of its passes, or
+nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoding:
     """How the next action is to be decoded; what holds for one inference holds for all of it.
@@ -69,6 +74,15 @@ class DecodeStats:
     draft_passes: int = 0
     accept_lengths: tuple[int, ...] = ()
     phases_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def commits(self) -> tuple[int, ...]:
+        """Tokens that each pass of the target committed, the prefill first.
+
+        A pass that had nothing to verify is no verify round; it committed one.
+        """
+        plain = self.target_passes - len(self.accept_lengths)
+        return (*(1,) * plain, *self.accept_lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,31 +7,19 @@ import numpy as np
 import pytest
 import torch
 from device_rules import DEVICE, DeviceRules, RuleRecorder
-from small_models import ACTION_IDS, random_drafter, random_target
+from recorded_engine import SHAPES, Engine
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import policy
-from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.cuda_graphs import GraphSteps
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
+from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.steps import Eager
-from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.decoding.whole_action import Progress
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.protocols import Decoding, Observation
 
 TOKENS = 7
-SHAPES = {
-    'chain': TreeShape(1, 6, 6),
-    'tree': TreeShape(8, 6, 49),
-    'plan': TreePlan((None, None, TreeShape(1, 1, 1), *[TreeShape(2, 2, 4)] * 4), (0.0,) * 7),
-    'nothing': TreePlan((None,) * 7, (0.0,) * 7),
-}
 COMMITS = [
     tuple(b - a for a, b in zip((0, *ends), (*ends, TOKENS), strict=True))
     for count in range(TOKENS)
@@ -62,45 +50,29 @@ class Commits:
         return [next(self._left), *[64] * (shape[0] - 1)]
 
 
-class Engine:
-    """Models, caches and steps on the device; every action says how often the host waited."""
+class Watched:
+    """An engine on the device; every action says how often the host waited."""
 
     def __init__(self, *, steps, **drafter):
-        self.target = PackedLlama(random_target(0).to(DEVICE))
-        self.drafter = PackedDrafter(random_drafter(0, **drafter).to(DEVICE))
-        self.cache, self.draft_cache = self.target.new_cache(150), self.drafter.new_cache(150)
-        self.recorder = RuleRecorder()
-        self.steps = Eager() if steps == 'plain' else GraphSteps(self.recorder, branches=steps)
-        self.prompt = torch.zeros(1, 20, 32, device=DEVICE)
+        self._recorder = RuleRecorder()
+        steps = Eager() if steps == 'plain' else GraphSteps(self._recorder, branches=steps)
+        self._engine = Engine(0, DEVICE, steps=steps, **drafter)
+        self._prompt = torch.zeros(1, 20, 32, device=DEVICE)
 
     def autoregressive(self):
         with self._rules(all_at_once) as rules:
-            autoregressive_generate(
-                self.target, self.prompt, num_tokens=TOKENS, cache=self.cache, steps=self.steps
-            )
+            self._engine.autoregressive(self._prompt)
         return rules.waits
 
     def speculative(self, commits, shape, *, distance=9, guesses=None):
-        settings = SpeculativeSettings(
-            per_dimension(distance, TOKENS), action_ids=ACTION_IDS, shape=SHAPES[shape]
-        )
         with self._rules(Commits(commits)) as rules:
-            decoded = speculative_generate(
-                self.target,
-                self.drafter,
-                self.prompt,
-                settings=settings,
-                draft=guesses,
-                cache=self.cache,
-                draft_cache=self.draft_cache,
-                steps=self.steps,
-            )
+            decoded = self._engine.speculative(self._prompt, distance, shape, guesses)
         assert decoded.stats.target_passes == len(commits)
         return rules.waits
 
     def _rules(self, answer):
-        self.recorder.rules = DeviceRules(answer)
-        return self.recorder.rules
+        self._recorder.rules = DeviceRules(answer)
+        return self._recorder.rules
 
 
 def guess_tree():
@@ -125,7 +97,7 @@ def possible(commits, shape, *, guessed):
 
 @pytest.mark.parametrize('steps', ['plain', False, True], ids=['plain', 'by passes', 'whole'])
 def test_autoregressive_waits_once(steps):
-    engine = Engine(steps=steps)
+    engine = Watched(steps=steps)
     for _ in range(4):
         assert len(engine.autoregressive()) == 1
 
@@ -135,7 +107,7 @@ def test_autoregressive_waits_once(steps):
 @pytest.mark.parametrize('shape', SHAPES)
 def test_a_whole_action_waits_once(shape, distance, guessed):
     """However many passes it takes."""
-    engine, guesses = Engine(steps=True), guess_tree() if guessed else None
+    engine, guesses = Watched(steps=True), guess_tree() if guessed else None
     found = [c for c in COMMITS if possible(c, shape, guessed=guessed)]
     assert found
     for commits in found:
@@ -147,7 +119,7 @@ def test_a_whole_action_waits_once(shape, distance, guessed):
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('shape', ['chain', 'tree'])
 def test_without_branches_the_host_waits_once_a_pass(shape, guessed, steps):
-    engine, guesses = Engine(steps=steps), guess_tree() if guessed else None
+    engine, guesses = Watched(steps=steps), guess_tree() if guessed else None
     some = [c for c in COMMITS if possible(c, shape, guessed=guessed)][::8]
     for commits in some + some:
         assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
@@ -155,7 +127,7 @@ def test_without_branches_the_host_waits_once_a_pass(shape, guessed, steps):
 
 def test_reference_positions_are_decoded_by_passes():
     """Where the drafter's tree begins depends on the round, not on the tokens decided."""
-    engine = Engine(steps=True, position_mode='reference')
+    engine = Watched(steps=True, position_mode='reference')
     for _ in range(3):
         assert len(engine.speculative((1, 3, 3), 'chain')) == 3
 

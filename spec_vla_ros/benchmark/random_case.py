@@ -16,7 +16,7 @@ from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
 from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.cuda_graphs import steps_for
-from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
+from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate, padded_length
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.speculative_settings import room_needed
 from spec_vla_ros.decoding.steps import Steps
@@ -179,7 +179,8 @@ class RandomModel:
             action_ids=ACTION_IDS,
         )
         draft = guessed_tree(action, action_ids=ACTION_IDS)
-        needed = room_needed(self.prompt.shape[1], settings, guessed=len(action.guesses))
+        length = padded_length(self.prompt.shape[1], steps)
+        needed = room_needed(length, settings, guessed=steps.rounded(len(action.guesses)))
         if needed > self._cache.max_len:
             raise ValueError(f'the trees of the trace need a cache of {needed} entries')
         prompt, seeing = self._see(steps)

@@ -113,10 +113,7 @@ class Recorder:
             )
             temporal.record(decoded.choices.numpy(), **when)
             guesses = () if draft is None else tuple(draft.parents.tolist())
-            commits = decoded.stats.accept_lengths
-            if len(guesses) < 2:
-                commits = (1, *commits)
-            actions.append(ActionTrace(guesses, commits))
+            actions.append(ActionTrace(guesses, decoded.stats.commits))
             return self._codec.decode(decoded.tokens)
 
         for _ in episodes(env, seeds, act):

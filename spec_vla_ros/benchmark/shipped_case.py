@@ -17,7 +17,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.protocols import DecodeStats, Decoding, Observation
+from spec_vla_ros.protocols import Decoding, Observation
 from spec_vla_ros.sim.env import TabletopEnv
 
 
@@ -111,7 +111,7 @@ class ShippedPolicy:
         if not frame.stamp_ns:
             policy.reset()
         action = policy.infer(frame, self._decodings[name])
-        self._commits[name].append(_commits(action.stats))
+        self._commits[name].append(action.stats.commits)
         return Outcome(tuple(action.tokens.tolist()), action.stats)
 
     @torch.inference_mode()
@@ -123,9 +123,3 @@ class ShippedPolicy:
             self._embedded = (frame.instruction, model.prompt_embeds(ids))
         prompt = multimodal_embeds(self._embedded[1], model.image_embeds(pixels))
         return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))
-
-
-def _commits(stats: DecodeStats) -> tuple[int, ...]:
-    """Return how many tokens each pass of the target committed, the prefill first."""
-    plain = stats.target_passes - len(stats.accept_lengths)  # passes that had nothing to verify
-    return (*(1,) * plain, *stats.accept_lengths)

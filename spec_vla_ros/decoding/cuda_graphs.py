@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.steps import Eager, Result, Steps
+from spec_vla_ros.protocols import GRAPHS
 
 _LOG = logging.getLogger(__name__)
-GRAPHS = ('action', 'pass', 'off')
+_PLAIN = Eager()
 _BUCKET, _PROMPT_BUCKET = 32, 64
 
 
@@ -69,7 +70,7 @@ class GraphSteps:
         self._steps: dict[Hashable, _Recording | None] = {}  # the latest last; None: run once
         self._tensors: dict[Hashable, Tensor] = {}
         self._works, self._branches = True, branches
-        self._take: Callable[[Tensor, Callable[[], None]], None] = _where_true
+        self._take: Callable[[Tensor, Callable[[], None]], None] = _PLAIN.branch
 
     @property
     def recorded(self) -> int:
@@ -112,7 +113,7 @@ class GraphSteps:
             _LOG.warning('the host reads what each pass decided: no branches: %s', error)
             self._branches = False
         finally:
-            self._take = _where_true
+            self._take = _PLAIN.branch
 
     def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
         """See `Steps`."""
@@ -157,11 +158,6 @@ class GraphSteps:
             return _Recording(*self._recorder.record(step), step)
         finally:
             self._take = before
-
-
-def _where_true(condition: Tensor, body: Callable[[], None]) -> None:
-    if condition:
-        body()
 
 
 def _always(condition: Tensor, body: Callable[[], None]) -> None:

@@ -14,7 +14,12 @@ from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, autoregressive_generate
+from spec_vla_ros.decoding.generate import (
+    Decoded,
+    LanguageModel,
+    autoregressive_generate,
+    padded_length,
+)
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
@@ -135,14 +140,10 @@ class ActionDecoder:
         tree = self._trees[mode]
         return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
-    def _length(self, prompt: Tensor) -> int:
-        """How many places a prompt takes, padding included."""
-        length = prompt.shape[1]
-        return self._steps.padded(length) or length
-
     def _autoregressive(self, prompt: Tensor) -> Decoded:
         dimensions = self._codec.stats.dimensions
-        self._cache = _at_least(self._cache, self._target, self._length(prompt) + dimensions)
+        length = padded_length(prompt.shape[1], self._steps)
+        self._cache = _at_least(self._cache, self._target, length + dimensions)
         return autoregressive_generate(
             self._target,
             prompt,
@@ -166,7 +167,8 @@ class ActionDecoder:
             draft_temperature=self._draft_temperature,
         )
         guessed = self._steps.rounded(1 + MAX_NODES)
-        room = room_needed(self._length(prompt), settings, guessed=guessed)
+        length = padded_length(prompt.shape[1], self._steps)
+        room = room_needed(length, settings, guessed=guessed)
         self._cache = _at_least(self._cache, self._target, room)
         self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
         return speculative_generate(

@@ -93,6 +93,11 @@ def prefill(
     return hidden, cache
 
 
+def padded_length(length: int, steps: Steps) -> int:
+    """Return how many places a prompt of some length takes, padding included."""
+    return steps.padded(length) or length
+
+
 def pad_prompt(prompt: Tensor, steps: Steps) -> tuple[Tensor, Tensor | None]:
     """Pad a prompt (1, S, H) in front, as far as `steps` says, so that recorded steps repeat.
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -12,6 +13,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting
 from spec_vla_ros.decoding.generate import LanguageModel, decode_plainly
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.verifying import DraftInput, Judged, judge_draft
 
 
@@ -21,8 +23,8 @@ class Passes:
 
     target: the language model.
     drafting: the drafter.
-    accept: the acceptance rule.
-    max_distance: for each action dimension, how many bins a draft may be off.
+    settings: acceptance and trees.
+    accept: the acceptance rule of the settings, on the device.
     cache: the target's.
     draft_cache: the drafter's.
     told: what the target tells the drafter; None where nothing will be drafted.
@@ -31,8 +33,8 @@ class Passes:
 
     target: LanguageModel
     drafting: Drafting
+    settings: SpeculativeSettings
     accept: AcceptanceRule
-    max_distance: tuple[int, ...]
     cache: KVCache
     draft_cache: KVCache
     told: DraftInput | None
@@ -41,7 +43,12 @@ class Passes:
     @property
     def num_tokens(self) -> int:
         """Tokens of the whole action."""
-        return len(self.max_distance)
+        return len(self.settings.max_distance)
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """What recordings of these passes depend on, tensors that stay where they are aside."""
+        return self.settings, self.length, id(self.cache), id(self.draft_cache)
 
     def judge(self, context: Tensor, tree: DraftTree, *, decided: int) -> Judged:
         """Verify a draft behind `decided` tokens, accept its longest path, and commit it.
@@ -79,7 +86,7 @@ class Passes:
             self.told.features[:, rows],
             root,
             shape=shape,
-            spacing=self.max_distance[decided:],
+            spacing=self.settings.max_distance[decided:],
         )
         return tree, self.draft_cache.length
 

@@ -78,8 +78,8 @@ def speculative_generate(
     passes = Passes(
         target=target,
         drafting=drafting,
+        settings=settings,
         accept=settings.rule(prompt.device),
-        max_distance=settings.max_distance,
         cache=cache,
         draft_cache=draft_cache,
         told=told,
@@ -88,8 +88,8 @@ def speculative_generate(
     prompt = steps.hold('prompt', prompt)
     whole = None
     if drafter.counts_from_prompt:
-        whole = decode_whole(passes, prompt, tree, settings, steps=steps, timer=timer)
-    finished = whole or _decode_by_passes(passes, prompt, tree, settings, steps=steps, timer=timer)
+        whole = decode_whole(passes, prompt, tree, steps=steps, timer=timer)
+    finished = whole or _decode_by_passes(passes, prompt, tree, steps=steps, timer=timer)
     lengths = finished.commits
     if draft is None or len(draft) == 1:
         lengths = lengths[1:]  # a prefill without a draft is no verify round
@@ -104,17 +104,10 @@ def speculative_generate(
 
 
 def _decode_by_passes(
-    passes: Passes,
-    prompt: Tensor,
-    tree: DraftTree,
-    settings: SpeculativeSettings,
-    *,
-    steps: Steps,
-    timer: PhaseTimer,
+    passes: Passes, prompt: Tensor, tree: DraftTree, *, steps: Steps, timer: PhaseTimer
 ) -> Finished:
     """Decode an action pass by pass; the host reads what each pass of the target decided."""
-    cache, context, num_tokens = passes.cache, prompt, passes.num_tokens
-    key: tuple = (settings, passes.length, id(cache), id(passes.draft_cache))
+    cache, settings, key, context = passes.cache, passes.settings, passes.key, prompt
     known = passes.told.first if passes.told else 0
     tokens: list[int] = []
     choices: list[int] = []
@@ -133,7 +126,7 @@ def _decode_by_passes(
         tokens += new_tokens
         choices += new_choices
         commits.append(len(new_tokens))
-        left = num_tokens - len(tokens)
+        left = passes.num_tokens - len(tokens)
         root = steps.hold('root', judged.root)
         if not settings.drafts(left):
             break

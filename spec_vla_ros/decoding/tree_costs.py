@@ -8,9 +8,8 @@ hardly more than one, on a CPU almost 50 times as much.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ import torch
 from spec_vla_ros.decoding import generate
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import LanguageModel, greedy
+from spec_vla_ros.decoding.generate import LanguageModel, greedy, padded_length
 from spec_vla_ros.decoding.guess_tree import guess_tree
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
@@ -68,6 +67,37 @@ class Costs:
         return first + further * (shape.depth - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stopwatch:
+    """Times passes as they will run.
+
+    repeats: how often at least, where it does not take too long.
+    """
+
+    steps: Steps
+    device: torch.device
+    repeats: int
+
+    def least_ms(self, key: Hashable | None, run: Callable[[], None]) -> float:
+        """Return the least milliseconds of some runs: more of short ones, fewer of long ones.
+
+        key: of the run as a step; None: it takes steps of its own.
+        """
+
+        def once() -> float:
+            start = time.perf_counter()
+            run() if key is None else self.steps.run(key, run)
+            if self.device.type == 'cuda':
+                torch.cuda.synchronize(self.device)
+            return (time.perf_counter() - start) * 1e3
+
+        once()
+        taken = [once(), once()]
+        while sum(taken) < (_ENOUGH_MS if len(taken) >= self.repeats else _TOO_LONG_MS):
+            taken.append(once())
+        return min(taken)
+
+
 @torch.inference_mode()
 def measure_costs(
     target: LanguageModel,
@@ -90,19 +120,19 @@ def measure_costs(
     root = torch.zeros(1, dtype=torch.int64, device=device)
     context = target.embed(root)[None]
     cache = target.new_cache(length + max(_VERIFIED))
-    cache.advance(length)  # empty entries cost as much as real ones
+    watch = _Stopwatch(steps, device, repeats)
 
     def time_verify(tokens: int) -> float:
         ids = torch.zeros(tokens, dtype=torch.int64, device=device)
         tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
 
         def run() -> None:
-            cache.hold(length)
+            cache.hold(length)  # empty entries cost as much as real ones
             verify(target, context, tree, cache)
 
-        return _least_ms(partial(steps.run, ('verify', tokens), run), repeats, device)
+        return watch.least_ms(('verify', tokens), run)
 
-    draft_cache = drafter.new_cache(2 * length + 500)
+    draft_cache = drafter.new_cache(length + 1 + max(_WIDTHS) * max(_DEPTHS))
     read = prompt if drafter.window is None else prompt[:, -drafter.window :]
     chain = TreeShape(1, 1, 1)
 
@@ -116,26 +146,25 @@ def measure_costs(
             spacing = [0] * shape.depth
             drafting.propose(context, context, root, shape=shape, spacing=spacing)
 
-        return _least_ms(partial(steps.run, ('draft', shape), run), repeats, device)
+        return watch.least_ms(('draft', shape), run)
 
     def draft_over_prompt() -> None:
         drafting = Drafting(drafter, target, ids=None, cache=draft_cache)
         drafting.propose(read, read, root, shape=chain, spacing=[0])
 
-    def prefill(outputs: int) -> None:
-        cache.hold(0)
-        generate.prefill(target, prompt, room=0, cache=cache, outputs=outputs)
-
     def time_prefill(outputs: int) -> float:
-        run = partial(steps.run, ('prefill', outputs), partial(prefill, outputs))
-        return _least_ms(run, repeats, device)
+        def run() -> None:
+            cache.hold(0)
+            generate.prefill(target, prompt, room=0, cache=cache, outputs=outputs)
+
+        return watch.least_ms(('prefill', outputs), run)
 
     draft = {}
     for top_k in _WIDTHS:
         short, long = (time_draft(TreeShape(top_k, d, top_k * d)) for d in _DEPTHS)
         further = max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0]))
         draft[top_k] = (short, further)
-    over_prompt = _least_ms(partial(steps.run, 'read', draft_over_prompt), repeats, device)
+    over_prompt = watch.least_ms('read', draft_over_prompt)
     verifying = {n: time_verify(n) for n in _VERIFIED}
     with_features, without = time_prefill(read.shape[1]), time_prefill(1)
     costs = Costs(
@@ -143,14 +172,14 @@ def measure_costs(
         draft=draft,
         features=max(0.0, with_features - without),
         draft_prefill=max(0.0, over_prompt - draft[1][0]),
-        guess=_guess_costs(target, prompt, steps, repeats),
+        guess=_guess_costs(target, prompt, watch),
     )
-    overhead = _round_overhead(target, drafter, prompt, costs=costs, steps=steps, repeats=repeats)
-    return replace(costs, round=overhead)
+    watch = replace(watch, repeats=2 * repeats)
+    return replace(costs, round=_round_overhead(target, drafter, prompt, costs, watch))
 
 
 def _guess_costs(
-    target: LanguageModel, prompt: torch.Tensor, steps: Steps, repeats: int
+    target: LanguageModel, prompt: torch.Tensor, watch: _Stopwatch
 ) -> tuple[float, float]:
     """Measure what guesses verified inside the prefill cost: any, and each."""
     few, many = _GUESSES
@@ -165,15 +194,14 @@ def _guess_costs(
             cache.hold(0)
             verify(target, prompt, tree, cache, features=1)
 
-        key = ('prefill with guesses', guesses)
-        return _least_ms(partial(steps.run, key, run), repeats, prompt.device)
+        return watch.least_ms(('prefill with guesses', guesses), run)
 
     def alone() -> None:
         cache.hold(0)
         generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
 
     without, with_few, with_many = (
-        _least_ms(partial(steps.run, 'prefill without guesses', alone), repeats, prompt.device),
+        watch.least_ms('prefill without guesses', alone),
         time_prefill(few),
         time_prefill(many),
     )
@@ -185,10 +213,8 @@ def _round_overhead(
     target: LanguageModel,
     drafter: DraftModel,
     prompt: torch.Tensor,
-    *,
     costs: Costs,
-    steps: Steps,
-    repeats: int,
+    watch: _Stopwatch,
 ) -> float:
     """Measure what the rounds of a whole action take beyond their passes."""
     settings = SpeculativeSettings(
@@ -197,9 +223,8 @@ def _round_overhead(
         shape=TreeShape(1, 1, 1),
         draft_all_ids=True,
     )
-    device, passes = prompt.device, 0
-    length = steps.padded(prompt.shape[1]) or prompt.shape[1]
-    room = room_needed(length, settings, guessed=1)
+    passes = 0
+    room = room_needed(padded_length(prompt.shape[1], watch.steps), settings, guessed=1)
     cache, draft_cache = target.new_cache(room), drafter.new_cache(room)
 
     def action() -> None:
@@ -211,7 +236,7 @@ def _round_overhead(
             settings=settings,
             cache=cache,
             draft_cache=draft_cache,
-            steps=steps,
+            steps=watch.steps,
         ).stats
         passes = stats.target_passes
 
@@ -220,25 +245,8 @@ def _round_overhead(
         hidden, _ = generate.prefill(target, prompt, room=0, cache=cache, outputs=1)
         greedy(target.logits(hidden))
 
-    whole = _least_ms(action, 2 * repeats, device)
-    first = _least_ms(partial(steps.run, 'first token', prefill), 2 * repeats, device)
+    whole = watch.least_ms(None, action)
+    first = watch.least_ms('first token', prefill)
     drafts = costs.of_reading + (passes - 1) * costs.of_drafting(settings.shape.largest)
     spent = first + drafts + (passes - 1) * costs.of_verifying(2)
     return max(0.0, (whole - spent) / (passes - 1))
-
-
-def _least_ms(run: Callable[[], None], repeats: int, device: torch.device) -> float:
-    """Return the least milliseconds of some runs: more of short ones, fewer of long ones."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        run()
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        return (time.perf_counter() - start) * 1e3
-
-    once()
-    taken = [once(), once()]
-    while sum(taken) < (_ENOUGH_MS if len(taken) >= repeats else _TOO_LONG_MS):
-        taken.append(once())
-    return min(taken)

@@ -15,9 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.passes import Passes
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.steps import Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.decoding.verifying import Judged
@@ -100,18 +99,10 @@ class WholeAction:
         passes: of this action.
         progress: of this action; written to.
         steps: tells which passes run.
-        shapes: for 1, 2, ... tokens left, the tree to draft, or None for a plain pass.
     """
 
-    def __init__(
-        self,
-        passes: Passes,
-        progress: Progress,
-        steps: Steps,
-        *,
-        shapes: tuple[TreeShape | None, ...],
-    ) -> None:
-        self._passes, self._progress, self._steps, self._shapes = passes, progress, steps, shapes
+    def __init__(self, passes: Passes, progress: Progress, steps: Steps) -> None:
+        self._passes, self._progress, self._steps = passes, progress, steps
 
     def start(self, prompt: Tensor, tree: DraftTree) -> None:
         """Run the prefill over a prompt (1, S, H) and the guesses at its first tokens."""
@@ -136,20 +127,16 @@ class WholeAction:
         passes.cache.hold(passes.length + decided - 1)
         root = self._progress.root(decided)
         context = passes.target.embed(root)[None]
-        tree, shape = DraftTree.root_only(root), self._shapes[passes.num_tokens - decided - 1]
-        if shape is not None:
+        shape = passes.settings.shape.for_remaining(passes.num_tokens - decided)
+        if shape is None:
+            tree = DraftTree.root_only(root)
+        else:
             tree = passes.propose_anew(root, shape, decided=decided)
         self._progress.add(passes.judge(context, tree, decided=decided), decided=decided)
 
 
 def decode_whole(
-    passes: Passes,
-    prompt: Tensor,
-    tree: DraftTree,
-    settings: SpeculativeSettings,
-    *,
-    steps: Steps,
-    timer: PhaseTimer,
+    passes: Passes, prompt: Tensor, tree: DraftTree, *, steps: Steps, timer: PhaseTimer
 ) -> Finished | None:
     """Decode an action with all its passes launched at once, or return None where steps cannot.
 
@@ -157,7 +144,6 @@ def decode_whole(
         passes: of this action.
         prompt: (1, S, H) embeddings.
         tree: guesses at its first tokens, verified inside the prefill.
-        settings: acceptance and trees.
         steps: how the passes run.
         timer: of the action.
 
@@ -167,10 +153,8 @@ def decode_whole(
     if not steps.branches:
         return None
     progress = Progress.room(passes.num_tokens, steps, prompt.device)
-    shapes = tuple(settings.shape.for_remaining(left) for left in range(1, passes.num_tokens))
-    action = WholeAction(passes, progress, steps, shapes=shapes)
-    key = (settings, passes.length, id(passes.cache), id(passes.draft_cache))
-    steps.rehearse(('rest', *key), action.rest)
+    action = WholeAction(passes, progress, steps)
+    steps.rehearse(('rest', *passes.key), action.rest)
     if not steps.branches:  # it turned out, and what was rehearsed has filled the caches
         passes.cache.hold(0)
         passes.draft_cache.hold(0)
@@ -178,7 +162,7 @@ def decode_whole(
     progress.begin()
     with timer.phase('prefill'):
         start = partial(action.start, prompt, tree)
-        steps.run(('start', len(tree), tree.is_chain, *key), start)
+        steps.run(('start', len(tree), tree.is_chain, *passes.key), start)
     with timer.phase('decode'):
-        steps.run(('rest', *key), action.rest)
+        steps.run(('rest', *passes.key), action.rest)
     return progress.read()  # the only wait for the device

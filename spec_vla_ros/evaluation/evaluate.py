@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--stored-as',
         choices=KINDS,
-        help="store the language model's weights so; what it decodes autoregressively with the "
-        "checkpoint's own is what the columns compare with",
+        help="store the language model's weights in few bits; the columns compare with "
+        "autoregressive decoding with the checkpoint's own",
     )
     parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')

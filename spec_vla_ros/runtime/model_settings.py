@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TypeVar
 
-from spec_vla_ros.protocols import MODES, Decoding
+from spec_vla_ros.protocols import GRAPHS, MODES, Decoding
 from spec_vla_ros.runtime.parameter import parameter
 
 AUTO = 'auto'
@@ -43,7 +43,7 @@ class ModelSettings:
         'What is recorded on CUDA and then launched at once: a speculative action, whose passes '
         'the device chooses itself; each of its passes; or nothing',
         default='action',
-        choices=('action', 'pass', 'off'),
+        choices=GRAPHS,
     )
     drafter: str = parameter(
         "Folder of the checkpoint's drafter; empty: the folder `drafter` inside the checkpoint",

@@ -33,7 +33,7 @@ def record(number=1, *, success=True, steps=10, mode='relaxed', passes=2, infere
         inference_ms=[inference] * steps,
         target_passes=[passes] * steps,
         draft_passes=[3] * steps,
-        phases_ms=[{'vision': 5.0, 'prefill': 1.0 + k} for k in range(steps)],
+        phases_ms=[{'vision': 5.0, 'prefill': 1.0 + k * k} for k in range(steps)],
         command_stamps=list(np.arange(30) / 30 + 10 * number),
         frames=[(0.1 * k, colour + 6 * k) for k in range(steps)],
     )
@@ -88,7 +88,7 @@ def test_modes_are_compared_on_the_same_episodes():
     assert (fast['mode'], slow['mode']) == ('relaxed', 'autoregressive')
     assert (fast['success_rate'], slow['success_rate']) == (1.0, 0.5)
     assert (fast['accept_length'], slow['accept_length']) == (7.0, 1.167)
-    assert fast['phases_ms'] == {'vision': 5.0, 'prefill': 5.5}
+    assert fast['phases_ms'] == {'vision': 5.0, 'prefill': 29.5}
     assert fast['draft_passes'] == 3.0
     assert result['ratio'] == {
         'target_passes': 3.5,
@@ -102,7 +102,7 @@ def test_modes_are_compared_on_the_same_episodes():
     text = console.export_text()
     assert re.search(r'inference +│ +20.0 ms │ +50.0 ms │ 2.50x', text)
     assert re.search(r'success +│ +100% │ +50% │ ', text)
-    assert re.search(r' prefill +│ +5.5 ms │ +5.5 ms', text)
+    assert re.search(r' prefill +│ +29.5 ms │ +29.5 ms', text)
 
 
 def test_one_mode_alone_has_nothing_to_compare():

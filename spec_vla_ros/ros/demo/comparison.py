@@ -40,8 +40,8 @@ def figures(records: Sequence[Record]) -> dict:
     """Return the figures of the episodes that were decoded in one way.
 
     target_passes, draft_passes: mean of an action, prefill included. accept_length: tokens by
-    verify rounds (see `accept_length`). phases_ms: median of each phase, over the actions.
-    seconds, steps: mean of an episode.
+    verify rounds (see `accept_length`). phases_ms: mean of each phase of an action: the median of
+    one that most actions do without would be 0. seconds, steps: mean of an episode.
     """
     whole = summary(records)
     passes = [n for r in records for n in r.target_passes]
@@ -59,7 +59,7 @@ def figures(records: Sequence[Record]) -> dict:
             accept_length(ACTION_DIMENSIONS * len(passes), sum(passes), actions=len(passes))
         ),
         'phases_ms': {
-            name: round(float(np.median([phase.get(name, 0.0) for phase in phases])), 2)
+            name: round(float(np.mean([phase.get(name, 0.0) for phase in phases])), 2)
             for name in names
         },
         'steps': _mean([r.steps for r in records]),
@@ -70,7 +70,12 @@ def figures(records: Sequence[Record]) -> dict:
 def comparison_table(result: dict) -> Table:
     """Return what `compared` found as a table with a column for each way of decoding."""
     modes, ratio = result['modes'].values(), result.get('ratio', {})
-    table = Table(title='Decoding, on the same episodes', title_justify='left')
+    table = Table(
+        title='Decoding, on the same episodes',
+        title_justify='left',
+        caption='inference, image to action: medians; the rest: means',
+        caption_justify='left',
+    )
     table.add_column('')
     for found in modes:
         table.add_column(found['mode'] or '-', justify='right')
