@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from spec_vla_ros.runtime.stop_request import EXIT_CODE
+
 COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
     'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
@@ -44,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f'spec-vla {args.command}: interrupted', file=sys.stderr)
+        return EXIT_CODE
 
 
 if __name__ == '__main__':

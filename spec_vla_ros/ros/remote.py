@@ -34,7 +34,7 @@ class RemoteNode:
     Args:
         name: of the node.
         domain_id: the ROS domain; None: that of the environment.
-        while_waiting: called a few times a second during `call`; may raise to end the waiting.
+        while_waiting: called a few times a second while it waits; may raise to end the waiting.
     """
 
     def __init__(
@@ -69,11 +69,8 @@ class RemoteNode:
         deadline = time.monotonic() + timeout
         while True:
             future = self._send(kind, service, request, deadline)
-            retry_at = time.monotonic() + RETRY_AFTER
-            while time.monotonic() < retry_at:
-                if _answered(future, 0.2):
-                    return future.result()
-                self._keep_waiting(deadline, service)
+            if self._answered(future, service, deadline):
+                return future.result()
 
     def configure(self, node_name: str, *, timeout: float = 120.0) -> bool:
         """Configure a lifecycle node; return whether it succeeded."""
@@ -122,13 +119,12 @@ class RemoteNode:
         request = ChangeState.Request(transition=Transition(id=transition))
         while True:
             future = self._send(ChangeState, service, request, deadline)
-            if not _answered(future, RETRY_AFTER):
-                self._keep_waiting(deadline, service)
+            self._answered(future, service, deadline)
             # While the node is in transition it answers nothing, so this waits for its end.
             state = self.state(node_name, timeout=deadline - time.monotonic())
             if state == goal:
                 return True  # or it is there already, and a repeated request was refused
-            if _answered(future, RETRY_AFTER):
+            if self._answered(future, service, deadline):
                 return future.result().success
 
     def _send(self, kind: type, service: str, request: Any, deadline: float) -> Future:
@@ -138,6 +134,17 @@ class RemoteNode:
         while not client.wait_for_service(0.2):
             self._keep_waiting(deadline, service)
         return client.call_async(request)
+
+    def _answered(self, future: Future, service: str, deadline: float) -> bool:
+        """Wait for an answer until it is time to repeat the request."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        retry_at = time.monotonic() + RETRY_AFTER
+        while not done.wait(0.2):
+            self._keep_waiting(deadline, service)
+            if time.monotonic() > retry_at:
+                return False
+        return True
 
     def _keep_waiting(self, deadline: float, service: str) -> None:
         self._while_waiting()
@@ -163,10 +170,3 @@ class RemoteNode:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _answered(future: Future, seconds: float) -> bool:
-    """Wait for an answer this long; the background thread takes it in."""
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    return done.wait(seconds)

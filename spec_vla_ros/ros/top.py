@@ -18,6 +18,7 @@ from rich.text import Text
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.runtime.stop_request import StopRequest
 
 BARS = '▁▂▃▄▅▆▇█'
 HISTORY = 60  # actions
@@ -140,24 +141,22 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
     timeout: seconds to wait for the node, with `once`.
     """
     console = Console()
-    with RemoteNode('top') as remote:
+    with StopRequest() as stop, RemoteNode('top') as remote:
         watcher = Watcher(remote, namespace=namespace)
         if once:
             deadline = time.monotonic() + timeout
             while not (watcher.seen.status and watcher.seen.diagnostics):
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or stop.came:
                     console.print(_state(watcher.seen, now=time.monotonic()))
                     return 1
                 time.sleep(0.05)
             console.print(watcher.dashboard())
             return 0
-        try:
-            with Live(console=console, refresh_per_second=8, screen=True) as live:
-                while True:
-                    live.update(watcher.dashboard())
-                    time.sleep(0.1)
-        except KeyboardInterrupt:
-            return 0
+        with Live(console=console, refresh_per_second=8, screen=True) as live:
+            while not stop.came:
+                live.update(watcher.dashboard())
+                time.sleep(0.1)
+        return 0
 
 
 def _state(seen: Seen, *, now: float) -> Table:

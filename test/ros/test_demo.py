@@ -75,7 +75,7 @@ def test_an_interrupt_stops_everything(demo, tmp_path, number):
     wait_until_active(tmp_path)
     demo.send_signal(number)
     output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 130
+    assert demo.returncode == 130, output
     assert 'everything is stopped' in output
     assert 'Traceback' not in output
     assert all_gone(nodes)
@@ -84,8 +84,8 @@ def test_an_interrupt_stops_everything(demo, tmp_path, number):
 def test_an_interrupt_while_it_starts_stops_everything(demo):
     nodes = nodes_of(demo)
     demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 130
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130, output
     assert all_gone(nodes)
 
 
@@ -103,7 +103,7 @@ def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
     victim = next(p for p in nodes if node in command_line(p))
     kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 1
+    assert demo.returncode == 1, output
     name = {'sim_node': 'sim_robot', 'policy_node': 'policy_node'}[node.rpartition('.')[2]]
     assert f'{name} ended with signal SIGKILL' in output
     assert all_gone(nodes)
@@ -112,7 +112,7 @@ def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
 def test_a_checkpoint_that_cannot_be_loaded(tmp_path):
     demo = start_demo(tmp_path, '--checkpoint', '/no/such/folder')
     output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 1
+    assert demo.returncode == 1, output
     assert 'the policy node does not start' in output
     assert '/no/such/folder' in (tmp_path / 'logs' / 'policy_node.log').read_text()
 
@@ -134,7 +134,7 @@ def test_bad_arguments(tmp_path, arguments, reason):
 def test_an_unknown_instruction_is_refused_with_the_valid_ones(tmp_path, checkpoint):
     demo = start_demo(tmp_path, '--checkpoint', str(checkpoint), '--instruction', 'make coffee')
     output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 1
+    assert demo.returncode == 1, output
     assert 'pick up the red block' in output
 
 
@@ -143,7 +143,7 @@ def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):
         tmp_path, '--checkpoint', str(checkpoint), '--time-limit', '1', '--episodes', '2'
     )
     output, _ = demo.communicate(timeout=PATIENCE)
-    assert demo.returncode == 1
+    assert demo.returncode == 1, output
     assert 'autoregressive only' in output  # this checkpoint has no drafter
     assert "'relaxed' needs a drafter" in output.replace('\n', ' ')
     assert 'success is below 80%' in output

@@ -8,8 +8,8 @@ while the node runs.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,9 +23,9 @@ from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.runtime.children import ChildFailedError
+from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
 
 REQUIRED_SUCCESS = 0.8
-INTERRUPTED = 130  # as shells have it for Ctrl-C
 
 SPECULATIVE, AUTOREGRESSIVE = 'speculative', 'autoregressive'
 WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: 'autoregressive'}
@@ -35,18 +35,17 @@ WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: 'autoregressive'}
 def main() -> None:
     """Run the demo from the command line; the exit code says whether all went well."""
     args = _parse()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may start us with SIGINT ignored
-        signal.signal(number, _interrupt)
     console = Console()
     if not console.is_terminal:
         console.width = 110  # a log file has no width of its own
     records: dict[str, list[Record]] = {}
     unclean = None
     try:
-        run(args, console, records)
-    except KeyboardInterrupt:
+        with StopRequest() as stop:
+            run(args, console, records, check=stop.check)
+    except StopRequestedError:
         console.print('interrupted; everything is stopped')
-        sys.exit(INTERRUPTED)
+        sys.exit(EXIT_CODE)
     except UncleanEndError as error:  # after the last episode: what was measured counts
         unclean = error
     except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
@@ -85,11 +84,21 @@ def _fail(console: Console, error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-def run(args: argparse.Namespace, console: Console, records: dict[str, list[Record]]) -> None:
-    """Run every episode each way and put them into `records`; leaves no process behind."""
+def run(
+    args: argparse.Namespace,
+    console: Console,
+    records: dict[str, list[Record]],
+    *,
+    check: Callable[[], None],
+) -> None:
+    """Run every episode each way and put them into `records`; leaves no process behind.
+
+    check: called a few times a second; raises to end it.
+    """
+    logs = args.results / 'logs'
     with (
         View(console, episodes=args.episodes) as view,
-        stage(checkpoint=args.checkpoint, logs=args.results / 'logs', say=view.say) as nodes,
+        stage(checkpoint=args.checkpoint, logs=logs, check=check, say=view.say) as nodes,
     ):
         runner = EpisodeRunner(nodes.remote, on_progress=view.update, check=nodes.check)
         ways = _ways(nodes, view)
@@ -137,10 +146,6 @@ def _parse() -> argparse.Namespace:
     if not 0 <= args.seed <= len(HELD_OUT_SEEDS) - args.episodes:
         parser.error(f'--seed must be in [0, {len(HELD_OUT_SEEDS) - args.episodes}]')
     return args
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

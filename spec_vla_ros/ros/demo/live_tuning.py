@@ -12,6 +12,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +24,7 @@ from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
 from spec_vla_ros.runtime.children import ChildFailedError
+from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
 
 EPISODE_LIMIT = 20.0  # seconds
 
@@ -85,7 +87,11 @@ def main() -> None:
     args = _parse()
     console = Console()
     try:
-        tuner = run(args, console)
+        with StopRequest() as stop:
+            tuner = run(args, console, check=stop.check)
+    except StopRequestedError:
+        console.print('interrupted; everything is stopped')
+        sys.exit(EXIT_CODE)
     except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
         sys.exit(f'live tuning failed: {error}')
     args.results.mkdir(parents=True, exist_ok=True)
@@ -105,9 +111,13 @@ def main() -> None:
     console.print(f'wrote {path} and {args.results}/live_tuning.png', highlight=False)
 
 
-def run(args: argparse.Namespace, console: Console) -> Tuner:
-    """Run episodes until every threshold has had its time."""
-    with stage(checkpoint=args.checkpoint, logs=args.results / 'logs', say=console.print) as nodes:
+def run(args: argparse.Namespace, console: Console, *, check: Callable[[], None]) -> Tuner:
+    """Run episodes until every threshold has had its time.
+
+    check: called a few times a second; raises to end it.
+    """
+    logs, say = args.results / 'logs', console.print
+    with stage(checkpoint=args.checkpoint, logs=logs, check=check, say=say) as nodes:
         refused = nodes.set_mode('relaxed')
         if refused is not None:
             raise StageError(refused)

@@ -33,7 +33,7 @@ class UncleanEndError(StageError):
 class Stage:
     """Robot and policy, both running.
 
-    remote: a node of our own beside them. check: raises when one of them has ended.
+    remote: a node of our own beside them. check: raises when they are not to go on, or can't.
     """
 
     remote: RemoteNode
@@ -47,18 +47,28 @@ class Stage:
 
 @contextmanager
 def stage(
-    *, checkpoint: str, logs: Path, say: Callable[[str], None] = lambda text: None
+    *,
+    checkpoint: str,
+    logs: Path,
+    check: Callable[[], None],
+    say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Stage]:
     """Start both nodes, bring them up, and stop them at the end.
 
     Their parameters are the shipped ones, but for the draft tree (see `CHAINS`).
 
-    checkpoint: folder; empty: the shipped policy. logs: folder. say: told what goes on.
+    checkpoint: folder; empty: the shipped policy. logs: folder. check: called a few times a
+    second while they start; raises to end the waiting. say: told what goes on.
     Raises StageError when they do not start, UncleanEndError when they do not end cleanly, and
-    ChildFailedError from `check`.
+    ChildFailedError from the stage's own check, which makes the given one too.
     """
     config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
+
+        def check_all() -> None:
+            check()
+            children.check()
+
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
         nodes = {
             'sim_robot': ('spec_vla_ros.ros.sim_node', config / 'sim_robot.yaml', []),
@@ -76,11 +86,11 @@ def stage(
                 log=logs / f'{name}.log',
                 env={'ROS_DOMAIN_ID': str(domain_id)},
             )
-        with RemoteNode('demo', domain_id=domain_id, while_waiting=children.check) as remote:
+        with RemoteNode('demo', domain_id=domain_id, while_waiting=check_all) as remote:
             say('loading the policy')
             if not (remote.configure(POLICY) and remote.activate(POLICY)):
                 raise StageError(f'the policy node does not start, see {logs}/policy_node.log')
-            yield Stage(remote, children.check)
+            yield Stage(remote, check_all)
             remote.deactivate(POLICY)
         for name, code in children.stop().items():
             if code != 0:

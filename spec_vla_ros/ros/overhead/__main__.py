@@ -14,6 +14,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from spec_vla_ros.ros.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.runtime.children import ChildFailedError, Children
 from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
 
 WORKERS = ('thread', 'process')
 HERE = 'spec_vla_ros.ros.overhead'
@@ -44,10 +46,14 @@ def main() -> None:
         parser.error('--seconds and --rounds must be at least 1')
     rounds: dict[str, list[tuple[Overhead, Jitter]]] = {worker: [] for worker in args.workers}
     try:
-        for number in range(1, args.rounds + 1):
-            for worker, measured in rounds.items():
-                print(f'round {number} of {args.rounds}: {worker}', flush=True)
-                measured.append(measure(worker, args))
+        with StopRequest() as stop:
+            for number in range(1, args.rounds + 1):
+                for worker, measured in rounds.items():
+                    print(f'round {number} of {args.rounds}: {worker}', flush=True)
+                    measured.append(measure(worker, args, check=stop.check))
+    except StopRequestedError:
+        print('interrupted; everything is stopped')
+        sys.exit(EXIT_CODE)
     except (ChildFailedError, TimeoutError) as error:
         sys.exit(f'error: {error}')
     medians = {worker: _median(measured) for worker, measured in rounds.items()}
@@ -67,8 +73,13 @@ def main() -> None:
     print(f'wrote {args.results}/ros_overhead.md and {args.results}/ros_overhead.json')
 
 
-def measure(worker: str, args: argparse.Namespace) -> tuple[Overhead, Jitter]:
-    """Start the nodes in a ROS domain of their own, measure, stop them."""
+def measure(
+    worker: str, args: argparse.Namespace, *, check: Callable[[], None]
+) -> tuple[Overhead, Jitter]:
+    """Start the nodes in a ROS domain of their own, measure, stop them.
+
+    check: called a few times a second; raises to end it.
+    """
     logs = args.results / 'logs'
     commands = {
         'camera': [f'{HERE}.camera'],
@@ -78,6 +89,11 @@ def measure(worker: str, args: argparse.Namespace) -> tuple[Overhead, Jitter]:
         ],
     }
     with free_domain() as domain_id, Children() as children:
+
+        def check_all() -> None:
+            check()
+            children.check()
+
         for name, (module, *arguments) in commands.items():
             children.start(
                 name,
@@ -85,12 +101,11 @@ def measure(worker: str, args: argparse.Namespace) -> tuple[Overhead, Jitter]:
                 log=logs / f'overhead_{name}.log',
                 env={'ROS_DOMAIN_ID': str(domain_id)},
             )
-        with RemoteNode('observer', domain_id=domain_id, while_waiting=children.check) as remote:
+        with RemoteNode('observer', domain_id=domain_id, while_waiting=check_all) as remote:
             if not (remote.configure(NODE) and remote.activate(NODE)):
                 raise ChildFailedError(f'the policy node does not start, see {logs}')
-            observer = Observer(remote)
+            observer = Observer(remote, check=check_all)
             figures = observer.overhead(args.seconds), observer.jitter(args.seconds)
-            children.check()
             remote.deactivate(NODE)
     return figures
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from geometry_msgs.msg import TwistStamped
 from rclpy.subscription import MessageInfo
@@ -26,10 +27,11 @@ class Observer:
 
     Args:
         remote: in the node's domain.
+        check: called a few times a second while it measures; may raise to end that.
     """
 
-    def __init__(self, remote: RemoteNode) -> None:
-        self._remote = remote
+    def __init__(self, remote: RemoteNode, *, check: Callable[[], None]) -> None:
+        self._remote, self._check = remote, check
         self._published: dict[int, int] = {}  # of a command with this stamp, when it was
         self._actions: dict[int, VlaAction] = {}  # by the stamp of their first command
         self._statistics: dict[int, DecodeStatistics] = {}  # by the number of the action
@@ -71,10 +73,16 @@ class Observer:
 
     def _observe(self, parameters: dict[str, object], seconds: float) -> None:
         self._remote.set_parameters(NODE, parameters)
-        time.sleep(SETTLING)
+        self._wait(SETTLING)
         for kept in (self._published, self._actions, self._statistics):
             kept.clear()
-        time.sleep(seconds)
+        self._wait(seconds)
+
+    def _wait(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            time.sleep(min(left, 0.2))
+            self._check()
 
     def _on_twist(self, message: TwistStamped, info: MessageInfo) -> None:
         self._published[to_nanoseconds(message.header.stamp)] = info['source_timestamp']

@@ -5,33 +5,30 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from spec_vla_ros.ros.soak.report import figures, markdown, plot
 from spec_vla_ros.ros.soak.run import SoakError, soak
 from spec_vla_ros.runtime.children import ChildFailedError
-
-INTERRUPTED = 130  # as shells have it for Ctrl-C
+from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
 
 
 def main() -> None:
     """Run, and write soak.json, soak.md and soak.png."""
     args = _parse()
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell may start us with SIGINT ignored
-        signal.signal(number, _interrupt)
     try:
-        outcome = soak(
-            seconds=60 * args.minutes,
-            seed=args.seed,
-            logs=args.results / 'soak_logs',
-            say=lambda text: print(text, flush=True),
-        )
-    except KeyboardInterrupt:
+        with StopRequest() as stop:
+            outcome = soak(
+                seconds=60 * args.minutes,
+                seed=args.seed,
+                logs=args.results / 'soak_logs',
+                check=stop.check,
+                say=lambda text: print(text, flush=True),
+            )
+    except StopRequestedError:
         print('interrupted; everything is stopped')
-        sys.exit(INTERRUPTED)
+        sys.exit(EXIT_CODE)
     except (ChildFailedError, SoakError, TimeoutError) as error:
         print(f'soak failed: {error}')
         sys.exit(1)
@@ -54,10 +51,6 @@ def _parse() -> argparse.Namespace:
     if not args.minutes > 0:
         parser.error(f'--minutes must be above 0, got {args.minutes}')
     return args
-
-
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

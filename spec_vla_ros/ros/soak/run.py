@@ -48,9 +48,16 @@ class Outcome:
 
 
 def soak(
-    *, seconds: float, seed: int, logs: Path, say: Callable[[str], None] = lambda text: None
+    *,
+    seconds: float,
+    seed: int,
+    logs: Path,
+    check: Callable[[], None],
+    say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Run the loop for so long and return what was seen; leaves no process behind.
+
+    check: called a few times a second; raises to end it. say: told what goes on.
 
     Raises:
         SoakError: the loop does not run even before the first fault, or not again after one.
@@ -60,13 +67,18 @@ def soak(
     outcome = Outcome()
     with free_domain() as domain_id, Children() as children:
         parts = Parts(children, domain_id=domain_id, logs=logs)
+
+        def check_all() -> None:
+            check()
+            parts.check()
+
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
         parts.start_all()
         try:
-            with RemoteNode('soak', domain_id=domain_id, while_waiting=parts.check) as remote:
+            with RemoteNode('soak', domain_id=domain_id, while_waiting=check_all) as remote:
                 if not (remote.configure(NODE) and remote.activate(NODE)):
                     raise SoakError(f'the policy node does not start, see {logs}')
-                watch = Watch(remote, check=parts.check)
+                watch = Watch(remote, check=check_all)
                 faults = all_faults(remote)
                 kills = _in_turn([f for f in faults if f.kills], rng)
                 others = _in_turn([f for f in faults if not f.kills], rng)

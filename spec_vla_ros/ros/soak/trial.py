@@ -40,8 +40,7 @@ def try_fault(fault: Fault, hands: Hands, *, began: float) -> Trial:
     # A transition takes its time before it takes effect; a message is on its way at once.
     since = done if fault.name == 'deactivated' else start
     until = done + fault.hold
-    while time.monotonic() < until:
-        time.sleep(0.02)
+    hands.watch.until(lambda: time.monotonic() >= until, timeout=fault.hold)
     wrong: list[str] = []
     halted_after = None
     if fault.limit is not None and fault.at_arm:

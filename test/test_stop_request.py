@@ -1,0 +1,57 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""An interrupt is noted wherever it comes, and acted on where the program asks."""
+
+import gc
+import signal
+import weakref
+
+import pytest
+
+from spec_vla_ros.runtime.stop_request import StopRequest, StopRequestedError
+
+BOTH = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def same_handlers_afterwards():
+    handlers = [signal.getsignal(number) for number in BOTH]
+    yield
+    assert [signal.getsignal(number) for number in BOTH] == handlers
+
+
+def test_without_a_signal_nothing_is_raised():
+    with StopRequest() as stop:
+        stop.check()
+        assert not stop.came
+
+
+@pytest.mark.parametrize('number', BOTH)
+def test_a_signal_is_raised_when_asked_for(number):
+    with StopRequest() as stop:
+        signal.raise_signal(number)
+        assert stop.came
+        with pytest.raises(StopRequestedError):
+            stop.check()
+
+
+def test_a_signal_is_not_lost_where_exceptions_are():
+    """The garbage collector drops what its callbacks raise."""
+
+    class Referred:
+        pass
+
+    with StopRequest() as stop:
+        thing = Referred()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        gc.collect()
+        assert reference() is None
+        assert stop.came
+
+
+@pytest.mark.parametrize('second', BOTH)
+def test_a_second_one_does_not_wait(second):
+    with StopRequest():
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(second)
