@@ -6,12 +6,10 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.cuda_graphs import steps_for
@@ -19,10 +17,9 @@ from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.decoding.tree_plan import TreePlan
-from spec_vla_ros.decoding.upload import upload
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
-from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
@@ -86,6 +83,9 @@ class SpecVlaPolicy:
             tree=tree,
             steps=self._steps,
         )
+        self._encoder = ObservationEncoder(
+            checkpoint, steps=self._steps, num_tokens=self._codec.stats.dimensions
+        )
         self._has_drafter = drafter is not None
         _LOG.info(
             '%s, weights in %s, %s',
@@ -93,7 +93,6 @@ class SpecVlaPolicy:
             stored_as or self.checkpoint_info.dtype,
             'no drafter' if drafter is None else 'with a drafter',
         )
-        self._prompt: tuple[str, Tensor] | None = None
 
     @cached_property
     def checkpoint_info(self) -> CheckpointInfo:
@@ -146,11 +145,7 @@ class SpecVlaPolicy:
         """
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
-            pixel_values = self._checkpoint.image_processor(observation.image)
-            image_embeds = self._image_embeds(pixel_values)
-            prompt_embeds = self._prompt_embeds(observation.instruction)
-            prompt = multimodal_embeds(prompt_embeds, image_embeds)
-            self._refuse_long(prompt)
+            prompt = self._encoder(observation)
         decoded = self._decoder.decode(
             prompt,
             decoding,
@@ -169,45 +164,19 @@ class SpecVlaPolicy:
 
     def reset(self) -> None:
         """Forget everything kept from earlier observations."""
-        self._prompt = None
+        self._encoder.reset()
         self._decoder.reset()
 
     @torch.inference_mode()
     def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
-        black = np.zeros((64, 64, 3), np.uint8)
-        for _ in range(self._steps.warm_runs):
-            image_embeds = self._image_embeds(self._checkpoint.image_processor(black))
-        prompt_embeds = self._model.prompt_embeds(self._checkpoint.prompt_processor([]))
-        prompt = multimodal_embeds(prompt_embeds, image_embeds)
+        prompt = self._encoder.warm_up()
         self._decoder.measure(prompt)
         for stamp_ns in range(1 + self._steps.warm_runs):  # from the second on with guesses
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
-
-    def _refuse_long(self, prompt: Tensor) -> None:
-        needed = prompt.shape[1] + self._codec.stats.dimensions
-        limit = self._checkpoint.config.text.max_position_embeddings
-        if needed > limit:
-            raise ValueError(
-                f'the instruction is too long: image, prompt and action take {needed} positions '
-                f'and the model has {limit}'
-            )
-
-    def _image_embeds(self, pixel_values: Tensor) -> Tensor:
-        """Return the embeddings of the patches (1, P, H); a step, see `Steps`."""
-        pixels = upload(pixel_values, self._model.device).to(self._model.dtype)
-        pixels = self._steps.hold('pixels', pixels)
-        return self._steps.run('vision', partial(self._model.image_embeds, pixels))
-
-    def _prompt_embeds(self, instruction: str) -> Tensor:
-        """Return the instruction's embeddings (1, L, H), kept while it stays the same."""
-        if self._prompt is None or self._prompt[0] != instruction:
-            ids = self._checkpoint.prompt_processor(instruction)
-            self._prompt = (instruction, self._model.prompt_embeds(ids))
-        return self._prompt[1]
 
 
 def load_policy(

@@ -4,7 +4,8 @@
 import torch
 
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 ACTION_IDS = range(64, 320)
 CONFIG = LlamaConfig.from_dict(

@@ -11,7 +11,8 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.tree_plan import TreePlan
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.protocols import Decoding
 
 DIMENSIONS = 7

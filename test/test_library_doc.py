@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from toy_checkpoint import tiny_config, write_tiny
 
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.llama import LlamaConfig
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,7 +6,8 @@ import torch
 import transformers
 
 from spec_vla_ros.models import timm_import  # noqa: F401 - transformers wants torchvision too
-from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
+from spec_vla_ros.models.llama import Llama, causal_mask
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 SHAPE = dict(
     vocab_size=300, hidden_size=64, intermediate_size=96, num_hidden_layers=3,
@@ -84,30 +85,3 @@ def test_logits_of_a_slice_are_rows_of_all():
     torch.testing.assert_close(
         model.logits(hidden, slice(40, 90)), model.logits(hidden)[..., 40:90]
     )
-
-
-def test_config_defaults_are_llama_2_7b():
-    config = LlamaConfig.from_dict({'model_type': 'llama', 'vocab_size': 32064})
-    assert (config.hidden_size, config.num_hidden_layers, config.head_dim) == (4096, 32, 128)
-    assert (config.rms_norm_eps, config.max_position_embeddings) == (1e-6, 2048)
-
-
-def test_config_reads_the_rotary_base_from_either_place():
-    assert LlamaConfig.from_dict({'rope_theta': 5e5}).rope_theta == 5e5
-    new_style = {'rope_parameters': {'rope_type': 'default', 'rope_theta': 3e4}}
-    assert LlamaConfig.from_dict(new_style).rope_theta == 3e4
-
-
-@pytest.mark.parametrize(
-    ('wrong', 'named'),
-    [
-        ({'hidden_act': 'gelu'}, 'hidden_act'),
-        ({'model_type': 'mistral'}, 'model_type'),
-        ({'attention_bias': True}, 'attention_bias'),
-        ({'rope_scaling': {'type': 'linear', 'factor': 2.0}}, 'linear'),
-        ({'num_attention_heads': 6, 'num_key_value_heads': 4}, 'num_key_value_heads'),
-    ],
-)
-def test_config_refuses_what_it_does_not_compute(wrong, named):
-    with pytest.raises(ValueError, match=named):
-        LlamaConfig.from_dict({**SHAPE, **wrong})

@@ -14,7 +14,8 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
-from spec_vla_ros.models.llama import Llama, LlamaConfig, causal_mask
+from spec_vla_ros.models.llama import Llama, causal_mask
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.packed_linear import BlockLinear, ColumnLinear, RowLinear, pack_linear
 
@@ -126,7 +127,8 @@ def test_weights_are_shared_not_copied():
 def test_without_blocks_nothing_is_held_twice():
     program = """
 import torch
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedLlama
 def kilobytes(field):
     lines = open('/proc/self/status').read().splitlines()

@@ -3,7 +3,8 @@
 
 import torch
 
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.training.packing import pack
 
 PREFIX, TEXT, ACTION, SEGMENTS = 5, 3, 4, 3

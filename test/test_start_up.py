@@ -11,7 +11,8 @@ import torch
 from malloc import RETURNED_WHEN_FREED
 from safetensors.torch import save_file
 
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 SHAPE = {
     'hidden_size': 512,
@@ -25,7 +26,8 @@ LOAD = """
 import json, sys
 from pathlib import Path
 import torch
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedLlama
 from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
 def kilobytes(field):

@@ -19,6 +19,7 @@ import torch
 from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
 from spec_vla_ros.benchmark.random_case import (
     AUTOREGRESSIVE,
+    CUDA_ONLY,
     FIRST_TOKEN,
     GENERATE,
     NUM_TOKENS,
@@ -26,33 +27,20 @@ from spec_vla_ros.benchmark.random_case import (
     RandomModel,
     passes_of,
 )
-from spec_vla_ros.benchmark.record import Recorder
+from spec_vla_ros.benchmark.record_trace import record_trace
 from spec_vla_ros.benchmark.report import machine, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
-from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
+from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.cuda_graphs import steps_for
-from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.llama import LlamaConfig
-from spec_vla_ros.policy import load_drafter_beside
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.sim.env import TabletopEnv
 
 SHIPPED = 'shipped policy'
-TRACE_SEEDS = range(9_040_000, 9_040_020)
 FRAME_SEEDS = range(9_041_000, 9_042_000)
-"""Episodes that neither training nor evaluation uses."""
+"""Episodes that neither training nor evaluation uses, nor the recording of the trace."""
 
-FLAT_COSTS = Costs(
-    verify={1: 1.0, 50: 1.1},
-    draft=dict.fromkeys((1, 2, 4, 8), (0.06, 0.06)),
-    draft_prefill=0.1,
-)
-"""In passes of one token, where reading the weights is all that counts: for recording the trace of
-the CUDA case without a CUDA device."""
-
-_CUDA_ONLY = 'openvla-7b shape'
 _WARM_UPS = 2
 
 
@@ -101,9 +89,15 @@ def run(args: argparse.Namespace) -> int:
     if unknown:
         raise ValueError(f'unknown cases {unknown}; there are {[SHIPPED, *RANDOM_CASES]}')
     if args.record_trace:
-        return _record(args, device, [n for n in args.cases or RANDOM_CASES if n != SHIPPED])
+        record_trace(
+            [n for n in args.cases or RANDOM_CASES if n != SHIPPED],
+            device=device,
+            max_distance=args.max_distance,
+            threads=args.threads,
+        )
+        return 0
     names = args.cases or [
-        n for n in (SHIPPED, *RANDOM_CASES) if n != _CUDA_ONLY or device.type == 'cuda'
+        n for n in (SHIPPED, *RANDOM_CASES) if n != CUDA_ONLY or device.type == 'cuda'
     ]
     trace = load_trace()
     report: dict = {
@@ -236,46 +230,3 @@ def _ros_overhead(out: Path) -> int:
         )
     command = [sys.executable, '-m', 'spec_vla_ros.ros.overhead', '--results', str(out)]
     return subprocess.run(command, check=False).returncode
-
-
-def _record(args: argparse.Namespace, device: torch.device, names: list[str]) -> int:
-    """Record the trace of every case with the trees that its measured costs choose."""
-    checkpoint = load_openvla(TABLETOP, device='cpu')
-    drafter = load_drafter_beside(checkpoint)
-    if drafter is None:
-        raise ValueError(f'{TABLETOP} has no drafter to record')
-    ways = dict(load_trace().ways) if RECORDED.exists() else {}
-    env = TabletopEnv(image_size=192)
-    recorder = Recorder(checkpoint, drafter, max_distance=args.max_distance)
-    dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
-    try:
-        for name in names:
-            if name == _CUDA_ONLY and device.type == 'cpu':
-                costs = FLAT_COSTS
-            else:
-                model = RandomModel(
-                    RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
-                )
-                costs = measure_costs(
-                    model.target, model.drafter, model.prompt, steps=steps_for(device)
-                )
-            ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
-            for way, recorded in ways[name].items():
-                print(
-                    f'{name}, {way}: {len(recorded.actions)} actions, '
-                    f'{recorded.mean_passes:.2f} passes each',
-                    flush=True,
-                )
-    finally:
-        env.close()
-    about = {
-        'policy': checkpoint.folder.name,
-        'command': 'spec-vla bench --record-trace',
-        'date': date.today().isoformat(),
-        'machine': machine(device, args.threads),
-        'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
-        'max_distance': args.max_distance,
-    }
-    save_trace(Trace(about, ways, drafter.window), RECORDED)
-    print(f'written: {RECORDED}')
-    return 0

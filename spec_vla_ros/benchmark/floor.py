@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from spec_vla_ros.models.llama import LlamaConfig
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed_linear import pack_linear
 
 

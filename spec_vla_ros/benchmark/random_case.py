@@ -22,7 +22,8 @@ from spec_vla_ros.decoding.speculative_settings import room_needed
 from spec_vla_ros.decoding.steps import Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 
@@ -63,11 +64,13 @@ class RandomCase:
         )
 
 
+CUDA_ONLY = 'openvla-7b shape'
+
 RANDOM_CASES = {
     '12x512': RandomCase(12, 512, 1376, 290),
     '12x512, 24-token prompt': RandomCase(12, 512, 1376, 24),
     '16x1024': RandomCase(16, 1024, 2752, 290),
-    'openvla-7b shape': RandomCase(
+    CUDA_ONLY: RandomCase(
         32,
         4096,
         11008,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from spec_vla_ros.models.llama import LlamaConfig
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 _LARGEST = {
     'vocab_size': 2**20,

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.config_checks import check_llama
-from spec_vla_ros.models.llama import DecoderLayer, Llama, LlamaConfig, RotaryTable, causal_mask
+from spec_vla_ros.models.llama import DecoderLayer, Llama, RotaryTable, causal_mask
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
 
 POSITION_MODES = ('reference', 'correct')

@@ -7,78 +7,12 @@ State-dict keys and the order of floating-point operations are those of Hugging 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-
-
-@dataclass(frozen=True, slots=True)
-class LlamaConfig:
-    """Shape of a Llama; the defaults are Llama-2-7B's, as in transformers' `LlamaConfig`."""
-
-    vocab_size: int = 32000
-    hidden_size: int = 4096
-    intermediate_size: int = 11008
-    num_hidden_layers: int = 32
-    num_attention_heads: int = 32
-    num_key_value_heads: int = 32
-    head_dim: int = 128
-    rms_norm_eps: float = 1e-6
-    rope_theta: float = 10000.0
-    max_position_embeddings: int = 2048
-
-    def __post_init__(self) -> None:
-        if self.num_attention_heads % self.num_key_value_heads:
-            raise ValueError(
-                f'num_attention_heads {self.num_attention_heads} is not a multiple of '
-                f'num_key_value_heads {self.num_key_value_heads}'
-            )
-        if self.head_dim % 2:
-            raise ValueError(f'head_dim {self.head_dim} must be even for rotary positions')
-
-    @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> LlamaConfig:
-        """Read the `text_config` of a checkpoint; whatever it leaves out has the default.
-
-        Raises:
-            ValueError: the file asks for something this Llama does not compute.
-        """
-        _refuse_variants(config)
-        given = {k: config[k] for k in cls.__slots__ if config.get(k) is not None}
-        heads = given.setdefault('num_attention_heads', 32)
-        given.setdefault('num_key_value_heads', heads)
-        given.setdefault('head_dim', given.get('hidden_size', 4096) // heads)
-        rope = config.get('rope_parameters') or {}  # where transformers >= 5 keeps the base
-        if 'rope_theta' in rope:
-            given['rope_theta'] = rope['rope_theta']
-        return cls(**given)
-
-
-def _refuse_variants(config: Mapping[str, Any]) -> None:
-    expected = {
-        'model_type': 'llama',
-        'hidden_act': 'silu',
-        'attention_bias': False,
-        'mlp_bias': False,
-        'tie_word_embeddings': False,
-        'pretraining_tp': 1,
-    }
-    for key, value in expected.items():
-        if config.get(key, value) != value:
-            raise ValueError(
-                f'text_config.{key} is {config[key]!r}: only {value!r} is supported; use a '
-                'checkpoint with a plain Llama language model'
-            )
-    rope = config.get('rope_scaling') or config.get('rope_parameters') or {}
-    kind = rope.get('rope_type', rope.get('type', 'default'))
-    if kind != 'default':
-        raise ValueError(f'rotary scaling {kind!r} is not supported: only the default is')
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 
 class RMSNorm(nn.Module):

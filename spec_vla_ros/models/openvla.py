@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.decoding.upload import upload
-from spec_vla_ros.models.llama import Llama, LlamaConfig
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.vision import Projector, VisionBackbone
 
 _ARCHITECTURES = ('no-align+fused-gelu-mlp', 'no-align+gelu-mlp')

@@ -1,0 +1,75 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From an observation to the embeddings that the language model is prefilled with."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from torch import Tensor
+
+from spec_vla_ros.decoding.steps import Steps
+from spec_vla_ros.decoding.upload import upload
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.protocols import Observation
+
+
+class ObservationEncoder:
+    """Runs the vision towers; keeps the embeddings of the instruction while it stays the same.
+
+    Args:
+        checkpoint: the target and how its images and prompts are prepared.
+        steps: how the vision pass is run.
+        num_tokens: of an action, which must fit behind the prompt.
+    """
+
+    def __init__(self, checkpoint: OpenVLACheckpoint, *, steps: Steps, num_tokens: int) -> None:
+        self._model = checkpoint.model
+        self._process_image = checkpoint.image_processor
+        self._process_prompt = checkpoint.prompt_processor
+        self._limit = checkpoint.config.text.max_position_embeddings - num_tokens
+        self._steps, self._num_tokens = steps, num_tokens
+        self._instruction: tuple[str, Tensor] | None = None
+
+    def __call__(self, observation: Observation) -> Tensor:
+        """Return [BOS, patches, rest of the prompt] as embeddings (1, L + P, H).
+
+        Raises:
+            ValueError: the image is not (H, W, 3) uint8, or the instruction has unknown words or
+                is too long.
+        """
+        image_embeds = self._image_embeds(observation.image)
+        prompt = multimodal_embeds(self._prompt_embeds(observation.instruction), image_embeds)
+        if prompt.shape[1] > self._limit:
+            raise ValueError(
+                f'the instruction is too long: image, prompt and action take '
+                f'{prompt.shape[1] + self._num_tokens} positions and the model has '
+                f'{self._limit + self._num_tokens}'
+            )
+        return prompt
+
+    def warm_up(self) -> Tensor:
+        """Run the towers as often as they need it; return an empty prompt behind a black image."""
+        black = np.zeros((64, 64, 3), np.uint8)
+        for _ in range(self._steps.warm_runs):
+            image_embeds = self._image_embeds(black)
+        return multimodal_embeds(self._model.prompt_embeds(self._process_prompt([])), image_embeds)
+
+    def reset(self) -> None:
+        """Forget the instruction."""
+        self._instruction = None
+
+    def _image_embeds(self, image: np.ndarray) -> Tensor:
+        """Return the embeddings of the patches (1, P, H); a step, see `Steps`."""
+        pixel_values = self._process_image(image)
+        pixels = upload(pixel_values, self._model.device).to(self._model.dtype)
+        pixels = self._steps.hold('pixels', pixels)
+        return self._steps.run('vision', partial(self._model.image_embeds, pixels))
+
+    def _prompt_embeds(self, instruction: str) -> Tensor:
+        """Return the instruction's embeddings (1, L, H)."""
+        if self._instruction is None or self._instruction[0] != instruction:
+            ids = self._process_prompt(instruction)
+            self._instruction = (instruction, self._model.prompt_embeds(ids))
+        return self._instruction[1]

@@ -1,0 +1,153 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""One decoder layer made for inference: norm, rotary positions, attention, feed-forward."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.models.llama import DecoderLayer, RMSNorm
+from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.packed_linear import pack_linear
+
+Rotary = tuple[Tensor, Tensor]
+
+
+class PackedNorm:
+    """Root-mean-square norm of rows; the mean of squares is a product with a constant column."""
+
+    def __init__(self, norm: RMSNorm) -> None:
+        weight = norm.weight.detach()
+        self._weight, self._eps, size = weight, norm.eps, len(weight)
+        self._by_product = weight.device.type == 'cpu' and weight.dtype == torch.float32
+        self._mean = torch.full((size, 1), 1 / size, dtype=weight.dtype, device=weight.device)
+        self._bias = torch.full((1,), norm.eps, dtype=weight.dtype, device=weight.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Normalise rows (S, H)."""
+        if not self._by_product:
+            return F.rms_norm(x, self._weight.shape, self._weight, self._eps)
+        scale = torch.addmm(self._bias, x * x, self._mean).rsqrt_()  # (S, 1)
+        return (x * scale).mul_(self._weight)
+
+
+class PackedRotary:
+    """Rotary positions as one product, one roll and one fused product-sum."""
+
+    def __init__(self, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> None:
+        half = cos.shape[1] // 2
+        signed = torch.cat((-sin[:, :half], sin[:, half:]), dim=-1)
+        self._cos, self._sin = (t[:, None].to(dtype) for t in (cos, signed))  # (P, 1, Dh)
+
+    def at(self, positions: Tensor | range, hidden: Tensor | None = None) -> Rotary:
+        """Cosines and signed sines of some positions, (S, 1, Dh) each; of a range without a copy.
+
+        positions: (S,) int64, or a range of step 1.
+        hidden: (1,) int64, tokens of padding before the sequence, which do not count.
+        """
+        if hidden is not None:
+            if isinstance(positions, range):
+                positions = torch.arange(positions.start, positions.stop, device=hidden.device)
+            positions = (positions - hidden).clamp_(min=0)
+        if isinstance(positions, range):
+            return (
+                self._cos[positions.start : positions.stop],
+                self._sin[positions.start : positions.stop],
+            )
+        return self._cos.index_select(0, positions), self._sin.index_select(0, positions)
+
+
+class PackedLayer:
+    """One decoder layer over rows (S, H)."""
+
+    def __init__(
+        self,
+        layer: DecoderLayer,
+        config: LlamaConfig,
+        *,
+        blocks: bool = True,
+        stored_as: str | None = None,
+    ) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self._index, self._dim = attention.layer, config.head_dim
+        self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
+        self._grouped = attention.grouped
+        norm = layer.input_layernorm
+        self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
+        pack = partial(pack_linear, blocks=blocks, stored_as=stored_as)
+        self._qkv = pack([attention.q_proj, attention.k_proj, attention.v_proj])
+        self._o = pack([attention.o_proj])
+        self._post_norm = PackedNorm(layer.post_attention_layernorm)
+        self._gate_up = pack([mlp.gate_proj, mlp.up_proj])
+        self._down = pack([mlp.down_proj])
+
+    def __call__(
+        self, x: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache, outputs: int
+    ) -> Tensor:
+        """Append keys and values of all rows, and return the layer's output for the last ones.
+
+        Args:
+            x: (S, H).
+            rotary: of the rows' positions.
+            mask: added to the scores, (S, past + S); None lets every row see everything up to
+                itself, see `score_bias`.
+            cache: past keys and values of this layer.
+            outputs: how many of the last rows to compute.
+        """
+        rows = x.shape[0]
+        qkv = self._qkv(x if self._norm is None else self._norm(x)).view(rows, -1, self._dim)
+        qk, v = qkv.split_with_sizes((self._heads + self._kv_heads, self._kv_heads), 1)
+        cos, sin = rotary
+        qk = torch.addcmul(qk * cos, qk.roll(self._dim // 2, -1), sin)
+        qk = qk.transpose(0, 1)[None]
+        q, k = qk.split_with_sizes((self._heads, self._kv_heads), 1)
+        keys, values = cache.append(self._index, k, v.transpose(0, 1)[None])
+        if outputs < rows:
+            q, x = q[:, :, -outputs:], x[-outputs:]
+            mask = None if mask is None else mask[-outputs:]
+        y = F.scaled_dot_product_attention(
+            q,
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=mask is None and outputs > 1,
+            enable_gqa=self._grouped,
+        )
+        x = self._o.plus(y[0].transpose(0, 1).reshape(outputs, -1), x)
+        gate, up = self._gate_up(self._post_norm(x)).chunk(2, dim=-1)
+        return self._down.plus(F.silu(gate).mul_(up), x)
+
+
+def score_bias(
+    mask: Tensor | None, rows: int, outputs: int, cache: KVCache, like: Tensor
+) -> Tensor | None:
+    """Turn who sees whom into what is added to the scores, once for all layers.
+
+    Args:
+        mask: (rows, past + rows) bool, or None for causal attention.
+        rows: new tokens.
+        outputs: of how many of them the last layer's output is wanted.
+        cache: the past, and how much of it is padding.
+        like: gives device and dtype.
+
+    Returns:
+        (rows, past + rows), 0 or minus infinity; None where the kernel's own causal attention
+        does it: it takes the first query to see the first key only, so queries and keys must be
+        equally many, or there must be one query, which sees all.
+    """
+    past = cache.length
+    if cache.hidden is not None:
+        column = torch.arange(past + rows, device=like.device)
+        row = column[past:, None]
+        seen = column <= row if mask is None else mask
+        # Padding sees itself: a row that saw nothing would be no number, and so would its values.
+        mask = seen & ((column >= cache.hidden) | (column == row))
+    if mask is not None:
+        return like.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
+    if rows > 1 and (past or 1 < outputs < rows):
+        return like.new_full((rows, past + rows), -torch.inf).triu_(past + 1)
+    return None
