@@ -151,7 +151,7 @@ def test_no_frames():
 def test_figures_are_kept_when_a_node_does_not_end(monkeypatch, tmp_path, capsys):
     """All episodes have been run by then; the demo fails all the same."""
 
-    def run(args, console, records):
+    def run(args, console, records, *, check):
         records['autoregressive'] = [record(mode='autoregressive', passes=7)]
         raise UncleanEndError('sim_robot did not end cleanly')
 
