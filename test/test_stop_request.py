@@ -7,7 +7,7 @@ import weakref
 
 import pytest
 
-from spec_vla_ros.runtime.stop_request import StopRequest, StopRequestedError
+from spec_vla_ros.runtime.stop_request import StopRequest, StopRequestedError, ending_when_asked
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -55,3 +55,25 @@ def test_a_second_one_does_not_wait(second):
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(second)
+
+
+def test_a_program_ends_when_it_asks():
+    said, undone = [], []
+
+    def program():
+        with ending_when_asked(said.append) as check:
+            try:
+                signal.raise_signal(signal.SIGTERM)
+                check()
+            finally:
+                undone.append(True)
+
+    with pytest.raises(SystemExit, match='130'):
+        program()
+    assert said == ['interrupted; everything is stopped']
+    assert undone == [True]
+
+
+def test_a_program_that_does_not_ask_goes_on():
+    with ending_when_asked():
+        signal.raise_signal(signal.SIGTERM)

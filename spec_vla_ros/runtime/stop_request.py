@@ -8,7 +8,10 @@ a callback of the garbage collector it is dropped, and the program runs on.
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sys
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 EXIT_CODE = 130
@@ -59,3 +62,17 @@ class StopRequest:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ending_when_asked(say: Callable[[str], None] = print) -> Iterator[Callable[[], None]]:
+    """Give the check to call while waiting; exit with `EXIT_CODE` once it has ended the body.
+
+    say: told that everything is stopped, which the body must see to on its way out.
+    """
+    with StopRequest() as stop:
+        try:
+            yield stop.check
+        except StopRequestedError:
+            say('interrupted; everything is stopped')
+            sys.exit(EXIT_CODE)

@@ -23,7 +23,7 @@ from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.runtime.children import ChildFailedError
-from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
+from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 REQUIRED_SUCCESS = 0.8
 
@@ -41,11 +41,8 @@ def main() -> None:
     records: dict[str, list[Record]] = {}
     unclean = None
     try:
-        with StopRequest() as stop:
-            run(args, console, records, check=stop.check)
-    except StopRequestedError:
-        console.print('interrupted; everything is stopped')
-        sys.exit(EXIT_CODE)
+        with ending_when_asked(console.print) as check:
+            run(args, console, records, check=check)
     except UncleanEndError as error:  # after the last episode: what was measured counts
         unclean = error
     except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:

@@ -24,7 +24,7 @@ from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
 from spec_vla_ros.runtime.children import ChildFailedError
-from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
+from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 EPISODE_LIMIT = 20.0  # seconds
 
@@ -87,11 +87,8 @@ def main() -> None:
     args = _parse()
     console = Console()
     try:
-        with StopRequest() as stop:
-            tuner = run(args, console, check=stop.check)
-    except StopRequestedError:
-        console.print('interrupted; everything is stopped')
-        sys.exit(EXIT_CODE)
+        with ending_when_asked(console.print) as check:
+            tuner = run(args, console, check=check)
     except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
         sys.exit(f'live tuning failed: {error}')
     args.results.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from spec_vla_ros.ros.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.runtime.children import ChildFailedError, Children
 from spec_vla_ros.runtime.free_domain import free_domain
-from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
+from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 WORKERS = ('thread', 'process')
 HERE = 'spec_vla_ros.ros.overhead'
@@ -46,14 +46,11 @@ def main() -> None:
         parser.error('--seconds and --rounds must be at least 1')
     rounds: dict[str, list[tuple[Overhead, Jitter]]] = {worker: [] for worker in args.workers}
     try:
-        with StopRequest() as stop:
+        with ending_when_asked() as check:
             for number in range(1, args.rounds + 1):
                 for worker, measured in rounds.items():
                     print(f'round {number} of {args.rounds}: {worker}', flush=True)
-                    measured.append(measure(worker, args, check=stop.check))
-    except StopRequestedError:
-        print('interrupted; everything is stopped')
-        sys.exit(EXIT_CODE)
+                    measured.append(measure(worker, args, check=check))
     except (ChildFailedError, TimeoutError) as error:
         sys.exit(f'error: {error}')
     medians = {worker: _median(measured) for worker, measured in rounds.items()}

@@ -11,24 +11,21 @@ from pathlib import Path
 from spec_vla_ros.ros.soak.report import figures, markdown, plot
 from spec_vla_ros.ros.soak.run import SoakError, soak
 from spec_vla_ros.runtime.children import ChildFailedError
-from spec_vla_ros.runtime.stop_request import EXIT_CODE, StopRequest, StopRequestedError
+from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 
 def main() -> None:
     """Run, and write soak.json, soak.md and soak.png."""
     args = _parse()
     try:
-        with StopRequest() as stop:
+        with ending_when_asked() as check:
             outcome = soak(
                 seconds=60 * args.minutes,
                 seed=args.seed,
                 logs=args.results / 'soak_logs',
-                check=stop.check,
+                check=check,
                 say=lambda text: print(text, flush=True),
             )
-    except StopRequestedError:
-        print('interrupted; everything is stopped')
-        sys.exit(EXIT_CODE)
     except (ChildFailedError, SoakError, TimeoutError) as error:
         print(f'soak failed: {error}')
         sys.exit(1)
