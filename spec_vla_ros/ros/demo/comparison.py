@@ -18,6 +18,12 @@ RATIOS = ('target_passes', 'inference_ms', 'latency_ms', 'seconds')
 """Figures of which the ratio is worth saying, more than 1 being in favour of speculation."""
 
 
+CAPTION = (
+    'inference, image to action: medians; the rest: means\n'
+    'accept length: tokens by verify rounds, and the prefill, which may decide some, is none'
+)
+
+
 def compared(records: Mapping[str, Sequence[Record]]) -> dict:
     """Return the figures of each way of decoding, and where there are two, their ratios.
 
@@ -73,7 +79,7 @@ def comparison_table(result: dict) -> Table:
     table = Table(
         title='Decoding, on the same episodes',
         title_justify='left',
-        caption='inference, image to action: medians; the rest: means',
+        caption=CAPTION,
         caption_justify='left',
     )
     table.add_column('')
