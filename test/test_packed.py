@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
+from spec_vla_ros.models import packed_linear
 from spec_vla_ros.models.llama import Llama, causal_mask
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
@@ -160,8 +162,10 @@ def test_half_precision_runs_without_blocks():
     torch.testing.assert_close(got.float(), expected, atol=0.1, rtol=0.1)
 
 
-@pytest.mark.parametrize('rows', [1, 2, 19])
-def test_all_layouts_multiply_alike(rows):
+@pytest.mark.parametrize('columns', [False, True])
+@pytest.mark.parametrize('rows', [1, 2, 19, 70])
+def test_all_layouts_multiply_alike(rows, columns, monkeypatch):
+    monkeypatch.setattr(packed_linear, 'columns_win', lambda: columns)
     weight = torch.randn(1100, 1000)
     x, residual = torch.randn(rows, 1000), torch.randn(rows, 1100)
     expected = x @ weight.T
@@ -173,3 +177,36 @@ def test_all_layouts_multiply_alike(rows):
         torch.testing.assert_close(
             packed.part(x, slice(7, 90)), expected[:, 7:90], atol=1e-3, rtol=0
         )
+
+
+@pytest.mark.parametrize('faster', ['columns', 'blocks'])
+def test_many_rows_take_what_is_faster_here(faster, monkeypatch):
+    """One way is held up; few rows take blocks whatever is measured."""
+
+    def slow(function):
+        def held_up(*args):
+            time.sleep(0.05)
+            return function(*args)
+
+        return held_up
+
+    over_blocks = packed_linear._times_blocks
+    if faster == 'columns':
+        monkeypatch.setattr(packed_linear, '_times_blocks', slow(over_blocks))
+    else:
+        monkeypatch.setattr(torch, 'mm', slow(torch.mm))
+    packed_linear.columns_win.cache_clear()
+    assert packed_linear.columns_win() == (faster == 'columns')
+
+    rows_over_blocks = []
+
+    def watched(x, blocks):
+        rows_over_blocks.append(len(x))
+        return over_blocks(x, blocks)
+
+    monkeypatch.setattr(packed_linear, '_times_blocks', watched)
+    linear = BlockLinear(torch.randn(1100, 1000))
+    for rows in (1, 8, 64, 300):
+        linear(torch.randn(rows, 1000))
+    assert rows_over_blocks == ([8] if faster == 'columns' else [8, 64, 300])
+    packed_linear.columns_win.cache_clear()

@@ -4,13 +4,16 @@
 A product of one row reads every weight once and is limited by that; a general matrix product of
 two to fifty rows is not much slower if the weights lie in the blocks that its kernel reads, and
 several times slower if they do not. So on the CPU weights are kept twice: in columns for one row
-and for small matrices, and in oneDNN's blocks for everything else. Other devices and types keep
-them in rows, as they are.
+and for small matrices, and in oneDNN's blocks for everything else; which of the two is faster for
+the many rows of a prefill depends on the CPU, and is measured. Other devices and types keep them
+in rows, as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Protocol
 
 import torch
@@ -21,6 +24,9 @@ from spec_vla_ros.models.quantised import quantise
 
 _FEW = 1_000_000
 """Below this many multiplications the fixed cost of oneDNN (about 15 us) outweighs its kernels."""
+
+_MANY = 64
+"""Rows from which on a product over columns is limited by multiplications, as one over blocks."""
 
 
 class PackedLinear(Protocol):
@@ -99,19 +105,54 @@ class BlockLinear(ColumnLinear):
     def __init__(self, weight: Tensor) -> None:
         super().__init__(weight)
         self._size = weight.numel()
-        self._blocks = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
+        self._blocks = _in_blocks(weight.contiguous())
 
     def __call__(self, x: Tensor) -> Tensor:
         """See `PackedLinear`."""
-        if x.shape[0] == 1 or x.shape[0] * self._size < _FEW:
+        if self._over_columns(x.shape[0]):
             return super().__call__(x)
-        return torch.ops.mkldnn._linear_pointwise(x, self._blocks, None, 'none', [], '')
+        return _times_blocks(x, self._blocks)
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
         """See `PackedLinear`."""
-        if x.shape[0] == 1 or x.shape[0] * self._size < _FEW:
+        if self._over_columns(x.shape[0]):
             return super().plus(x, residual)
-        return self(x).add_(residual)
+        return _times_blocks(x, self._blocks).add_(residual)
+
+    def _over_columns(self, rows: int) -> bool:
+        if rows >= _MANY:
+            return columns_win()
+        return rows == 1 or rows * self._size < _FEW
+
+
+def _in_blocks(weight: Tensor) -> Tensor:
+    return torch.ops.mkldnn._reorder_linear_weight(weight, None)
+
+
+def _times_blocks(x: Tensor, blocks: Tensor) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, blocks, None, 'none', [], '')
+
+
+@cache
+def columns_win() -> bool:
+    """Whether this CPU is faster over columns than over blocks where rows are many.
+
+    Measured when it is first asked, in about 0.1 s, as a prefill of 256 rows; blocks are taken
+    where the two are within a twentieth of each other.
+    """
+    x, weight = torch.randn(256, 1024), torch.randn(1024, 1024)
+    columns, blocks = weight.t().contiguous(), _in_blocks(weight)
+    ways: list[Callable[[], Tensor]] = [
+        lambda: torch.mm(x, columns),
+        lambda: _times_blocks(x, blocks),
+    ]
+    best = [float('inf')] * len(ways)
+    for _ in range(6):  # in turns, so that whatever disturbs one disturbs the other
+        for i, way in enumerate(ways):
+            began = time.perf_counter()
+            way()
+            best[i] = min(best[i], time.perf_counter() - began)
+    return best[0] < 0.95 * best[1]
 
 
 def pack_linear(
