@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -37,6 +38,17 @@ def wait_for(condition, what='the condition', *, timeout=PATIENCE):
             return value
         assert time.monotonic() < deadline, f'waited {timeout} s in vain for {what}'
         time.sleep(0.005)
+
+
+def action_client(node, kind, name):
+    """Make an action client in the thread that spins the node.
+
+    rclpy lists one with its node before it is complete; beside a spinning executor that may end in
+    an AttributeError in the executor's thread, and nothing is answered any more.
+    """
+    made = node.executor.create_task(lambda: ActionClient(node, kind, name))
+    wait_for(made.done, f'a client of {name}')
+    return made.result()
 
 
 def vector(message):

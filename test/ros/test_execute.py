@@ -4,8 +4,15 @@
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from harness import FORWARD, PATIENCE, ScriptedPolicy, halted, twist_vector, wait_for
-from rclpy.action import ActionClient
+from harness import (
+    FORWARD,
+    PATIENCE,
+    ScriptedPolicy,
+    action_client,
+    halted,
+    twist_vector,
+    wait_for,
+)
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
@@ -31,7 +38,7 @@ class Client:
     """Sends goals and keeps what comes back."""
 
     def __init__(self, world):
-        self._client = ActionClient(world.remote.node, ExecuteInstruction, 'execute_instruction')
+        self._client = action_client(world.remote.node, ExecuteInstruction, 'execute_instruction')
         self.feedback = []
 
     def send(self, instruction='go', **limits):

@@ -7,11 +7,10 @@ import numpy as np
 import psutil
 import pytest
 from geometry_msgs.msg import TwistStamped
-from harness import halted, running, twist_vector, wait_for
+from harness import action_client, halted, running, twist_vector, wait_for
 from random_messages import damaged_bytes, message_class, plausible_image, random_message
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
-from rclpy.action import ActionClient
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_srvs.srv import SetBool, Trigger
@@ -183,7 +182,7 @@ def test_random_goals_and_service_requests(world):
     """The action and the buttons: refused, carried out or cancelled, and it goes on."""
     victim = Victim(world)
     rng = np.random.default_rng(7)
-    client = ActionClient(world.remote.node, ExecuteInstruction, 'execute_instruction')
+    client = action_client(world.remote.node, ExecuteInstruction, 'execute_instruction')
     wait_for(client.server_is_ready, 'the action server')
     for round_number in range(25):
         goal = random_message(rng, ExecuteInstruction.Goal)
