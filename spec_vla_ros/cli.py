@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from spec_vla_ros.runtime.stop_request import EXIT_CODE
+from spec_vla_ros.runtime.stop_request import INTERRUPTED
 
 COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(f'spec-vla {args.command}: interrupted', file=sys.stderr)
-        return EXIT_CODE
+        return INTERRUPTED
 
 
 if __name__ == '__main__':

@@ -179,8 +179,21 @@ def test_all_layouts_multiply_alike(rows, columns, monkeypatch):
         )
 
 
+@pytest.fixture
+def measured_anew():
+    packed_linear.columns_win.cache_clear()
+    yield
+    packed_linear.columns_win.cache_clear()
+
+
+def test_measuring_leaves_random_numbers_alone(measured_anew):
+    before = torch.random.get_rng_state()
+    packed_linear.columns_win()
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize('faster', ['columns', 'blocks'])
-def test_many_rows_take_what_is_faster_here(faster, monkeypatch):
+def test_many_rows_take_what_is_faster_here(faster, monkeypatch, measured_anew):
     """One way is held up; few rows take blocks whatever is measured."""
 
     def slow(function):
@@ -195,7 +208,6 @@ def test_many_rows_take_what_is_faster_here(faster, monkeypatch):
         monkeypatch.setattr(packed_linear, '_times_blocks', slow(over_blocks))
     else:
         monkeypatch.setattr(torch, 'mm', slow(torch.mm))
-    packed_linear.columns_win.cache_clear()
     assert packed_linear.columns_win() == (faster == 'columns')
 
     rows_over_blocks = []
@@ -209,4 +221,3 @@ def test_many_rows_take_what_is_faster_here(faster, monkeypatch):
     for rows in (1, 8, 64, 300):
         linear(torch.randn(rows, 1000))
     assert rows_over_blocks == ([8] if faster == 'columns' else [8, 64, 300])
-    packed_linear.columns_win.cache_clear()

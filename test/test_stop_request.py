@@ -7,7 +7,12 @@ import weakref
 
 import pytest
 
-from spec_vla_ros.runtime.stop_request import StopRequest, StopRequestedError, ending_when_asked
+from spec_vla_ros.runtime.stop_request import (
+    StopRequestedError,
+    all_of,
+    ending_when_asked,
+    noting_signals,
+)
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -20,14 +25,14 @@ def same_handlers_afterwards():
 
 
 def test_without_a_signal_nothing_is_raised():
-    with StopRequest() as stop:
+    with noting_signals() as stop:
         stop.check()
         assert not stop.came
 
 
 @pytest.mark.parametrize('number', BOTH)
 def test_a_signal_is_raised_when_asked_for(number):
-    with StopRequest() as stop:
+    with noting_signals() as stop:
         signal.raise_signal(number)
         assert stop.came
         with pytest.raises(StopRequestedError):
@@ -40,7 +45,7 @@ def test_a_signal_is_not_lost_where_exceptions_are():
     class Referred:
         pass
 
-    with StopRequest() as stop:
+    with noting_signals() as stop:
         thing = Referred()
         reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
         del thing
@@ -51,7 +56,7 @@ def test_a_signal_is_not_lost_where_exceptions_are():
 
 @pytest.mark.parametrize('second', BOTH)
 def test_a_second_one_does_not_wait(second):
-    with StopRequest():
+    with noting_signals():
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(second)
@@ -77,3 +82,14 @@ def test_a_program_ends_when_it_asks():
 def test_a_program_that_does_not_ask_goes_on():
     with ending_when_asked():
         signal.raise_signal(signal.SIGTERM)
+
+
+def test_of_all_checks_the_first_that_raises_counts():
+    made = []
+
+    def ends():
+        raise StopRequestedError('first')
+
+    with pytest.raises(StopRequestedError, match='first'):
+        all_of(lambda: made.append(1), ends, lambda: made.append(2))()
+    assert made == [1]

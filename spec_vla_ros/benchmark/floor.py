@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
+from spec_vla_ros.decoding.stopwatch import least_ms
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed_linear import pack_linear
 
@@ -48,13 +48,22 @@ def measure_hardware(device: torch.device, dtype: torch.dtype, *, footprint: int
     matrix = torch.randn(rows, 4096, dtype=dtype, device=device)
     vector = torch.randn(4096, dtype=dtype, device=device)
     flat = matrix.view(-1)
-    read = min(_best(lambda: torch.mv(matrix, vector), device), _best(flat.sum, device))
     size = 1024 if device.type == 'cpu' else 8192
     square = torch.nn.Linear(size, size, bias=False, device=device, dtype=dtype)
     square.requires_grad_(requires_grad=False)
     x = torch.randn(size, size, dtype=dtype, device=device)
     packed = pack_linear([square])
-    multiply = min(_best(lambda: torch.mm(x, x), device), _best(lambda: packed(x), device))
+    ms = least_ms(
+        {
+            'read, multiplying': lambda: torch.mv(matrix, vector),
+            'read, adding': flat.sum,
+            'multiply': lambda: torch.mm(x, x),
+            'multiply, packed': lambda: packed(x),
+        },
+        device=device,
+    )
+    read = min(ms['read, multiplying'], ms['read, adding']) / 1e3
+    multiply = min(ms['multiply'], ms['multiply, packed']) / 1e3
     return Hardware(matrix.nbytes / read, 2 * size**3 / multiply)
 
 
@@ -84,15 +93,3 @@ def weight_counts(config: LlamaConfig) -> tuple[int, int]:
     attention = config.head_dim * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
     layer = config.hidden_size * (attention + 3 * config.intermediate_size)
     return config.num_hidden_layers * layer, config.hidden_size * config.vocab_size
-
-
-def _best(run: Callable[[], object], device: torch.device, *, repeats: int = 7) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        run()
-        if device.type == 'cuda':
-            torch.cuda.synchronize(device)
-        return time.perf_counter() - start
-
-    once()
-    return min(once() for _ in range(repeats))

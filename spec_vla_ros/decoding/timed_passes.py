@@ -30,8 +30,7 @@ GUESSES = (8, 24)
 
 _TOKENS = 7  # of an action
 
-Key = str | tuple[str, Hashable]
-Passes = dict[Key, Callable[[], object]]
+Passes = dict[str | tuple[str, Hashable], Callable[[], object]]
 """Passes by the key of their step."""
 
 

@@ -7,9 +7,9 @@ hardly more than one, on a CPU almost 50 times as much.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,24 +18,18 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.drafting import DraftModel
 from spec_vla_ros.decoding.generate import LanguageModel
 from spec_vla_ros.decoding.steps import Eager, Steps
+from spec_vla_ros.decoding.stopwatch import least_ms
 from spec_vla_ros.decoding.timed_passes import (
     DEPTHS,
     GUESSES,
     VERIFIED,
     WIDTHS,
-    Key,
-    Passes,
     WholeAction,
     drafter_passes,
     guess_passes,
     target_passes,
 )
 
-_ROUNDS = 3
-"""How often all passes are timed, one after the other."""
-_ENOUGH_MS, _LONG_MS = 8.0, 400.0
-"""So long a pass is repeated in a round at least, and at most where it has not been repeated often
-enough; one that takes longer is timed in the first round only."""
 _WHOLE_ACTION = 'whole action'
 
 
@@ -74,50 +68,6 @@ class Costs:
         return first + further * (shape.depth - 1)
 
 
-class _Stopwatch:
-    """Times passes as they will run, all in turns.
-
-    A machine that does something else for a moment then slows a little of everything, and not all
-    of one pass: what is compared would be wrong.
-
-    Args:
-        steps: how passes run.
-        device: where.
-        repeats: how often at least, where it does not take too long.
-    """
-
-    def __init__(self, steps: Steps, device: torch.device, repeats: int) -> None:
-        self.steps = steps
-        self._device, self._repeats = device, -(-repeats // _ROUNDS)
-
-    def least_ms(self, passes: Passes) -> dict[Key, float]:
-        """Return the least milliseconds of each pass: of more runs where it is short.
-
-        passes: by the key of its step; `_WHOLE_ACTION` takes steps of its own.
-        """
-        least: dict[Key, float] = {}
-        for _ in range(_ROUNDS):
-            for key, run in passes.items():
-                if least.get(key, 0.0) < _LONG_MS:
-                    taken = self._some(key, run)
-                    least[key] = min(taken, least.get(key, taken))
-        return least
-
-    def _some(self, key: Key, run: Callable[[], object]) -> float:
-        def once() -> float:
-            start = time.perf_counter()
-            run() if key == _WHOLE_ACTION else self.steps.run(key, run)
-            if self._device.type == 'cuda':
-                torch.cuda.synchronize(self._device)
-            return (time.perf_counter() - start) * 1e3
-
-        once()
-        taken = [once(), once()]
-        while sum(taken) < (_ENOUGH_MS if len(taken) >= self._repeats else _LONG_MS):
-            taken.append(once())
-        return min(taken)
-
-
 @torch.inference_mode()
 def measure_costs(
     target: LanguageModel,
@@ -134,18 +84,18 @@ def measure_costs(
         drafter: the draft model.
         prompt: (1, S, H); its content does not matter.
         steps: how passes will run, for nothing else is worth measuring; plainly by default.
-        repeats: the least of as many is taken: whatever disturbs only adds.
+        repeats: see `least_ms`.
     """
     steps = steps or Eager()
     action = WholeAction(target, drafter, prompt, steps)
-    least = _Stopwatch(steps, prompt.device, repeats).least_ms(
-        {
-            **target_passes(target, drafter, prompt),
-            **drafter_passes(target, drafter, prompt),
-            **guess_passes(target, prompt),
-            _WHOLE_ACTION: action,
-        }
-    )
+    passes = {
+        **target_passes(target, drafter, prompt),
+        **drafter_passes(target, drafter, prompt),
+        **guess_passes(target, prompt),
+    }
+    runs = {key: partial(steps.run, key, run) for key, run in passes.items()}
+    runs[_WHOLE_ACTION] = action  # takes steps of its own
+    least = least_ms(runs, device=prompt.device, repeats=repeats)
     draft = {}
     for top_k in WIDTHS:
         short, long = (least['draft', (top_k, depth)] for depth in DEPTHS)

@@ -11,8 +11,7 @@ in rows, as they are.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
@@ -20,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spec_vla_ros.decoding.stopwatch import least_ms
 from spec_vla_ros.models.quantised import quantise
 
 _FEW = 1_000_000
@@ -137,22 +137,23 @@ def _times_blocks(x: Tensor, blocks: Tensor) -> Tensor:
 def columns_win() -> bool:
     """Whether this CPU is faster over columns than over blocks where rows are many.
 
-    Measured when it is first asked, in about 0.1 s, as a prefill of 256 rows; blocks are taken
-    where the two are within a twentieth of each other.
+    Measured as a prefill of 256 rows when it is first asked, in a quarter of a second; blocks are
+    taken where the two are within a twentieth of each other.
     """
-    x, weight = torch.randn(256, 1024), torch.randn(1024, 1024)
+    generator = torch.Generator().manual_seed(0)  # nobody else's random numbers change
+    x, weight = (
+        torch.rand(n, 1024, dtype=torch.float32, device='cpu', generator=generator)
+        for n in (256, 1024)
+    )
     columns, blocks = weight.t().contiguous(), _in_blocks(weight)
-    ways: list[Callable[[], Tensor]] = [
-        lambda: torch.mm(x, columns),
-        lambda: _times_blocks(x, blocks),
-    ]
-    best = [float('inf')] * len(ways)
-    for _ in range(6):  # in turns, so that whatever disturbs one disturbs the other
-        for i, way in enumerate(ways):
-            began = time.perf_counter()
-            way()
-            best[i] = min(best[i], time.perf_counter() - began)
-    return best[0] < 0.95 * best[1]
+    ms = least_ms(
+        {
+            'columns': lambda: torch.mm(x, columns),
+            'blocks': lambda: _times_blocks(x, blocks),
+        },
+        device=x.device,
+    )
+    return ms['columns'] < 0.95 * ms['blocks']
 
 
 def pack_linear(

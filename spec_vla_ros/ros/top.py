@@ -18,7 +18,7 @@ from rich.text import Text
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.runtime.stop_request import StopRequest
+from spec_vla_ros.runtime.stop_request import INTERRUPTED, noting_signals
 
 BARS = '▁▂▃▄▅▆▇█'
 HISTORY = 60  # actions
@@ -141,12 +141,14 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
     timeout: seconds to wait for the node, with `once`.
     """
     console = Console()
-    with StopRequest() as stop, RemoteNode('top') as remote:
+    with noting_signals() as stop, RemoteNode('top') as remote:
         watcher = Watcher(remote, namespace=namespace)
         if once:
             deadline = time.monotonic() + timeout
             while not (watcher.seen.status and watcher.seen.diagnostics):
-                if time.monotonic() > deadline or stop.came:
+                if stop.came:
+                    return INTERRUPTED
+                if time.monotonic() > deadline:
                     console.print(_state(watcher.seen, now=time.monotonic()))
                     return 1
                 time.sleep(0.05)

@@ -12,9 +12,9 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from types import FrameType
 
-EXIT_CODE = 130
+INTERRUPTED = 130
 """What a program ends with that was interrupted, as shells have it for Ctrl-C."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,54 +25,67 @@ class StopRequestedError(RuntimeError):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while its context is open; for the main thread.
-
-    A second one raises KeyboardInterrupt at once, for those who can't wait.
-    """
+    """Whether one of the signals has come; see `noting_signals`."""
 
     def __init__(self) -> None:
         self._came = False
-        self._previous: dict[int, object] = {}
 
     @property
     def came(self) -> bool:
-        """Whether one of the signals has come."""
+        """Whether one has."""
         return self._came
 
+    def note(self) -> None:
+        """Note that one has."""
+        self._came = True
+
     def check(self) -> None:
-        """Raise StopRequestedError if one of the signals has come."""
+        """Raise StopRequestedError if one has."""
         if self._came:
             raise StopRequestedError('interrupted')
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self._came = True
+
+@contextlib.contextmanager
+def noting_signals() -> Iterator[StopRequest]:
+    """Note SIGINT and SIGTERM in the main thread instead of being interrupted by them.
+
+    A second one raises KeyboardInterrupt at once, for those who can't wait.
+    """
+    stop = StopRequest()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        stop.note()
         for number in SIGNALS:
             signal.signal(number, signal.default_int_handler)
 
-    def __enter__(self) -> StopRequest:
-        # SIGINT too: a shell may have started us with it ignored.
-        self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._previous.items():
+    # SIGINT too: a shell may have started us with it ignored.
+    previous = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def ending_when_asked(say: Callable[[str], None] = print) -> Iterator[Callable[[], None]]:
-    """Give the check to call while waiting; exit with `EXIT_CODE` once it has ended the body.
+    """Give the check to call while waiting; exit with `INTERRUPTED` once it has ended the body.
 
     say: told that everything is stopped, which the body must see to on its way out.
     """
-    with StopRequest() as stop:
+    with noting_signals() as stop:
         try:
             yield stop.check
         except StopRequestedError:
             say('interrupted; everything is stopped')
-            sys.exit(EXIT_CODE)
+            sys.exit(INTERRUPTED)
+
+
+def all_of(*checks: Callable[[], None]) -> Callable[[], None]:
+    """Return one check that makes them all, in their order."""
+
+    def check() -> None:
+        for one in checks:
+            one()
+
+    return check

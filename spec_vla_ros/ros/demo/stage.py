@@ -14,6 +14,7 @@ from ament_index_python.packages import get_package_share_directory
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.runtime.children import Children
 from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.runtime.stop_request import all_of
 
 POLICY = '/spec_vla'
 CHAINS = ['-p', 'draft_top_k:=1']
@@ -64,11 +65,7 @@ def stage(
     """
     config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
-
-        def check_all() -> None:
-            check()
-            children.check()
-
+        check_all = all_of(check, children.check)
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
         nodes = {
             'sim_robot': ('spec_vla_ros.ros.sim_node', config / 'sim_robot.yaml', []),

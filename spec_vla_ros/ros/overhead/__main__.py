@@ -24,7 +24,7 @@ from spec_vla_ros.ros.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.runtime.children import ChildFailedError, Children
 from spec_vla_ros.runtime.free_domain import free_domain
-from spec_vla_ros.runtime.stop_request import ending_when_asked
+from spec_vla_ros.runtime.stop_request import all_of, ending_when_asked
 
 WORKERS = ('thread', 'process')
 HERE = 'spec_vla_ros.ros.overhead'
@@ -86,11 +86,7 @@ def measure(
         ],
     }
     with free_domain() as domain_id, Children() as children:
-
-        def check_all() -> None:
-            check()
-            children.check()
-
+        check_all = all_of(check, children.check)
         for name, (module, *arguments) in commands.items():
             children.start(
                 name,

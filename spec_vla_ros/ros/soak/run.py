@@ -20,6 +20,7 @@ from spec_vla_ros.ros.soak.watch import Watch
 from spec_vla_ros.runtime.children import Children
 from spec_vla_ros.runtime.free_domain import free_domain
 from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.runtime.stop_request import all_of
 from spec_vla_ros.srv import ResetEpisode
 
 KILLING_SHARE = 1 / 2
@@ -67,11 +68,7 @@ def soak(
     outcome = Outcome()
     with free_domain() as domain_id, Children() as children:
         parts = Parts(children, domain_id=domain_id, logs=logs)
-
-        def check_all() -> None:
-            check()
-            parts.check()
-
+        check_all = all_of(check, parts.check)
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
         parts.start_all()
         try:
