@@ -11,10 +11,10 @@ from pkgutil import extend_path
 __path__ = extend_path(__path__, __name__)
 
 _HOME = {
-    'Observation': 'protocols',
-    'Action': 'protocols',
-    'DecodeStats': 'protocols',
-    'Policy': 'protocols',
+    'Observation': 'types',
+    'Action': 'types',
+    'DecodeStats': 'types',
+    'Policy': 'types',
     'ActionCodec': 'action_codec',
     'NormStats': 'action_codec',
     'SpecVlaPolicy': 'policy',

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from spec_vla_ros.runtime.stop_request import INTERRUPTED
+from spec_vla_ros.programs import INTERRUPTED
 
 COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),

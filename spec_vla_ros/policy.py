@@ -22,7 +22,7 @@ from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.safetensors_files import Progress
-from spec_vla_ros.protocols import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 
 _LOG = logging.getLogger(__name__)
 

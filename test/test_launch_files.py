@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 
 ROOT = Path(__file__).parents[1]
 FILES = {path.name: path for path in (ROOT / 'launch').glob('*.launch.py')}
@@ -190,7 +190,7 @@ class TestExecuted:
         from toy_checkpoint import write_tiny
 
         from launch import LaunchDescription, LaunchService
-        from spec_vla_ros.runtime.free_domain import free_domain
+        from spec_vla_ros.ros.free_domain import free_domain
 
         checkpoint = write_tiny(tmp_path / 'checkpoint')
         with free_domain() as domain_id:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'protocols', 'action_codec', 'decoding', 'models', 'policy'}
+CORE = {'types', 'action_codec', 'decoding', 'models', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
     'logs',
-    'runtime',
+    'control',
+    'inference',
+    'settings',
+    'programs',
     'sim',
     'training',
     'evaluation',
@@ -25,14 +28,17 @@ EVERYTHING = {
 }
 MAY_IMPORT = {
     '__init__': set(),
-    'protocols': set(),
+    'types': set(),
     'pixels': set(),
     'logs': set(),
-    'action_codec': {'protocols'},
-    'decoding': {'protocols', 'action_codec'},
-    'models': {'protocols', 'action_codec', 'decoding'},
+    'action_codec': {'types'},
+    'decoding': {'types', 'action_codec'},
+    'models': {'types', 'action_codec', 'decoding'},
     'policy': CORE,
-    'runtime': {'protocols', 'logs'},
+    'settings': {'types', 'control'},
+    'inference': {'types', 'logs', 'settings'},
+    'control': {'types', 'settings', 'inference'},
+    'programs': set(),
     'sim': set(),
     'checkpoints': set(),
     'training': {*CORE, 'pixels', 'sim', 'evaluation', 'checkpoints'},
@@ -45,11 +51,14 @@ MAY_IMPORT = {
 ROS = {'rclpy', 'ament_index_python', 'launch', 'launch_ros', 'lifecycle_msgs', 'cv_bridge'}
 OUTSIDE = {  # third-party modules that a part may not import
     '__init__': {'torch', 'numpy', *ROS},
-    'protocols': {'torch', *ROS},
+    'types': {'torch', *ROS},
     'pixels': {'torch', *ROS},
     'logs': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
-    'runtime': {'torch', 'mujoco', *ROS},
+    'settings': {'torch', 'mujoco', *ROS},
+    'inference': {'torch', 'mujoco', *ROS},
+    'control': {'torch', 'mujoco', *ROS},
+    'programs': {'torch', *ROS},
     'sim': {'torch', *ROS},
 }
 FILES = sorted(p for p in PACKAGE.rglob('*.py'))

@@ -9,7 +9,7 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
-from spec_vla_ros.protocols import Observation
+from spec_vla_ros.types import Observation
 
 INSTRUCTION = 'pick up the red block'
 

@@ -22,8 +22,8 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.protocols import Observation
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+from spec_vla_ros.types import Observation
 
 _STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
 

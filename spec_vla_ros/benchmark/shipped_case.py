@@ -17,8 +17,8 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.protocols import Decoding, Observation
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.types import Decoding, Observation
 
 
 def decodings(max_distance: int) -> dict[str, Decoding]:

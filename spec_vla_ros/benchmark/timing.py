@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from spec_vla_ros.protocols import DecodeStats
+from spec_vla_ros.types import DecodeStats
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.policy import load_policy
-from spec_vla_ros.protocols import Observation
+from spec_vla_ros.types import Observation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

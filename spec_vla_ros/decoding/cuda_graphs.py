@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.steps import Eager, Result, Steps
-from spec_vla_ros.protocols import GRAPHS
+from spec_vla_ros.types import GRAPHS
 
 _LOG = logging.getLogger(__name__)
 _PLAIN = Eager()

@@ -32,7 +32,7 @@ from spec_vla_ros.decoding.tree_plan import (
     TreePlan,
     plan_trees,
 )
-from spec_vla_ros.protocols import Decoding
+from spec_vla_ros.types import Decoding
 
 _LOG = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
-from spec_vla_ros.protocols import DecodeStats
+from spec_vla_ros.types import DecodeStats
 
 
 class LanguageModel(Protocol):

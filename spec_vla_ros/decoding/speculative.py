@@ -25,7 +25,7 @@ from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.decoding.verifying import DraftInput
 from spec_vla_ros.decoding.whole_action import Finished, decode_whole
-from spec_vla_ros.protocols import DecodeStats
+from spec_vla_ros.types import DecodeStats
 
 
 @torch.inference_mode()

@@ -24,7 +24,7 @@ from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.quantised import KINDS
 from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.protocols import Decoding
+from spec_vla_ros.types import Decoding
 
 DISTANCES = (1, 3, 5, 9, 15)
 

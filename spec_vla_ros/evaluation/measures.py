@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.protocols import DecodeStats
+from spec_vla_ros.types import DecodeStats
 
 
 @dataclass(frozen=True, slots=True)

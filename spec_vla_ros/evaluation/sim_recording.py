@@ -17,8 +17,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
-from spec_vla_ros.protocols import Decoding, Observation, Policy
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+from spec_vla_ros.types import Decoding, Observation, Policy
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.evaluation.measures import decoding_figures, mean_deviation
-from spec_vla_ros.protocols import Action, Decoding, Observation, Policy
+from spec_vla_ros.types import Action, Decoding, Observation, Policy
 
 DISTANCES = (0, 1, 3, 5, 9, 15, 25)
 """The r of the sweep; 0 is strict."""

@@ -13,7 +13,7 @@ mpl.use('Agg')
 import matplotlib.pyplot as plt
 
 from spec_vla_ros.evaluation.tuning import AUTOREGRESSIVE, Recommendation, Tolerance
-from spec_vla_ros.protocols import Decoding
+from spec_vla_ros.types import Decoding
 
 NODE = '/spec_vla'
 

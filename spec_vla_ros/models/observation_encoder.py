@@ -12,7 +12,7 @@ from spec_vla_ros.decoding.steps import Steps
 from spec_vla_ros.decoding.upload import upload
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
-from spec_vla_ros.protocols import Observation
+from spec_vla_ros.types import Observation
 
 
 class ObservationEncoder:

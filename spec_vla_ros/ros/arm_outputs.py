@@ -8,16 +8,16 @@ from typing import Protocol
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 
+from spec_vla_ros.control.halt import Reason
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.schedule import Twist, zero_twist
+from spec_vla_ros.control.tick import Tick
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
-from spec_vla_ros.runtime.delta_schedule import Twist, zero_twist
-from spec_vla_ros.runtime.halt import Reason
-from spec_vla_ros.runtime.output_settings import POSE, TWIST, UNITLESS
-from spec_vla_ros.runtime.pose_target import PoseTarget
-from spec_vla_ros.runtime.pose_watch import Pose
-from spec_vla_ros.runtime.settings import PolicySettings
-from spec_vla_ros.runtime.tick import Tick
+from spec_vla_ros.ros.pose_target import PoseTarget
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS
 
 
 class ArmOutput(Protocol):

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.protocols import Policy
+from spec_vla_ros.control.emergency_stop import EmergencyStop
+from spec_vla_ros.control.halt import Halt
+from spec_vla_ros.control.instruction import instruction_fault
+from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Inputs
@@ -16,12 +20,8 @@ from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.overlay import Overlay
 from spec_vla_ros.ros.reports import Reports
-from spec_vla_ros.runtime.control_loop import ControlLoop
-from spec_vla_ros.runtime.emergency_stop import EmergencyStop
-from spec_vla_ros.runtime.halt import Halt
-from spec_vla_ros.runtime.instruction import instruction_fault
-from spec_vla_ros.runtime.process_policy import ProcessPolicy
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Policy
 
 WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 

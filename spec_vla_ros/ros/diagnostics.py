@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from spec_vla_ros.protocols import PolicyInfo
+from spec_vla_ros.control.counters import Counters
+from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.control.performance import WINDOW, Summary
+from spec_vla_ros.control.rolling import Percentiles
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.counters import Counters
-from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.performance import WINDOW, Summary
-from spec_vla_ros.runtime.rolling import Percentiles
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import PolicyInfo
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

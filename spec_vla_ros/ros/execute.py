@@ -12,9 +12,9 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from spec_vla_ros.action import ExecuteInstruction
-from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
-from spec_vla_ros.runtime.performance import accept_length
-from spec_vla_ros.runtime.tick import Tick
+from spec_vla_ros.control.halt import RUNNING, Halt, Reason
+from spec_vla_ros.control.performance import accept_length
+from spec_vla_ros.control.tick import Tick
 
 Result = ExecuteInstruction.Result
 

@@ -11,8 +11,8 @@ from rclpy.task import Future
 from std_msgs.msg import Float64
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.runtime.output_settings import ACTION, POSITION
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import ACTION, POSITION
 
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""

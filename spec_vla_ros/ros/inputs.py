@@ -12,10 +12,10 @@ from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
+from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.runtime.control_loop import ControlLoop
-from spec_vla_ros.runtime.pose_watch import Pose
 
 
 class Inputs:

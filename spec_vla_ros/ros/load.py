@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.protocols import Policy
-from spec_vla_ros.runtime.process_policy import ProcessPolicy
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape

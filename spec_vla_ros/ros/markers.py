@@ -8,11 +8,11 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.control.performance import accept_length
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.tick import NewAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.performance import accept_length
-from spec_vla_ros.runtime.pose_watch import Pose
-from spec_vla_ros.runtime.tick import NewAction
 
 PATH_STEPS = 10
 """The predicted path is where the end effector comes to when this many actions are the same."""

@@ -8,14 +8,14 @@ import dataclasses
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
+from spec_vla_ros.control.counters import Counters
+from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.control.performance import accept_length
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.control.tick import NewAction
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.counters import Counters
-from spec_vla_ros.runtime.delta_schedule import Twist
-from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.performance import accept_length
-from spec_vla_ros.runtime.pose_watch import Pose
-from spec_vla_ros.runtime.tick import NewAction
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode
 
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.tick import Tick
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output
 from spec_vla_ros.ros.gripper_outputs import make_gripper_output
 from spec_vla_ros.ros.messages import action_message, statistics_message
-from spec_vla_ros.runtime.pose_watch import Pose
-from spec_vla_ros.runtime.settings import PolicySettings
-from spec_vla_ros.runtime.tick import Tick
+from spec_vla_ros.settings.nodes import PolicySettings
 
 
 class Outputs:

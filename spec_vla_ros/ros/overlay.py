@@ -13,15 +13,15 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
+from spec_vla_ros.control.halt import RUNNING, Reason
+from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.tick import NewAction, Tick
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.annotate import annotated
 from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.markers import caption, marker_array
-from spec_vla_ros.runtime.control_loop import ControlLoop
-from spec_vla_ros.runtime.halt import RUNNING, Reason
-from spec_vla_ros.runtime.settings import PolicySettings
-from spec_vla_ros.runtime.tick import NewAction, Tick
+from spec_vla_ros.settings.nodes import PolicySettings
 
 
 class Overlay:

@@ -18,8 +18,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from spec_vla_ros.runtime.parameter import changed, meaning_of
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.parameter import changed, meaning_of
 
 SettingsType = TypeVar('SettingsType', PolicySettings, SimSettings)
 

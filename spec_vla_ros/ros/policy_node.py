@@ -2,7 +2,7 @@
 """The policy node: camera and instruction in, end-effector commands out.
 
 Callbacks store, the tick publishes, one worker infers; what a tick does is decided in
-runtime/control_loop.py.
+control/loop.py.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from collections.abc import Callable
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from spec_vla_ros.control.emergency_stop import EmergencyStop
+from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.logs import log_to_stderr
-from spec_vla_ros.protocols import Policy
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import spin_node
-from spec_vla_ros.runtime.emergency_stop import EmergencyStop
-from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.process_policy import ProcessPolicy
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Policy
 
 PolicyFactory = Callable[[PolicySettings], Policy]
 

@@ -10,19 +10,19 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
+from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.control.image_watch import NANOSECONDS
+from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.performance import Performance
+from spec_vla_ros.control.tick import Tick
 from spec_vla_ros.msg import PolicyStatus
-from spec_vla_ros.protocols import Policy
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import latency_ms, status_message
-from spec_vla_ros.runtime.control_loop import ControlLoop
-from spec_vla_ros.runtime.halt import Halt, Reason
-from spec_vla_ros.runtime.image_watch import NANOSECONDS
-from spec_vla_ros.runtime.performance import Performance
-from spec_vla_ros.runtime.settings import PolicySettings
-from spec_vla_ros.runtime.tick import Tick
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Policy
 
 STATUS_PERIOD_NS = NANOSECONDS
 DIAGNOSTICS_PERIOD = 1.0  # seconds

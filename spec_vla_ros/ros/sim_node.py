@@ -2,7 +2,7 @@
 """The simulated robot: a camera and a velocity-controlled gripper, as a ROS node.
 
 It behaves as an arm controller does: velocities in, and a stop by itself when they go stale. The
-simulation follows the clock in real time; see runtime/real_time_arm.py.
+simulation follows the clock in real time; see real_time_arm.py.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.msg import EpisodeStatus
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_time
 from spec_vla_ros.ros.episode import Episode
 from spec_vla_ros.ros.parameters import LiveSettings
+from spec_vla_ros.ros.real_time_arm import RealTimeArm
 from spec_vla_ros.ros.spin import spin_node
-from spec_vla_ros.runtime.delta_schedule import Twist
-from spec_vla_ros.runtime.real_time_arm import RealTimeArm
-from spec_vla_ros.runtime.settings import SimSettings
+from spec_vla_ros.settings.nodes import SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.srv import ResetEpisode
 

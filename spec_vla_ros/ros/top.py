@@ -16,9 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
+from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.runtime.stop_request import INTERRUPTED, noting_signals
 
 BARS = '▁▂▃▄▅▆▇█'
 HISTORY = 60  # actions

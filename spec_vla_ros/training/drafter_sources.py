@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from spec_vla_ros.protocols import Observation, Policy
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION
 from spec_vla_ros.training.drafter_data import Example
+from spec_vla_ros.types import Observation, Policy
 
 _MAX_STEPS = 36
 _SETTLE = (0.02, 0.10)

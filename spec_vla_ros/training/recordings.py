@@ -18,8 +18,8 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
-from spec_vla_ros.protocols import Observation
 from spec_vla_ros.training.drafter_data import Example
+from spec_vla_ros.types import Observation
 
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,

@@ -7,7 +7,7 @@ from harness import World
 from spec_vla_ros.msg import PolicyStatus
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain
 
 
 @pytest.fixture

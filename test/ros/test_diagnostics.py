@@ -10,12 +10,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from harness import FORWARD, PATIENCE, ScriptedPolicy, wait_for
 from spec_vla_ros.msg import DecodeStatistics
 
-from spec_vla_ros.protocols import DecodeStats, PolicyInfo
+from spec_vla_ros.control.counters import Counters
+from spec_vla_ros.control.halt import RUNNING, Halt, Reason
+from spec_vla_ros.control.performance import Performance
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, limits_hit, verdict
-from spec_vla_ros.runtime.counters import Counters
-from spec_vla_ros.runtime.halt import RUNNING, Halt, Reason
-from spec_vla_ros.runtime.performance import Performance
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import DecodeStats, PolicyInfo
 
 NOTHING = Counters()
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR

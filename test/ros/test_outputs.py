@@ -13,7 +13,7 @@ from std_msgs.msg import Float64
 
 from spec_vla_ros.ros import gripper_outputs, qos
 from spec_vla_ros.ros.gripper_outputs import ActionOutput
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
 
 RATE = 30.0
 SLOW = [0.4, 0.4, 0.4, 0.8, 0.8, 0.8]

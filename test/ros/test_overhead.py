@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from spec_vla_ros.protocols import Action, DecodeStats, Decoding, Observation, PolicyInfo
 from spec_vla_ros.ros.overhead.__main__ import main
 from spec_vla_ros.ros.overhead.busy_policy import PHASE, BusyPolicy
 from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
+from spec_vla_ros.types import Action, DecodeStats, Decoding, Observation, PolicyInfo
 
 MS = 1_000_000
 

@@ -12,11 +12,11 @@ from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, vector, wait_for
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from spec_vla_ros.protocols import DecodeStats
 from spec_vla_ros.ros import overlay, qos
 from spec_vla_ros.ros.annotate import annotated
 from spec_vla_ros.ros.converters import image_to_rgb
 from spec_vla_ros.ros.markers import PATH_STEPS
+from spec_vla_ros.types import DecodeStats
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = ROOT / 'config' / 'foxglove_layout.json'

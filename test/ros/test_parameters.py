@@ -11,9 +11,9 @@ from harness import ScriptedPolicy
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from spec_vla_ros.msg import PolicyStatus
 
-from spec_vla_ros.runtime.halt import Reason
-from spec_vla_ros.runtime.parameter import meaning_of
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
+from spec_vla_ros.control.halt import Reason
+from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.parameter import meaning_of
 
 ROOT = Path(__file__).parents[2]
 NODES = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}

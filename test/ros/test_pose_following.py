@@ -7,10 +7,10 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import ScriptedPolicy, vector, wait_for
 from spec_vla_ros.msg import VlaAction
 
+from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.messages import twist_message
-from spec_vla_ros.runtime.delta_schedule import Twist
-from spec_vla_ros.runtime.pose_target import product
+from spec_vla_ros.ros.pose_target import product
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
 ROBOT = 'spec_vla_ros.ros.sim_node'

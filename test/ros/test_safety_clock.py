@@ -8,7 +8,7 @@ from safety_bench import SafetyBench, commanded_since, moving
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
 

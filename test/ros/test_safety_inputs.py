@@ -11,7 +11,7 @@ from std_msgs.msg import String
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
 

@@ -9,7 +9,7 @@ from safety_bench import NODE, SafetyBench, commanded_since, moving
 from std_msgs.msg import Bool
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
 WANTED = FORWARD[:6] / 0.1  # m/s and rad/s

@@ -12,11 +12,11 @@ from harness import World, gone, halted, wait_for
 from safety_bench import NODE, SafetyBench, moving
 from spec_vla_ros.msg import PolicyStatus
 
-from spec_vla_ros.runtime.free_domain import free_domain
-from spec_vla_ros.runtime.process_policy import ProcessPolicy
+from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.ros.free_domain import free_domain
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
-TESTS = str(Path(__file__).parents[1])
+TESTS = str(Path(__file__).parents[1] / 'helpers')
 
 
 class Bench(SafetyBench):

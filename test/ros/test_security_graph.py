@@ -12,7 +12,7 @@ import pytest
 from harness import World, wait_for
 from security_policy import allowed
 
-from spec_vla_ros.runtime.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(240)]
 

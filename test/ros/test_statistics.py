@@ -6,7 +6,7 @@ import pytest
 from harness import ScriptedPolicy, wait_for
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 
-from spec_vla_ros.protocols import DecodeStats
+from spec_vla_ros.types import DecodeStats
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
 NODE = '/spec_vla'

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from rich.table import Table
 
+from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.report import summary
-from spec_vla_ros.runtime.performance import accept_length
 
 ACTION_DIMENSIONS = 7
 

@@ -19,12 +19,12 @@ from rich.console import Console
 
 from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.msg import DecodeStatistics
+from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
-from spec_vla_ros.runtime.children import ChildFailedError
-from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 EPISODE_LIMIT = 20.0  # seconds
 

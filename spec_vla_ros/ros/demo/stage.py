@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
+from spec_vla_ros.programs import all_of
+from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.runtime.children import Children
-from spec_vla_ros.runtime.free_domain import free_domain
-from spec_vla_ros.runtime.stop_request import all_of
 
 POLICY = '/spec_vla'
 CHAINS = ['-p', 'draft_top_k:=1']

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
+from spec_vla_ros.programs import all_of, ending_when_asked
+from spec_vla_ros.ros.children import ChildFailedError, Children
+from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, table
 from spec_vla_ros.ros.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.runtime.children import ChildFailedError, Children
-from spec_vla_ros.runtime.free_domain import free_domain
-from spec_vla_ros.runtime.stop_request import all_of, ending_when_asked
 
 WORKERS = ('thread', 'process')
 HERE = 'spec_vla_ros.ros.overhead'

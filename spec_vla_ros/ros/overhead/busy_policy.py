@@ -6,10 +6,10 @@ from __future__ import annotations
 import dataclasses
 import time
 
-from spec_vla_ros.protocols import Action, Decoding, Observation, Policy, PolicyInfo
+from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.ros.load import load_policy
-from spec_vla_ros.runtime.process_policy import ProcessPolicy
-from spec_vla_ros.runtime.settings import PolicySettings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Action, Decoding, Observation, Policy, PolicyInfo
 
 MODEL_SECONDS = 0.05
 """About what a policy of 7 billion parameters takes on a fast GPU; here a CPU is busy with it."""

@@ -8,10 +8,10 @@ import json
 import sys
 from pathlib import Path
 
+from spec_vla_ros.programs import ending_when_asked
+from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.soak.report import figures, markdown, plot
 from spec_vla_ros.ros.soak.run import SoakError, soak
-from spec_vla_ros.runtime.children import ChildFailedError
-from spec_vla_ros.runtime.stop_request import ending_when_asked
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.ros.soak import relay
 from spec_vla_ros.ros.soak.parts import POLICY, RELAY, ROBOT, Parts
 from spec_vla_ros.ros.soak.watch import Watch
-from spec_vla_ros.runtime.settings import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 
 NODE = '/spec_vla'
 MARGIN = 0.25

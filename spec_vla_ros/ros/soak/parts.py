@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 from ament_index_python.packages import get_package_share_directory
 
+from spec_vla_ros.ros.children import ChildFailedError, Children
 from spec_vla_ros.ros.soak.growth import Sample
-from spec_vla_ros.runtime.children import ChildFailedError, Children
 
 ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
 SAMPLE_PERIOD = 2.0

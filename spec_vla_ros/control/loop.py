@@ -1,0 +1,272 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The control loop: what the policy node does at each tick, free of ROS.
+
+Images and instructions are stored as they come; a tick decides. At every tick the loop either
+halts, for a stated reason, or plays the current action's velocity; when the action has been
+executed and an image shows the result, the worker infers the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from spec_vla_ros.control.command_limits import CommandLimits
+from spec_vla_ros.control.counters import Counters
+from spec_vla_ros.control.emergency_stop import EmergencyStop
+from spec_vla_ros.control.guards import refusal
+from spec_vla_ros.control.halt import RUNNING, Halt, Reason
+from spec_vla_ros.control.image_watch import NANOSECONDS, Seen
+from spec_vla_ros.control.inference import Inference, Request
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.preconditions import Preconditions
+from spec_vla_ros.control.schedule import DeltaSchedule, ticks_for, zero_twist
+from spec_vla_ros.control.tick import NewAction, Tick
+from spec_vla_ros.inference.errors import describe
+from spec_vla_ros.inference.supervised import Supervisor, Unsupervised
+from spec_vla_ros.inference.worker import Finished, InferenceWorker
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Action, Policy
+
+Image = TypeVar('Image')
+
+HANG = 3
+"""An inference that takes so many times inference_timeout is ended, where that can be done."""
+
+
+class ControlLoop(Generic[Image]):
+    """Camera images and an instruction in, velocities out. All calls from one thread.
+
+    Args:
+        policy: infers the actions; called in the worker's thread only.
+        to_rgb: turns a stored image into (H, W, 3) uint8 RGB, in the worker's thread; what it
+            raises counts as an inference error.
+        settings: see `apply`.
+        same_pixels: whether two stored images hold the same pixels.
+        supervisor: watches over where the policy runs.
+        emergency: a latch that outlives this loop; None: one of its own.
+        on_finished: called from the worker's thread when an inference has ended.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        to_rgb: Callable[[Image], np.ndarray],
+        settings: PolicySettings,
+        same_pixels: Callable[[Image, Image], bool] = lambda before, now: False,
+        supervisor: Supervisor | None = None,
+        emergency: EmergencyStop | None = None,
+        on_finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._supervisor = supervisor or Unsupervised()
+        self._before: Preconditions[Image] = Preconditions(
+            same_pixels=same_pixels, emergency=emergency or EmergencyStop()
+        )
+        self._schedule = DeltaSchedule()
+        self._limits = CommandLimits()
+        self._worker: InferenceWorker[Request[Image], Action] = InferenceWorker(
+            Inference(policy, to_rgb=to_rgb), on_finished=on_finished
+        )
+        self._task = 0
+        self._used: Seen[Image] | None = None
+        self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
+        self._in_motion = False
+        self._motion_end_ns = 0
+        self._fault = RUNNING
+        self._halt = Halt(Reason.NO_INSTRUCTION)
+        self._rejected = self._errors = self._timeouts = self._halts = self._sequence = 0
+
+    @property
+    def instruction(self) -> str:
+        """The instruction in force; empty when there is none."""
+        return self._before.instruction
+
+    @property
+    def pose(self) -> Pose | None:
+        """The newest end-effector pose."""
+        return self._before.poses.newest
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether a new action could begin at any moment."""
+        return not self._in_motion
+
+    @property
+    def counters(self) -> Counters:
+        """What has happened so far."""
+        return Counters(
+            images_received=self._before.images.count,
+            actions_published=self._sequence,
+            actions_rejected=self._rejected,
+            results_discarded=self._worker.discarded,
+            inference_errors=self._errors,
+            inference_timeouts=self._timeouts,
+            halts=self._halts,
+            worker_restarts=self._supervisor.restarts,
+            **self._limits.counts,
+        )
+
+    def apply(self, settings: PolicySettings) -> None:
+        """Use these settings from the next tick and the next inference on."""
+        self._settings = settings
+
+    def store_image(
+        self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
+    ) -> None:
+        """Keep an image that has just arrived, and infer from it if that is what is waited for.
+
+        A zero stamp means the camera gives none; source tells publishers apart.
+        """
+        self._before.store_image(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
+        if self._ready:
+            self._ask(self._settings)
+
+    def store_pose(self, pose: Pose) -> None:
+        """Keep an end-effector pose that has just arrived."""
+        self._before.poses.store(pose)
+
+    def store_instruction(self, text: str) -> None:
+        """Take an instruction; an empty one cancels, the one in force again changes nothing."""
+        if self._before.store_instruction(text):
+            self._drop_everything()
+
+    def emergency_stop(self, source: str) -> None:
+        """Command nothing but zero until `reset`, and forget the instruction.
+
+        source: who asked for it, in words.
+        """
+        self._before.emergency.press(source)
+        self._before.cancel()
+        self._drop_everything()
+
+    def reset(self) -> None:
+        """Release the emergency stop, and make what was given up possible again.
+
+        An arm that halts does not set off by a reset: its instruction is forgotten.
+        """
+        if self._halt is not RUNNING:
+            self._before.cancel()
+            self._drop_everything()
+        self._before.emergency.release()
+        self._before.clear_faults()
+        self._supervisor.recover()
+
+    def stop(self) -> None:
+        """Forget images and inferences; the instruction stays."""
+        self._drop_everything()
+        self._before.images.forget()
+
+    def close(self, *, timeout: float) -> bool:
+        """End the worker; return whether it ended within `timeout` seconds."""
+        self._supervisor.close()
+        return self._worker.close(timeout=timeout)
+
+    def tick(self, now_ns: int) -> Tick:
+        """Return what to publish now; called at control rate."""
+        settings, period = self._settings, 1.0 / self._settings.control_rate
+        halt = self._external_halt(settings, now_ns)
+        new_action = None
+        if halt is not RUNNING:
+            self._drop_everything()
+        if not self._schedule.moving:
+            if self._limits.can_rest(settings):
+                self._note_end_of_motion(now_ns)
+            finished = self._worker.poll()
+            if finished is not None:
+                new_action = self._begin(finished)
+        wanted = self._schedule.tick()
+        if halt is RUNNING:
+            self._ask(settings)
+            halt = self._fault
+        if halt is RUNNING:
+            twist = self._limits.twist(wanted, settings, pose=self.pose, now_ns=now_ns)
+        else:
+            twist = zero_twist()
+            self._limits.halt()
+            self._halts += self._halt is RUNNING
+        self._halt = halt
+        self._ready = halt is RUNNING
+        if not settings.dry_run:
+            self._before.commanded(twist, seconds=period, now_ns=now_ns)
+        return Tick(twist, self._limits.gripper(settings), new_action, halt)
+
+    def _external_halt(self, settings: PolicySettings, now_ns: int) -> Halt:
+        """Return why to halt whatever the policy says, or RUNNING."""
+        running_for, limit = self._worker.running_for, settings.inference_timeout
+        if running_for > HANG * limit:
+            self._supervisor.kill()
+        halt = self._before.halt(settings, now_ns=now_ns)
+        trouble = self._supervisor.trouble
+        if trouble is not None and halt.reason is not Reason.EMERGENCY_STOP:
+            return Halt(Reason.WORKER_DOWN, trouble)
+        if halt is RUNNING and running_for > limit:
+            text = f'an inference takes longer than inference_timeout={limit} s'
+            if self._halt.reason is not Reason.INFERENCE_TIMEOUT:
+                self._timeouts += 1
+                self._before.failures.failed(text, limit=settings.max_inference_failures)
+            return Halt(Reason.INFERENCE_TIMEOUT, text)
+        return halt
+
+    def _ask(self, settings: PolicySettings) -> None:
+        """Infer from the newest image, if it is new and shows the arm at rest."""
+        newest = self._before.images.newest
+        if newest is None or newest is self._used:
+            return
+        if settings.wait_for_motion:
+            settled_ns = self._motion_end_ns + round(settings.settle_time * NANOSECONDS)
+            if self._in_motion or newest.stamp_ns < settled_ns:
+                return
+        if self._worker.submit(Request(newest, self.instruction, self._task, settings)):
+            self._used = newest
+
+    def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
+        """Start executing an inferred action, unless it may not be."""
+        request, settings = finished.request, finished.request.settings
+        if finished.result is None:
+            self._errors += 1
+            return self._fail(Reason.INFERENCE_ERROR, describe(finished.error))
+        refused = refusal(finished.result.values, settings.limits)
+        if refused is not None:
+            self._rejected += 1
+            return self._fail(Reason.ACTION_REJECTED, refused)
+        self._before.failures.succeeded()
+        self._fault = RUNNING
+        ticks = ticks_for(settings.step_duration, settings.control_rate)
+        delta = finished.result.values[:6]
+        self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
+        self._limits.open_gripper(float(finished.result.values[6]), self._settings)
+        self._in_motion = True
+        self._sequence += 1
+        return NewAction(
+            action=finished.result,
+            decoding=settings.decoding,
+            instruction=request.instruction,
+            observation_stamp_ns=request.seen.stamp_ns,
+            observation_arrival_ns=request.seen.arrival_ns,
+            sequence=self._sequence,
+            step_duration=ticks / settings.control_rate,
+            inference_seconds=finished.seconds,
+        )
+
+    def _fail(self, reason: Reason, text: str) -> None:
+        self._fault = Halt(reason, text)
+        self._before.failures.failed(text, limit=self._settings.max_inference_failures)
+
+    def _note_end_of_motion(self, now_ns: int) -> None:
+        if self._in_motion:
+            self._in_motion = False
+            self._motion_end_ns = now_ns
+        self._motion_end_ns = min(self._motion_end_ns, now_ns)  # the clock was set back
+
+    def _drop_everything(self) -> None:
+        self._ready = False
+        self._task += 1
+        self._worker.discard()
+        self._schedule.halt()
+        self._limits.halt()
+        self._fault = RUNNING
+        self._used = None

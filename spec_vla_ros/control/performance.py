@@ -1,0 +1,110 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How well the node has been doing lately: what its diagnostics say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from dataclasses import dataclass
+
+from spec_vla_ros.control.counters import Counters
+from spec_vla_ros.control.rolling import Percentiles, Recent
+from spec_vla_ros.types import DecodeStats
+
+WINDOW = 10.0
+"""Seconds that count as lately."""
+
+
+def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float | None:
+    """Return tokens by verify rounds, as the Spec-VLA paper counts it (arXiv 2507.22424).
+
+    Each action's prefill is no round. Infinite when there were no others; None without tokens.
+    """
+    rounds = target_passes - actions
+    if tokens == 0:
+        return None
+    return tokens / rounds if rounds else float('inf')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The figures of the last `WINDOW` seconds.
+
+    images_hz, actions_hz, commands_hz: how many came or went out each second.
+    latency_ms: from an image's stamp to its action's publishing. inference_ms: of converting the
+        image and inferring. None without actions.
+    accept_length: see `accept_length`; target_passes, draft_passes: mean of an action, prefill
+        included. None without actions.
+    recent: what the counters counted in that time.
+    """
+
+    images_hz: float
+    actions_hz: float
+    commands_hz: float
+    latency_ms: Percentiles | None
+    inference_ms: Percentiles | None
+    accept_length: float | None
+    target_passes: float | None
+    draft_passes: float | None
+    recent: Counters
+
+
+class Performance:
+    """Gathers what happens and sums it up. Times are monotonic seconds; one thread.
+
+    Args:
+        now: when it begins.
+    """
+
+    def __init__(self, *, now: float) -> None:
+        def recent() -> Recent:
+            return Recent(window=WINDOW, now=now)
+
+        self._commands = recent()
+        self._latency_ms, self._inference_ms = recent(), recent()
+        self._tokens, self._target_passes, self._draft_passes = recent(), recent(), recent()
+        self._counters: deque[tuple[float, Counters]] = deque([(now, Counters())])
+
+    def command(self, *, now: float) -> None:
+        """A command was published."""
+        self._commands.add(1, now=now)
+
+    def action(
+        self,
+        stats: DecodeStats,
+        *,
+        dimensions: int,
+        latency_ms: float,
+        inference_ms: float,
+        now: float,
+    ) -> None:
+        """An action was published."""
+        self._latency_ms.add(latency_ms, now=now)
+        self._inference_ms.add(inference_ms, now=now)
+        self._tokens.add(dimensions, now=now)
+        self._target_passes.add(stats.target_passes, now=now)
+        self._draft_passes.add(stats.draft_passes, now=now)
+
+    def summary(self, counters: Counters, *, now: float) -> Summary:
+        """Return the figures; to be called about once a second, with the counters so far."""
+        while len(self._counters) > 1 and self._counters[1][0] <= now - WINDOW:
+            self._counters.popleft()
+        since, before = self._counters[0]
+        self._counters.append((now, counters))
+        recent = {
+            field.name: getattr(counters, field.name) - getattr(before, field.name)
+            for field in dataclasses.fields(Counters)
+        }
+        tokens = self._tokens.values(now=now)
+        passes = self._target_passes.total(now=now)
+        return Summary(
+            images_hz=recent['images_received'] / (now - since) if now > since else 0.0,
+            actions_hz=self._latency_ms.rate(now=now),
+            commands_hz=self._commands.rate(now=now),
+            latency_ms=self._latency_ms.percentiles(now=now),
+            inference_ms=self._inference_ms.percentiles(now=now),
+            accept_length=accept_length(int(sum(tokens)), int(passes), actions=len(tokens)),
+            target_passes=self._target_passes.mean(now=now),
+            draft_passes=self._draft_passes.mean(now=now),
+            recent=Counters(**recent),
+        )

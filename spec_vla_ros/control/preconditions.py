@@ -1,0 +1,113 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Everything from outside that must hold before the arm may move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from spec_vla_ros.control.emergency_stop import EmergencyStop
+from spec_vla_ros.control.failures import FailureLatch
+from spec_vla_ros.control.frozen_watch import FrozenWatch
+from spec_vla_ros.control.halt import RUNNING, Halt, Reason
+from spec_vla_ros.control.image_watch import ImageWatch
+from spec_vla_ros.control.instruction import instruction_fault
+from spec_vla_ros.control.pose_watch import PoseWatch
+from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.settings.nodes import PolicySettings
+
+Image = TypeVar('Image')
+
+
+class Preconditions(Generic[Image]):
+    """Keeps what has come, and says why to halt.
+
+    Args:
+        same_pixels: whether two images hold the same pixels; called for every image.
+        emergency: a latch that may be older than this object.
+    """
+
+    def __init__(
+        self, *, same_pixels: Callable[[Image, Image], bool], emergency: EmergencyStop
+    ) -> None:
+        self._same_pixels = same_pixels
+        self._frozen = FrozenWatch()
+        self._bad_instruction: str | None = None
+        self.emergency = emergency
+        self.failures = FailureLatch()
+        self.images: ImageWatch[Image] = ImageWatch()
+        self.poses = PoseWatch()
+        self.instruction = ''
+
+    def store_image(
+        self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
+    ) -> None:
+        """Keep an image that has just arrived; a zero stamp means the camera gives none.
+
+        A source that replaces another shows nothing that the one before should have shown: a
+        camera that was started again may begin with the very picture that was its last.
+        """
+        before = self.images.newest
+        if before is None or before.source != source or not self._same_pixels(before.image, image):
+            self._frozen.picture_changed()
+        self.images.store(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
+
+    def store_instruction(self, text: str) -> bool:
+        """Take an instruction; return whether anything has changed.
+
+        An empty one cancels, the one in force again changes nothing, and none is taken while the
+        emergency stop is pressed: releasing it must not set the arm in motion.
+        """
+        text = text.strip()
+        bad = instruction_fault(text)
+        same = bad is None and text == self.instruction and self._bad_instruction is None
+        if self.emergency.pressed or same:
+            return False
+        self._bad_instruction = bad
+        self.instruction = '' if bad else text
+        self.clear_faults()
+        return True
+
+    def cancel(self) -> None:
+        """Have no instruction."""
+        self.instruction, self._bad_instruction = '', None
+
+    def clear_faults(self) -> None:
+        """Try again what was given up."""
+        self.failures.clear()
+        self._frozen.picture_changed()
+
+    def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
+        """Note what the arm is told to do; the pixels will have to show it."""
+        self._frozen.commanded(twist, seconds=seconds, now_ns=now_ns)
+
+    def halt(self, settings: PolicySettings, *, now_ns: int) -> Halt:
+        """Return why to halt whatever the policy says, or RUNNING."""
+        if self.emergency.pressed:
+            return Halt(Reason.EMERGENCY_STOP, self.emergency.text)
+        if self._bad_instruction is not None:
+            return Halt(Reason.BAD_INSTRUCTION, self._bad_instruction)
+        if not self.instruction:
+            return Halt(
+                Reason.NO_INSTRUCTION, 'no instruction has been given, or it was cancelled'
+            )
+        if self.failures.latched is not None:
+            return Halt(Reason.TOO_MANY_FAILURES, self.failures.latched)
+        if self.images.newest is None:
+            return Halt(Reason.NO_IMAGE, 'no image has arrived since activation')
+        for reason, fault in (
+            (Reason.STALE_IMAGE, self.images.staleness),
+            (Reason.TWO_CAMERAS, self.images.ambiguity),
+            (Reason.FROZEN_IMAGE, self._frozen.verdict),
+        ):
+            off = reason is Reason.FROZEN_IMAGE and not settings.detect_frozen_image
+            text = None if off else fault(now_ns=now_ns, timeout=settings.image_timeout)
+            if text is not None:
+                return Halt(reason, text)
+        if settings.needs_pose:
+            text = self.poses.fault(
+                now_ns=now_ns, timeout=settings.pose_timeout, frame_id=settings.command_frame
+            )
+            if text is not None:
+                return Halt(Reason.POSE_MISSING, text)
+        return RUNNING

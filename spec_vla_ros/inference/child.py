@@ -1,0 +1,121 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""One run of the inference process, seen from its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.inference.shared_image import SharedImage
+from spec_vla_ros.inference.wire import channel_pair, restored_action, restored_info
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
+
+
+class PolicyChild:
+    """Starts the process; `wait_ready`, then `infer`, one at a time, then `kill`.
+
+    The thread that makes it must live until the process has ended, see DieWithParent.
+
+    Args:
+        factory: 'package.module:function', called in the process with the settings.
+        settings: of the policy node.
+    """
+
+    def __init__(self, factory: str, settings: PolicySettings) -> None:
+        self._channel, theirs = channel_pair()
+        self._image = SharedImage()
+        descriptors = (theirs.fileno(), self._image.descriptor)
+        with theirs:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, '-m', 'spec_vla_ros.inference.process_main'),
+                    *map(str, (*descriptors, os.getpid())),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=descriptors,
+                env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+        self.info = PolicyInfo()  # what the policy said last of itself
+        self._in_use = threading.Lock()
+        self._closed = False
+        with contextlib.suppress(OSError):  # it ended at once, which wait_ready will see
+            self._channel.send({'factory': factory, 'settings': settings})
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def wait_ready(self, *, timeout: float) -> None:
+        """Wait until the policy is loaded.
+
+        Raises InferenceFailedError with the reason when it cannot be, ProcessEndedError when the
+        process ends meanwhile, and TimeoutError when it takes longer than `timeout` seconds.
+        """
+        answer = self._channel.receive(timeout=timeout)
+        if answer is None:
+            raise ProcessEndedError(self.wait())
+        if 'error' in answer:
+            raise InferenceFailedError(answer['error'])
+        self.info = restored_info(answer['info'])
+
+    def infer(self, observation: Observation, decoding: Decoding, *, reset: bool) -> Action:
+        """Return the action for this observation.
+
+        reset: forget everything kept from earlier observations first.
+        Raises InferenceFailedError and ProcessEndedError.
+        """
+        with self._in_use:
+            answer = self._ask(observation, decoding, reset=reset)
+        if answer is None:
+            raise ProcessEndedError('the inference process ended')
+        if 'error' in answer:
+            raise InferenceFailedError(answer['error'])
+        if 'info' in answer:
+            self.info = restored_info(answer['info'])
+        return restored_action(answer['action'])
+
+    def kill(self) -> None:
+        """End the process at once, whatever it is doing."""
+        self._process.kill()
+
+    def wait(self) -> str:
+        """Wait until the process has ended; return how, in words."""
+        code = self._process.wait()
+        how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
+        return f'the inference process ended with {how}'
+
+    def close(self) -> None:
+        """Let go of what was shared, after the process has ended."""
+        with self._in_use:  # an inference that waits for the process gives up now
+            self._closed = True
+            self._channel.close()
+            self._image.close()
+
+    def _ask(
+        self, observation: Observation, decoding: Decoding, *, reset: bool
+    ) -> dict[str, Any] | None:
+        """Return the answer; None when the process has ended."""
+        if self._closed:
+            return None
+        self._image.write(observation.image)
+        request = {
+            'reset': reset,
+            'shape': observation.image.shape,
+            'instruction': observation.instruction,
+            'stamp_ns': observation.stamp_ns,
+            'decoding': decoding,
+        }
+        try:
+            self._channel.send(request)
+            return self._channel.receive()
+        except OSError:
+            return None

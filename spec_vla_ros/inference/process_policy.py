@@ -1,0 +1,193 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A policy in a process of its own, which can hang, crash or be killed without harm to the node.
+
+Inference in a thread shares the interpreter with the timers that command the arm, cannot be ended
+when it hangs, and takes the node with it when it crashes. In a process of its own it can only
+fail. The process is started again after it died, a bounded number of times in a row, each time
+after a longer pause; then it stays down until somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from spec_vla_ros.inference.child import PolicyChild
+from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
+
+_NOTICED_WITHIN = 5.0  # seconds until the kernel has told us of an end that the channel showed
+
+
+class ProcessPolicy:
+    """Loads a policy in a process of its own and asks it; both a Policy and a Supervisor.
+
+    `infer` and `reset` from one thread; the rest from any.
+
+    Args:
+        factory: 'package.module:function', called in the process with the settings.
+        settings: configure_timeout limits each loading; max_worker_restarts the restarts in a row,
+            which an inference that succeeds begins anew.
+        pause: seconds before the first restart; doubled before each further one in a row.
+
+    Raises:
+        InferenceFailedError, ProcessEndedError, TimeoutError: it cannot be loaded; says why.
+    """
+
+    def __init__(self, factory: str, settings: PolicySettings, *, pause: float = 0.5) -> None:
+        self._factory = factory
+        self._settings = settings
+        self._pause = pause
+        self._changed = threading.Condition()
+        self._child: PolicyChild | None = None
+        self._ready = False
+        self._trouble: str | None = 'the inference process is being started'
+        self._failure: Exception | None = None
+        self._info = PolicyInfo()
+        self._restarts = 0
+        self._in_a_row = 0
+        self._recovering = False
+        self._closing = False
+        self._reset_due = False
+        self._thread = threading.Thread(target=self._supervise, name='supervisor', daemon=True)
+        self._thread.start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._ready or self._failure is not None)
+        if self._failure is not None:
+            self.close()
+            raise self._failure
+
+    @property
+    def info(self) -> PolicyInfo:
+        """What the policy said last of itself."""
+        return self._info
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no inference can run now; None when one can."""
+        return self._trouble
+
+    @property
+    def restarts(self) -> int:
+        """How often the process was started again."""
+        return self._restarts
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the process that infers; None while there is none."""
+        with self._changed:
+            return None if self._child is None else self._child.pid
+
+    def infer(self, observation: Observation, decoding: Decoding) -> Action:
+        """Return the action for this observation.
+
+        Raises InferenceFailedError, with the text of what the policy raised, and
+        ProcessEndedError.
+        """
+        with self._changed:
+            if self._trouble is not None:
+                raise ProcessEndedError(self._trouble)
+            child = self._child
+        reset, self._reset_due = self._reset_due, False
+        try:
+            action = child.infer(observation, decoding, reset=reset)
+        except ProcessEndedError as ended:
+            with self._changed:  # the supervisor knows how it ended
+                self._changed.wait_for(lambda: self._child is not child, _NOTICED_WITHIN)
+                raise ProcessEndedError(self._trouble or str(ended)) from None
+        self._in_a_row = 0
+        self._info = child.info
+        return action
+
+    def reset(self) -> None:
+        """Forget everything kept from earlier observations, at the next inference."""
+        self._reset_due = True
+
+    def kill(self) -> None:
+        """End an inference that does not return; the process is then started again."""
+        with self._changed:
+            if self._child is not None:
+                self._child.kill()
+
+    def recover(self) -> None:
+        """Start again after giving up; does nothing otherwise."""
+        with self._changed:
+            self._recovering = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the process, and an inference with it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self.kill()
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        """Keep one process running; this thread starts them all, and outlives them."""
+        while not self._closing:
+            how = self._run_once()
+            with self._changed:
+                if self._closing or not self._may_restart(how):
+                    return
+                self._in_a_row += 1
+                self._restarts += 1
+
+    def _run_once(self) -> str:
+        """Start a process, wait for its end, return how it ended."""
+        try:
+            child = PolicyChild(self._factory, self._settings)
+        except OSError as failure:  # no memory, no descriptors
+            return self._down(failure)
+        with self._changed:
+            self._child = child
+            if self._closing:
+                child.kill()
+        failure = self._wait_ready(child)
+        if failure is None:
+            with self._changed:
+                self._ready, self._trouble = True, None
+                self._info = child.info
+                self._changed.notify_all()
+        else:
+            child.kill()
+        ended = self._down(failure or ProcessEndedError(child.wait()))
+        child.wait()
+        child.close()
+        return ended
+
+    def _wait_ready(self, child: PolicyChild) -> Exception | None:
+        """Return why it cannot be used."""
+        limit = self._settings.configure_timeout
+        try:
+            child.wait_ready(timeout=limit)
+        except TimeoutError:
+            return TimeoutError(f'the policy was not loaded within configure_timeout={limit:g} s')
+        except (InferenceFailedError, ProcessEndedError) as failure:
+            return failure
+        return None
+
+    def _down(self, reason: Exception) -> str:
+        """Say that there is no process to ask, and why."""
+        with self._changed:
+            self._child = None
+            self._trouble = str(reason)
+            if not self._ready:
+                self._failure = reason
+            self._changed.notify_all()
+        return str(reason)
+
+    def _may_restart(self, how: str) -> bool:
+        """Wait until the process may be started again; False when it never may."""
+        if self._failure is not None:
+            return False
+        limit = self._settings.max_worker_restarts
+        if self._in_a_row < limit:
+            self._trouble = f'{how}; starting it again ({self._in_a_row + 1} of {limit})'
+            self._changed.wait_for(lambda: self._closing, self._pause * 2**self._in_a_row)
+        else:
+            self._trouble = f'{how}; given up after {limit} restarts, until reset'
+            self._recovering = False
+            self._changed.wait_for(lambda: self._closing or self._recovering)
+            self._in_a_row = 0
+        return not self._closing

@@ -1,0 +1,104 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Every parameter of the nodes: name, default, unit, range, meaning; the one place for them.
+
+A settings object is frozen: whoever works with one sees one consistent set. The ROS layer declares
+parameters from these tables and replaces the whole object when some of them change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spec_vla_ros.settings.model import ModelSettings
+from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS, OutputSettings
+from spec_vla_ros.settings.parameter import parameter
+from spec_vla_ros.settings.safety import SafetySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceSettings:
+    """Topics, frames and the timing of commands."""
+
+    image_transport: str = parameter(
+        "'raw' subscribes to image, 'compressed' to image/compressed",
+        default='raw',
+        choices=('raw', 'compressed'),
+    )
+    command_frame: str = parameter(
+        'Frame the deltas are expressed in, put into the header of every command',
+        default='base_link',
+    )
+    control_rate: float = parameter(
+        'Rate at which commands are published', default=30.0, unit='Hz', low=1.0, high=500.0
+    )
+    step_duration: float = parameter(
+        'Over how long one action is executed, rounded to whole control ticks, at least one',
+        default=0.1,
+        unit='s',
+        low=0.01,
+        high=5.0,
+        live=True,
+    )
+    wait_for_motion: bool = parameter(
+        'Infer only from images taken after the previous action was executed; false: infer while '
+        'the arm moves, which is faster and less exact',
+        default=True,
+        live=True,
+    )
+    settle_time: float = parameter(
+        'How long after a motion the arm still moves; images from that time are not used',
+        default=0.0,
+        unit='s',
+        low=0.0,
+        high=5.0,
+        live=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySettings(SafetySettings, OutputSettings, InterfaceSettings, ModelSettings):
+    """Parameters of the policy node: those of the model first, those of safety last."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        scales = (self.twist_linear_scale,) * 3 + (self.twist_angular_scale,) * 3
+        unitless = self.command_type == TWIST and self.twist_units == UNITLESS
+        if unitless and any(v > s for v, s in zip(self.max_velocity, scales, strict=True)):
+            raise ValueError(
+                f'max_velocity: {self.max_velocity} is above {scales}, the speeds that unitless '
+                'twists can say with twist_linear_scale and twist_angular_scale; lower it'
+            )
+
+    @property
+    def needs_pose(self) -> bool:
+        """Whether the arm may only move while its pose is known."""
+        return self.motion_limits.box is not None or self.command_type == POSE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimSettings:
+    """Parameters of the simulated robot."""
+
+    image_size: int = parameter(
+        'Width and height of the camera image', default=192, unit='px', low=32, high=480
+    )
+    frame_rate: float = parameter(
+        'Rate of image, camera info and pose', default=30.0, unit='Hz', low=1.0, high=120.0
+    )
+    image_transport: str = parameter(
+        "'raw' publishes image, 'compressed' image/compressed as JPEG, 'both' both",
+        default='raw',
+        choices=('raw', 'compressed', 'both'),
+    )
+    command_timeout: float = parameter(
+        'Stop when no velocity command came for this long',
+        default=0.1,
+        unit='s',
+        low=0.01,
+        high=5.0,
+    )
+    base_frame: str = parameter('Frame of poses and velocity commands', default='base_link')
+    camera_frame: str = parameter('Frame of the images', default='camera_optical_frame')
+    seed: int = parameter(
+        'Seed of the scene before the first reset', default=0, low=0, high=2**32 - 1
+    )

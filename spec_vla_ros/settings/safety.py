@@ -1,0 +1,173 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Parameters of the policy node that say when it halts and what it never exceeds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from spec_vla_ros.control.gripper_clamp import GripperLimits
+from spec_vla_ros.control.guards import ActionLimits
+from spec_vla_ros.control.motion_limits import MotionLimits
+from spec_vla_ros.settings.parameter import parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetySettings:
+    """Time limits, motion limits, and what happens after failures."""
+
+    image_timeout: float = parameter(
+        'Halt when the newest image is older than this',
+        default=0.5,
+        unit='s',
+        low=0.05,
+        high=10.0,
+        live=True,
+    )
+    inference_timeout: float = parameter(
+        'Halt when an inference takes longer than this',
+        default=2.0,
+        unit='s',
+        low=0.05,
+        high=120.0,
+        live=True,
+    )
+    max_step_translation: float = parameter(
+        'Refuse actions that move further', default=0.05, unit='m', low=0.0, high=1.0, live=True
+    )
+    max_step_rotation: float = parameter(
+        'Refuse actions that turn further',
+        default=0.5,
+        unit='rad',
+        low=0.0,
+        high=math.pi,
+        live=True,
+    )
+    detect_frozen_image: bool = parameter(
+        'Halt when the arm is told to move and the pixels stay the same for longer than '
+        'image_timeout',
+        default=True,
+        live=True,
+    )
+    max_inference_failures: int = parameter(
+        'Failed inferences and rejected actions in a row, after which it gives up until reset or '
+        'a new instruction',
+        default=30,
+        low=1,
+        high=1000,
+        live=True,
+    )
+    inference_worker: str = parameter(
+        "Where inference runs: in a 'process' of its own, which can be killed, or in a 'thread'",
+        default='process',
+        choices=('process', 'thread'),
+    )
+    configure_timeout: float = parameter(
+        'How long the inference process may take to load the checkpoint',
+        default=600.0,
+        unit='s',
+        low=1.0,
+        high=3600.0,
+    )
+    max_worker_restarts: int = parameter(
+        'How often in a row a dead inference process is started again, until reset',
+        default=3,
+        low=0,
+        high=100,
+    )
+    max_velocity: tuple[float, ...] = parameter(
+        'Clamp the commanded velocity along and about x, y, z',
+        default=(0.5, 0.5, 0.5, 2.5, 2.5, 2.5),
+        unit='m/s, rad/s',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    max_acceleration: tuple[float, ...] = parameter(
+        'Clamp the change of the commanded velocity along and about x, y, z; 0: no limit. A halt '
+        'is at once',
+        default=(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        unit='m/s2, rad/s2',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    workspace_min: tuple[float, ...] = parameter(
+        'Least x, y, z of the end effector in command_frame; the same as workspace_max: no box',
+        default=(0.0, 0.0, 0.0),
+        unit='m',
+        low=-10.0,
+        high=10.0,
+        live=True,
+    )
+    workspace_max: tuple[float, ...] = parameter(
+        'Greatest x, y, z of the end effector in command_frame; needs end_effector_pose',
+        default=(0.0, 0.0, 0.0),
+        unit='m',
+        low=-10.0,
+        high=10.0,
+        live=True,
+    )
+    pose_timeout: float = parameter(
+        'Halt when a pose is needed and the newest is older than this',
+        default=0.2,
+        unit='s',
+        low=0.02,
+        high=10.0,
+        live=True,
+    )
+    gripper_min: float = parameter(
+        'Least gripper opening that is commanded', default=0.0, low=0.0, high=1.0, live=True
+    )
+    gripper_max: float = parameter(
+        'Greatest gripper opening that is commanded', default=1.0, low=0.0, high=1.0, live=True
+    )
+    max_gripper_rate: float = parameter(
+        'Clamp the change of the commanded gripper opening; 0: no limit',
+        default=0.0,
+        unit='1/s',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
+    dry_run: bool = parameter(
+        'Publish everything but twists and gripper commands', default=False, live=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.gripper_min > self.gripper_max:
+            raise ValueError(
+                f'gripper_min: {self.gripper_min} is above gripper_max={self.gripper_max}'
+            )
+        low, high = self.workspace_min, self.workspace_max
+        if low != high and not all(a < b for a, b in zip(low, high, strict=True)):
+            raise ValueError(
+                f'workspace_min: {low} is not below workspace_max={high} on every axis; set both '
+                'together, or both the same for no box'
+            )
+
+    @cached_property
+    def limits(self) -> ActionLimits:
+        """The largest action that is believed."""
+        return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
+
+    @cached_property
+    def motion_limits(self) -> MotionLimits:
+        """What the commanded velocity never exceeds."""
+        acceleration = np.array(self.max_acceleration)
+        has_box = self.workspace_min != self.workspace_max
+        return MotionLimits(
+            velocity=np.array(self.max_velocity),
+            acceleration=np.where(acceleration > 0, acceleration, np.inf),
+            box=np.array([self.workspace_min, self.workspace_max]) if has_box else None,
+        )
+
+    @cached_property
+    def gripper_limits(self) -> GripperLimits:
+        """What the commanded gripper opening never exceeds."""
+        return GripperLimits(
+            low=self.gripper_min, high=self.gripper_max, rate=self.max_gripper_rate or math.inf
+        )

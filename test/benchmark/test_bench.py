@@ -1,0 +1,215 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The benchmark compares what it says, in turns, and writes it down."""
+
+import json
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
+from small_models import CONFIG, random_prompt, random_target
+
+from spec_vla_ros.benchmark import bench, random_case, trace
+from spec_vla_ros.benchmark.floor import (
+    Hardware,
+    Pass,
+    floor_ms,
+    measure_hardware,
+    weight_counts,
+)
+from spec_vla_ros.benchmark.random_case import RandomCase
+from spec_vla_ros.benchmark.reference import TransformersGenerate
+from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
+from spec_vla_ros.benchmark.timing import Measured, Outcome, divided, take_turns
+from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
+from spec_vla_ros.cli import main
+from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.types import DecodeStats
+
+CPU = torch.device('cpu')
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_transformers_generates_the_same_tokens(seed):
+    target, prompt = random_target(seed), random_prompt(seed)
+    expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
+    generate = TransformersGenerate(target)
+    assert torch.equal(generate(prompt, num_tokens=7), expected)
+    assert torch.equal(generate(prompt, num_tokens=1), expected[:1])
+
+
+def test_weights_are_counted():
+    linear = sum(p.numel() for n, p in Llama(CONFIG).named_parameters() if 'proj' in n)
+    head = CONFIG.hidden_size * CONFIG.vocab_size
+    assert weight_counts(CONFIG) == (linear, head)
+
+
+def test_the_floor_is_the_slower_of_reading_and_multiplying():
+    body, head = weight_counts(CONFIG)
+    slow_memory = Hardware(bandwidth=1e6, rate=1e15)
+    assert floor_ms(CONFIG, [Pass(1)] * 3, slow_memory, itemsize=4) == pytest.approx(
+        3 * (body + head) * 4 / 1e3
+    )
+    slow_products = Hardware(bandwidth=1e15, rate=1e6)
+    assert floor_ms(CONFIG, [Pass(10, 2)], slow_products, itemsize=4) == pytest.approx(
+        2 * (10 * body + 2 * head) / 1e3
+    )
+
+
+def test_hardware_is_measured():
+    found = measure_hardware(CPU, torch.float32, footprint=2**22)
+    assert found.bandwidth > 1e8
+    assert found.rate > 1e8
+
+
+def test_methods_take_turns_and_medians_are_of_each_action():
+    calls = []
+
+    def method(name, milliseconds):
+        def run(action):
+            calls.append((name, action))
+            time.sleep(milliseconds / 1e3)
+            return Outcome((action,) * 7, DecodeStats('strict', 2, phases_ms={'prefill': 0.5}))
+
+        return run
+
+    methods = {'a': method('a', 2), 'b': method('b', 0), 'c': method('c', 0)}
+    measured = take_turns(methods, actions=2, repeats=3, device=CPU)
+    assert [n for n, _ in calls] == [*'abc', *'bca', *'cab'] * 2
+    assert [a for n, a in calls if n == 'a'] == [0, 1] * 3
+    assert len(measured['a'].action_ms) == 2
+    assert len(measured['a'].samples_ms) == 6
+    assert measured['a'].mean_ms >= 2
+    assert measured['a'].phases_ms['prefill'] == 0.5
+    assert measured['a'].phases_ms['rest'] == pytest.approx(
+        sum(measured['a'].samples_ms) / 6 - 0.5
+    )
+    assert (measured['a'].target_passes, measured['a'].tokens_per_pass) == (2, 3.5)
+    assert measured['b'].tokens == ((0,) * 7, (1,) * 7)
+
+
+@pytest.fixture
+def tiny_case(monkeypatch, tmp_path):
+    """A case of the benchmark that takes milliseconds, and an invented trace of it."""
+    cases = {'tiny': RandomCase(layers=2, hidden=64, intermediate=96, prompt_length=9)}
+    monkeypatch.setattr(bench, 'RANDOM_CASES', cases)
+    shapes = (None, *(TreeShape(1, n, n) for n in range(1, 7)))
+    actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
+    way = WayTrace(shapes, actions)
+    path = tmp_path / 'trace.json'
+    save_trace(Trace({'policy': 'invented'}, {'tiny': dict.fromkeys(WAYS, way)}, None), path)
+    monkeypatch.setattr(bench.load_trace, '__defaults__', (path,))
+
+
+@pytest.mark.usefixtures('tiny_case')
+def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
+    docs = tmp_path / 'docs'
+    docs.mkdir()
+    (docs / 'bench.md').write_text(f'Before\n{BEGIN}\nold\n{END}\nAfter\n')
+    arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
+    out = ['--out', str(tmp_path / 'results'), '--docs', str(docs)]
+    assert main([*arguments, *out]) == 0
+    report = json.loads((tmp_path / 'results' / 'bench.json').read_text())
+    case = report['cases']['tiny']
+    assert case['same_tokens']
+    assert 'replayed' in case['accept_lengths']
+    rows = case['methods']
+    assert set(rows) == {
+        random_case.GENERATE,
+        random_case.FIRST_TOKEN,
+        random_case.AUTOREGRESSIVE,
+        *WAYS,
+    }
+    assert rows['strict']['target_passes'] == 2.5
+    assert rows['strict']['phases_ms'].keys() >= {'prefill', 'draft', 'verify', 'rest'}
+    assert rows[random_case.AUTOREGRESSIVE]['times_floor'] > 0
+    assert rows[random_case.GENERATE]['times_generate'] == 1.0
+    page = (docs / 'bench.md').read_text()
+    assert page.startswith('Before')
+    assert page.endswith('After\n')
+    assert 'old' not in page
+    assert '| relaxed + temporal |' in page
+    assert (docs / 'bench.png').stat().st_size > 1000
+    assert '| strict |' in capsys.readouterr().out
+
+
+def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
+    arguments = ['bench', '--cases', bench.SHIPPED, '--frames', '12', '--device', 'cpu']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    case = json.loads((tmp_path / 'bench.json').read_text())['cases'][bench.SHIPPED]
+    assert case['same_tokens']
+    assert case['strict_is_exact']
+    rows = case['methods']
+    assert rows[random_case.AUTOREGRESSIVE]['target_passes'] == 7
+    assert rows['relaxed']['target_passes'] < 4
+    for way in (random_case.AUTOREGRESSIVE, *WAYS):
+        assert rows[way]['times_floor'] > 1
+        assert rows[way]['phases_ms']['vision'] > 0
+    # Fewer passes read the weights less often.
+    assert rows['relaxed']['floor_ms'] < rows[random_case.AUTOREGRESSIVE]['floor_ms']
+
+
+@pytest.mark.usefixtures('tiny_case', 'torch_only')
+def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
+    """As on a device, where the host does not see how far an action is."""
+    monkeypatch.setattr(
+        random_case,
+        'steps_for',
+        lambda device, *, graphs: GraphSteps(OpRecorder(), branches=graphs == 'action'),
+    )
+    monkeypatch.setattr(trace, 'on_host', lambda device: False)
+    monkeypatch.setattr(bench, '_WARM_UPS', 4)  # on a device each action is warmed up
+    arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
+    assert main([*arguments, '--out', str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / 'bench.json').read_text())['cases']['tiny']['methods']
+    for way in WAYS:
+        phases = rows[way]['phases_ms']
+        assert phases.keys() == {'prefill', 'draft', 'verify', 'rest'}
+        assert all(phases[name] > 0 for name in ('prefill', 'draft', 'verify'))
+        assert rows[way]['target_passes'] == 2.5
+    assert 'decode' in rows[random_case.AUTOREGRESSIVE]['phases_ms']
+
+
+def test_divided_phases_add_up_to_the_whole():
+    def took(**phases_ms):
+        return Measured((9.0,), (9.0,), phases_ms, 2.0, 3.5, None, (None,))
+
+    whole, apart = took(prefill=4.0, decode=3.0), took(prefill=5.0, draft=2.0, verify=4.0)
+    assert divided(whole, apart).phases_ms == {'prefill': 4.0, 'draft': 1.0, 'verify': 2.0}
+    complete = divided(took(prefill=4.0, decode=0.5), took(prefill=5.0))  # nothing was drafted
+    assert complete.phases_ms == {'prefill': 4.0, 'draft': 0.0, 'verify': 0.0}
+
+
+@pytest.mark.usefixtures('tiny_case')
+def test_unknown_cases_are_told(capsys):
+    assert main(['bench', '--cases', 'huge']) == 2
+    assert 'unknown cases' in capsys.readouterr().err
+
+
+def test_without_ros_its_overhead_cannot_be_measured(monkeypatch, capsys):
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    assert main(['bench', '--ros']) == 2
+    assert 'needs ROS 2' in capsys.readouterr().err
+
+
+def test_the_overhead_of_ros_is_a_program_of_its_own(monkeypatch, tmp_path):
+    ran = []
+
+    def run(command, *, check):
+        ran.append(command)
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr('subprocess.run', run)
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: object())
+    assert main(['bench', '--ros', '--out', str(tmp_path)]) == 3
+    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.overhead', '--results', str(tmp_path)]
+
+
+def test_a_page_without_markers_is_told(tmp_path):
+    (tmp_path / 'bench.md').write_text('nothing')
+    with pytest.raises(ValueError, match='needs the lines'):
+        write_docs({'date': '', 'machine': '', 'cases': {}}, tmp_path)

@@ -1,0 +1,131 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From recordings to features to a drafter, by the two commands."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from recording_files import IMAGE, PICTURES, STRING, raw, record, said
+from safetensors.torch import load_file
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros import cli
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.training.curve import read_points
+from spec_vla_ros.training.drafter_data import read_features
+from spec_vla_ros.types import Decoding, Observation
+
+
+@pytest.fixture(scope='module')
+def target(tmp_path_factory):
+    return write_tiny(tmp_path_factory.mktemp('target'))
+
+
+@pytest.fixture(scope='module')
+def features(target, tmp_path_factory):
+    """The folder of features of two recordings, and the options they were made with."""
+    folder = tmp_path_factory.mktemp('recordings')
+    for name in 'ab':
+        images = [(i + 2, '/image', IMAGE, raw(p)) for i, p in enumerate(PICTURES)]
+        record(
+            folder / name, [(1, '/instruction', STRING, said('pick up the red block')), *images]
+        )
+    options = ['--checkpoint', str(target), '--out', str(folder / 'features')]
+    options += ['--recording', str(folder / 'a'), str(folder / 'b'), '--image-topic', '/image']
+    options += ['--instruction-topic', '/instruction', '--every', '2']
+    assert cli.main(['drafter-data', *options]) == 0
+    return folder / 'features', options
+
+
+def test_recordings_become_features(features):
+    folder, _ = features
+    found = read_features(folder)
+    assert found.episodes.tolist() == [0] * 4 + [1] * 4
+    assert found.tokens.shape == (8, 7)
+
+
+def test_features_of_other_options_are_not_mixed_in(features, capsys):
+    folder, options = features
+    assert cli.main(['drafter-data', *options[:-1], '4']) == 2
+    assert 'made with other options' in capsys.readouterr().err
+    assert len(read_features(folder)) == 8
+
+
+def test_episodes_of_several_folders_stay_apart(features):
+    folder, _ = features
+    assert read_features(folder, folder).episodes.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+
+
+def training(target, data, out, *, batch=4):
+    """Return the options of a short training; without noise, which each process draws itself."""
+    options = ['train-drafter', '--checkpoint', target, '--data', data, '--out', out, '--cpu']
+    options += ['--iterations', 20, '--save-every', 10, '--batch', batch, '--noise', 0]
+    options += ['--learning-rate', 0.05, '--threads', torch.get_num_threads()]
+    return [str(option) for option in options]
+
+
+@pytest.fixture(scope='module')
+def drafter(target, features, tmp_path_factory):
+    out = tmp_path_factory.mktemp('drafter')
+    assert cli.main(training(target, features[0], out)) == 0
+    return out
+
+
+def test_features_become_a_drafter(target, drafter):
+    policy = load_policy(target, device='cpu', drafter=drafter)
+    observation = Observation(PICTURES[0], 'pick up the red block')
+    alone = policy.infer(observation)
+    drafted = policy.infer(observation, Decoding(mode='strict'))
+    assert drafted.tokens.tolist() == alone.tokens.tolist()
+    assert (drafter / 'curve.png').exists()
+    assert (drafter / 'curve.json').exists()
+
+
+def test_a_finished_training_is_not_repeated(target, features, drafter, capsys):
+    before = load_file(drafter / 'model.safetensors')
+    assert cli.main(training(target, features[0], drafter)) == 0
+    assert 'loss' not in capsys.readouterr().out
+    after = load_file(drafter / 'model.safetensors')
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    points = read_points(drafter / 'training' / 'history.jsonl')
+    assert [p.iteration for p in points] == [10, 20]
+    assert len(points[0].exact) == 6
+    assert all(1 < n <= 7 for n in points[0].accept_lengths.values())
+
+
+def test_a_new_training_has_a_new_history(target, features, drafter, tmp_path):
+    (tmp_path / 'training').mkdir()
+    history = tmp_path / 'training' / 'history.jsonl'
+    history.write_text((drafter / 'training' / 'history.jsonl').read_text())
+    assert cli.main(training(target, features[0], tmp_path)) == 0
+    assert [p.iteration for p in read_points(history)] == [10, 20]
+
+
+def test_features_of_another_target_are_refused(features, tmp_path, capsys):
+    other = write_tiny(tmp_path / 'other', hidden=64)
+    assert cli.main(training(other, features[0], tmp_path / 'out')) == 2
+    assert 'hidden size 32' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(target, features, drafter, tmp_path):
+    # not `accelerate launch`: that imports timm, which fails beside a CPU build of torch
+    launch = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu']
+    launch += ['--num_processes', '2', '--main_process_port', '0', '-m', 'spec_vla_ros.cli']
+    done = subprocess.run(
+        [*launch, *training(target, features[0], tmp_path / 'two')],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('20/20') == 1  # one of them reports
+    assert cli.main(training(target, features[0], tmp_path / 'half', batch=2)) == 0
+    one, two, half = (
+        load_file(folder / 'model.safetensors')
+        for folder in (drafter, tmp_path / 'two', tmp_path / 'half')
+    )
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=1e-5, atol=1e-6)
+    assert max((one[name] - half[name]).abs().max() for name in one) > 1e-3

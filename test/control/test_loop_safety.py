@@ -1,0 +1,292 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the control loop does when something is wrong: it halts, says why, and counts."""
+
+import time
+
+import numpy as np
+import pytest
+from loop_driver import DELTA, MODE, PATIENCE, PERIOD_NS, began, halted_for, moves
+
+from spec_vla_ros.control.emergency_stop import EmergencyStop
+from spec_vla_ros.control.halt import Reason
+from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.settings.nodes import PolicySettings
+
+UPRIGHT = np.array([0, 0, 0, 1.0])
+
+
+class Supervisor:
+    """A worker whose troubles are written down by the test."""
+
+    def __init__(self):
+        self.trouble = None
+        self.restarts = 0
+        self.done = []
+
+    def kill(self):
+        self.done.append('kill')
+
+    def recover(self):
+        self.done.append('recover')
+
+    def close(self):
+        self.done.append('close')
+
+
+def started(drive, **settings):
+    """Return a driver that executes an action which takes two seconds."""
+    driver = drive(step_duration=2.0, **settings)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    return driver
+
+
+def test_pixels_that_stay_the_same_while_it_moves_halt_until_they_change(drive):
+    driver = started(drive, image_timeout=0.2)
+    driver.frozen = True
+    tick = driver.until(halted_for(Reason.FROZEN_IMAGE))
+    assert 'pixels have not changed' in tick.halt.text
+    for _ in range(10):
+        assert driver.tick().halt.reason is Reason.FROZEN_IMAGE
+        assert not moves(driver.ticks[-1])
+    driver.frozen = False
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+@pytest.mark.parametrize('after', ['the same', 'another'])
+def test_only_another_camera_may_begin_with_the_last_picture_of_the_one_before(drive, after):
+    driver = started(drive, image_timeout=1.0)
+    driver.frozen = True
+    for _ in range(3):
+        driver.tick()
+    driver.until(halted_for(Reason.STALE_IMAGE), frame=False)
+    if after == 'another':
+        driver.source = 'started again'
+        assert driver.until(began).halt.reason is Reason.NONE
+    else:
+        assert driver.tick().halt.reason is Reason.FROZEN_IMAGE
+
+
+def test_equal_pixels_are_no_fault_at_rest_nor_when_the_watch_is_off(drive):
+    driver = drive(image_timeout=0.2)
+    driver.frozen = True
+    driver.policy.answer = np.zeros(7)
+    driver.loop.store_instruction('wait')
+    for _ in range(30):
+        driver.tick()
+    assert driver.ticks[-1].halt.reason is Reason.NONE
+    driver.policy.answer = DELTA
+    driver.loop.apply(PolicySettings(**MODE, detect_frozen_image=False, image_timeout=0.2))
+    for _ in range(30):
+        driver.tick()
+    assert driver.ticks[-1].halt.reason is Reason.NONE
+    assert any(map(moves, driver.ticks))
+
+
+def test_a_dry_run_moves_nothing_that_could_show(drive):
+    driver = started(drive, image_timeout=0.2, dry_run=True)
+    driver.frozen = True
+    for _ in range(30):
+        assert driver.tick().halt.reason is Reason.NONE
+
+
+def test_two_cameras_halt_until_one_falls_silent(drive):
+    driver = started(drive, image_timeout=0.2)
+    driver.source = 'front'
+    driver.tick()
+    driver.source = 'wrist'
+    assert driver.tick().halt.reason is Reason.TWO_CAMERAS
+    driver.source = 'front'
+    assert driver.tick().halt.reason is Reason.TWO_CAMERAS
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_failures_in_a_row_give_up_until_reset(drive):
+    driver = drive(max_inference_failures=3, options={'supervisor': Supervisor()})
+    driver.policy.answer = RuntimeError('CUDA out of memory')
+    driver.loop.store_instruction('go')
+    tick = driver.until(halted_for(Reason.TOO_MANY_FAILURES))
+    assert 'RuntimeError: CUDA out of memory' in tick.halt.text
+    assert driver.loop.counters.inference_errors == 3
+    driver.policy.answer = DELTA
+    for _ in range(10):
+        assert driver.tick().halt.reason is Reason.TOO_MANY_FAILURES
+    driver.loop.store_instruction('go')  # repeated by its publisher: no new instruction
+    assert driver.tick().halt.reason is Reason.TOO_MANY_FAILURES
+    driver.loop.reset()
+    for _ in range(5):  # which sets nothing in motion
+        assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    driver.loop.store_instruction('go')
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_a_new_instruction_is_a_new_chance(drive):
+    driver = drive(max_inference_failures=3)
+    driver.policy.answer = np.full(7, np.nan)
+    driver.loop.store_instruction('go')
+    driver.until(halted_for(Reason.TOO_MANY_FAILURES))
+    assert driver.loop.counters.actions_rejected == 3
+    driver.policy.answer = DELTA
+    driver.loop.store_instruction('go on')
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_the_emergency_stop_latches_through_everything_but_a_reset(drive):
+    emergency = EmergencyStop()
+    driver = started(drive, options={'emergency': emergency})
+    driver.loop.emergency_stop('the red button')
+    tick = driver.tick()
+    assert tick.halt.reason is Reason.EMERGENCY_STOP
+    assert 'the red button' in tick.halt.text
+    for act in (
+        lambda: driver.loop.store_instruction('go'),
+        lambda: driver.loop.store_instruction('another'),
+        driver.loop.stop,
+        lambda: driver.loop.apply(PolicySettings(**MODE, step_duration=1.0)),
+    ):
+        act()
+        for _ in range(3):
+            assert driver.tick().halt.reason is Reason.EMERGENCY_STOP
+            assert not moves(driver.ticks[-1])
+    other = drive(options={'emergency': emergency})  # configured anew
+    other.loop.store_instruction('go')
+    assert other.tick().halt.reason is Reason.EMERGENCY_STOP
+    driver.loop.reset()
+    for _ in range(5):  # releasing it sets nothing in motion
+        assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    driver.loop.store_instruction('go')
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_a_dead_worker_halts_and_says_so(drive):
+    supervisor = Supervisor()
+    driver = started(drive, options={'supervisor': supervisor})
+    supervisor.trouble = 'the inference process ended with SIGKILL'
+    supervisor.restarts = 1
+    tick = driver.tick()
+    assert not moves(tick)
+    assert tick.halt.reason is Reason.WORKER_DOWN
+    assert 'SIGKILL' in tick.halt.text
+    assert driver.loop.counters.worker_restarts == 1
+    driver.loop.reset()
+    assert supervisor.done == ['recover']
+    supervisor.trouble = None
+    assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    driver.loop.store_instruction('go')
+    assert driver.until(began).halt.reason is Reason.NONE
+    driver.loop.reset()  # while it runs, changes nothing
+    assert driver.tick().halt.reason is Reason.NONE
+
+
+def test_a_hanging_inference_is_killed_after_three_times_its_limit(drive):
+    supervisor = Supervisor()
+    driver = drive(options={'supervisor': supervisor}, inference_timeout=0.05)
+    driver.policy.gate.clear()
+    driver.loop.store_instruction('go')
+    driver.until(halted_for(Reason.INFERENCE_TIMEOUT))
+    driver.until(lambda tick: supervisor.done)
+    assert set(supervisor.done) == {'kill'}
+
+
+def test_acceleration_limits_keep_the_path_and_a_halt_is_at_once(drive):
+    driver = drive(max_acceleration=(0.9,) * 3 + (9.0,) * 3, step_duration=0.5)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    driver.policy.answer = np.zeros(7)
+    while driver.until(began).new_action.sequence < 3:
+        pass
+    np.testing.assert_allclose(driver.travelled(), DELTA[:6], rtol=1e-9)
+    driver.policy.answer = DELTA * 2
+    driver.until(began)
+    driver.until(lambda tick: tick.twist.linear[0] > 0.03)
+    driver.loop.store_instruction('')
+    assert not moves(driver.tick())
+    assert driver.loop.counters.acceleration_clamps > 0
+
+
+def test_the_next_image_shows_the_arm_after_it_has_slowed_down(drive):
+    driver = drive(max_acceleration=(0.3,) * 3 + (3.0,) * 3)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    driver.until(began)
+    last = max(i for i, tick in enumerate(driver.ticks[:-1]) if moves(tick))
+    ended_ns = driver.now_ns - (len(driver.ticks) - 1 - (last + 1)) * PERIOD_NS
+    assert driver.policy.seen[1].stamp_ns >= ended_ns
+
+
+def test_velocity_limits_clamp_and_count(drive):
+    driver = drive(max_velocity=(0.05, 0.5, 0.05, 0.5, 0.5, 0.5))
+    driver.loop.store_instruction('go')
+    twist = driver.until(began).twist
+    np.testing.assert_allclose(twist.linear, [0.05, 0, -0.05])
+    np.testing.assert_allclose(twist.angular, [0, 0.5, 0])
+    assert driver.loop.counters.velocity_clamps == 1
+
+
+def test_the_workspace_needs_a_pose_and_then_holds(drive):
+    driver = drive(workspace_min=(-0.1, -0.1, 0.0), workspace_max=(0.1, 0.1, 0.5))
+    driver.loop.store_instruction('go')
+    assert 'no end-effector pose' in driver.until(halted_for(Reason.POSE_MISSING)).halt.text
+
+    def pose(x, *, age_ns=0):
+        position = np.array([x, 0.0, 0.2])
+        driver.loop.store_pose(
+            Pose(position, UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS - age_ns)
+        )
+
+    pose(0.1)
+    while not moves(driver.tick()):
+        pose(0.1)
+    assert driver.ticks[-1].twist.linear[0] == 0.0
+    assert driver.ticks[-1].twist.linear[2] < 0
+    assert driver.loop.counters.workspace_clamps >= 1
+    pose(0.0, age_ns=300_000_000)
+    assert driver.tick().halt.reason is Reason.POSE_MISSING
+
+
+def test_the_gripper_is_limited_and_holds_on_a_halt(drive):
+    driver = drive(gripper_min=0.5, max_gripper_rate=1.0, step_duration=2.0)
+    driver.policy.answer = np.array([*DELTA[:6], 1.0])
+    driver.loop.store_instruction('go')
+    assert driver.until(began).gripper == 1.0
+    driver.policy.answer = DELTA
+    driver.loop.store_instruction('close')
+    assert driver.until(began).gripper == pytest.approx(1 - 1 / 30)
+    assert driver.tick().gripper == pytest.approx(1 - 2 / 30)
+    assert driver.loop.counters.gripper_clamps == 3
+    driver.loop.store_instruction('')
+    assert driver.tick().gripper is None
+
+
+def test_an_image_that_is_waited_for_is_inferred_from_at_once(drive):
+    finished = []
+    driver = drive(options={'on_finished': lambda: finished.append(1)})
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    driver.until(lambda tick: driver.loop.at_rest, frame=False)
+    asked = len(driver.policy.seen)
+    driver.now_ns += 1_000_000
+    driver.frame()
+    deadline = time.monotonic() + PATIENCE
+    while len(finished) <= asked:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert began(driver.tick(frame=False))
+
+
+@pytest.mark.parametrize('act', ['stop', 'cancel', 'emergency_stop'])
+def test_images_after_a_stop_start_no_inference(drive, act):
+    driver = drive(step_duration=0.01)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    {
+        'stop': driver.loop.stop,
+        'cancel': lambda: driver.loop.store_instruction(''),
+        'emergency_stop': lambda: driver.loop.emergency_stop('test'),
+    }[act]()
+    asked = len(driver.policy.seen)
+    for _ in range(5):
+        driver.now_ns += PERIOD_NS
+        driver.frame()
+    assert driver.loop.close(timeout=PATIENCE)
+    assert len(driver.policy.seen) == asked

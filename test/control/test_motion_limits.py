@@ -1,0 +1,99 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Velocity, acceleration and workspace limits clamp, count, and let everything else through."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spec_vla_ros.control.motion_limits import MotionClamp, MotionLimits
+from spec_vla_ros.control.schedule import Twist, zero_twist
+
+PERIOD = 1 / 30
+BOX = np.array([[-0.2, -0.2, 0.0], [0.2, 0.2, 0.4]])
+
+
+def limits(*, velocity=0.5, acceleration=np.inf, box=None):
+    return MotionLimits(
+        velocity=np.full(6, velocity), acceleration=np.full(6, acceleration), box=box
+    )
+
+
+def twist(*values):
+    return Twist(np.array(values[:3], float), np.array(values[3:] or (0, 0, 0), float))
+
+
+def flat(twist):
+    return np.concatenate([twist.linear, twist.angular])
+
+
+def counts(clamp):
+    return clamp.velocity_clamps, clamp.acceleration_clamps, clamp.workspace_clamps
+
+
+def test_what_is_within_the_limits_is_unchanged_and_not_counted():
+    clamp, wanted = MotionClamp(), twist(0.5, -0.5, 0.1, 0.2, 0.3, -0.5)
+    given_ = clamp.clamp(wanted, limits(), period=PERIOD)
+    np.testing.assert_array_equal(flat(given_), flat(wanted))
+    assert counts(clamp) == (0, 0, 0)
+
+
+def test_each_axis_is_clamped_by_itself():
+    clamp = MotionClamp()
+    given_ = clamp.clamp(twist(0.7, -0.9, 0.1, 0, 0, 3), limits(), period=PERIOD)
+    np.testing.assert_array_equal(flat(given_), [0.5, -0.5, 0.1, 0, 0, 0.5])
+    assert counts(clamp) == (1, 0, 0)
+
+
+def test_the_velocity_slews_up_and_down_and_the_path_is_the_same():
+    clamp, slow = MotionClamp(), limits(acceleration=3.0)
+    path = []
+    for wanted in [twist(0.3, 0, 0)] * 6 + [zero_twist()] * 6:
+        path.append(flat(clamp.clamp(wanted, slow, period=PERIOD))[0])
+        assert clamp.can_rest(slow, period=PERIOD) == (path[-1] <= 0.1 + 1e-12)
+    np.testing.assert_allclose(path[:4], [0.1, 0.2, 0.3, 0.3])
+    np.testing.assert_allclose(path[6:9], [0.2, 0.1, 0.0], atol=1e-12)
+    assert sum(path) == pytest.approx(6 * 0.3)
+    assert counts(clamp) == (0, 4, 0)
+
+
+def test_a_halt_does_not_wait_and_the_next_motion_begins_from_rest():
+    clamp, slow = MotionClamp(), limits(acceleration=3.0)
+    for _ in range(5):
+        clamp.clamp(twist(0.3, 0, 0), slow, period=PERIOD)
+    clamp.halt()
+    assert clamp.can_rest(slow, period=PERIOD)
+    assert clamp.clamp(twist(0.3, 0, 0), slow, period=PERIOD).linear[0] == pytest.approx(0.1)
+
+
+position = st.lists(st.floats(-0.6, 0.6), min_size=3, max_size=3).map(np.array)
+velocity = st.lists(st.floats(-2, 2), min_size=3, max_size=3).map(np.array)
+
+
+@given(position, velocity, st.floats(PERIOD, 0.3))
+def test_the_box_is_not_left_and_motion_is_never_turned_around(position, velocity, horizon):
+    clamp = MotionClamp()
+    given_ = clamp.clamp(
+        Twist(velocity, np.ones(3) * 0.1),
+        limits(velocity=1.0, box=BOX),
+        period=PERIOD,
+        position=position,
+        horizon=horizon,
+    )
+    reached = position + given_.linear * horizon
+    least, greatest = np.minimum(BOX[0], position), np.maximum(BOX[1], position)
+    assert (reached >= least - 1e-9).all()
+    assert (reached <= greatest + 1e-9).all()
+    assert (given_.linear * velocity >= 0).all()
+    assert (np.abs(given_.linear) <= np.abs(velocity)).all()
+    np.testing.assert_array_equal(given_.angular, np.ones(3) * 0.1)
+
+
+def test_the_box_is_counted_and_leads_back_in():
+    clamp = MotionClamp()
+    options = dict(period=PERIOD, position=np.array([0.3, 0, 0.1]), horizon=PERIOD)
+    out = clamp.clamp(twist(0.1, 0.1, 0), limits(box=BOX), **options)
+    np.testing.assert_array_equal(out.linear, [0, 0.1, 0])
+    back = clamp.clamp(twist(-0.1, 0, 0), limits(box=BOX), **options)
+    np.testing.assert_array_equal(back.linear, [-0.1, 0, 0])
+    assert counts(clamp) == (0, 0, 1)

@@ -1,0 +1,185 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Action after action: strict modes repeat autoregressive decoding, relaxed ones stay near it."""
+
+import numpy as np
+import pytest
+import torch
+
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.decoding.decoder import ActionDecoder
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.types import Decoding
+
+DIMENSIONS = 7
+VOCABULARY = 300
+SHAPES = [TreeShape(top_k=1, depth=6, nodes=6), TreeShape(top_k=4, depth=3, nodes=10)]
+STATS = NormStats('test', -np.ones(DIMENSIONS), np.ones(DIMENSIONS), np.ones(DIMENSIONS, bool))
+CODEC = ActionCodec(STATS, vocab_size=VOCABULARY)
+
+
+def make_models(seed):
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY + 20,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=128,
+    )
+    target = Llama(config).eval().requires_grad_(requires_grad=False)
+    with torch.no_grad():
+        target.lm_head.weight[VOCABULARY:] = 0
+        target.lm_head.weight[: VOCABULARY - 256] *= 0.1
+    return target, Drafter(config).eval().requires_grad_(requires_grad=False)
+
+
+def slow_prompts(count):
+    """Prompts that change a little from one to the next, as camera images do."""
+    first, drift = torch.randn(1, 12, 32), 0.02 * torch.randn(1, 12, 32)
+    return [first + i * drift for i in range(count)]
+
+
+def decode_all(decoder, prompts, decoding):
+    return [
+        decoder.decode(p, decoding, instruction='go', stamp_ns=i) for i, p in enumerate(prompts)
+    ]
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('temporal', [True, False])
+@pytest.mark.parametrize('mode', ['strict', 'relaxed'])
+def test_exact_modes_equal_autoregressive(mode, temporal, shape):
+    for seed in range(6):
+        target, drafter = make_models(seed)
+        prompts = slow_prompts(5)
+        decoder = ActionDecoder(target, CODEC, drafter=drafter, tree=shape)
+        expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
+        found = decode_all(decoder, prompts, Decoding(mode, 0, temporal))
+        for want, got in zip(expected, found, strict=True):
+            assert torch.equal(want.tokens, got.tokens)
+            assert torch.equal(got.tokens, got.choices)
+            assert got.stats.mode == mode
+
+
+@pytest.mark.parametrize('distance', [9, (3, 30, 0, 5, 5, 200, 0)])
+def test_relaxed_tokens_are_near_the_targets_choice(distance):
+    limits = torch.tensor(distance if isinstance(distance, tuple) else [distance] * 6 + [0])
+    moved = 0
+    for seed in range(6):
+        target, drafter = make_models(seed)
+        decoder = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[1])
+        for prompt, got in zip(
+            prompts := slow_prompts(5),
+            decode_all(decoder, prompts, Decoding('relaxed', distance)),
+            strict=True,
+        ):
+            assert len(got.tokens) == DIMENSIONS
+            assert torch.all((got.tokens - got.choices).abs() <= limits)
+            moved += int((got.tokens != got.choices).sum())
+            embeds = torch.cat((prompt, target.embed(got.tokens[None, :-1])), 1)
+            hidden = target(embeds, positions=torch.arange(embeds.shape[1]))
+            own = target.logits(hidden[0, -DIMENSIONS:]).argmax(-1)
+            assert torch.equal(own, got.choices)
+    assert moved > 0
+
+
+def test_an_unchanged_prompt_costs_one_pass():
+    target, drafter = make_models(0)
+    decoder = ActionDecoder(target, CODEC, drafter=drafter)
+    prompts = [slow_prompts(1)[0]] * 3
+    passes = [d.stats.target_passes for d in decode_all(decoder, prompts, Decoding('strict'))]
+    assert passes[0] > 1
+    assert passes[1:] == [1, 1]
+
+
+class DriftingTarget:
+    """A target that chooses, in every dimension, the id written into the prompt's first value."""
+
+    def __call__(self, embeds, *, positions, mask, cache, outputs=None):
+        if cache.length == 0:
+            self._choice = int(embeds[0, 0, 0])
+        cache.advance(embeds.shape[1])
+        return embeds if outputs is None else embeds[:, -outputs:]
+
+    def embed(self, ids):
+        return torch.zeros(*ids.shape, 4)
+
+    def logits(self, hidden, ids=None):
+        scores = torch.zeros(*hidden.shape[:-1], VOCABULARY)
+        scores[..., self._choice] = 1.0
+        return scores if ids is None else scores[..., ids]
+
+    def new_cache(self, max_len):
+        return KVCache(layers=1, kv_heads=1, head_dim=1, max_len=max_len)
+
+
+class NoDrafter(DriftingTarget):
+    """A drafter that hands on the features it is given."""
+
+    window, counts_from_prompt = None, True
+
+    def __call__(self, embeds, features, *, positions, mask, cache, outputs=None):
+        cache.advance(embeds.shape[1])
+        return features if outputs is None else features[:, -outputs:]
+
+    def tree_position(self, cached, *, first_round):
+        return cached
+
+
+def test_a_slow_drift_is_followed_not_frozen():
+    """Offering the emitted action again would repeat it until the target is r bins away."""
+    decoder = ActionDecoder(
+        DriftingTarget(), CODEC, drafter=NoDrafter(), tree=TreeShape(top_k=1, depth=1, nodes=1)
+    )
+    wanted = [150 + i for i in range(20)]
+    prompts = [torch.full((1, 3, 4), float(w)) for w in wanted]
+    found = decode_all(decoder, prompts, Decoding('relaxed', 9))
+    emitted = np.array([int(d.tokens[0]) for d in found])
+    assert np.abs(emitted - wanted).max() <= 1
+    assert len(set(emitted)) >= 19
+
+
+def test_speculation_needs_a_drafter():
+    target, _ = make_models(0)
+    with pytest.raises(ValueError, match='needs a drafter'):
+        decode_all(ActionDecoder(target, CODEC), slow_prompts(1), Decoding('strict'))
+    with pytest.raises(ValueError, match='none of autoregressive'):
+        Decoding('Relaxed')
+
+
+@pytest.mark.parametrize('mode', ['strict', 'relaxed'])
+def test_where_no_draft_pays_the_target_decodes_alone(mode):
+    target, drafter = make_models(0)
+    nothing = TreePlan((None,) * DIMENSIONS, (1.0,) * DIMENSIONS, guesses=8)
+    decoder = ActionDecoder(target, CODEC, drafter=drafter, tree=nothing)
+    prompt = slow_prompts(1)[0]
+    expected = decode_all(ActionDecoder(target, CODEC), [prompt], Decoding())[0]
+    alone = decode_all(decoder, [prompt], Decoding(mode, 9, temporal=False))[0]
+    assert torch.equal(alone.tokens, expected.tokens)
+    assert (alone.stats.mode, alone.stats.draft_passes) == (mode, 0)
+    repeated = decode_all(decoder, [prompt] * 2, Decoding(mode, 9, temporal=True))
+    assert repeated[1].stats.target_passes == 1  # temporal drafts are offered all the same
+
+
+def test_the_tree_is_measured_unless_it_is_given():
+    target, drafter = make_models(0)
+    prompts = slow_prompts(3)
+    fixed = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[0])
+    fixed.measure(prompts[0])
+    assert fixed.tree('strict') is fixed.tree('relaxed') is SHAPES[0]
+    measured = ActionDecoder(target, CODEC, drafter=drafter)
+    measured.measure(prompts[0])
+    for mode in ('strict', 'relaxed'):
+        assert len(measured.tree(mode).shapes) == DIMENSIONS
+    expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
+    found = decode_all(measured, prompts, Decoding('strict'))
+    for want, got in zip(expected, found, strict=True):
+        assert torch.equal(want.tokens, got.tokens)

@@ -1,0 +1,157 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How often the host waits for a device in an action, counted on one that computes nothing."""
+
+from itertools import accumulate, combinations
+
+import numpy as np
+import pytest
+import torch
+from device_rules import DEVICE, DeviceRules, RuleRecorder
+from recorded_engine import SHAPES, Engine
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros import policy
+from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.steps import Eager
+from spec_vla_ros.decoding.whole_action import Progress
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.types import Decoding, Observation
+
+TOKENS = 7
+COMMITS = [
+    tuple(b - a for a, b in zip((0, *ends), (*ends, TOKENS), strict=True))
+    for count in range(TOKENS)
+    for ends in combinations(range(1, TOKENS), count)
+]
+"""Every way in which passes can decide seven tokens."""
+
+
+def all_at_once(shape):
+    """What the host reads of an action that was decoded plainly."""
+    return [64] * shape[0]
+
+
+class Commits:
+    """What the host reads of an action whose passes decide certain numbers of tokens."""
+
+    def __init__(self, commits):
+        self._left = iter(commits)
+        behind = np.zeros(TOKENS, int)
+        behind[[0, *accumulate(commits[:-1])]] = commits
+        self._whole = [TOKENS, *[64] * TOKENS, *[64] * TOKENS, *behind]
+
+    def __call__(self, shape):
+        if shape == (1 + 3 * TOKENS,):
+            return self._whole
+        if shape == (1,):  # the last token, without a draft
+            return [64]
+        return [next(self._left), *[64] * (shape[0] - 1)]
+
+
+class Watched:
+    """An engine on the device; every action says how often the host waited."""
+
+    def __init__(self, *, steps, **drafter):
+        self._recorder = RuleRecorder()
+        steps = Eager() if steps == 'plain' else GraphSteps(self._recorder, branches=steps)
+        self._engine = Engine(0, DEVICE, steps=steps, **drafter)
+        self._prompt = torch.zeros(1, 20, 32, device=DEVICE)
+
+    def autoregressive(self):
+        with self._rules(all_at_once) as rules:
+            self._engine.autoregressive(self._prompt)
+        return rules.waits
+
+    def speculative(self, commits, shape, *, distance=9, guesses=None):
+        with self._rules(Commits(commits)) as rules:
+            decoded = self._engine.speculative(self._prompt, distance, shape, guesses)
+        assert decoded.stats.target_passes == len(commits)
+        return rules.waits
+
+    def _rules(self, answer):
+        self._recorder.rules = DeviceRules(answer)
+        return self._recorder.rules
+
+
+def guess_tree():
+    rows = torch.tensor([[70, 71, 72, 73, 74, 75], [70, 90, 91, 92, 93, 94]])
+    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), rows)
+
+
+def possible(commits, shape, *, guessed):
+    """Whether trees of this size can decide so many tokens in each pass."""
+    left = TOKENS
+    for number, committed in enumerate(commits):
+        if number:
+            drafted = SHAPES[shape].for_remaining(left)
+            most = 1 if drafted is None else 1 + drafted.depth
+        else:
+            most = TOKENS if guessed else 1
+        if committed > most:
+            return False
+        left -= committed
+    return True
+
+
+@pytest.mark.parametrize('steps', ['plain', False, True], ids=['plain', 'by passes', 'whole'])
+def test_autoregressive_waits_once(steps):
+    engine = Watched(steps=steps)
+    for _ in range(4):
+        assert len(engine.autoregressive()) == 1
+
+
+@pytest.mark.parametrize('guessed', [False, True])
+@pytest.mark.parametrize('distance', [0, 9])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_a_whole_action_waits_once(shape, distance, guessed):
+    """However many passes it takes."""
+    engine, guesses = Watched(steps=True), guess_tree() if guessed else None
+    found = [c for c in COMMITS if possible(c, shape, guessed=guessed)]
+    assert found
+    for commits in found:
+        waits = engine.speculative(commits, shape, distance=distance, guesses=guesses)
+        assert waits == [(1 + 3 * TOKENS,)]
+
+
+@pytest.mark.parametrize('steps', ['plain', False], ids=['plain', 'by passes'])
+@pytest.mark.parametrize('guessed', [False, True])
+@pytest.mark.parametrize('shape', ['chain', 'tree'])
+def test_without_branches_the_host_waits_once_a_pass(shape, guessed, steps):
+    engine, guesses = Watched(steps=steps), guess_tree() if guessed else None
+    some = [c for c in COMMITS if possible(c, shape, guessed=guessed)][::8]
+    for commits in some + some:
+        assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
+
+
+def test_reference_positions_are_decoded_by_passes():
+    """Where the drafter's tree begins depends on the round, not on the tokens decided."""
+    engine = Watched(steps=True, position_mode='reference')
+    for _ in range(3):
+        assert len(engine.speculative((1, 3, 3), 'chain')) == 3
+
+
+def test_an_action_that_the_device_did_not_finish_is_an_error():
+    progress = Progress(torch.zeros(22, dtype=torch.int64))
+    with pytest.raises(RuntimeError, match='decided 0 of 7 tokens'):
+        progress.read()
+
+
+def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
+    checkpoint = load_openvla(write_tiny(tmp_path), device='cpu')
+    target = checkpoint.model.language_model
+    drafter = Drafter(target.config).to(DEVICE).eval().requires_grad_(requires_grad=False)
+    checkpoint.model.to(DEVICE)
+    recorder = RuleRecorder()
+    monkeypatch.setattr(policy, 'steps_for', lambda device, graphs: GraphSteps(recorder))
+    found = policy.SpecVlaPolicy(checkpoint, drafter=drafter, tree=SHAPES['tree'])
+    picture = np.zeros((48, 64, 3), np.uint8)
+    for stamp in range(6):
+        for decoding in (Decoding('relaxed', 9, temporal=True), Decoding('strict'), Decoding()):
+            plain = decoding.mode == 'autoregressive'
+            recorder.rules = DeviceRules(all_at_once if plain else Commits((1, 6)))
+            with recorder.rules:
+                observation = Observation(picture, 'pick up the red block', stamp * 10**8)
+                found.infer(observation, decoding)
+            assert len(recorder.rules.waits) == 1

@@ -1,0 +1,283 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Recorded steps give what plain ones give: emulated on the CPU, and as CUDA graphs on a GPU."""
+
+import logging
+import warnings
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+import torch
+from recorded_engine import SHAPES, Engine, graphs, guesses, needs_gpu, prompts
+from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
+from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
+
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.decoder import ActionDecoder
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.steps import Eager
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.types import Decoding
+
+
+@pytest.fixture(
+    params=[
+        pytest.param('cpu', id='emulated'),
+        pytest.param('cuda', marks=[pytest.mark.gpu, needs_gpu], id='cuda'),
+    ]
+)
+def device(request):
+    if request.param == 'cpu':
+        request.getfixturevalue('torch_only')
+    return request.param
+
+
+def test_autoregressive(device):
+    steps = graphs(device)
+    plain, recorded = Engine(0, device, steps=Eager()), Engine(0, device, steps=steps)
+    for prompt in prompts(10):
+        expected = plain.autoregressive(prompt).tokens
+        assert torch.equal(recorded.autoregressive(prompt).tokens, expected)
+    assert steps.recorded == 2  # prefill and the rest: both lengths are padded to the same
+
+
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+@pytest.mark.parametrize('guessed', [False, True])
+@pytest.mark.parametrize('shape', SHAPES)
+@pytest.mark.parametrize('distance', [0, 30, (0, 3, 0, 40, 9, 9, 2)])
+def test_speculative(device, distance, shape, guessed, branches):
+    steps = graphs(device, branches=branches)
+    plain, recorded = Engine(1, device, steps=Eager()), Engine(1, device, steps=steps)
+    for seed, prompt in enumerate(prompts(24)):
+        draft = None
+        if guessed:
+            draft = guesses(seed, plain.autoregressive(prompt).tokens)
+        expected = plain.speculative(prompt, distance, shape, draft)
+        found = recorded.speculative(prompt, distance, shape, draft)
+        assert torch.equal(found.tokens, expected.tokens)
+        assert torch.equal(found.choices, expected.choices)
+        assert found.stats.accept_lengths == expected.stats.accept_lengths
+        read_prompt = branches and expected.stats.draft_passes > 0  # in a pass of its own
+        assert found.stats.draft_passes == expected.stats.draft_passes + read_prompt
+    assert steps.recorded >= 2  # the prefill, and what comes behind it
+
+
+@pytest.mark.parametrize(
+    'drafter',
+    [{'window': 3}, {'window': 12}, {'window': 50}, {'position_mode': 'reference'}],
+    ids=str,
+)
+@pytest.mark.parametrize('shape', ['chain', 'tree'])
+def test_padding_in_front_of_the_prompt_is_not_seen(device, shape, drafter):
+    """By target and drafter, whatever the drafter reads; so few recordings serve all lengths."""
+    steps = graphs(device)
+    plain = Engine(4, device, steps=Eager(), **drafter)
+    recorded = Engine(4, device, steps=steps, **drafter)
+    for repeat in range(3):
+        for length in (1, 8, 9, 20, 31, 32, 33, 40):
+            prompt = random_prompt(length + 100 * repeat, length=length)
+            draft = guesses(length, plain.autoregressive(prompt).tokens)
+            assert torch.equal(
+                recorded.autoregressive(prompt).tokens, plain.autoregressive(prompt).tokens
+            )
+            expected = plain.speculative(prompt, 30, shape, draft)
+            found = recorded.speculative(prompt, 30, shape, draft)
+            assert torch.equal(found.tokens, expected.tokens)
+            assert torch.equal(found.choices, expected.choices)
+            assert found.stats.accept_lengths == expected.stats.accept_lengths
+    assert steps.recorded
+
+
+def test_prompts_of_any_length_share_their_recordings(device):
+    steps = graphs(device)
+    engine = Engine(5, device, steps=steps)
+    counts = []
+    for length in range(3, 33):
+        engine.autoregressive(random_prompt(length, length=length))
+        counts.append(steps.recorded)
+    assert counts[1:] == [2] * 29
+
+
+def test_models_that_would_look_at_padding_refuse_it():
+    target, drafter = random_target(0), random_drafter(0)
+    with pytest.raises(ValueError, match='needs a packed model'):
+        autoregressive_generate(
+            target, random_prompt(0), num_tokens=7, steps=GraphSteps(OpRecorder())
+        )
+    cache = drafter.new_cache(20)
+    cache.hide(torch.tensor([2]))
+    with pytest.raises(ValueError, match='needs a packed model'):
+        drafter(*torch.randn(2, 1, 9, 32), positions=range(9), cache=cache)
+
+
+def test_strict_with_recordings_equals_autoregressive(device):
+    engine = Engine(2, device, steps=graphs(device))
+    for prompt in prompts(12):
+        expected = engine.autoregressive(prompt).tokens
+        for shape in ('chain', 'tree'):
+            assert torch.equal(engine.speculative(prompt, 0, shape).tokens, expected)
+
+
+def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
+    steps = graphs(device)
+    plain, recorded = Engine(3, device, steps=Eager()), Engine(3, device, steps=steps)
+    differing = 0
+    for seed in range(18):
+        prompt = random_prompt(seed)
+        results = []
+        for distance in (0, 9, 60):
+            expected = plain.speculative(prompt, distance, 'tree')
+            found = recorded.speculative(prompt, distance, 'tree')
+            assert torch.equal(found.tokens, expected.tokens)
+            results.append(tuple(found.tokens.tolist()))
+        differing += len(set(results)) > 1
+    assert differing
+
+
+class WithoutBranches(OpRecorder):
+    """As a driver that is too old for conditional nodes."""
+
+    def branch(self, condition, body):
+        body()
+        raise RuntimeError('no conditional nodes')
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_where_branches_cannot_be_recorded_the_host_decides(shape, caplog, torch_only):  # noqa: F811
+    steps = GraphSteps(WithoutBranches())
+    plain, recorded = Engine(8, 'cpu', steps=Eager()), Engine(8, 'cpu', steps=steps)
+    with caplog.at_level(logging.WARNING):
+        for prompt in prompts(24):
+            expected = plain.speculative(prompt, 30, shape)
+            assert torch.equal(recorded.speculative(prompt, 30, shape).tokens, expected.tokens)
+    assert [r.message for r in caplog.records] == [
+        'the host reads what each pass decided: no branches: no conditional nodes'
+    ]
+    assert not steps.branches
+    assert steps.recorded >= 2
+
+
+class Forgetful(GraphSteps):
+    """Overwrites what a recording returned as soon as another one than the next has run."""
+
+    def __init__(self, recorder, **options):
+        super().__init__(recorder, **options)
+        self._results = [None, None]
+
+    def run(self, key, step):
+        result = super().run(key, step)
+        before, last = self._results
+        self._results = [last, result]
+        if before is not last and before is not result:
+            for tensor in tensors_of(before):
+                tensor.fill_(5)
+        return result
+
+
+def tensors_of(result):
+    if isinstance(result, torch.Tensor):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [t for part in result for t in tensors_of(part)]
+    if is_dataclass(result):
+        return [t for part in fields(result) for t in tensors_of(getattr(result, part.name))]
+    return []
+
+
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_a_result_is_needed_until_the_next_step_has_run(shape, branches, torch_only):  # noqa: F811
+    """So recordings may share their memory."""
+    steps = Forgetful(OpRecorder(), branches=branches)
+    plain, recorded = Engine(6, 'cpu', steps=Eager()), Engine(6, 'cpu', steps=steps)
+    for seed, prompt in enumerate(prompts(24)):
+        drafted = guesses(seed, plain.autoregressive(prompt).tokens) if seed % 2 else None
+        for draft in (None, drafted):
+            expected = plain.speculative(prompt, 30, shape, draft)
+            found = recorded.speculative(prompt, 30, shape, draft)
+            assert torch.equal(found.tokens, expected.tokens)
+        assert torch.equal(
+            recorded.autoregressive(prompt).tokens, plain.autoregressive(prompt).tokens
+        )
+
+
+class Scattered(GraphSteps):
+    """Forgets one step or another, not always the one that was not used for longest."""
+
+    def __init__(self, recorder, **options):
+        super().__init__(recorder, **options)
+        self._random = np.random.default_rng(0)
+
+    def run(self, key, step):
+        if self._steps and self._random.random() < 0.1:
+            del self._steps[list(self._steps)[self._random.integers(len(self._steps))]]
+        return super().run(key, step)
+
+
+@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+def test_what_was_forgotten_is_not_mixed_with_what_was_not(branches, torch_only):  # noqa: F811
+    """A draft that runs plainly lies elsewhere than the one whose verification was recorded."""
+    steps = Scattered(OpRecorder(), branches=branches)
+    plain, recorded = Engine(7, 'cpu', steps=Eager()), Engine(7, 'cpu', steps=steps)
+    for seed in range(60):
+        prompt = random_prompt(seed % 4)
+        expected = plain.speculative(prompt, 30, 'tree')
+        found = recorded.speculative(prompt, 30, 'tree')
+        assert torch.equal(found.tokens, expected.tokens)
+        assert found.stats.accept_lengths == expected.stats.accept_lengths
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_the_host_waits_once_an_action_on_cuda():
+    engine = Engine(9, 'cuda', steps=graphs('cuda'))
+    prompt = random_prompt(0).cuda()
+    for _ in range(4):
+        engine.speculative(prompt, 30, 'tree')
+    torch.cuda.set_sync_debug_mode('warn')
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            engine.speculative(prompt, 30, 'tree')
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    assert len([w for w in caught if 'synchroniz' in str(w.message)]) == 1
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_bfloat16_stays_near_float32_on_cuda():
+    exact = PackedLlama(random_target(0).cuda())
+    rounded = PackedLlama(random_target(0).to('cuda', torch.bfloat16))
+    embeds = torch.randn(1, 40, CONFIG.hidden_size, device='cuda')
+    with torch.inference_mode():
+        expected = exact(embeds, positions=range(40), cache=exact.new_cache(40))
+        got = rounded(embeds.bfloat16(), positions=range(40), cache=rounded.new_cache(40))
+    torch.testing.assert_close(got.float(), expected, atol=0.2, rtol=0.2)
+
+
+def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only):  # noqa: F811
+    """Trees of guesses are filled up for recording; the caches have room for that too."""
+    stats = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))
+    codec = ActionCodec(stats, vocab_size=ACTION_IDS.stop)
+    results = []
+    recorded = GraphSteps(OpRecorder())
+    for steps in (Eager(), recorded):
+        decoder = ActionDecoder(
+            PackedLlama(random_target(4)),
+            codec,
+            drafter=PackedDrafter(random_drafter(4)),
+            tree=SHAPES['chain'],
+            steps=steps,
+        )
+        tokens = []
+        first, drift = random_prompt(0), 0.05 * random_prompt(1)
+        for stamp in range(30):
+            prompt = first + (stamp % 10) * drift
+            relaxed = Decoding('relaxed', 9, temporal=True)
+            decoded = decoder.decode(prompt, relaxed, instruction='go', stamp_ns=stamp)
+            tokens.append(decoded.tokens.tolist())
+        results.append(tokens)
+    assert results[0] == results[1]
+    assert recorded.recorded == 2  # the prefill with guesses, and what comes behind it

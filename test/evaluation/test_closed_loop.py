@@ -1,0 +1,113 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Closed-loop evaluation sees what happens in the simulator, and counts it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode, Step
+from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
+from spec_vla_ros.evaluation.summary import accept_length_by_dimension, summarise
+from spec_vla_ros.sim.expert import expert_action
+from spec_vla_ros.types import Action, DecodeStats, Decoding
+
+STATS = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))
+CODEC = ActionCodec(STATS, vocab_size=320)
+PLAIN = DecodeStats('autoregressive', 7, phases_ms={'prefill': 1.0})
+
+
+class ExpertPolicy:
+    """The scripted expert behind the policy's interface: it looks at the simulator itself."""
+
+    def __init__(self, *, colour_of):
+        self.env, self.resets = None, 0
+        self._colour_of = colour_of
+
+    def infer(self, observation, decoding):
+        assert observation.image.shape == (64, 64, 3)
+        values = expert_action(self.env, self._colour_of(self.env))
+        return Action(values, values, CODEC.encode(values), PLAIN)
+
+    def reset(self):
+        self.resets += 1
+
+
+@pytest.fixture
+def make_loop():
+    loops = []
+
+    def make(colour_of):
+        policy, reference = ExpertPolicy(colour_of=colour_of), ExpertPolicy(colour_of=colour_of)
+        loop = ClosedLoop(policy, reference, image_size=64)
+        policy.env = reference.env = loop._env
+        loops.append(loop)
+        return loop, policy
+
+    yield make
+    for loop in loops:
+        loop.close()
+
+
+def test_success_is_seen(make_loop):
+    loop, policy = make_loop(lambda env: env.colour)
+    episode = loop.run(HELD_OUT_SEEDS[0], Decoding())
+    assert episode.success
+    assert not episode.wrong_object
+    assert 5 < len(episode.steps) < 30
+    assert policy.resets == 1
+    rise = episode.steps[-1].position[2] - min(s.position[2] for s in episode.steps)
+    assert rise > 0.03
+
+
+def test_the_wrong_object_is_seen(make_loop):
+    loop, _ = make_loop(lambda env: env.present[1])
+    episode = loop.run(HELD_OUT_SEEDS[0], Decoding())
+    assert not episode.success
+    assert episode.wrong_object
+
+
+def make_step(*, tokens_off=0, stats=PLAIN, x=0.0):
+    tokens = np.full(7, 200)
+    reference = Action(np.zeros(7), np.zeros(7), tokens, PLAIN)
+    action = Action(np.full(7, 0.5), np.zeros(7), tokens + tokens_off, stats)
+    return Step(action, reference, 5.0, 10.0, np.array([x, 0.0, 0.0]))
+
+
+def test_summary_counts():
+    steps = tuple(make_step(tokens_off=o, x=0.1 * i) for i, o in enumerate((0, 0, 2, 4)))
+    episodes = [Episode(i, f'do {i % 2}', i != 3, i == 3, steps) for i in range(4)]
+    summary = summarise(episodes, CODEC)
+    assert summary['success_rate'] == 0.75
+    assert summary['wrong_object'] == 1
+    assert summary['by_instruction']['do 1'] == {'episodes': 2, 'successes': 1}
+    assert summary['failed_seeds'] == [3]
+    assert summary['identical_to_autoregressive'] == 0.5
+    assert summary['deviation_bins'] == [1.5] * 7
+    assert summary['deviation_values'] == [0.5] * 7
+    assert summary['speedup'] == 2.0
+    assert summary['mean_squared_jerk'] == pytest.approx(0, abs=1e-12)
+    assert json.loads(json.dumps(summary))['actions'] == 16
+
+
+def test_accept_lengths_are_told_apart_by_where_the_round_began():
+    drafted = replace(PLAIN, accept_lengths=(3, 4))  # the prefill gave 3, the next round 4
+    plain = replace(PLAIN, accept_lengths=(2, 4))  # the prefill gave 1, without a draft
+    lengths = accept_length_by_dimension([make_step(stats=drafted), make_step(stats=plain)])
+    assert lengths == [3, 2, None, 4, None, None, None]
+
+
+def test_report_names_every_mode(tmp_path):
+    steps = tuple(make_step(x=0.1 * i) for i in range(5))
+    summary = summarise([Episode(0, 'do', True, False, steps)], CODEC)
+    off = summarise([Episode(0, 'do', True, False, (make_step(tokens_off=1.5),) * 4)], CODEC)
+    names = ('autoregressive', 'strict', 'relaxed r=9', 'relaxed r=9 + temporal')
+    results = dict.fromkeys(names, summary)
+    table = markdown_table(results)
+    assert all(f'| {name} | 1/1 |' in table for name in names)
+    assert '| 1.50 | 500.00 | 500.00 |' in markdown_table({'x': off})
+    assert '| relaxed r=9 | - |' in dimension_table(results)
+    plot_sweep(results, tmp_path / 'sweep.png')
+    assert (tmp_path / 'sweep.png').stat().st_size > 10_000

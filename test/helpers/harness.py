@@ -1,0 +1,247 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
+
+import contextlib
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import String
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.ros.policy_node import SpecVlaNode
+from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.types import Action, DecodeStats, PolicyInfo
+
+PATIENCE = 40.0  # for things to happen on a loaded machine; nothing is asserted about how fast
+FORWARD = np.array([0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
+STILL_IMAGE = np.full((48, 64, 3), 90, np.uint8)
+
+
+def wait_for(condition, what='the condition', *, timeout=PATIENCE):
+    """Return the condition's first true value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f'waited {timeout} s in vain for {what}'
+        time.sleep(0.005)
+
+
+def action_client(node, kind, name):
+    """Make an action client in the thread that spins the node.
+
+    rclpy lists one with its node before it is complete; beside a spinning executor that may end in
+    an AttributeError in the executor's thread, and nothing is answered any more.
+    """
+    made = node.executor.create_task(lambda: ActionClient(node, kind, name))
+    wait_for(made.done, f'a client of {name}')
+    return made.result()
+
+
+def vector(message):
+    return np.array([message.x, message.y, message.z])
+
+
+def twist_vector(message):
+    return np.concatenate([vector(message.twist.linear), vector(message.twist.angular)])
+
+
+class ScriptedPolicy:
+    """Gives the same action, or what a callable makes of the observation; can be held up."""
+
+    def __init__(self, action=FORWARD, *, has_drafter=False):
+        self.action = action
+        self.has_drafter = has_drafter
+        self.observations = []
+        self.decodings = []
+        self.resets = 0
+        self.stats = lambda decoding: DecodeStats(mode='scripted', target_passes=7)
+        self.open = threading.Event()
+        self.open.set()
+
+    @property
+    def info(self):
+        return PolicyInfo(device='nowhere', has_drafter=self.has_drafter)
+
+    def infer(self, observation, decoding):
+        self.observations.append(observation)
+        self.decodings.append(decoding)
+        assert self.open.wait(PATIENCE)
+        values = self.action(observation) if callable(self.action) else self.action
+        stats = self.stats(decoding)
+        return Action(np.array(values, dtype=float), np.zeros(7), np.zeros(7, np.int64), stats)
+
+    def reset(self):
+        self.resets += 1
+
+
+class Recorder:
+    """Every message of a topic, in order."""
+
+    def __init__(self, remote, kind, topic, profile):
+        self.messages = []
+        remote.subscribe(kind, topic, self.messages.append, profile)
+
+    @property
+    def last(self):
+        return self.messages[-1] if self.messages else None
+
+    def wait(self, predicate=lambda message: True, what='a message'):
+        """Return the first message from now on that satisfies the predicate."""
+        start = len(self.messages)
+        return wait_for(lambda: next(filter(predicate, self.messages[start:]), None), what)
+
+
+class Camera:
+    """Publishes images until it is covered."""
+
+    def __init__(self, remote, topic='image', rate=30.0):
+        self._publisher = remote.node.create_publisher(Image, topic, qos.CAMERA)
+        self._clock = remote.node.get_clock()
+        self.covered = False
+        self.frames = 0
+        self.make = self._picture
+        remote.node.create_timer(1.0 / rate, self.publish)
+
+    def _picture(self, now_ns):
+        """A scene in which only the first row changes, as the noise of a real camera would."""
+        picture = STILL_IMAGE.copy()
+        picture[0] = self.frames % 251
+        return rgb_to_image(picture, stamp_ns=now_ns, frame_id='camera')
+
+    def publish(self):
+        self.frames += 1
+        if not self.covered:
+            self._publisher.publish(self.make(self._clock.now().nanoseconds))
+
+
+class World:
+    """One ROS domain: the observer, nodes under test, processes."""
+
+    def __init__(self, domain_id, directory):
+        self.domain_id = domain_id
+        self.directory = directory
+        self.remote = RemoteNode('observer', domain_id=domain_id)
+        self.children = Children()
+        self._spun = []
+
+    def record(self, kind, topic, profile=qos.COMMAND):
+        return Recorder(self.remote, kind, topic, profile)
+
+    def camera(self, topic='image', **options):
+        return Camera(self.remote, topic, **options)
+
+    def instruct(self, text, topic='instruction'):
+        publisher = self.remote.node.create_publisher(String, topic, qos.LATCHED)
+        publisher.publish(String(data=text))
+        return publisher
+
+    def spin(self, make_node):
+        """Make a node in this domain and spin it in a thread of its own, which also makes it."""
+        context = Context()
+        context.init(domain_id=self.domain_id)
+        made, ended, box = threading.Event(), threading.Event(), []
+
+        def run():
+            node = make_node(context=context)
+            box.append(node)
+            executor = SingleThreadedExecutor(context=context)
+            executor.add_node(node)
+            made.set()
+            while not ended.is_set():
+                executor.spin_once(timeout_sec=0.05)
+            executor.shutdown()
+            node.destroy_node()
+            context.shutdown()
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert made.wait(PATIENCE)
+        self._spun.append((ended, thread))
+        return box[0]
+
+    def policy_node(self, make_policy, *, active=True, name='/spec_vla', **parameters):
+        overrides = [Parameter(key, value=value) for key, value in parameters.items()]
+        namespace = name.rpartition('/')[0]
+        node = self.spin(
+            lambda context: SpecVlaNode(
+                make_policy=make_policy,
+                context=context,
+                parameter_overrides=overrides,
+                namespace=namespace,
+            )
+        )
+        if active:
+            assert self.remote.configure(name)
+            assert self.remote.activate(name)
+        return node
+
+    def process(self, name, module, *arguments):
+        """Start a node as a process and return its process id."""
+        return self.children.start(
+            name,
+            [sys.executable, '-m', module, *arguments],
+            log=self.directory / f'{name}.log',
+            env={'ROS_DOMAIN_ID': str(self.domain_id), 'PYTHONPATH': python_path()},
+        )
+
+    def close(self):
+        self.children.stop()
+        for ended, _ in self._spun:
+            ended.set()
+        for _, thread in self._spun:
+            thread.join()
+        self.remote.close()
+
+
+def kill_outright(pid):
+    """SIGKILL a process, and remove the shared memory it could not clean up itself."""
+    locks = []
+    for path in Path(f'/proc/{pid}/fd').iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+            locks.append(path.readlink())
+    process = psutil.Process(pid)
+    process.kill()
+    wait_for(lambda: gone(process), 'the killed process to end')
+    for lock in locks:  # Fast DDS's owner of a segment holds the lock file beside it
+        if lock.match('/dev/shm/fastdds_*_el') and 'port' not in lock.name:
+            lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
+
+
+def command_line(process):
+    """Return the words of a process's command; none of one that has ended meanwhile."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one, too
+        return process.cmdline()
+    return []
+
+
+def gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def python_path():
+    """Return a PYTHONPATH that holds the source tree and what this process has."""
+    root = str(Path(__file__).parents[2])
+    return ':'.join([root, *filter(None, sys.path)])
+
+
+def running(status):
+    return status.state == PolicyStatus.STATE_RUNNING
+
+
+def halted(reason):
+    return lambda s: s.state == PolicyStatus.STATE_HALTED and s.reason == reason

@@ -1,0 +1,225 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A policy in a process: what comes back, and what happens when the process dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Decoding, Observation, PolicyInfo
+
+PATIENCE = 30.0
+RELAXED = Decoding('relaxed', (9, 9, 9, 9, 9, 9, 0))
+IMAGE = np.arange(480 * 640 * 3, dtype=np.uint32).astype(np.uint8).reshape(480, 640, 3)
+
+ROOT = Path(__file__).parents[2]
+HELPERS = ROOT / 'test' / 'helpers'
+
+
+@pytest.fixture
+def start(monkeypatch):
+    monkeypatch.syspath_prepend(HELPERS)
+    started = []
+
+    def make(name='obedient', *, pause=0.01, **settings):
+        policy = ProcessPolicy(f'process_policies:{name}', PolicySettings(**settings), pause=pause)
+        started.append(policy)
+        return policy
+
+    yield make
+    for policy in started:
+        policy.close()
+        assert policy.pid is None
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def ask(policy, instruction='go', image=IMAGE):
+    return policy.infer(Observation(image, instruction, 5), RELAXED)
+
+
+def test_observations_go_there_and_actions_come_back(start):
+    policy = start()
+    assert policy.trouble is None
+    assert policy.info == PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0)
+    assert psutil.Process(policy.pid).ppid() == os.getpid()
+    action = ask(policy)
+    np.testing.assert_array_equal(action.values, [0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
+    np.testing.assert_array_equal(action.normalised, [IMAGE.sum(), 480, 0])
+    assert action.tokens.dtype == np.int64
+    assert set(action.tokens) == {9}
+    assert action.stats.mode == 'relaxed'
+    assert action.stats.accept_lengths == (3, 4)
+    assert action.stats.phases_ms == {'vision': 1.5}
+    policy.reset()
+    bigger = np.full((1080, 1920, 3), 7, np.uint8)
+    np.testing.assert_array_equal(ask(policy, image=bigger).normalised, [bigger.sum(), 1080, 1])
+    assert ask(policy, image=IMAGE[::2]).normalised[0] == IMAGE[::2].sum()
+
+
+def test_what_the_policy_says_of_itself_follows_within_a_second(start):
+    policy = start()
+    ask(policy)
+    policy.reset()
+    ask(policy)
+    wait_for(lambda: ask(policy) and policy.info.device_memory_mb == 101.0)
+
+
+def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):
+    policy = start()
+    pid = policy.pid
+    with pytest.raises(InferenceFailedError, match=r'^OutOfMemoryError: CUDA out of memory'):
+        ask(policy, 'run_out_of_memory')
+    ask(policy)
+    assert policy.pid == pid
+    assert policy.restarts == 0
+
+
+@pytest.mark.parametrize('how', ['crash', 'leave'])
+def test_a_crash_is_told_and_another_process_takes_over(start, how):
+    policy = start(pause=0.5)
+    pid = policy.pid
+    code = {'crash': 'SIGSEGV', 'leave': 'exit code 3'}[how]
+    with pytest.raises(ProcessEndedError, match=f'the inference process ended with {code}'):
+        ask(policy, how)
+    wait_for(lambda: 'starting it again (1 of 3)' in policy.trouble)
+    wait_for(lambda: policy.trouble is None)
+    assert policy.pid != pid
+    assert policy.restarts == 1
+    ask(policy)
+
+
+def test_a_hang_can_be_killed(start):
+    policy = start()
+    pid = policy.pid
+    with pytest.raises(ProcessEndedError, match='SIGKILL'):
+        _while(lambda: ask(policy, 'hang_deaf'), after=0.1, do=policy.kill)
+    wait_for(lambda: policy.trouble is None)
+    assert policy.pid != pid
+    ask(policy)
+
+
+def test_a_death_between_inferences_is_noticed(start):
+    policy = start()
+    os.kill(policy.pid, signal.SIGKILL)
+    wait_for(lambda: policy.trouble is not None)
+    wait_for(lambda: policy.trouble is None)
+    ask(policy)
+
+
+def test_restarts_are_bounded_and_can_be_asked_for_again(start):
+    policy = start(max_worker_restarts=2)
+    for _ in range(2):
+        with pytest.raises(ProcessEndedError):
+            ask(policy, 'crash')
+        wait_for(lambda: policy.trouble is None)
+    with pytest.raises(ProcessEndedError):
+        ask(policy, 'crash')
+    wait_for(lambda: 'given up after 2 restarts, until reset' in policy.trouble)
+    time.sleep(0.1)
+    assert policy.pid is None
+    with pytest.raises(ProcessEndedError, match='given up'):
+        ask(policy)
+    policy.recover()
+    wait_for(lambda: policy.trouble is None)
+    ask(policy)
+    # an inference that succeeds begins the count anew
+    for _ in range(3):
+        with pytest.raises(ProcessEndedError):
+            ask(policy, 'crash')
+        wait_for(lambda: policy.trouble is None)
+        ask(policy)
+
+
+def test_a_restart_that_cannot_load_gives_up_too(start, tmp_path):
+    policy = start('loads_once', checkpoint=str(tmp_path / 'marker'), max_worker_restarts=1)
+    with pytest.raises(ProcessEndedError):
+        ask(policy, 'crash')
+    wait_for(lambda: 'given up' in policy.trouble)
+    assert 'RuntimeError: the device is gone' in policy.trouble
+
+
+@pytest.mark.parametrize(
+    ('name', 'error', 'words'),
+    [
+        ('cannot_load', InferenceFailedError, "ValueError: no checkpoint in '/nowhere'"),
+        ('dies_while_loading', ProcessEndedError, 'SIGKILL'),
+        ('never_loads', TimeoutError, 'configure_timeout=1 s'),
+        ('no_such_function', InferenceFailedError, 'AttributeError'),
+    ],
+)
+def test_what_cannot_be_loaded_fails_with_the_reason(start, name, error, words):
+    timeout = 1.0 if name == 'never_loads' else PATIENCE
+    with pytest.raises(error, match=words):
+        start(name, checkpoint='/nowhere', configure_timeout=timeout)
+    assert not running_policies()
+
+
+def running_policies():
+    """Command lines of the policies that this process has started and that still run."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # ended meanwhile
+            found.append(' '.join(child.cmdline()))
+    return [command for command in found if 'policy_process' in command]
+
+
+def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path):
+    program = (
+        'import numpy as np\n'
+        'from spec_vla_ros.types import Decoding, Observation\n'
+        'from spec_vla_ros.inference.process_policy import ProcessPolicy\n'
+        'from spec_vla_ros.settings.nodes import PolicySettings\n'
+        "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
+        'print(policy.pid, flush=True)\n'
+        'image = np.zeros((4, 4, 3), np.uint8)\n'
+        "policy.infer(Observation(image, 'hang_deaf'), Decoding(max_distance=(0,) * 7))\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, '-c', program],
+        env={
+            **os.environ,
+            'PYTHONPATH': f'{HELPERS}:{ROOT}:{":".join(filter(None, sys.path))}',
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(0.2)
+        assert child.is_running()
+        parent.kill()
+    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_closing_ends_a_running_inference(start):
+    policy = start()
+    with pytest.raises(ProcessEndedError):
+        _while(lambda: ask(policy, 'hang'), after=0.1, do=policy.close)
+    assert policy.pid is None
+
+
+def _while(action, *, after, do):
+    """Run an action; meanwhile, after some seconds, do something else."""
+    timer = threading.Timer(after, do)
+    timer.start()
+    try:
+        action()
+    finally:
+        timer.join()

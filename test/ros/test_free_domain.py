@@ -1,0 +1,66 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Domains are held by one at a time, and freed however the holder ends."""
+
+import contextlib
+import multiprocessing
+import socket
+
+import pytest
+
+from spec_vla_ros.ros import free_domain as module
+from spec_vla_ros.ros.free_domain import DOMAINS, free_domain
+
+
+def test_holders_get_different_domains(tmp_path):
+    with contextlib.ExitStack() as stack:
+        held = [stack.enter_context(free_domain(directory=tmp_path)) for _ in range(20)]
+        assert len(set(held)) == 20
+        assert all(domain in DOMAINS for domain in held)
+
+
+def test_a_domain_is_free_again_afterwards(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'DOMAINS', range(90, 91))
+    for _ in range(2):
+        with free_domain(directory=tmp_path) as domain:
+            assert domain == 90
+            with pytest.raises(RuntimeError, match='all 1 ROS domains are taken'):
+                free_domain(directory=tmp_path).__enter__()
+
+
+def test_an_error_in_the_body_is_passed_on_and_frees_the_domain(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'DOMAINS', range(91, 92))
+    for error in (PermissionError, BlockingIOError, ValueError):
+        with pytest.raises(error), free_domain(directory=tmp_path):
+            raise error
+
+
+def _hold_and_die(directory, pipe):
+    domain = free_domain(directory=directory)
+    pipe.send(domain.__enter__())
+    pipe.recv()
+
+
+def test_a_killed_holder_frees_its_domain(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'DOMAINS', range(92, 93))
+    ours, theirs = multiprocessing.Pipe()
+    holder = multiprocessing.get_context('fork').Process(
+        target=_hold_and_die, args=(tmp_path, theirs)
+    )
+    holder.start()
+    assert ours.poll(20)
+    assert ours.recv() == 92
+    with pytest.raises(RuntimeError):
+        free_domain(directory=tmp_path).__enter__()
+    holder.kill()
+    holder.join()
+    with free_domain(directory=tmp_path) as domain:
+        assert domain == 92
+
+
+def test_a_domain_somebody_listens_in_is_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, 'DOMAINS', range(93, 95))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(('', 7400 + 250 * 93 + 10))
+        for _ in range(4):
+            with free_domain(directory=tmp_path) as domain:
+                assert domain == 94

@@ -1,0 +1,89 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The settings tables: what is refused, and how it is said."""
+
+import dataclasses
+
+import pytest
+
+from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.parameter import changed, meaning_of
+from spec_vla_ros.types import Decoding
+
+
+@pytest.mark.parametrize('kind', [PolicySettings, SimSettings])
+def test_defaults_are_valid_and_described(kind):
+    settings = kind()
+    assert changed(settings, dataclasses.asdict(settings), running=True) == settings
+    for field in dataclasses.fields(kind):
+        meaning = meaning_of(field)
+        assert meaning.description
+        assert (meaning.low is None) == (meaning.high is None)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        ({'image_timeout': 0.0}, r'image_timeout: 0.0 is outside \[0.05, 10\] s'),
+        ({'image_timeout': float('nan')}, 'image_timeout: nan is outside'),
+        ({'control_rate': 30}, 'control_rate: expected float, got int 30'),
+        ({'dry_run': 1}, 'dry_run: expected bool, got int'),
+        ({'torch_threads': True}, 'torch_threads: expected int, got bool'),
+        ({'dtype': 'int3'}, "dtype: 'int3' is none of 'auto', 'float32'"),
+        ({'command_frame': ''}, 'command_frame: must not be empty'),
+        ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
+        ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
+        ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
+        ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 255\] bins'),
+        ({'colour': 'red'}, 'colour: no such parameter; there are checkpoint, '),
+    ],
+)
+def test_bad_values_are_refused_with_the_valid_ones(changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        changed(PolicySettings(), changes, running=False)
+
+
+def test_what_needs_a_restart_is_refused_while_running():
+    with pytest.raises(ValueError, match='device: read at start only'):
+        changed(PolicySettings(), {'device': 'cuda'}, running=True)
+    assert changed(PolicySettings(), {'device': 'cuda'}, running=False).device == 'cuda'
+
+
+def test_live_ones_change():
+    settings = changed(PolicySettings(), {'settle_time': 0.5, 'dry_run': True}, running=True)
+    assert settings.settle_time == 0.5
+    assert settings.dry_run
+    assert settings.limits.translation == PolicySettings().max_step_translation
+
+
+def test_thresholds_become_one_decoding():
+    settings = changed(
+        PolicySettings(),
+        {
+            'decoding_mode': 'relaxed',
+            'acceptance_threshold': 4,
+            'acceptance_by_dimension': (-1, 7, -1, -1, -1, 0, 0),
+        },
+        running=True,
+    )
+    assert settings.decoding == Decoding('relaxed', (4, 7, 4, 4, 4, 0, 0), temporal=True)
+
+
+@pytest.mark.parametrize(
+    ('mode', 'has_drafter', 'real'),
+    [
+        ('auto', True, 'relaxed'),
+        ('auto', False, 'autoregressive'),
+        ('autoregressive', True, 'autoregressive'),
+        ('strict', True, 'strict'),
+    ],
+)
+def test_auto_is_a_mode_that_works(mode, has_drafter, real):
+    settings = PolicySettings(decoding_mode=mode).resolved(has_drafter=has_drafter)
+    assert settings == PolicySettings(decoding_mode=real)
+    assert settings.decoding.mode == real
+
+
+@pytest.mark.parametrize('mode', ['strict', 'relaxed'])
+def test_a_speculative_mode_without_a_drafter_is_refused(mode):
+    with pytest.raises(ValueError, match=f"decoding_mode: '{mode}' needs a drafter, and none is"):
+        PolicySettings(decoding_mode=mode).resolved(has_drafter=False)
