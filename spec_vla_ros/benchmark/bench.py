@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--frames', type=int, default=120, help='for the shipped policy')
     parser.add_argument('--actions', type=int, default=10, help='of the trace, for the others')
     parser.add_argument('--repeats', type=int, default=3, help='of each action of the trace')
-    parser.add_argument('--max-distance', type=int, default=9, help='relaxed acceptance, bins')
+    parser.add_argument(
+        '--acceptance-threshold', type=int, default=9, help='relaxed acceptance, bins'
+    )
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
     parser.add_argument(
         '--docs', type=Path, metavar='DIR', help='also write table and plot of bench.md there'
@@ -92,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         record_trace(
             [n for n in args.cases or RANDOM_CASES if n != SHIPPED],
             device=device,
-            max_distance=args.max_distance,
+            acceptance_threshold=args.acceptance_threshold,
             threads=args.threads,
         )
         return 0
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     report: dict = {
         'date': date.today().isoformat(),
         'machine': machine(device, args.threads),
-        'max_distance': args.max_distance,
+        'acceptance_threshold': args.acceptance_threshold,
         'trace': dict(trace.about),
         'cases': {},
     }
@@ -127,7 +129,7 @@ def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name:
         frames = record_frames(checkpoint, env, FRAME_SEEDS, count=args.frames)
     finally:
         env.close()
-    policy = ShippedPolicy(checkpoint, frames, max_distance=args.max_distance)
+    policy = ShippedPolicy(checkpoint, frames, acceptance_threshold=args.acceptance_threshold)
     measured = _measure(policy.methods(), device, actions=len(frames), repeats=1)
     same = measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens
     config = checkpoint.config.text
@@ -151,12 +153,17 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
         raise ValueError(f'the trace has no case {name!r}: record it with --record-trace')
     model = RandomModel(case, device=device, dtype=dtype, draft_window=trace.draft_window)
     ways = trace.ways[name]
-    methods = model.methods(ways, max_distance=args.max_distance, actions=args.actions)
+    methods = model.methods(
+        ways, acceptance_threshold=args.acceptance_threshold, actions=args.actions
+    )
     count = {'actions': args.actions, 'repeats': args.repeats}
     measured = _measure(methods, device, **count)
-    if any('decode' in measured[way].phases_ms for way in ways):  # drafts and verifies at once
+    if any('action' in measured[way].phases_ms for way in ways):  # all in one launch
         methods = model.methods(
-            ways, max_distance=args.max_distance, actions=args.actions, graphs='pass'
+            ways,
+            acceptance_threshold=args.acceptance_threshold,
+            actions=args.actions,
+            graphs='pass',
         )
         apart = _measure({way: methods[way] for way in ways}, device, **count)
         measured |= {way: divided(measured[way], apart[way]) for way in ways}

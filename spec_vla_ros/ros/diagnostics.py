@@ -86,7 +86,7 @@ def figures(health: Health) -> dict[str, str]:
     """Return the named values; times in milliseconds, rates in Hz, counters since configure."""
     summary, info, settings = health.summary, health.info, health.settings
     relaxed = settings.decoding_mode == 'relaxed'
-    thresholds = settings.decoding.max_distance if relaxed else ()
+    thresholds = settings.decoding.acceptance_threshold if relaxed else ()
     memory = (info.device_memory_mb, info.device_memory_peak_mb)
     return {
         'window [s]': f'{WINDOW:g}',

@@ -67,7 +67,7 @@ def caption(new: NewAction | None, halt: Halt) -> list[str]:
     stats, dimensions = new.action.stats, len(new.action.values)
     mode = stats.mode
     if mode == 'relaxed':
-        mode += f' r={max(new.decoding.max_distance)}'
+        mode += f' r={max(new.decoding.acceptance_threshold)}'
     return [
         f'{mode}, accept length {accept_length(dimensions, stats.target_passes):.2f}, '
         f'{stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'

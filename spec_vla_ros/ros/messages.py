@@ -48,7 +48,9 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     message = DecodeStatistics(
         sequence=new.sequence,
         mode=stats.mode,
-        acceptance_thresholds=list(new.decoding.max_distance) if relaxed else [0] * dimensions,
+        acceptance_thresholds=list(new.decoding.acceptance_threshold)
+        if relaxed
+        else [0] * dimensions,
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
         accept_lengths=list(stats.accept_lengths),
         accept_length=accept_length(dimensions, stats.target_passes),

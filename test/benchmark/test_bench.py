@@ -10,7 +10,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, random_case, trace
+from spec_vla_ros.benchmark import bench, random_case
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -24,7 +24,7 @@ from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
 from spec_vla_ros.benchmark.timing import Measured, Outcome, divided, take_turns
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
 from spec_vla_ros.cli import main
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.llama import Llama
@@ -158,10 +158,9 @@ def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
     """As on a device, where the host does not see how far an action is."""
     monkeypatch.setattr(
         random_case,
-        'steps_for',
-        lambda device, *, graphs: GraphSteps(OpRecorder(), branches=graphs == 'action'),
+        'runner_for',
+        lambda device, *, graphs: GraphRunner(OpRecorder(), whole=graphs == 'action'),
     )
-    monkeypatch.setattr(trace, 'on_host', lambda device: False)
     monkeypatch.setattr(bench, '_WARM_UPS', 4)  # on a device each action is warmed up
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
@@ -178,9 +177,10 @@ def test_divided_phases_add_up_to_the_whole():
     def took(**phases_ms):
         return Measured((9.0,), (9.0,), phases_ms, 2.0, 3.5, None, (None,))
 
-    whole, apart = took(prefill=4.0, decode=3.0), took(prefill=5.0, draft=2.0, verify=4.0)
-    assert divided(whole, apart).phases_ms == {'prefill': 4.0, 'draft': 1.0, 'verify': 2.0}
-    complete = divided(took(prefill=4.0, decode=0.5), took(prefill=5.0))  # nothing was drafted
+    whole, apart = took(vision=1.0, action=5.5), took(prefill=5.0, draft=2.0, verify=4.0)
+    parts = {'prefill': 2.5, 'draft': 1.0, 'verify': 2.0}
+    assert divided(whole, apart).phases_ms == {'vision': 1.0, **parts}
+    complete = divided(took(action=4.0), took(prefill=5.0))  # nothing was drafted
     assert complete.phases_ms == {'prefill': 4.0, 'draft': 0.0, 'verify': 0.0}
 
 

@@ -189,7 +189,7 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
         "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
         'print(policy.pid, flush=True)\n'
         'image = np.zeros((4, 4, 3), np.uint8)\n'
-        "policy.infer(Observation(image, 'hang_deaf'), Decoding(max_distance=(0,) * 7))\n"
+        "policy.infer(Observation(image, 'hang_deaf'), Decoding(acceptance_threshold=(0,) * 7))\n"
     )
     parent = subprocess.Popen(
         [sys.executable, '-c', program],

@@ -4,8 +4,8 @@
 import pytest
 import torch
 
-from spec_vla_ros.decoding import stopwatch
-from spec_vla_ros.decoding.stopwatch import least_ms
+from spec_vla_ros.decoding import device
+from spec_vla_ros.decoding.device import least_ms
 
 CPU = torch.device('cpu')
 
@@ -21,7 +21,7 @@ def test_a_busy_moment_does_not_change_what_runs_take_beside_each_other(monkeypa
 
         return run
 
-    monkeypatch.setattr(stopwatch.time, 'perf_counter', lambda: now)
+    monkeypatch.setattr(device.time, 'perf_counter', lambda: now)
     least = least_ms({'one row': taking(1.0), 'two rows': taking(1.5)}, device=CPU)
     assert least == pytest.approx({'one row': 1.0, 'two rows': 1.5})
 
@@ -34,6 +34,6 @@ def test_a_long_run_is_timed_in_one_round_only(monkeypatch):
         nonlocal now, runs
         now, runs = now + 2.0, runs + 1
 
-    monkeypatch.setattr(stopwatch.time, 'perf_counter', lambda: now)
+    monkeypatch.setattr(device.time, 'perf_counter', lambda: now)
     assert least_ms({'prefill': run}, device=CPU) == {'prefill': pytest.approx(2000.0)}
     assert runs == 3

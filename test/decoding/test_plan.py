@@ -3,14 +3,12 @@
 
 import pytest
 import torch
-from small_models import ACTION_IDS, TargetAsDrafter, random_drafter, random_prompt, random_target
+from small_models import TargetAsDrafter, random_drafter, random_prompt, random_target, speculate
 
-from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
-from spec_vla_ros.decoding.tree_costs import Costs
-from spec_vla_ros.decoding.tree_plan import GUESS_RATES, TreePlan, plan_trees
+from spec_vla_ros.decoding.plan import GUESS_RATES, TreePlan, plan_trees
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
 CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
@@ -27,7 +25,7 @@ def plan(verify, draft=CHEAP_DRAFT, hit_rates=MIDDLING_HIT_RATES):
 
 def test_flat_costs_choose_wide_and_deep_trees():
     chosen = plan({1: 10.0, 50: 10.0})
-    assert chosen.for_remaining(6) == TreeShape(8, 5, 40)
+    assert chosen(6) == TreeShape(8, 5, 40)
     assert chosen.expected_ms[5] < 6 * 10.0 / 2
 
 
@@ -39,7 +37,7 @@ def test_proportional_costs_draft_nothing():
 
 def test_steep_costs_choose_chains():
     chosen = plan({1: 10.0, 2: 10.5, 50: 40.0}, hit_rates={1: 0.85, 8: 0.87})
-    shape = chosen.for_remaining(6)
+    shape = chosen(6)
     assert (shape.top_k, shape.nodes) == (1, shape.depth)
 
 
@@ -94,9 +92,9 @@ def test_guesses_are_verified_where_they_save_more_than_they_cost(guess, expecte
 
 
 def test_the_last_token_is_never_drafted():
-    assert plan({1: 10.0, 50: 10.0}).for_remaining(1) is None
-    assert TreeShape().for_remaining(1) is None
-    assert TreeShape().for_remaining(3).depth == 2
+    assert plan({1: 10.0, 50: 10.0})(1) is None
+    assert TreeShape()(1) is None
+    assert TreeShape()(3).depth == 2
 
 
 def test_expected_time_is_right_for_a_chain_of_one():
@@ -116,12 +114,9 @@ def test_any_plan_decodes_exactly():
     ):
         for seed in range(5):
             target, prompt = random_target(seed), random_prompt(seed)
-            settings = SpeculativeSettings(
-                per_dimension(0, 7), action_ids=ACTION_IDS, shape=TreePlan(shapes, (0.0,) * 7)
-            )
             expected = autoregressive_generate(target, prompt, num_tokens=7).tokens
             for drafter in (random_drafter(seed), TargetAsDrafter(target, prompt)):
-                decoded = speculative_generate(target, drafter, prompt, settings=settings)
+                decoded = speculate(target, drafter, prompt, tree=TreePlan(shapes, (0.0,) * 7))
                 assert torch.equal(decoded.tokens, expected)
 
 
@@ -129,12 +124,6 @@ def test_a_plain_round_leaves_the_drafter_informed():
     """What was decided meanwhile reaches the drafter with the next proposal."""
     target, prompt = random_target(2), random_prompt(2)
     shapes = (None, None, TreeShape(1, 2, 2), None, TreeShape(1, 1, 1), None, None)
-    settings = SpeculativeSettings(
-        per_dimension(0, 7),
-        action_ids=ACTION_IDS,
-        shape=TreePlan(shapes, (0.0,) * 7),
-        draft_all_ids=True,
-    )
-    drafter = TargetAsDrafter(target, prompt)
-    decoded = speculative_generate(target, drafter, prompt, settings=settings)
-    assert decoded.stats.accept_lengths == (1, 2, 3)
+    drafter, plan = TargetAsDrafter(target, prompt), TreePlan(shapes, (0.0,) * 7)
+    decoded = speculate(target, drafter, prompt, tree=plan, ids=None)
+    assert decoded.accept_lengths == (1, 2, 3)

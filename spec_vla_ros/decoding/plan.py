@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """How large a draft tree pays: the one with the least expected time, by the tokens left.
 
-What it costs to draft and to verify is measured (see `tree_costs`), how often drafts are accepted
+What it costs to draft and to verify is measured (see `costs`), how often drafts are accepted
 is assumed.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.tree_costs import Costs
 
 HIT_RATES = {
     'strict': {1: 0.70, 2: 0.78, 4: 0.84, 8: 0.88},
@@ -45,9 +45,14 @@ class TreePlan:
     expected_ms: tuple[float, ...]
     guesses: int = 0
 
-    def for_remaining(self, left: int) -> TreeShape | None:
+    def __call__(self, left: int) -> TreeShape | None:
         """Return the tree to draft with `left` tokens to go."""
         return self.shapes[left - 1]
+
+    @property
+    def drafts(self) -> bool:
+        """Whether anything is drafted at all."""
+        return any(self.shapes)
 
     def __str__(self) -> str:
         """Say what is drafted first, behind the prefill."""
@@ -56,16 +61,6 @@ class TreePlan:
         if first is not None:
             drafts = f'drafts of {first.nodes} tokens, {first.top_k} abreast'
         return f'{drafts}, {self.guesses} guesses inside the prefill'
-
-    @property
-    def largest(self) -> TreeShape:
-        """A shape that no tree of the plan exceeds in any way."""
-        used = [s for s in self.shapes if s is not None] or [TreeShape(1, 1, 1)]
-        return TreeShape(
-            top_k=max(s.top_k for s in used),
-            depth=max(s.depth for s in used),
-            nodes=max(s.nodes for s in used),
-        )
 
 
 def plan_trees(

@@ -3,12 +3,13 @@
 
 import pytest
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
-from small_models import random_drafter, random_prompt, random_target
+from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps
-from spec_vla_ros.decoding.steps import Eager
-from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
-from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees
+from spec_vla_ros.decoding.costs import Costs, measure_costs
+from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.decoder import PlainRunner
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 
 
@@ -16,10 +17,18 @@ from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 @pytest.mark.parametrize('window', [None, 2, 50])
 def test_measured_costs_are_complete(window, recorded, torch_only):  # noqa: F811
     target = PackedLlama(random_target(0))
-    drafter = PackedDrafter(random_drafter(0, window=window))
-    steps = GraphSteps(OpRecorder()) if recorded else Eager()
-    costs = measure_costs(target, drafter, random_prompt(0), steps=steps, repeats=2)
-    assert not recorded or steps.recorded > 20  # each size of pass and tree, and an action
+    model = PackedDrafter(random_drafter(0, window=window))
+    drafter = TreeDrafter(model, target, ids=ACTION_IDS)
+    runner = GraphRunner(OpRecorder()) if recorded else PlainRunner()
+    costs = measure_costs(
+        target,
+        drafter,
+        random_prompt(0),
+        run=runner.run,
+        generate=runner.speculative,
+        repeats=2,
+    )
+    assert not recorded or runner.recorded > 20  # each size of pass and tree, and an action
     assert costs.verify.keys() >= {1, 50}
     assert all(ms > 0 for ms in costs.verify.values())
     assert min(costs.round, costs.features, costs.draft_prefill, *costs.guess) >= 0
