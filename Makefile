@@ -32,7 +32,7 @@ bench: setup ## Compare the speed of every way of decoding with transformers' ge
 	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
 
 soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
-	@$(ACTIVATE); exec python -m spec_vla_ros.ros.soak --minutes '$(MINUTES)'
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.develop.soak --minutes '$(MINUTES)'
 
 lint: setup ## Check style.
 	@$(ACTIVATE); $(LINT)

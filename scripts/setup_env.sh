@@ -79,7 +79,7 @@ install_wheels() {
     # Pip as it comes with Python may search for minutes where a newer one resolves at once.
     python -m pip install --quiet 'pip>=25'
     local file
-    for file in torch core ros dev; do # torch first: what follows resolves against its version
+    for file in torch core sim train bench ros dev; do # torch first: the others resolve against it
         say "requirements/$file.txt"
         python -m pip install --quiet --use-pep517 -r "requirements/$file.txt"
     done

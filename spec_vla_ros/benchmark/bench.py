@@ -228,5 +228,5 @@ def _ros_overhead(out: Path) -> int:
             '--ros needs ROS 2 and the built messages: source the workspace, or '
             '. scripts/activate.sh after `make setup`'
         )
-    command = [sys.executable, '-m', 'spec_vla_ros.ros.overhead', '--results', str(out)]
+    command = [sys.executable, '-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(out)]
     return subprocess.run(command, check=False).returncode

@@ -206,7 +206,7 @@ def test_the_overhead_of_ros_is_a_program_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr('subprocess.run', run)
     monkeypatch.setattr('importlib.util.find_spec', lambda name: object())
     assert main(['bench', '--ros', '--out', str(tmp_path)]) == 3
-    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.overhead', '--results', str(tmp_path)]
+    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(tmp_path)]
 
 
 def test_a_page_without_markers_is_told(tmp_path):

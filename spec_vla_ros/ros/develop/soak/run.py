@@ -13,13 +13,13 @@ import numpy as np
 from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.programs import all_of
 from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.develop.soak.faults import NODE, Fault, Hands, all_faults
+from spec_vla_ros.ros.develop.soak.growth import Sample
+from spec_vla_ros.ros.develop.soak.parts import Parts
+from spec_vla_ros.ros.develop.soak.trial import RECOVERY, Trial, try_fault
+from spec_vla_ros.ros.develop.soak.watch import Watch
 from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.ros.soak.faults import NODE, Fault, Hands, all_faults
-from spec_vla_ros.ros.soak.growth import Sample
-from spec_vla_ros.ros.soak.parts import Parts
-from spec_vla_ros.ros.soak.trial import RECOVERY, Trial, try_fault
-from spec_vla_ros.ros.soak.watch import Watch
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.srv import ResetEpisode
 

@@ -12,10 +12,10 @@ from std_srvs.srv import Trigger
 
 from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.develop.soak import relay
+from spec_vla_ros.ros.develop.soak.parts import POLICY, RELAY, ROBOT, Parts
+from spec_vla_ros.ros.develop.soak.watch import Watch
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.ros.soak import relay
-from spec_vla_ros.ros.soak.parts import POLICY, RELAY, ROBOT, Parts
-from spec_vla_ros.ros.soak.watch import Watch
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 
 NODE = '/spec_vla'

@@ -14,8 +14,8 @@ from std_msgs.msg import String
 
 from spec_vla_ros.msg import EpisodeStatus, PolicyStatus
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.develop.soak.relay import PASS
 from spec_vla_ros.ros.remote import RemoteNode
-from spec_vla_ros.ros.soak.relay import PASS
 
 KEPT = 120.0  # seconds of the past
 

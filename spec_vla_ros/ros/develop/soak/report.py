@@ -15,10 +15,10 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
-from spec_vla_ros.ros.soak.faults import MARGIN
-from spec_vla_ros.ros.soak.growth import Sample, by_process
-from spec_vla_ros.ros.soak.run import Outcome
-from spec_vla_ros.ros.soak.trial import Trial
+from spec_vla_ros.ros.develop.soak.faults import MARGIN
+from spec_vla_ros.ros.develop.soak.growth import Sample, by_process
+from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.trial import Trial
 
 RATE_SHARE = 0.9
 """Of the control rate: what the median of the windows must reach."""

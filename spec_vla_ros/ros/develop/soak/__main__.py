@@ -10,8 +10,8 @@ from pathlib import Path
 
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
-from spec_vla_ros.ros.soak.report import figures, markdown, plot
-from spec_vla_ros.ros.soak.run import SoakError, soak
+from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.run import SoakError, soak
 
 
 def main() -> None:

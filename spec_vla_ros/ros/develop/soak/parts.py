@@ -14,7 +14,7 @@ import psutil
 from ament_index_python.packages import get_package_share_directory
 
 from spec_vla_ros.ros.children import ChildFailedError, Children
-from spec_vla_ros.ros.soak.growth import Sample
+from spec_vla_ros.ros.develop.soak.growth import Sample
 
 ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
 SAMPLE_PERIOD = 2.0
@@ -50,7 +50,7 @@ class Parts:
         config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
         command = {
             ROBOT: ['sim_node', '--ros-args', '--params-file', config / 'sim_robot.yaml'],
-            RELAY: ['soak.relay'],
+            RELAY: ['develop.soak.relay'],
             POLICY: [
                 *('policy_node', '--ros-args', '--params-file', config / 'spec_vla.yaml'),
                 *('-r', 'image:=image_relayed'),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from spec_vla_ros.ros.overhead.busy_policy import make_busy_policy
+from spec_vla_ros.ros.develop.overhead.busy_policy import make_busy_policy
 from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.spin import spin_node
 

@@ -13,8 +13,8 @@ from std_msgs.msg import String
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.overhead.busy_policy import PHASE
-from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, lateness_ms, spread
+from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE
+from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread
 from spec_vla_ros.ros.remote import RemoteNode
 
 NODE = '/spec_vla'

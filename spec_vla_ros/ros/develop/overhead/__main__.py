@@ -21,13 +21,13 @@ import numpy as np
 
 from spec_vla_ros.programs import all_of, ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError, Children
+from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, table
+from spec_vla_ros.ros.develop.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.free_domain import free_domain
-from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, table
-from spec_vla_ros.ros.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.remote import RemoteNode
 
 WORKERS = ('thread', 'process')
-HERE = 'spec_vla_ros.ros.overhead'
+HERE = 'spec_vla_ros.ros.develop.overhead'
 
 
 def main() -> None:

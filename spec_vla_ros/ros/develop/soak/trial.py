@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from spec_vla_ros.ros.soak.faults import MARGIN, Fault, Hands
+from spec_vla_ros.ros.develop.soak.faults import MARGIN, Fault, Hands
 
 RECOVERY = 90.0
 """Seconds in which the loop must run again after a fault; a process may have to be loaded."""
