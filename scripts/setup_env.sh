@@ -111,7 +111,7 @@ flock 9 # two makes at once in one clone take turns
 
 wheels_digest=$(digest requirements/*.txt scripts/setup_env.sh setup.py <<<"$PWD ${PYTHON:-}")
 build_digest=$(digest action/* msg/* srv/* CMakeLists.txt package.xml \
-    <<<"$wheels_digest $(find config launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
+    <<<"$wheels_digest $(find config examples launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
 
 if [ "$(cat .venv/.stamp 2>/dev/null)" != "$wheels_digest" ]; then
     python=$(find_python)
