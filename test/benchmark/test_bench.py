@@ -10,7 +10,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, random_case, trace
+from spec_vla_ros.benchmark import bench, history, random_case, trace
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -112,6 +112,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     (docs / 'bench.md').write_text(f'Before\n{BEGIN}\nold\n{END}\nAfter\n')
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
     out = ['--out', str(tmp_path / 'results'), '--docs', str(docs)]
+    out += ['--history', str(tmp_path / 'history.json')]
     assert main([*arguments, *out]) == 0
     report = json.loads((tmp_path / 'results' / 'bench.json').read_text())
     case = report['cases']['tiny']
@@ -134,6 +135,9 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert 'old' not in page
     assert '| relaxed + temporal |' in page
     assert (docs / 'bench.png').stat().st_size > 1000
+    (strict,) = (e for e in history.read(tmp_path / 'history.json') if e['way'] == 'strict')
+    assert strict['figures']['mean_ms'] == pytest.approx(rows['strict']['mean_ms'], abs=1e-3)
+    assert (strict['date'], strict['machine']) == (report['date'], report['hardware'])
     assert '| strict |' in capsys.readouterr().out
 
 
