@@ -10,7 +10,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, history, random_case, trace
+from spec_vla_ros.benchmark import bench, random_case, trace
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -18,6 +18,7 @@ from spec_vla_ros.benchmark.floor import (
     measure_hardware,
     weight_counts,
 )
+from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
@@ -135,7 +136,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert 'old' not in page
     assert '| relaxed + temporal |' in page
     assert (docs / 'bench.png').stat().st_size > 1000
-    (strict,) = (e for e in history.read(tmp_path / 'history.json') if e['way'] == 'strict')
+    (strict,) = (e for e in read(tmp_path / 'history.json') if e['way'] == 'strict')
     assert strict['figures']['mean_ms'] == pytest.approx(rows['strict']['mean_ms'], abs=1e-3)
     assert (strict['date'], strict['machine']) == (report['date'], report['hardware'])
     assert '| strict |' in capsys.readouterr().out
