@@ -19,7 +19,7 @@ from spec_vla_ros.cli import COMMANDS, EXTRAS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'spec_vla_ros'
-ROS_IS_HERE = find_spec('rclpy') is not None
+ROS_IS_HERE = bool(find_spec('rclpy') and find_spec('spec_vla_ros.msg'))
 
 HIDE = '''
 import sys

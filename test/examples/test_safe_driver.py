@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip('rclpy', reason='needs ROS')
+pytest.importorskip('spec_vla_ros.msg', reason='needs ROS and the built messages')
 
 from geometry_msgs.msg import TwistStamped
 from harness import World, wait_for
