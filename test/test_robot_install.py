@@ -118,7 +118,7 @@ def test_a_robot_needs_everything_that_its_requirements_name():
         f'{INFER}{NODE * ROS_IS_HERE}{commands}{dashboard}print(*sys.modules)',
     ).stdout
     unused = {name for name in BASE if not modules_of({name}) & set(loaded.split())}
-    assert unused == (set() if ROS_IS_HERE else {'rich'})
+    assert unused == (set() if ROS_IS_HERE else {'opencv-python-headless', 'rich'})
 
 
 @pytest.mark.parametrize('extras', sorted({EXTRAS.get(command, '') for command in COMMANDS}))
