@@ -29,10 +29,10 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
-	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
+	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)
 
 soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
-	@$(ACTIVATE); exec python -m spec_vla_ros.ros.soak --minutes '$(MINUTES)'
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.develop.soak --minutes '$(MINUTES)'
 
 lint: setup ## Check style.
 	@$(ACTIVATE); $(LINT)

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from spec_vla_ros.benchmark import history
 from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
 from spec_vla_ros.benchmark.random_case import (
     AUTOREGRESSIVE,
@@ -28,7 +29,7 @@ from spec_vla_ros.benchmark.random_case import (
     passes_of,
 )
 from spec_vla_ros.benchmark.record_trace import record_trace
-from spec_vla_ros.benchmark.report import machine, summarise, write_docs, write_results
+from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
@@ -66,6 +67,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--docs', type=Path, metavar='DIR', help='also write table and plot of bench.md there'
     )
     parser.add_argument(
+        '--history', type=Path, metavar='FILE', help='also append the figures to this list'
+    )
+    parser.add_argument(
+        '--plot-history',
+        type=Path,
+        metavar='FILE',
+        help='instead: draw how the figures of this list have changed',
+    )
+    parser.add_argument(
         '--record-trace',
         action='store_true',
         help='instead: run the shipped policy in the simulator and record its accept lengths',
@@ -85,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.ros:
         return _ros_overhead(args.out)
+    if args.plot_history is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        history.plot(history.read(args.plot_history), args.out / 'bench_history.png')
+        print(f'written: {args.out}/bench_history.png')
+        return 0
     torch.set_num_threads(args.threads)
     device = resolve_device(args.device)
     unknown = sorted(set(args.cases or ()) - {SHIPPED, *RANDOM_CASES})
@@ -104,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
     trace = load_trace()
     report: dict = {
         'date': date.today().isoformat(),
-        'machine': machine(device, args.threads),
+        **measured_on(device, args.threads),
         'acceptance_threshold': args.acceptance_threshold,
         'trace': dict(trace.about),
         'cases': {},
@@ -119,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
     if args.docs is not None:
         write_docs(report, args.docs)
         print(f'written: {args.docs}/bench.md (between its markers), bench.png')
+    if args.history is not None:
+        print(f'appended to {args.history}: {history.append(report, args.history)} entries')
     return 0
 
 
@@ -235,5 +252,5 @@ def _ros_overhead(out: Path) -> int:
             '--ros needs ROS 2 and the built messages: source the workspace, or '
             '. scripts/activate.sh after `make setup`'
         )
-    command = [sys.executable, '-m', 'spec_vla_ros.ros.overhead', '--results', str(out)]
+    command = [sys.executable, '-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(out)]
     return subprocess.run(command, check=False).returncode

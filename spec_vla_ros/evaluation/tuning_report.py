@@ -89,7 +89,7 @@ def summary(
     if row['speedup'] < 1:
         lines.append(
             'It is not faster than autoregressive decoding here: a better drafter '
-            '(docs/drafter.md), or `decoding_mode: autoregressive`.'
+            '(docs/how-to/drafter.md), or `decoding_mode: autoregressive`.'
         )
     if drift > MAX_DRIFT:
         lines.append(

@@ -18,6 +18,7 @@ from spec_vla_ros.benchmark.floor import (
     measure_hardware,
     weight_counts,
 )
+from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
@@ -112,6 +113,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     (docs / 'bench.md').write_text(f'Before\n{BEGIN}\nold\n{END}\nAfter\n')
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
     out = ['--out', str(tmp_path / 'results'), '--docs', str(docs)]
+    out += ['--history', str(tmp_path / 'history.json')]
     assert main([*arguments, *out]) == 0
     report = json.loads((tmp_path / 'results' / 'bench.json').read_text())
     case = report['cases']['tiny']
@@ -134,6 +136,9 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert 'old' not in page
     assert '| relaxed + temporal |' in page
     assert (docs / 'bench.png').stat().st_size > 1000
+    (strict,) = (e for e in read(tmp_path / 'history.json') if e['way'] == 'strict')
+    assert strict['figures']['mean_ms'] == pytest.approx(rows['strict']['mean_ms'], abs=1e-3)
+    assert (strict['date'], strict['machine']) == (report['date'], report['hardware'])
     assert '| strict |' in capsys.readouterr().out
 
 
@@ -206,7 +211,7 @@ def test_the_overhead_of_ros_is_a_program_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr('subprocess.run', run)
     monkeypatch.setattr('importlib.util.find_spec', lambda name: object())
     assert main(['bench', '--ros', '--out', str(tmp_path)]) == 3
-    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.overhead', '--results', str(tmp_path)]
+    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(tmp_path)]
 
 
 def test_a_page_without_markers_is_told(tmp_path):

@@ -87,8 +87,8 @@ def test_parameter_files_name_every_parameter_with_its_default():
 
 
 def documented(title):
-    """Return the rows of the parameter table under a heading of docs/ros.md."""
-    text = (ROOT / 'docs' / 'ros.md').read_text()
+    """Return the rows of the parameter table under a heading of docs/reference/ros.md."""
+    text = (ROOT / 'docs' / 'reference' / 'ros.md').read_text()
     section = text.split(f'\n### {title}\n')[1].split('\n#')[0]
     rows = re.findall(r'^\| `(\w+)` \|(.*)\|$', section, flags=re.MULTILINE)
     return {name: [cell.strip() for cell in rest.split('|')] for name, rest in rows}

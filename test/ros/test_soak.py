@@ -14,11 +14,11 @@ from std_msgs.msg import String
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.soak import relay
-from spec_vla_ros.ros.soak.growth import Sample, by_process, growth
-from spec_vla_ros.ros.soak.report import figures, markdown, plot
-from spec_vla_ros.ros.soak.run import Outcome
-from spec_vla_ros.ros.soak.trial import Trial
+from spec_vla_ros.ros.develop.soak import relay
+from spec_vla_ros.ros.develop.soak.growth import Sample, by_process, growth
+from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.trial import Trial
 
 MB = 2**20
 
@@ -28,7 +28,15 @@ MB = 2**20
 def test_a_minute(tmp_path):
     """No missed halt, nothing that dies by itself; of growth and rates a minute says little."""
     done = subprocess.run(
-        [sys.executable, '-m', 'spec_vla_ros.ros.soak', '--minutes', '1', '--results', tmp_path],
+        [
+            sys.executable,
+            '-m',
+            'spec_vla_ros.ros.develop.soak',
+            '--minutes',
+            '1',
+            '--results',
+            tmp_path,
+        ],
         env={**os.environ, 'PYTHONPATH': python_path()},
         capture_output=True,
         text=True,
@@ -130,7 +138,7 @@ def test_verdict(seen, passed, tmp_path):
 @pytest.mark.dds
 @pytest.mark.timeout(120)
 def test_the_relay_spoils_images(world):
-    world.process('relay', 'spec_vla_ros.ros.soak.relay')
+    world.process('relay', 'spec_vla_ros.ros.develop.soak.relay')
     images = world.record(Image, 'image_relayed', qos.CAMERA)
     camera, count = world.camera(), iter(range(10**9))
     make = camera.make

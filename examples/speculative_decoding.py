@@ -1,0 +1,43 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The library in 20 lines: the shipped policy says an action, speculatively and token by token."""
+
+import argparse
+
+import numpy as np
+import torch
+from PIL import Image
+
+from spec_vla_ros import load_openvla
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.decoding.acceptance import per_dimension
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
+from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.policy import load_drafter_beside
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument('--image', help='a picture; default: a black one')
+parser.add_argument('--instruction', default='pick up the red block')
+parser.add_argument('--threshold', type=int, default=9, help='bins; 0 is exact')
+args = parser.parse_args()
+
+checkpoint = load_openvla(TABLETOP, device='cpu', dtype='float32')
+drafter = load_drafter_beside(checkpoint)
+model, codec = checkpoint.model, checkpoint.config.codec()
+picture = Image.open(args.image).convert('RGB') if args.image else Image.new('RGB', (192, 192))
+with torch.inference_mode():
+    patches = model.image_embeds(checkpoint.image_processor(np.asarray(picture)))  # (1, P, H)
+    words = model.prompt_embeds(checkpoint.prompt_processor(args.instruction))  # (1, L, H)
+    prompt = multimodal_embeds(words, patches)  # (1, P + L, H)
+
+settings = SpeculativeSettings(
+    max_distance=per_dimension(args.threshold, codec.stats.dimensions),  # the gripper is exact
+    action_ids=codec.action_ids,
+    shape=TreeShape(top_k=4, depth=5, nodes=20),
+)
+speculative = speculative_generate(model.language_model, drafter, prompt, settings=settings)
+plain = autoregressive_generate(model.language_model, prompt, num_tokens=codec.stats.dimensions)
+for name, decoded in (('speculative', speculative), ('autoregressive', plain)):
+    print(f'{name}: {decoded.stats.target_passes} passes, {codec.decode(decoded.tokens).round(4)}')
