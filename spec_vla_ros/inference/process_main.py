@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spec_vla_ros.inference.allocation import keep_freed_memory
-from spec_vla_ros.inference.errors import describe
-from spec_vla_ros.inference.orphans import DieWithParent
-from spec_vla_ros.inference.shared_image import SharedImage
-from spec_vla_ros.inference.wire import Channel, restored, restored_decoding
-from spec_vla_ros.logs import log_to_stderr
+from spec_vla_ros.inference.wire import (
+    Channel,
+    SharedImage,
+    describe,
+    restored,
+    restored_decoding,
+)
+from spec_vla_ros.programs import DieWithParent, keep_freed_memory, log_to_stderr
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Observation, Policy
 

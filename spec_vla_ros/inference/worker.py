@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Request = TypeVar('Request')
 Result = TypeVar('Result')
@@ -141,3 +141,40 @@ class InferenceWorker(Generic[Request, Result]):
                     self._discarded += 1
             if counts:
                 self._on_finished()
+
+
+class Supervisor(Protocol):
+    """Watches over where inference runs; every method returns at once, but `close`."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no inference can run now; None when one can."""
+
+    @property
+    def restarts(self) -> int:
+        """How often inference had to be started again."""
+
+    def kill(self) -> None:
+        """End an inference that does not return; it is then started again."""
+
+    def recover(self) -> None:
+        """Start again after giving up."""
+
+    def close(self) -> None:
+        """End whatever runs."""
+
+
+class Unsupervised:
+    """A policy in this process: nothing to watch, and nothing that could be killed."""
+
+    trouble: str | None = None
+    restarts = 0
+
+    def kill(self) -> None:
+        """Do nothing: a thread cannot be killed."""
+
+    def recover(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import Halt, Reason
-from spec_vla_ros.control.performance import WINDOW, Summary
-from spec_vla_ros.control.rolling import Percentiles
+from spec_vla_ros.control.performance import WINDOW, Percentiles, Summary
+from spec_vla_ros.control.tick import Counters, Halt, Reason
 from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import PolicyInfo

@@ -12,9 +12,8 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from spec_vla_ros.action import ExecuteInstruction
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
 from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.tick import RUNNING, Halt, Reason, Tick
 
 Result = ExecuteInstruction.Result
 

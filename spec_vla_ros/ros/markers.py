@@ -8,10 +8,9 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from spec_vla_ros.control.halt import Halt, Reason
 from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.pose_watch import Pose
-from spec_vla_ros.control.tick import NewAction
+from spec_vla_ros.control.tick import Halt, NewAction, Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros.converters import to_time
 
 PATH_STEPS = 10

@@ -8,12 +8,10 @@ import dataclasses
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import Halt, Reason
 from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.tick import NewAction
+from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
 

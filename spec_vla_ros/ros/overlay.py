@@ -13,9 +13,8 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
-from spec_vla_ros.control.halt import RUNNING, Reason
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.tick import NewAction, Tick
+from spec_vla_ros.control.tick import RUNNING, NewAction, Reason, Tick
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.annotate import annotated
 from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds

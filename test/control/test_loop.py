@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.instruction import MAX_INSTRUCTION
+from spec_vla_ros.control.preconditions import MAX_INSTRUCTION
+from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding
 

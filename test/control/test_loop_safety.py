@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PATIENCE, PERIOD_NS, began, halted_for, moves
 
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.preconditions import EmergencyStop
+from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 
 UPRIGHT = np.array([0, 0, 0, 1.0])

@@ -11,7 +11,7 @@ from harness import ScriptedPolicy
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from spec_vla_ros.msg import PolicyStatus
 
-from spec_vla_ros.control.halt import Reason
+from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 from spec_vla_ros.settings.parameter import meaning_of
 

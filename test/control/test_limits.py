@@ -1,13 +1,63 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Velocity, acceleration and workspace limits clamp, count, and let everything else through."""
+"""Actions that are refused; limits that clamp, count, and let everything else through."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_vla_ros.control.motion_limits import MotionClamp, MotionLimits
+from spec_vla_ros.control.limits import GripperClamp, MotionClamp, refusal
 from spec_vla_ros.control.schedule import Twist, zero_twist
+from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
+
+BELIEVED = ActionLimits(translation=0.05, rotation=0.3)
+GOOD = np.array([0.01, -0.02, 0.03, 0.1, -0.1, 0.2, 1.0])
+
+
+def changed(index, value):
+    values = GOOD.copy()
+    values[index] = value
+    return values
+
+
+def test_a_sensible_action_passes():
+    assert refusal(GOOD, BELIEVED) is None
+    assert refusal(np.zeros(7), BELIEVED) is None
+
+
+@pytest.mark.parametrize('index', range(7))
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_not_finite(index, value):
+    assert 'not finite' in refusal(changed(index, value), BELIEVED)
+
+
+@pytest.mark.parametrize(
+    ('index', 'value', 'reason'),
+    [
+        (0, 0.06, 'max_step_translation=0.05'),
+        (2, -0.06, 'max_step_translation=0.05'),
+        (4, 0.4, 'max_step_rotation=0.3'),
+        (6, 1.2, 'gripper opening of 1.2000'),
+        (6, -1.0, 'gripper opening of -1.0000'),
+    ],
+)
+def test_out_of_range_names_the_limit(index, value, reason):
+    assert reason in refusal(changed(index, value), BELIEVED)
+
+
+def test_the_length_of_the_step_counts_not_its_components():
+    assert refusal(np.array([0.04, 0.04, 0, 0, 0, 0, 0]), BELIEVED) is not None
+
+
+@pytest.mark.parametrize('shape', [(6,), (8,), (1, 7), ()])
+def test_wrong_shape(shape):
+    assert 'expected (7,)' in refusal(np.zeros(shape), BELIEVED)
+
+
+def test_bins_a_little_outside_the_gripper_range_pass():
+    assert refusal(changed(6, 1.004), BELIEVED) is None
+    assert refusal(changed(6, -0.004), BELIEVED) is None
+
 
 PERIOD = 1 / 30
 BOX = np.array([[-0.2, -0.2, 0.0], [0.2, 0.2, 0.4]])
@@ -97,3 +147,53 @@ def test_the_box_is_counted_and_leads_back_in():
     back = clamp.clamp(twist(-0.1, 0, 0), limits(box=BOX), **options)
     np.testing.assert_array_equal(back.linear, [-0.1, 0, 0])
     assert counts(clamp) == (0, 0, 1)
+
+
+TENTH = 0.1
+FREE = GripperLimits()
+
+
+def test_without_limits_an_opening_is_commanded_once():
+    clamp = GripperClamp()
+    assert clamp.tick(FREE, period=TENTH) is None
+    clamp.go_to(0.3, FREE)
+    assert clamp.tick(FREE, period=TENTH) == 0.3
+    assert clamp.tick(FREE, period=TENTH) is None
+    assert clamp.clamps == 0
+
+
+def test_bins_a_little_outside_are_clipped_without_counting():
+    clamp = GripperClamp()
+    clamp.go_to(1.02, FREE)
+    assert clamp.tick(FREE, period=TENTH) == 1.0
+    assert clamp.clamps == 0
+
+
+def test_the_range_clamps_and_counts():
+    clamp, narrow = GripperClamp(), GripperLimits(low=0.2, high=0.8)
+    for opening, commanded in [(0.0, 0.2), (1.0, 0.8), (0.5, 0.5)]:
+        clamp.go_to(opening, narrow)
+        assert clamp.tick(narrow, period=TENTH) == commanded
+    assert clamp.clamps == 2
+
+
+def test_the_rate_ramps_from_what_was_commanded_last():
+    clamp, slow = GripperClamp(), GripperLimits(rate=2.0)
+    clamp.go_to(0.0, slow)
+    assert clamp.tick(slow, period=TENTH) == 0.0  # unknown before: commanded as it is
+    clamp.go_to(0.5, slow)
+    ramp = [clamp.tick(slow, period=TENTH) for _ in range(4)]
+    assert ramp[:3] == pytest.approx([0.2, 0.4, 0.5])
+    assert ramp[3] is None
+    assert clamp.clamps == 2
+
+
+def test_a_stop_ends_the_ramp_where_it_is():
+    clamp, slow = GripperClamp(), GripperLimits(rate=2.0)
+    for opening in (0.0, 1.0):
+        clamp.go_to(opening, slow)
+        clamp.tick(slow, period=TENTH)
+    clamp.stop()
+    assert clamp.tick(slow, period=TENTH) is None
+    clamp.go_to(0.0, slow)
+    assert clamp.tick(slow, period=TENTH) == pytest.approx(0.0)
