@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spec_vla_ros.control.tick import Counters
-from spec_vla_ros.types import DecodeStats
+from spec_vla_ros.types import DecodeStats, accept_length
 
 WINDOW = 10.0
 """Seconds that count as lately."""
@@ -23,6 +24,11 @@ class Percentiles:
     p50: float
     p95: float
     p99: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Percentiles | None:
+        """Return those of some values; None without values."""
+        return cls(*np.percentile(values, (50, 95, 99)).tolist()) if len(values) else None
 
 
 class Recent:
@@ -50,8 +56,7 @@ class Recent:
 
     def percentiles(self, *, now: float) -> Percentiles | None:
         """Return their percentiles; None without values."""
-        values = self.values(now=now)
-        return Percentiles(*np.percentile(values, (50, 95, 99)).tolist()) if values else None
+        return Percentiles.of(self.values(now=now))
 
     def mean(self, *, now: float) -> float | None:
         """Return their mean; None without values."""
@@ -72,17 +77,6 @@ class Recent:
             self._values.popleft()
 
 
-def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float | None:
-    """Return tokens by verify rounds, as the Spec-VLA paper counts it (arXiv 2507.22424).
-
-    Each action's prefill is no round. Infinite when there were no others; None without tokens.
-    """
-    rounds = target_passes - actions
-    if tokens == 0:
-        return None
-    return tokens / rounds if rounds else float('inf')
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The figures of the last `WINDOW` seconds.
@@ -90,8 +84,8 @@ class Summary:
     images_hz, actions_hz, commands_hz: how many came or went out each second.
     latency_ms: from an image's stamp to its action's publishing. inference_ms: of converting the
         image and inferring. None without actions.
-    accept_length: see `accept_length`; target_passes, draft_passes: mean of an action, prefill
-        included. None without actions.
+    accept_length: see `accept_length`; None without verify rounds. target_passes, draft_passes:
+        mean of an action, prefill included; None without actions.
     recent: what the counters counted in that time.
     """
 

@@ -12,8 +12,8 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from spec_vla_ros.action import ExecuteInstruction
-from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason, Tick
+from spec_vla_ros.ros.messages import accept_length_of
 
 Result = ExecuteInstruction.Result
 
@@ -142,10 +142,9 @@ class ExecuteServer:
             step=running.steps, elapsed=running.seconds, halt=tick.halt.text
         )
         if tick.new_action is not None:
-            stats = tick.new_action.action.stats
-            dimensions = len(tick.new_action.action.values)
-            feedback.accept_length = accept_length(dimensions, stats.target_passes)
-            feedback.target_passes = stats.target_passes
+            action = tick.new_action.action
+            feedback.accept_length = accept_length_of(action)
+            feedback.target_passes = action.stats.target_passes
             feedback.latency_ms = latency_ms
         running.handle.publish_feedback(feedback)
 

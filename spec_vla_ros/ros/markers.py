@@ -8,10 +8,10 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.control.tick import Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.types import accept_length
 
 PATH_STEPS = 10
 """The predicted path is where the end effector comes to when this many actions are the same."""
@@ -67,9 +67,10 @@ def caption(new: NewAction | None, halt: Halt) -> list[str]:
     mode = stats.mode
     if mode == 'relaxed':
         mode += f' r={max(new.decoding.max_distance)}'
+    length = accept_length(dimensions, stats.target_passes)
+    rounds = 'no verify round' if length is None else f'accept length {length:.2f}'
     return [
-        f'{mode}, accept length {accept_length(dimensions, stats.target_passes):.2f}, '
-        f'{stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'
+        f'{mode}, {rounds}, {stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'
     ]
 
 

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
-from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.types import Action, accept_length
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
@@ -49,7 +50,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
         acceptance_thresholds=list(new.decoding.max_distance) if relaxed else [0] * dimensions,
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
         accept_lengths=list(stats.accept_lengths),
-        accept_length=accept_length(dimensions, stats.target_passes),
+        accept_length=accept_length_of(new.action),
         target_passes=stats.target_passes,
         draft_passes=stats.draft_passes,
         phase_names=list(stats.phases_ms),
@@ -60,6 +61,12 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     )
     message.header.stamp = to_time(now_ns)
     return message
+
+
+def accept_length_of(action: Action) -> float:
+    """Return an action's accept length as messages have it: not a number without verify rounds."""
+    length = accept_length(len(action.values), action.stats.target_passes)
+    return math.nan if length is None else length
 
 
 def latency_ms(new: NewAction, *, now_ns: int) -> float:

@@ -4,17 +4,9 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.control.performance import Percentiles, Performance, Recent, accept_length
+from spec_vla_ros.control.performance import Percentiles, Performance, Recent
 from spec_vla_ros.control.tick import Counters
 from spec_vla_ros.types import DecodeStats
-
-
-def test_accept_length_is_counted_as_in_the_paper():
-    assert accept_length(7, 7) == pytest.approx(7 / 6)  # autoregressive: six passes after prefill
-    assert accept_length(7, 3) == 3.5
-    assert accept_length(7, 1) == float('inf')
-    assert accept_length(21, 3 + 4, actions=3) == 21 / 4
-    assert accept_length(0, 0, actions=0) is None
 
 
 def test_summary_of_some_seconds():

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from rich.table import Table
 
-from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.report import summary
+from spec_vla_ros.types import accept_length
 
 ACTION_DIMENSIONS = 7
 
@@ -61,7 +61,7 @@ def figures(records: Sequence[Record]) -> dict:
         },
         'target_passes': _mean(passes),
         'draft_passes': _mean(drafts),
-        'accept_length': _finite(
+        'accept_length': _rounded(
             accept_length(ACTION_DIMENSIONS * len(passes), sum(passes), actions=len(passes))
         ),
         'phases_ms': {
@@ -116,9 +116,8 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 3) if values else None
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON knows no infinity."""
-    return round(value, 3) if value is not None and np.isfinite(value) else None
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _ms(value: float | None) -> str:

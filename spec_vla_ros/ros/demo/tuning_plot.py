@@ -22,11 +22,14 @@ PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One action: when it began, and how it was decoded; see DecodeStatistics."""
+    """One action: when it began, and how it was decoded; see DecodeStatistics.
+
+    accept_length: None without verify rounds.
+    """
 
     seconds: float
     threshold: int
-    accept_length: float
+    accept_length: float | None
     target_passes: int
     inference_ms: float
 
@@ -97,8 +100,8 @@ def _panel(
     axis: object, samples: Sequence[Sample], stretches: list[tuple[int, float, float]], name: str
 ) -> None:
     seconds = np.array([s.seconds for s in samples])
-    values = np.array([getattr(s, name) for s in samples], dtype=float)
-    values = np.where(np.isfinite(values), values, LONGEST)
+    values = np.array([getattr(s, name) for s in samples], dtype=float)  # None is not a number
+    values = np.where(np.isnan(values), LONGEST, values)
     axis.plot(seconds, values, '.', color='tab:blue', alpha=0.4, markersize=4)
     for _, begin, end in stretches:
         there = values[(begin <= seconds) & (seconds <= end)]

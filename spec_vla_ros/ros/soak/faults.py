@@ -65,8 +65,8 @@ class Fault:
     kills: bool = False
 
     @property
-    def hold(self) -> float:
-        """Seconds to let it last."""
+    def duration(self) -> float:
+        """Seconds for which it lasts."""
         return 1.0 if self.limit is None else self.limit + MARGIN + 1.0
 
 
