@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the gripper is told: positions by topic, goals of an action, or nothing."""
+"""Commands to the gripper: positions by topic, goals of an action, or none."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ActionOutput:
             return
         if not self._client.server_is_ready():
             self._logger.warning(
-                'the action gripper_cmd has no server: the gripper is not told anything',
+                'the action gripper_cmd has no server: the gripper gets no commands',
                 throttle_duration_sec=5.0,
             )
             return

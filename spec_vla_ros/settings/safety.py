@@ -84,7 +84,7 @@ class SafetySettings:
         live=True,
     )
     detect_frozen_image: bool = parameter(
-        'Halt when the arm is told to move and the pixels stay the same for longer than '
+        'Halt when the arm is commanded to move and the pixels stay the same for longer than '
         'image_timeout',
         default=True,
         live=True,
