@@ -110,22 +110,19 @@ class StandIn(types.ModuleType):
         return lambda *given, **named: Made(name, given, named)
 
 
+STAND_INS = """
+launch launch.actions launch.conditions launch.events launch.launch_description_sources
+launch.substitutions launch_ros launch_ros.actions launch_ros.event_handlers launch_ros.events
+launch_ros.events.lifecycle launch_ros.parameter_descriptions lifecycle_msgs lifecycle_msgs.msg
+"""
+
+
 class TestWithoutTheLaunchSystem:
     """The launch file executed with a stand-in, which says what it would start."""
 
     @pytest.fixture
     def bring_up(self, monkeypatch):
-        for name in (
-            *('launch', 'launch.actions', 'launch.conditions', 'launch.events'),
-            *(
-                'launch.launch_description_sources',
-                'launch.substitutions',
-                'launch_ros',
-                'launch_ros.actions',
-            ),
-            *('launch_ros.event_handlers', 'launch_ros.events', 'launch_ros.events.lifecycle'),
-            *('launch_ros.parameter_descriptions', 'lifecycle_msgs', 'lifecycle_msgs.msg'),
-        ):
+        for name in STAND_INS.split():
             monkeypatch.setitem(sys.modules, name, StandIn(name))
         monkeypatch.setattr(sys.modules['lifecycle_msgs.msg'], 'Transition', Transitions, False)
         packages = StandIn('ament_index_python.packages')
