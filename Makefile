@@ -12,7 +12,8 @@ BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
-LINT := ruff check . && ruff format --check . && python -m spec_vla_ros.settings --check
+LINT := ruff check . && ruff format --check . && \
+	python -m spec_vla_ros.settings --check && mypy
 
 help: ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,7 +38,7 @@ soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
 params: setup ## Write config/*.yaml and the parameter tables of the docs from the settings.
 	@$(ACTIVATE); python -m spec_vla_ros.settings
 
-lint: setup ## Check style.
+lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.

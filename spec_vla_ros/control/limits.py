@@ -155,10 +155,15 @@ class CommandLimits:
     def twist(
         self, wanted: Twist, settings: PolicySettings, *, pose: Pose | None, now_ns: int
     ) -> Twist:
-        """Return the velocity to command; a pose is needed with a workspace box."""
+        """Return the velocity to command.
+
+        Raises ValueError: there is a workspace box, and no pose.
+        """
         limits, period = settings.motion_limits, 1.0 / settings.control_rate
         if limits.box is None:
             return self._motion.clamp(wanted, limits, period=period)
+        if pose is None:
+            raise ValueError('a workspace box needs a pose')
         age = max(0, now_ns - pose.stamp_ns) / NANOSECONDS
         return self._motion.clamp(
             wanted, limits, period=period, position=pose.position, horizon=age + period

@@ -207,23 +207,26 @@ class ControlLoop(Generic[Image]):
     def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
         """Start executing an inferred action, unless it may not be."""
         request, settings = finished.request, finished.request.settings
-        if finished.result is None:
+        action = finished.outcome
+        if isinstance(action, Exception):
             self._errors += 1
-            return self._fail(Reason.INFERENCE_ERROR, describe(finished.error))
-        refused = refusal(finished.result.values, settings.action_limits)
+            self._fail(Reason.INFERENCE_ERROR, describe(action))
+            return None
+        refused = refusal(action.values, settings.action_limits)
         if refused is not None:
             self._rejected += 1
-            return self._fail(Reason.ACTION_REJECTED, refused)
+            self._fail(Reason.ACTION_REJECTED, refused)
+            return None
         self._preconditions.failures.succeeded()
         self._fault = RUNNING
         ticks = ticks_for(settings.step_duration, settings.control_rate)
-        delta = finished.result.values[:6]
+        delta = action.values[:6]
         self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
-        self._limits.open_gripper(float(finished.result.values[6]), self._settings)
+        self._limits.open_gripper(float(action.values[6]), self._settings)
         self._requests.motion_began()
         self._sequence += 1
         return NewAction(
-            action=finished.result,
+            action=action,
             decoding=settings.decoding,
             instruction=request.instruction,
             observation_stamp_ns=request.image.stamp_ns,

@@ -60,7 +60,8 @@ class FailureLatch:
     """Counts inferences that fail in a row, and latches when there are too many."""
 
     def __init__(self) -> None:
-        self.clear()
+        self._in_a_row = 0
+        self._latched: str | None = None
 
     @property
     def latched(self) -> str | None:
@@ -83,7 +84,7 @@ class FailureLatch:
     def clear(self) -> None:
         """Start over."""
         self._in_a_row = 0
-        self._latched: str | None = None
+        self._latched = None
 
 
 class Preconditions(Generic[Image]):

@@ -77,9 +77,10 @@ class ImageWatch(Generic[Image]):
 
         timeout: seconds after which a source that fell silent counts as gone.
         """
-        if self._other is None or self._other.source == self._newest.source:
+        newest, other = self._newest, self._other
+        if newest is None or other is None or other.source == newest.source:
             return None
-        if not 0 <= now_ns - self._other.arrival_ns <= timeout * NANOSECONDS:
+        if not 0 <= now_ns - other.arrival_ns <= timeout * NANOSECONDS:
             return None
         return 'two publishers send images on the same topic: which of them shows the arm?'
 

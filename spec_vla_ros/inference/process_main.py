@@ -84,7 +84,8 @@ def _infer(policy: Policy, request: dict[str, Any], image: SharedImage) -> Any:
 def _named(name: str) -> Callable[[PolicySettings], Policy]:
     """Return the function named 'package.module:function'."""
     module, _, function = name.partition(':')
-    return getattr(importlib.import_module(module), function)
+    found: Callable[[PolicySettings], Policy] = getattr(importlib.import_module(module), function)
+    return found
 
 
 if __name__ == '__main__':

@@ -85,9 +85,9 @@ class ProcessPolicy:
         ProcessEndedError.
         """
         with self._changed:
-            if self._trouble is not None:
-                raise ProcessEndedError(self._trouble)
             child = self._child
+            if child is None or self._trouble is not None:
+                raise ProcessEndedError(self._trouble or 'there is no inference process')
         reset, self._reset_due = self._reset_due, False
         try:
             action = child.infer(observation, decoding, reset=reset)
@@ -137,8 +137,8 @@ class ProcessPolicy:
         """Start a process, wait for its end, return how it ended."""
         try:
             child = PolicyChild(self._factory, self._settings)
-        except OSError as failure:  # no memory, no descriptors
-            return self._down(failure)
+        except OSError as error:  # no memory, no descriptors
+            return self._down(error)
         with self._changed:
             self._child = child
             if self._closing:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -35,7 +36,10 @@ class ArmOutput(Protocol):
 
 def make_arm_output(node: LifecycleNode, settings: PolicySettings) -> ArmOutput:
     """Open what the parameter command_type chooses."""
-    kinds = {TWIST: TwistOutput, POSE: PoseOutput}
+    kinds: dict[str, Callable[[LifecycleNode, PolicySettings], ArmOutput]] = {
+        TWIST: TwistOutput,
+        POSE: PoseOutput,
+    }
     return kinds.get(settings.command_type, NoArmOutput)(node, settings)
 
 

@@ -14,7 +14,9 @@ from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.types import Action, accept_length
+from spec_vla_ros.types import Action, Decoding, accept_length
+
+DIMENSIONS = 7
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
@@ -47,7 +49,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     message = DecodeStatistics(
         sequence=new.sequence,
         mode=stats.mode,
-        acceptance_thresholds=list(new.decoding.max_distance) if relaxed else [0] * dimensions,
+        acceptance_thresholds=list(thresholds(new.decoding)) if relaxed else [0] * dimensions,
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
         accept_lengths=list(stats.accept_lengths),
         accept_length=accept_length_of(new.action),
@@ -61,6 +63,12 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     )
     message.header.stamp = to_time(now_ns)
     return message
+
+
+def thresholds(decoding: Decoding) -> tuple[int, ...]:
+    """Return how many bins a draft token may be off in each of an action's dimensions."""
+    off = decoding.max_distance
+    return (off,) * DIMENSIONS if isinstance(off, int) else off
 
 
 def accept_length_of(action: Action) -> float:

@@ -71,15 +71,14 @@ class Overlay:
                 )
             )
         if self._images.get_subscription_count() and self._inputs.image is not None:
-            self._publish_image(tick)
+            self._publish_image(tick, self._inputs.image)
 
     def close(self) -> None:
         """Close the topics."""
         for publisher in (self._markers, self._images):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _publish_image(self, tick: Tick) -> None:
-        message = self._inputs.image
+    def _publish_image(self, tick: Tick, message: Image | CompressedImage) -> None:
         try:
             picture = self._to_rgb(message)
         except ImageError:  # the loop has halted for it, and says so

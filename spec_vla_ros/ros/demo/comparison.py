@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -24,14 +26,14 @@ CAPTION = (
 )
 
 
-def compared(records: Mapping[str, Sequence[Record]]) -> dict:
+def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
     """Return the figures of each way of decoding, and where there are two, their ratios.
 
     Keys: 'modes', with the figures by the name of the way, and 'ratio', autoregressive by
     speculative, of medians (target_passes and seconds: of means).
     """
     modes = {way: figures(done) for way, done in records.items()}
-    result = {'modes': modes}
+    result: dict[str, Any] = {'modes': modes}
     if {'speculative', 'autoregressive'} <= modes.keys():
         result['ratio'] = {
             name: _ratio(
@@ -98,10 +100,14 @@ def comparison_table(result: dict) -> Table:
     row('accept length', lambda found: _text(found['accept_length'], '.2f'))
     row('inference', lambda found: _ms(found['inference_ms']['p50']), 'inference_ms')
     for phase in dict.fromkeys(name for found in modes for name in found['phases_ms']):
-        row(f'  {phase}', lambda found, phase=phase: _ms(found['phases_ms'].get(phase)))
+        row(f'  {phase}', partial(_phase, name=phase))
     row('image to action', lambda found: _ms(found['latency_ms']['p50']), 'latency_ms')
     row('episode', lambda found: _text(found['seconds'], '.2f', ' s'), 'seconds')
     return table
+
+
+def _phase(found: dict, *, name: str) -> str:
+    return _ms(found['phases_ms'].get(name))
 
 
 def _middle(figure: float | Mapping[str, float | None] | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +86,11 @@ def _cell(record: Record) -> str:
     return f'{verdict}, {record.steps} steps, {record.seconds:.1f} s'
 
 
-def _share(flags: object) -> float:
-    flags = list(flags)
-    return float(np.mean(flags)) if flags else 0.0
+def _share(flags: Iterable[bool]) -> float:
+    each = list(flags)
+    return float(np.mean(each)) if each else 0.0
 
 
-def _mean(values: object) -> str:
-    values = list(values)
-    return f'{np.mean(values):.1f}' if values else '-'
+def _mean(values: Iterable[float]) -> str:
+    each = list(values)
+    return f'{np.mean(each):.1f}' if each else '-'

@@ -57,8 +57,8 @@ class Fault:
     """
 
     name: str
-    begin: Callable[[Hands], None]
-    end: Callable[[Hands], None] = field(default=_nothing)
+    begin: Callable[[Hands], object]
+    end: Callable[[Hands], object] = field(default=_nothing)
     limit: float | None = None
     reason: int | None = None
     at_arm: bool = False
