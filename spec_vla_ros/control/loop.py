@@ -8,6 +8,7 @@ executed and an image shows the result, the worker infers the next one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -41,6 +42,7 @@ class ControlLoop(Generic[Image]):
         same_pixels: whether two stored images have the same pixels.
         supervisor: watches over where the policy runs.
         emergency: a latch that outlives this loop; None: one of its own.
+        clock: monotonic seconds, by which inferences are timed.
         on_finished: called from the worker's thread when an inference has ended.
     """
 
@@ -53,6 +55,7 @@ class ControlLoop(Generic[Image]):
         same_pixels: Callable[[Image, Image], bool] = lambda before, now: False,
         supervisor: Supervisor | None = None,
         emergency: EmergencyStop | None = None,
+        clock: Callable[[], float] = time.monotonic,
         on_finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
@@ -63,7 +66,7 @@ class ControlLoop(Generic[Image]):
         self._schedule = DeltaSchedule()
         self._limits = CommandLimits()
         self._requests: Requests[Image] = Requests(
-            Inference(policy, to_rgb=to_rgb), on_finished=on_finished
+            Inference(policy, to_rgb=to_rgb), clock=clock, on_finished=on_finished
         )
         self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
         self._fault = RUNNING

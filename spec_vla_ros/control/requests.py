@@ -58,14 +58,19 @@ class Requests(Generic[Image]):
 
     Args:
         infer: see `Inference`; called in the worker's thread only.
+        clock: monotonic seconds.
         on_finished: called from the worker's thread when an inference has ended.
     """
 
     def __init__(
-        self, infer: Callable[[Request[Image]], Action], *, on_finished: Callable[[], None]
+        self,
+        infer: Callable[[Request[Image]], Action],
+        *,
+        clock: Callable[[], float],
+        on_finished: Callable[[], None],
     ) -> None:
         self._worker: InferenceWorker[Request[Image], Action] = InferenceWorker(
-            infer, on_finished=on_finished
+            infer, clock=clock, on_finished=on_finished
         )
         self._task = 0
         self._used: StampedImage[Image] | None = None

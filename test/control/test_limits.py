@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_vla_ros.control.limits import GripperClamp, MotionClamp, refusal
+from spec_vla_ros.control.limits import CommandLimits, GripperClamp, MotionClamp, refusal
 from spec_vla_ros.control.schedule import Twist, zero_twist
+from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
 
+SECOND = 1_000_000_000
+UPRIGHT = np.array([0, 0, 0, 1.0])
 BELIEVED = ActionLimits(translation=0.05, rotation=0.3)
 GOOD = np.array([0.01, -0.02, 0.03, 0.1, -0.1, 0.2, 1.0])
 
@@ -197,3 +201,33 @@ def test_a_stop_ends_the_ramp_where_it_is():
     assert clamp.tick(slow, period=TENTH) is None
     clamp.go_to(0.0, slow)
     assert clamp.tick(slow, period=TENTH) == pytest.approx(0.0)
+
+
+BOXED = PolicySettings(
+    workspace_min=(-0.2, -0.2, 0.0),
+    workspace_max=(0.2, 0.2, 0.5),
+    max_velocity=(10.0,) * 6,
+    control_rate=20.0,
+)
+
+
+@pytest.mark.parametrize(
+    ('age', 'fastest'),
+    [
+        (0.0, 0.1 / 0.05),  # until the next command, a period from now
+        (0.05, 0.1 / 0.1),
+        (0.15, 0.1 / 0.2),
+        (-0.1, 0.1 / 0.05),  # a stamp of the future is not trusted to
+    ],
+)
+def test_the_box_counts_from_when_the_pose_was_measured_to_the_next_command(age, fastest):
+    limits = CommandLimits()
+    pose = Pose(np.array([0.1, 0.0, 0.2]), UPRIGHT, 'base_link', 10 * SECOND)
+    found = limits.twist(twist(5, 0, 0), BOXED, pose=pose, now_ns=round((10 + age) * SECOND))
+    np.testing.assert_allclose(found.linear, [fastest, 0, 0])
+    assert limits.counts['workspace_clamps'] == 1
+
+
+def test_a_box_without_a_pose_is_an_error():
+    with pytest.raises(ValueError, match='needs a pose'):
+        CommandLimits().twist(zero_twist(), BOXED, pose=None, now_ns=0)

@@ -7,8 +7,11 @@ from spec_vla_ros.control.preconditions import (
     MAX_INSTRUCTION,
     EmergencyStop,
     FailureLatch,
+    Preconditions,
     instruction_fault,
 )
+from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.settings.nodes import PolicySettings
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,26 @@ def test_the_emergency_stop_says_who_pressed_it():
     assert 'topic emergency_stop' in stop.text
     stop.release()
     assert not stop.pressed
+
+
+@pytest.fixture
+def stopped():
+    """Preconditions of a loop that has an instruction, with the emergency stop pressed."""
+    made = Preconditions(same_pixels=lambda before, now: before == now, emergency=EmergencyStop())
+    assert made.store_instruction('go')
+    made.emergency.press('test')
+    return made
+
+
+def test_an_emergency_stop_comes_before_every_other_reason(stopped):
+    for _ in range(2):
+        assert stopped.halt(PolicySettings(), now_ns=0).reason is Reason.EMERGENCY_STOP
+        stopped.cancel()
+    stopped.emergency.release()
+    assert stopped.halt(PolicySettings(), now_ns=0).reason is Reason.NO_INSTRUCTION
+
+
+@pytest.mark.parametrize('text', ['another', '', 'x' * (MAX_INSTRUCTION + 1)])
+def test_no_instruction_is_taken_while_the_emergency_stop_is_pressed(stopped, text):
+    assert not stopped.store_instruction(text)
+    assert stopped.instruction == 'go'
