@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-gpu soak lint clean
+.PHONY: help setup demo evaluate bench test test-gpu soak params lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -12,7 +12,8 @@ BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
-LINT := ruff check . && ruff format --check .
+LINT := ruff check . && ruff format --check . && \
+	python -m spec_vla_ros.settings --check && mypy
 
 help: ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,7 +35,10 @@ bench: setup ## Compare the speed of every way of decoding with transformers' ge
 soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
 	@$(ACTIVATE); exec python -m spec_vla_ros.ros.develop.soak --minutes '$(MINUTES)'
 
-lint: setup ## Check style.
+params: setup ## Write config/*.yaml and the parameter tables of the docs from the settings.
+	@$(ACTIVATE); python -m spec_vla_ros.settings
+
+lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.

@@ -29,7 +29,7 @@ setup(
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['spec_vla_ros', 'spec_vla_ros.*']),
     package_dir={'': '.'},
-    package_data={'spec_vla_ros': ['checkpoints/**/*', 'benchmark/trace.json']},
+    package_data={'spec_vla_ros': ['py.typed', 'checkpoints/**/*', 'benchmark/trace.json']},
     install_requires=[*requirements('torch.txt'), *requirements('core.txt')],
     extras_require={name: requirements(f'{name}.txt') for name in EXTRAS},
     entry_points={'console_scripts': ['spec-vla = spec_vla_ros.cli:main']},

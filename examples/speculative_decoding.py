@@ -9,13 +9,14 @@ from PIL import Image
 
 from spec_vla_ros import load_openvla
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.acceptance import within_bins
+from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount, autoregressive_generate
 from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import load_drafter_beside
+from spec_vla_ros.types import thresholds_by_dimension
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('--image', help='a picture; default: a black one')
@@ -32,12 +33,15 @@ with torch.inference_mode():
     words = model.prompt_embeds(checkpoint.prompt_processor(args.instruction))  # (1, L, H)
     prompt = multimodal_embeds(words, patches)  # (1, P + L, H)
 
-settings = SpeculativeSettings(
-    max_distance=per_dimension(args.threshold, codec.stats.dimensions),  # the gripper is exact
-    action_ids=codec.action_ids,
-    shape=TreeShape(top_k=4, depth=5, nodes=20),
+thresholds = thresholds_by_dimension(args.threshold, codec.stats.dimensions)
+speculative = speculative_generate(
+    model.language_model,
+    TreeDrafter(drafter, model.language_model, ids=codec.action_ids),
+    prompt,
+    accept=within_bins(thresholds, action_ids=codec.action_ids),
+    tree=spaced(TreeShape(top_k=4, depth=5, nodes=20), thresholds),
+    stop=FixedCount(codec.stats.dimensions),
 )
-speculative = speculative_generate(model.language_model, drafter, prompt, settings=settings)
 plain = autoregressive_generate(model.language_model, prompt, num_tokens=codec.stats.dimensions)
 for name, decoded in (('speculative', speculative), ('autoregressive', plain)):
-    print(f'{name}: {decoded.stats.target_passes} passes, {codec.decode(decoded.tokens).round(4)}')
+    print(f'{name}: {len(decoded.commits)} passes, {codec.decode(decoded.tokens).round(4)}')

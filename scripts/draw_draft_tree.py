@@ -12,6 +12,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
+from spec_vla_ros.decoding.verifying import verify
 from torch import Tensor
 
 from spec_vla_ros import Observation, load_openvla
@@ -19,7 +20,6 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.acceptance import longest_accepted_path, within_bins
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import Drafting
-from spec_vla_ros.decoding.verifying import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside

@@ -110,6 +110,16 @@ class DecodeStats:
         return (*(1,) * plain, *self.accept_lengths)
 
 
+def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float | None:
+    """Return tokens by verify rounds, as the Spec-VLA paper counts it (arXiv 2507.22424).
+
+    Each action's prefill is no round. None when there were no others: every action was decided in
+    its prefill.
+    """
+    rounds = target_passes - actions
+    return tokens / rounds if rounds > 0 else None
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One model step: an end-effector displacement and a gripper opening.
@@ -155,7 +165,7 @@ class Policy(Protocol):
         """What it is and where it runs; may be read from any thread."""
 
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
-        """Return the action for this observation, decoded as told."""
+        """Return the action for this observation, decoded as asked for."""
 
     def reset(self) -> None:
         """Forget everything kept from earlier observations."""

@@ -104,3 +104,15 @@ def test_wheels_of_ros_are_pinned():
     for line in (ROOT / 'requirements' / 'ros.txt').read_text().splitlines():
         if line.startswith('ros-'):
             assert re.fullmatch(r'[\w\-\[\]]+==[\d.]+', line), line
+
+
+def test_types_are_shipped():
+    assert (ROOT / 'spec_vla_ros' / 'py.typed').exists()
+    assert "'py.typed'" in (ROOT / 'setup.py').read_text()
+    assert 'DIRECTORY ${PROJECT_NAME}/' in (ROOT / 'CMakeLists.txt').read_text()
+
+
+def test_every_folder_of_modules_is_a_package():
+    """What has no __init__.py is left out of an install that is not editable."""
+    folders = {path.parent for path in (ROOT / 'spec_vla_ros').rglob('*.py')}
+    assert all((folder / '__init__.py').exists() for folder in folders)

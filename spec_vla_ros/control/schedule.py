@@ -63,7 +63,7 @@ class DeltaSchedule:
         self._ticks_left = 0
 
     def tick(self) -> Twist:
-        """Return the velocity to hold until the next tick."""
+        """Return the velocity until the next tick."""
         if self._ticks_left == 0:
             return zero_twist()
         self._ticks_left -= 1

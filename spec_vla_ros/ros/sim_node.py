@@ -8,6 +8,7 @@ simulation follows the clock in real time; see real_time_arm.py.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -41,7 +42,7 @@ class SimRobotNode(Node):
         kwargs: for rclpy's Node.
     """
 
-    def __init__(self, **kwargs: object) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__('sim_robot', **kwargs)
         settings = LiveSettings(self, SimSettings).current
         self._frame, self._camera_frame = settings.base_frame, settings.camera_frame

@@ -15,10 +15,9 @@ from loop_driver import DELTA, Driver, Policy
 from tokenizers import Tokenizer
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.instruction import MAX_INSTRUCTION
-from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.preconditions import MAX_INSTRUCTION, EmergencyStop
+from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.models.processing import PromptProcessor
 
 pytestmark = pytest.mark.timeout(120)

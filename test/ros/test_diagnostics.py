@@ -10,9 +10,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from harness import FORWARD, PATIENCE, ScriptedPolicy, wait_for
 from spec_vla_ros.msg import DecodeStatistics
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
 from spec_vla_ros.control.performance import Performance
+from spec_vla_ros.control.tick import RUNNING, Counters, Halt, Reason
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, limits_hit, verdict
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import DecodeStats, PolicyInfo

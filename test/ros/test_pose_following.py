@@ -9,8 +9,8 @@ from spec_vla_ros.msg import VlaAction
 
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.arm_outputs import product
 from spec_vla_ros.ros.messages import twist_message
-from spec_vla_ros.ros.pose_target import product
 
 pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
 ROBOT = 'spec_vla_ros.ros.sim_node'

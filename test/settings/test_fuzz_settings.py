@@ -120,6 +120,6 @@ def use(settings):
         decoding = settings.resolved(has_drafter=True).decoding
         assert settings.decoding_mode in ('auto', decoding.mode)
         assert len(decoding.acceptance_threshold) == 7
-        assert settings.limits.translation >= 0
+        assert settings.action_limits.translation >= 0
         assert (settings.motion_limits.velocity >= 0).all()
         assert settings.gripper_limits.low <= settings.gripper_limits.high

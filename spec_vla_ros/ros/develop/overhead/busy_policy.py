@@ -7,7 +7,7 @@ import dataclasses
 import time
 
 from spec_vla_ros.inference.process_policy import ProcessPolicy
-from spec_vla_ros.ros.load import load_policy
+from spec_vla_ros.ros.load import policy_from_settings
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, Policy, PolicyInfo
 
@@ -50,7 +50,7 @@ class BusyPolicy:
 
 def load_busy_policy(settings: PolicySettings) -> Policy:
     """Load the shipped policy and keep it busy."""
-    return BusyPolicy(load_policy(settings))
+    return BusyPolicy(policy_from_settings(settings))
 
 
 def make_busy_policy(settings: PolicySettings) -> Policy:

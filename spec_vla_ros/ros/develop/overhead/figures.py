@@ -48,10 +48,11 @@ def lateness_ms(
     """Return how far off each command but the first came, in milliseconds.
 
     stamps_ns: (N,) when each was published. begins: (N,) whether it begins an action: an arm at
-    rest is told as soon as the action is known, and the next command comes a period after that;
-    such a command can only be too late.
+    rest is commanded as soon as the action is known, and the next command comes a period after
+    that; such a command can only be too late.
     """
-    off = np.diff(np.asarray(stamps_ns, np.int64)) / 1e6 - period_s * 1e3
+    gaps: np.ndarray = np.diff(np.asarray(stamps_ns, np.int64))
+    off = gaps / 1e6 - period_s * 1e3
     return np.where(np.asarray(begins[1:], bool), np.maximum(off, 0.0), np.abs(off))
 
 

@@ -16,9 +16,10 @@ from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread
 from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.settings.nodes import PolicySettings
 
 NODE = '/spec_vla'
-CONTROL_RATE = 30.0  # Hz, the node's default
+CONTROL_RATE = PolicySettings().control_rate
 SETTLING = 1.0  # seconds after a change, not counted
 
 

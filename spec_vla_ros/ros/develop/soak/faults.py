@@ -57,16 +57,16 @@ class Fault:
     """
 
     name: str
-    begin: Callable[[Hands], None]
-    end: Callable[[Hands], None] = field(default=_nothing)
+    begin: Callable[[Hands], object]
+    end: Callable[[Hands], object] = field(default=_nothing)
     limit: float | None = None
     reason: int | None = None
     at_arm: bool = False
     kills: bool = False
 
     @property
-    def hold(self) -> float:
-        """Seconds to let it last."""
+    def duration(self) -> float:
+        """Seconds for which it lasts."""
         return 1.0 if self.limit is None else self.limit + MARGIN + 1.0
 
 

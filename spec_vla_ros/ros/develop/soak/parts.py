@@ -48,14 +48,15 @@ class Parts:
     def start(self, part: str) -> None:
         """Start a part, again if it was killed."""
         config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
-        command = {
+        commands: dict[str, list[object]] = {
             ROBOT: ['sim_node', '--ros-args', '--params-file', config / 'sim_robot.yaml'],
             RELAY: ['develop.soak.relay'],
             POLICY: [
                 *('policy_node', '--ros-args', '--params-file', config / 'spec_vla.yaml'),
                 *('-r', 'image:=image_relayed'),
             ],
-        }[part]
+        }
+        command = commands[part]
         self._starts[part] += 1
         pid = self._children.start(
             part,

@@ -127,7 +127,7 @@ def plot(outcome: Outcome, path: Path) -> None:
         axes.plot(
             [t.halted_after for t in trials], [row] * len(trials), 'o', color='C0', alpha=0.5
         )
-        axes.plot([trials[0].limit + MARGIN], [row], '|', color='C3', ms=14)
+        axes.plot([(trials[0].limit or 0.0) + MARGIN], [row], '|', color='C3', ms=14)
     axes.set_yticks(range(len(rows)), list(rows), fontsize=8)
     axes.set(xlabel='last motion after the fault, s (bar: limit and margin)', xlim=(0, None))
     for each in panels.flat:

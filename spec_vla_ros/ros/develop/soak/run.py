@@ -125,7 +125,7 @@ def _begin_episode(
 def _end_episode(watch: Watch, outcome: Outcome) -> None:
     """Let the policy finish what the fault interrupted, and see how often it commands."""
     begun = time.monotonic()
-    done = watch.until(lambda: watch.episode.success, timeout=EPISODE_TIME)
+    done = watch.until(lambda: watch.succeeded, timeout=EPISODE_TIME)
     outcome.episodes += 1
     outcome.successes += done is not None
     time.sleep(max(0.0, begun + RATE_WINDOW - time.monotonic()))

@@ -39,8 +39,8 @@ def try_fault(fault: Fault, hands: Hands, *, began: float) -> Trial:
     done = time.monotonic()
     # A transition takes its time before it takes effect; a message is on its way at once.
     since = done if fault.name == 'deactivated' else start
-    until = done + fault.hold
-    hands.watch.until(lambda: time.monotonic() >= until, timeout=fault.hold)
+    until = done + fault.duration
+    hands.watch.until(lambda: time.monotonic() >= until, timeout=fault.duration)
     wrong: list[str] = []
     halted_after = None
     if fault.limit is not None and fault.at_arm:

@@ -104,6 +104,11 @@ class Watch:
         self.status = message
         self._keep(self._states, (time.monotonic(), message.state, message.reason))
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the robot has said that its episode is a success."""
+        return self.episode is not None and self.episode.success
+
     def _on_episode(self, message: EpisodeStatus) -> None:
         self.episode = message
 

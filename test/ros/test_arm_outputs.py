@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.ros.pose_target import PoseTarget, from_rotation_vector, product
+from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.ros.arm_outputs import PoseTarget, from_rotation_vector, product
 
 IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 
