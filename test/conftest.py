@@ -48,6 +48,7 @@ def _tiny_numbers():
 def drive():
     """Make control loops on a clock of our own, and close them."""
     import loop_driver
+    from waiting import PATIENCE
 
     drivers = []
 
@@ -59,4 +60,4 @@ def drive():
     yield make
     for driver in drivers:
         driver.policy.gate.set()
-        assert driver.loop.close(timeout=loop_driver.PATIENCE)
+        assert driver.loop.close(timeout=PATIENCE)

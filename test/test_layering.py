@@ -2,11 +2,10 @@
 """Who may import whom. The torch core knows nothing of ROS, and nothing imports the ROS layer."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_python
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
 CORE = {'types', 'action_codec', 'decoding', 'models', 'policy'}
@@ -98,10 +97,7 @@ def test_imports_follow_the_layers(path):
 
 def loaded_after(statement):
     program = f'{statement}\nimport sys\nprint(*sys.modules)'
-    done = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, check=True
-    )
-    return set(done.stdout.split())
+    return set(run_python('-c', program).stdout.split())
 
 
 def test_importing_the_package_costs_neither_torch_nor_ros():

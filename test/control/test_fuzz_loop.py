@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loop_driver import DELTA, Driver, Policy
 from tokenizers import Tokenizer
+from waiting import PATIENCE
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.control.emergency_stop import EmergencyStop
@@ -20,8 +21,6 @@ from spec_vla_ros.control.halt import Reason
 from spec_vla_ros.control.instruction import MAX_INSTRUCTION
 from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.models.processing import PromptProcessor
-
-pytestmark = pytest.mark.timeout(120)
 
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -55,7 +54,7 @@ def made():
 
     def make(**settings):
         for driver in drivers:
-            driver.loop.close(timeout=5)
+            driver.loop.close(timeout=PATIENCE)
         options = {'emergency': EmergencyStop()}
         settings = {'decoding_mode': 'autoregressive', **settings}
         drivers[:] = [Driver(Policy(), options=options, **settings)]
@@ -63,7 +62,7 @@ def made():
 
     yield make
     for driver in drivers:
-        driver.loop.close(timeout=5)
+        driver.loop.close(timeout=PATIENCE)
 
 
 def test_instructions(made):

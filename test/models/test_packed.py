@@ -1,14 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Packed for inference, target and drafter give the numbers and tokens that they gave before."""
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
-from malloc import RETURNED_WHEN_FREED
+from processes import RETURNED_WHEN_FREED, run_python
 from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.decoding.acceptance import per_dimension
@@ -143,14 +140,7 @@ packed = PackedLlama(model.eval(), blocks=False)
 weights = sum(p.nbytes for p in model.parameters())
 print((kilobytes('VmHWM') - before) * 1024 / weights)
 """
-    done = subprocess.run(
-        [sys.executable, '-c', program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **RETURNED_WHEN_FREED},
-    )
-    assert float(done.stdout) <= 1.2
+    assert float(run_python('-c', program, **RETURNED_WHEN_FREED).stdout) <= 1.2
 
 
 def test_half_precision_runs_without_blocks():

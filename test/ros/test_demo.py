@@ -2,31 +2,23 @@
 """The demo's supervisor: everything it starts ends with it, however it ends."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
-from harness import PATIENCE, command_line, gone, kill_outright, python_path, wait_for
 from PIL import Image
+from processes import command_line, gone, kill_outright, start_python
 from toy_checkpoint import write_tiny
+from waiting import PATIENCE, wait_for
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.dds
 NODES = ('spec_vla_ros.ros.sim_node', 'spec_vla_ros.ros.policy_node')
 
 
 def start_demo(results, *arguments):
-    return subprocess.Popen(
-        [sys.executable, '-m', 'spec_vla_ros.ros.demo', '--results', str(results), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, 'PYTHONPATH': python_path()},
-    )
+    return start_python('-m', 'spec_vla_ros.ros.demo', '--results', results, *arguments)
 
 
 @pytest.fixture
@@ -159,8 +151,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         start_demo(folder, '--episodes', '3', '--seed', str(50 + 10 * k))
         for k, folder in enumerate(folders)
     ]
-    deadline = time.monotonic() + 200
-    outputs = [demo.communicate(timeout=deadline - time.monotonic())[0] for demo in demos]
+    outputs = [demo.communicate(timeout=PATIENCE)[0] for demo in demos]
     for k, (folder, demo, output) in enumerate(zip(folders, demos, outputs, strict=True)):
         assert demo.returncode == 0, output
         figures = json.loads((Path(folder) / 'demo.json').read_text())

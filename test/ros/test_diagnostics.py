@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import FORWARD, PATIENCE, ScriptedPolicy, wait_for
+from harness import FORWARD, ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.control.counters import Counters
 from spec_vla_ros.control.halt import RUNNING, Halt, Reason
@@ -74,7 +75,6 @@ def diagnostics(world):
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(180)
 class TestOverDds:
     def test_figures_of_a_running_node(self, world, diagnostics):
         policy = ScriptedPolicy(has_drafter=True)

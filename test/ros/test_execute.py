@@ -4,22 +4,15 @@
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from harness import (
-    FORWARD,
-    PATIENCE,
-    ScriptedPolicy,
-    action_client,
-    halted,
-    twist_vector,
-    wait_for,
-)
+from harness import FORWARD, ScriptedPolicy, action_client, halted, twist_vector
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
 Result = ExecuteInstruction.Result
 SUCCEEDED, CANCELED, ABORTED = (

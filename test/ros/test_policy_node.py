@@ -4,25 +4,16 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
-from harness import (
-    FORWARD,
-    PATIENCE,
-    STILL_IMAGE,
-    ScriptedPolicy,
-    halted,
-    running,
-    twist_vector,
-    vector,
-    wait_for,
-)
+from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, halted, running, twist_vector, vector
 from sensor_msgs.msg import CompressedImage
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 RATE = 30.0
 
 

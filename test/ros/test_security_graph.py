@@ -1,7 +1,6 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The security policy against the real graph of the nodes, and what the processes listen on."""
 
-import contextlib
 import importlib.util
 import socket
 import sys
@@ -9,12 +8,11 @@ import time
 
 import psutil
 import pytest
-from harness import World, wait_for
+from harness import new_world
 from security_policy import allowed
+from waiting import wait_for
 
-from spec_vla_ros.ros.free_domain import free_domain
-
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.dds
 
 BARE = 'import rclpy; rclpy.init(); rclpy.spin(rclpy.create_node("bare"))'
 """A node that does nothing: what it has open, DDS has opened."""
@@ -32,18 +30,6 @@ CONFIGURATIONS = (
 """Parameters of the policy node that together open every topic there is."""
 
 NEEDS_CONTROL_MSGS = {'/gripper_cmd'}
-
-
-@contextlib.contextmanager
-def new_world(directory):
-    """A domain of its own for each configuration: nodes that have gone linger in the graph."""
-    directory.mkdir()
-    with free_domain() as domain_id:
-        world = World(domain_id, directory)
-        try:
-            yield world
-        finally:
-            world.close()
 
 
 def start(world, *parameters):

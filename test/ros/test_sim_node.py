@@ -7,16 +7,17 @@ import signal
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import PATIENCE, vector, wait_for
+from harness import vector
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from spec_vla_ros.msg import EpisodeStatus
 from spec_vla_ros.srv import ResetEpisode
 from std_msgs.msg import Float64
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, to_nanoseconds
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 ROBOT = 'spec_vla_ros.ros.sim_node'
 
 
