@@ -36,6 +36,12 @@ def pytest_report_header() -> str:
     return 'test/ros is included'
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers that share the tests begin with those that take longest."""
+    if hasattr(config, 'workerinput'):
+        items.sort(key=lambda item: 'slow' not in item.keywords)
+
+
 @pytest.fixture(autouse=True)
 def _tiny_numbers():
     """Undo what training commands set for their whole process: tiny numbers taken as zero."""

@@ -14,6 +14,8 @@ from spec_vla_ros.training.curve import read_points
 from spec_vla_ros.training.drafter_data import read_features
 from spec_vla_ros.types import Decoding, Observation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def target(tmp_path_factory):
@@ -106,7 +108,6 @@ def test_features_of_another_target_are_refused(features, tmp_path, capsys):
     assert 'hidden size 32' in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one(target, features, drafter, tmp_path):
     # not `accelerate launch`: that imports timm, which fails beside a CPU build of torch
     launch = ['-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', '2']

@@ -20,7 +20,7 @@ from waiting import wait_for
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
 
-pytestmark = pytest.mark.dds
+pytestmark = [pytest.mark.dds, pytest.mark.slow]
 
 NODE = '/spec_vla'
 STOP = '/emergency_stop'

@@ -18,6 +18,7 @@ ENTER_SCREEN, LEAVE_SCREEN = b'\x1b[?1049h', b'\x1b[?1049l'  # the alternate one
 PROGRAMS = ['demo.live_tuning', 'overhead', 'soak']  # the demo's own tests say more of the demo
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('program', PROGRAMS)
 def test_an_interrupt_stops_everything(program, tmp_path):
     module = f'spec_vla_ros.ros.{program}'

@@ -36,6 +36,7 @@ def run(folder, *arguments, **options):
 
 
 @pytest.mark.dds
+@pytest.mark.slow
 def test_the_robot_moves_while_the_threshold_changes(tmp_path):
     run(tmp_path, '--thresholds', '0', '25', '--seconds', '3')
     found = json.loads((tmp_path / 'live_tuning.json').read_text())

@@ -12,22 +12,19 @@ from harness import new_world
 from security_policy import allowed
 from waiting import wait_for
 
-pytestmark = pytest.mark.dds
+pytestmark = [pytest.mark.dds, pytest.mark.slow]
 
 BARE = 'import rclpy; rclpy.init(); rclpy.spin(rclpy.create_node("bare"))'
 """A node that does nothing: what it has open, DDS has opened."""
 
-CONFIGURATIONS = (
-    (),
-    (
-        'image_transport:=compressed',
-        'command_type:=pose',
-        'workspace_min:=[-0.2, -0.2, 0.0]',
-        'workspace_max:=[0.2, 0.2, 0.3]',
-        'use_sim_time:=true',
-    ),
+EVERYTHING = (
+    'image_transport:=compressed',
+    'command_type:=pose',
+    'workspace_min:=[-0.2, -0.2, 0.0]',
+    'workspace_max:=[0.2, 0.2, 0.3]',
+    'use_sim_time:=true',
 )
-"""Parameters of the policy node that together open every topic there is."""
+"""Parameters of the policy node that, with the default ones, open every topic there is."""
 
 NEEDS_CONTROL_MSGS = {'/gripper_cmd'}
 
@@ -86,23 +83,29 @@ def settled(world, node):
     return now
 
 
-def test_the_policy_grants_what_the_nodes_do_and_nothing_else(tmp_path):
+@pytest.fixture(scope='module')
+def running(tmp_path_factory):
+    """Robot and policy as they are configured by default: their world, and their process ids."""
+    with new_world(tmp_path_factory.mktemp('default')) as world:
+        yield world, start(world)
+
+
+def test_the_policy_grants_what_the_nodes_do_and_nothing_else(running, world):
+    start(world, *EVERYTHING)  # another domain: nodes that have gone linger in the graph
     seen = {}
-    for number, parameters in enumerate(CONFIGURATIONS):
-        with new_world(tmp_path / str(number)) as world:
-            start(world, *parameters)
-            for node in ('spec_vla', 'sim_robot'):
-                for key, names in settled(world, node).items():
-                    seen.setdefault(node, {}).setdefault(key, set()).update(names)
+    for configured in (running[0], world):
+        for node in ('spec_vla', 'sim_robot'):
+            for key, names in settled(configured, node).items():
+                seen.setdefault(node, {}).setdefault(key, set()).update(names)
     if importlib.util.find_spec('control_msgs') is None:
         seen['spec_vla']['actions', 'call'] |= NEEDS_CONTROL_MSGS
     for node, found in seen.items():
         assert found == allowed(node), node
 
 
-def test_nothing_listens_but_dds(world):
-    pids = start(world)
-    pids['bare'] = world.children.start(
+def test_nothing_listens_but_dds(running):
+    world, pids = running
+    bare = world.children.start(
         'bare',
         [sys.executable, '-c', BARE],
         log=world.directory / 'bare.log',
@@ -111,7 +114,7 @@ def test_nothing_listens_but_dds(world):
     wait_for(lambda: ('bare', '/') in world.remote.node.get_node_names_and_namespaces())
     dds = range(7400 + 250 * world.domain_id, 7400 + 250 * (world.domain_id + 1))
     listening, others = {}, {}
-    for name, pid in pids.items():
+    for name, pid in {**pids, 'bare': bare}.items():
         connections = psutil.Process(pid).net_connections(kind='inet')
         assert {c.type for c in connections} == {socket.SOCK_DGRAM}, name
         ports = [c.laddr.port for c in connections]
@@ -122,9 +125,9 @@ def test_nothing_listens_but_dds(world):
     assert set(others.values()) == {others['bare']}
 
 
-def test_the_inference_process_has_no_socket_at_all(world):
-    process = psutil.Process(start(world)['spec_vla'])
-    children = process.children(recursive=True)
+def test_the_inference_process_has_no_socket_at_all(running):
+    _, pids = running
+    children = psutil.Process(pids['spec_vla']).children(recursive=True)
     assert children
     for child in children:
         assert not child.net_connections(kind='inet')
