@@ -67,6 +67,7 @@ def sharded(tmp_path_factory):
     return folder, len(keys), float(state['lm_head.weight'].float().sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
 def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
     folder, count, head_sum = sharded

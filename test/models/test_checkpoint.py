@@ -246,6 +246,7 @@ def test_unknown_device_or_dtype(folder, options, message):
         load_openvla(folder, **options)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_at_most_a_fifth_above_the_weights():
     program = """
 import sys

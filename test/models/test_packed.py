@@ -123,6 +123,7 @@ def test_weights_are_shared_not_copied():
         assert start <= linear.weight.data_ptr() < start + size
 
 
+@pytest.mark.slow
 def test_without_blocks_nothing_is_held_twice():
     program = """
 import torch
