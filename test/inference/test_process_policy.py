@@ -100,7 +100,7 @@ def test_a_hang_can_be_killed(start):
     policy = start()
     pid = policy.pid
     with pytest.raises(ProcessEndedError, match='SIGKILL'):
-        _while(lambda: ask(policy, 'hang_deaf'), after=0.1, do=policy.kill)
+        _while(lambda: ask(policy, 'hang_deaf'), after=0.5, do=policy.kill)
     wait_for(lambda: policy.trouble is None)
     assert policy.pid != pid
     ask(policy)
@@ -193,7 +193,7 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
 def test_closing_ends_a_running_inference(start):
     policy = start()
     with pytest.raises(ProcessEndedError):
-        _while(lambda: ask(policy, 'hang'), after=0.1, do=policy.close)
+        _while(lambda: ask(policy, 'hang'), after=0.5, do=policy.close)
     assert policy.pid is None
 
 

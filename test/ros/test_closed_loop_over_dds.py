@@ -24,7 +24,7 @@ def test_the_robot_moves_by_the_actions_deltas(world):
     start = vector(poses.wait().pose.position)
     left = iter(range(5))
     policy = ScriptedPolicy(lambda observation: UP * (next(left, None) is not None))
-    world.policy_node(lambda settings: policy)
+    world.policy_node(lambda settings: policy, step_duration=0.5)
     world.instruct('go up')
     wait_for(lambda: len(actions.messages) >= 8, 'the actions')
     moved = vector(poses.wait().pose.position) - start

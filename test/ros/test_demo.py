@@ -162,7 +162,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         # at control rate, and once more when an action begins between two ticks
         rows = figures['per_episode']
         actions_hz = sum(row['steps'] for row in rows) / sum(row['seconds'] for row in rows)
-        assert 27.0 < figures['commands_hz'] < 33.0 + actions_hz
+        assert 20.0 < figures['commands_hz'] < 33.0 + actions_hz
         latency = figures['latency_ms']
         assert 0 < latency['p50'] <= latency['p95'] <= latency['p99']
         assert figures['mode'] == 'relaxed'

@@ -13,7 +13,8 @@ import os, signal, subprocess, sys, time
 from rclpy.node import Node
 from spec_vla_ros.ros import spin
 
-spin.LAST_WORD = 2
+if 'hang' in sys.argv:
+    spin.LAST_WORD = 2
 number = getattr(signal, sys.argv[1])
 
 class Told(Node):
