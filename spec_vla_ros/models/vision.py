@@ -89,6 +89,8 @@ def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> 
             f'config.json)' + (f'; similar ones: {close}' if close else '')
         )
     options = {} if act_layer is None else {'act_layer': act_layer}
+    if torch.empty(0).is_meta:  # weights are to be loaded: random ones would only take time
+        options['weight_init'] = 'skip'
     try:
         tower = timm.create_model(
             timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options

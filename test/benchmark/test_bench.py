@@ -3,6 +3,7 @@
 
 import json
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, random_case
+from spec_vla_ros.benchmark import bench, random_case, shipped_case
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -29,6 +30,7 @@ from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.types import DecodeStats
 
 CPU = torch.device('cpu')
@@ -142,7 +144,12 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert '| strict |' in capsys.readouterr().out
 
 
-def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
+def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypatch):
+    """With trees and hardware that are given: by measured costs, nothing may be drafted here."""
+    drafts = partial(SpecVlaPolicy, tree=TreeShape(1, 6, 6))
+    monkeypatch.setattr(shipped_case, 'SpecVlaPolicy', drafts)
+    hardware = Hardware(bandwidth=1e12, rate=1e18)  # reading is what takes time
+    monkeypatch.setattr(bench, 'measure_hardware', lambda *given, **named: hardware)
     arguments = ['bench', '--cases', bench.SHIPPED, '--frames', '12', '--device', 'cpu']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
     case = json.loads((tmp_path / 'bench.json').read_text())['cases'][bench.SHIPPED]
@@ -152,8 +159,10 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
     assert rows[random_case.AUTOREGRESSIVE]['target_passes'] == 7
     assert rows['relaxed']['target_passes'] < 4
     for way in (random_case.AUTOREGRESSIVE, *WAYS):
-        assert rows[way]['times_floor'] > 1
+        assert rows[way]['times_floor'] == rows[way]['mean_ms'] / rows[way]['floor_ms'] > 1
         assert rows[way]['phases_ms']['vision'] > 0
+    seven_readings = 7 * case['weight_bytes'] / hardware.bandwidth * 1e3
+    assert rows[random_case.AUTOREGRESSIVE]['floor_ms'] == pytest.approx(seven_readings)
     # Fewer passes read the weights less often.
     assert rows['relaxed']['floor_ms'] < rows[random_case.AUTOREGRESSIVE]['floor_ms']
 

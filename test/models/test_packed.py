@@ -1,14 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Packed for inference, target and drafter give the numbers and tokens that they gave before."""
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
-from malloc import RETURNED_WHEN_FREED
+from processes import RETURNED_WHEN_FREED, run_python
 from small_models import random_drafter, random_prompt, random_target, speculate
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
@@ -122,6 +119,7 @@ def test_weights_are_shared_not_copied():
         assert start <= linear.weight.data_ptr() < start + size
 
 
+@pytest.mark.slow
 def test_without_blocks_nothing_is_held_twice():
     program = """
 import torch
@@ -139,14 +137,7 @@ packed = PackedLlama(model.eval(), blocks=False)
 weights = sum(p.nbytes for p in model.parameters())
 print((kilobytes('VmHWM') - before) * 1024 / weights)
 """
-    done = subprocess.run(
-        [sys.executable, '-c', program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **RETURNED_WHEN_FREED},
-    )
-    assert float(done.stdout) <= 1.2
+    assert float(run_python('-c', program, **RETURNED_WHEN_FREED).stdout) <= 1.2
 
 
 def test_half_precision_runs_without_blocks():

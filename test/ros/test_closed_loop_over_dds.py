@@ -4,12 +4,14 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import ScriptedPolicy, halted, kill_outright, running, twist_vector, vector, wait_for
+from harness import ScriptedPolicy, halted, running, twist_vector, vector
+from processes import kill_outright
 from spec_vla_ros.msg import PolicyStatus, VlaAction
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 ROBOT = 'spec_vla_ros.ros.sim_node'
 UP = np.array([0.0, 0.0, 0.004, 0, 0, 0, 1.0])
 
@@ -22,7 +24,7 @@ def test_the_robot_moves_by_the_actions_deltas(world):
     start = vector(poses.wait().pose.position)
     left = iter(range(5))
     policy = ScriptedPolicy(lambda observation: UP * (next(left, None) is not None))
-    world.policy_node(lambda settings: policy)
+    world.policy_node(lambda settings: policy, step_duration=0.5)
     world.instruct('go up')
     wait_for(lambda: len(actions.messages) >= 8, 'the actions')
     moved = vector(poses.wait().pose.position) - start

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
-from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, vector, wait_for
+from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, vector
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
+from waiting import wait_for
 
 from spec_vla_ros.ros import overlay, qos
 from spec_vla_ros.ros.annotate import annotated
@@ -41,7 +42,6 @@ def start(world, policy, **parameters):
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(180)
 class TestOverDds:
     def test_arrow_path_and_words_of_an_action(self, world, policy):
         pose = PoseStamped()

@@ -4,15 +4,16 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import ScriptedPolicy, vector, wait_for
+from harness import ScriptedPolicy, vector
 from spec_vla_ros.msg import VlaAction
+from waiting import wait_for
 
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import product
 from spec_vla_ros.ros.messages import twist_message
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 ROBOT = 'spec_vla_ros.ros.sim_node'
 GAIN = 8.0  # 1/s
 STEP = np.array([0.004, 0.0, 0.004, 0.0, 0.0, 0.08, 1.0])

@@ -3,12 +3,13 @@
 
 import numpy as np
 import pytest
-from harness import ScriptedPolicy, wait_for
+from harness import ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
+from waiting import wait_for
 
 from spec_vla_ros.types import DecodeStats
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
 
 

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 
-pytestmark = pytest.mark.timeout(120)
-
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),

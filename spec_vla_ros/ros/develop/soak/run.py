@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.programs import all_of
 from spec_vla_ros.ros.children import Children
 from spec_vla_ros.ros.develop.soak.faults import NODE, Fault, Hands, all_faults
@@ -21,6 +20,7 @@ from spec_vla_ros.ros.develop.soak.watch import Watch
 from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.srv import ResetEpisode
 
 KILLING_SHARE = 1 / 2
