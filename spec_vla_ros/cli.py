@@ -33,7 +33,7 @@ EXTRAS = {
     'record-sim': 'sim,train',
     'tune': 'train',
     'bench': 'sim,bench',
-    'drafter-data': 'sim,train',
+    'drafter-data': 'train',
     'train-drafter': 'train',
     'train-policy': 'sim,train',
 }

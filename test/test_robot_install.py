@@ -121,6 +121,7 @@ def test_a_robot_needs_everything_that_its_requirements_name():
     assert unused == (set() if ROS_IS_HERE else {'opencv-python-headless', 'rich'})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('extras', sorted({EXTRAS.get(command, '') for command in COMMANDS}))
 def test_commands_need_no_more_than_their_extras(extras):
     """Commands with the same extras share a process: to import torch takes its time."""
@@ -129,6 +130,7 @@ def test_commands_need_no_more_than_their_extras(extras):
     run_without(hidden, f'import {", ".join(modules)}')
 
 
+@pytest.mark.slow
 def test_a_command_without_its_extras_says_what_is_missing():
     program = f"""
 from spec_vla_ros.cli import main
@@ -143,6 +145,19 @@ for command in {list(EXTRAS)}:
         assert f'2 {command}\n' in done.stderr
         (said,) = re.findall(rf'spec-vla {command}: error: (.*)', done.stderr)
         assert f"pip install -e '.[{extras}]'" in said
+
+
+@pytest.mark.slow
+def test_a_drafter_is_made_of_recordings_without_the_simulator(tmp_path):
+    program = f"""
+from spec_vla_ros.cli import main
+assert main(['drafter-data', '--out', {str(tmp_path)!r}]) == 2
+assert main(['drafter-data', '--out', {str(tmp_path)!r}, '--recording', 'none.mcap',
+             '--image-topic', '/image', '--instruction', 'stop']) == 2
+"""
+    said = run_without(modules_of({'mujoco'}), program).stderr
+    assert "episodes need pip install -e '.[sim]'" in said
+    assert 'none.mcap' in said
 
 
 def test_nothing_that_runs_on_a_robot_imports_what_is_for_developing():
