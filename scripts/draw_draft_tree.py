@@ -7,19 +7,19 @@ python scripts/draw_draft_tree.py docs/figures/draft_tree.png
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import matplotlib as mpl
 import torch
-from spec_vla_ros.decoding.verifying import verify
 from torch import Tensor
 
 from spec_vla_ros import Observation, load_openvla
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.acceptance import longest_accepted_path, within_bins
+from spec_vla_ros.decoding.acceptance import accepted_path, within_bins
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.drafting import Drafting
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
@@ -90,34 +90,22 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     """
     checkpoint = load_openvla(TABLETOP, device='cpu', dtype='float32')
     target, codec = checkpoint.model.language_model, checkpoint.config.codec()
-    drafter = load_drafter_beside(checkpoint)
     prompt = simulated_prompt(checkpoint, seed=seed, steps=steps)
     ids = codec.action_ids
+    drafter = TreeDrafter(load_drafter_beside(checkpoint), target, ids=ids)
 
     cache = target.new_cache(prompt.shape[1] + 64)
     nothing = DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
     verified = verify(target, prompt, nothing, cache)
     root = verified.choices  # the first token of the action
     embedded = target.embed(root[None])
-    following = torch.cat((prompt[:, 1:], embedded), dim=1)
-    drafting = Drafting(
-        drafter,
-        target,
-        ids=slice(ids.start, ids.stop),
-        cache=drafter.new_cache(128),
-        temperature=drafter.temperature,
-    )
-    read = slice(-drafter.window if drafter.window else None, None)
-    tree = drafting.propose(
-        following[:, read],
-        verified.hidden[:, read],
-        root,
-        shape=SHAPE,
-        spacing=[limit] * SHAPE.depth,
-    )
+    drafter.begin(prompt, num_tokens=len(DIMENSIONS), drafts=True)
+    drafter.observe(embedded, verified.hidden, verified.hidden[:, :0], end=prompt.shape[1])
+    shape = replace(SHAPE, spacing=(limit,) * SHAPE.depth)
+    tree = drafter.propose(root, shape, prompt.shape[1])
     choices = verify(target, embedded, tree, cache).choices
     accept = within_bins([limit] * len(DIMENSIONS), action_ids=ids)
-    path = longest_accepted_path(tree, choices, accept, first_dimension=1)
+    path, count = accepted_path(tree, choices, accept, first_place=1)
 
     def bins(tokens: Tensor) -> list[int]:
         return (ids.stop - 1 - tokens).tolist()  # a higher id is a lower value
@@ -127,7 +115,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
         choices=bins(choices),
         parents=tree.parents.tolist(),
         depths=tree.depths.tolist(),
-        path=path.tolist(),
+        path=path[: int(count)].tolist(),
         limit=limit,
     )
 

@@ -114,7 +114,12 @@ def test_programs_that_only_start_nodes_do_not_load_torch():
     """It would take seconds, while somebody waits for the robot to move."""
     pytest.importorskip('rclpy', reason='no ROS here')
     pytest.importorskip('spec_vla_ros.msg', reason='the messages are not built')
-    programs = ('demo.__main__', 'demo.live_tuning', 'soak.__main__', 'overhead.__main__')
+    programs = (
+        'demo.__main__',
+        'demo.live_tuning',
+        'develop.soak.__main__',
+        'develop.overhead.__main__',
+    )
     loaded = loaded_after(f'import {", ".join(f"spec_vla_ros.ros.{name}" for name in programs)}')
     assert 'rclpy' in loaded
     assert 'torch' not in loaded
