@@ -105,16 +105,18 @@ class Requests(Generic[Image]):
 
     def ask(
         self, newest: StampedImage[Image] | None, instruction: str, settings: PolicySettings
-    ) -> None:
-        """Infer from an image, if it is new and shows the arm at rest."""
+    ) -> bool:
+        """Infer from an image, if it is new and shows the arm at rest; return whether it is."""
         if newest is None or newest is self._used:
-            return
+            return False
         if settings.wait_for_motion:
             settled_ns = self._motion_end_ns + round(settings.settle_time * NANOSECONDS)
             if self._in_motion or newest.stamp_ns < settled_ns:
-                return
-        if self._worker.submit(Request(newest, instruction, self._task, settings)):
+                return False
+        submitted = self._worker.submit(Request(newest, instruction, self._task, settings))
+        if submitted:
             self._used = newest
+        return submitted
 
     def poll(self) -> Finished[Request[Image], Action] | None:
         """Return what has been inferred since it was last asked for; None when nothing has."""

@@ -135,9 +135,8 @@ class FrozenWatch:
 
         timeout: seconds from the first motion the pixels do not show.
         """
-        if self._since_ns is None:
-            return None
-        if self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION:
+        hidden = self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION
+        if self._since_ns is None or hidden:
             return None
         unchanged = (now_ns - self._since_ns) / NANOSECONDS
         if unchanged <= timeout:

@@ -27,6 +27,22 @@ def changed(index, value):
 def test_a_sensible_action_passes():
     assert refusal(GOOD, BELIEVED) is None
     assert refusal(np.zeros(7), BELIEVED) is None
+    assert refusal(GOOD.tolist(), BELIEVED) is None
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        [0.03, 0.04, 0, 0, 0, 0, 0],
+        [0, 0, -0.05, 0, 0, 0, 0],
+        [0, 0, 0, 0.3, 0, 0, 0],
+        [0, 0, 0, 0, 0, -0.3, 0],
+        [0, 0, 0, 0, 0, 0, 1.05],
+        [0, 0, 0, 0, 0, 0, -0.05],
+    ],
+)
+def test_what_is_just_at_a_limit_passes(values):
+    assert refusal(np.array(values), BELIEVED) is None
 
 
 @pytest.mark.parametrize('index', range(7))
@@ -39,8 +55,11 @@ def test_not_finite(index, value):
     ('index', 'value', 'reason'),
     [
         (0, 0.06, 'max_step_translation=0.05'),
+        (1, 0.06, 'max_step_translation=0.05'),
         (2, -0.06, 'max_step_translation=0.05'),
+        (3, -0.4, 'max_step_rotation=0.3'),
         (4, 0.4, 'max_step_rotation=0.3'),
+        (5, 0.4, 'max_step_rotation=0.3'),
         (6, 1.2, 'gripper opening of 1.2000'),
         (6, -1.0, 'gripper opening of -1.0000'),
     ],
@@ -153,6 +172,19 @@ def test_the_box_is_counted_and_leads_back_in():
     assert counts(clamp) == (0, 0, 1)
 
 
+@pytest.mark.parametrize('axis', range(3))
+@pytest.mark.parametrize('side', [0, 1])
+def test_from_outside_the_box_no_motion_leads_further_out(axis, side):
+    position, wanted = np.array([0.0, 0.0, 0.2]), np.zeros(3)
+    outwards = 1 if side else -1
+    position[axis] = BOX[side, axis] + 0.1 * outwards
+    for speed, allowed in ((outwards, 0.0), (-outwards, -outwards)):
+        wanted[axis] = 0.1 * speed
+        options = dict(period=PERIOD, position=position, horizon=PERIOD)
+        found = MotionClamp().clamp(twist(*wanted), limits(box=BOX), **options)
+        assert found.linear[axis] == pytest.approx(0.1 * allowed)
+
+
 TENTH = 0.1
 FREE = GripperLimits()
 
@@ -226,6 +258,45 @@ def test_the_box_counts_from_when_the_pose_was_measured_to_the_next_command(age,
     found = limits.twist(twist(5, 0, 0), BOXED, pose=pose, now_ns=round((10 + age) * SECOND))
     np.testing.assert_allclose(found.linear, [fastest, 0, 0])
     assert limits.counts['workspace_clamps'] == 1
+
+
+SLOW = PolicySettings(max_acceleration=(3.0,) * 6, max_gripper_rate=2.0, control_rate=20.0)
+
+
+def commanded(limits, speed):
+    return limits.twist(twist(speed, 0, 0), SLOW, pose=None, now_ns=0).linear[0]
+
+
+def test_settings_are_limits_for_a_period_of_the_control_rate():
+    limits = CommandLimits()
+    assert limits.can_rest(SLOW)
+    assert commanded(limits, 0.4) == pytest.approx(0.15)
+    assert limits.can_rest(SLOW)
+    assert commanded(limits, 0.2) == pytest.approx(0.2)
+    assert not limits.can_rest(SLOW)
+    for opening in (1.0, 0.0):
+        limits.open_gripper(opening, SLOW)
+        found = limits.gripper(SLOW)
+    assert found == pytest.approx(0.9)
+    assert limits.counts == {
+        'velocity_clamps': 0,
+        'acceleration_clamps': 1,
+        'workspace_clamps': 0,
+        'gripper_clamps': 1,
+    }
+
+
+def test_a_halt_is_at_once_for_arm_and_gripper():
+    limits = CommandLimits()
+    for opening in (1.0, 0.0):
+        limits.open_gripper(opening, SLOW)
+        limits.gripper(SLOW)
+    for _ in range(3):
+        commanded(limits, 0.4)
+    limits.halt()
+    assert limits.can_rest(SLOW)
+    assert commanded(limits, 0.4) == pytest.approx(0.15)
+    assert limits.gripper(SLOW) is None
 
 
 def test_a_box_without_a_pose_is_an_error():

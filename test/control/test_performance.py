@@ -38,6 +38,25 @@ def test_counters_are_of_the_window():
     assert counted[29].recent.actions_rejected == 20
 
 
+def test_rates_are_by_the_time_since_the_beginning():
+    performance = Performance(now=100.0)
+    found = performance.summary(Counters(images_received=5), now=100.5)
+    assert found.images_hz == 10.0
+    assert performance.summary(Counters(images_received=6), now=101.0).images_hz == 6.0
+
+
+def test_at_the_very_beginning_there_are_no_rates():
+    found = Performance(now=100.0).summary(Counters(images_received=5), now=100.0)
+    assert found.images_hz == found.actions_hz == 0.0
+
+
+def test_the_window_slides_when_summaries_are_rare():
+    performance = Performance(now=0.0)
+    for now, halts in ((20.0, 1), (40.0, 3), (60.0, 6)):
+        found = performance.summary(Counters(halts=halts), now=now)
+    assert found.recent.halts == 3
+
+
 def test_nothing_happened():
     found = Performance(now=0.0).summary(Counters(), now=20.0)
     assert found.images_hz == found.actions_hz == found.commands_hz == 0.0
@@ -78,3 +97,4 @@ def test_a_rate_in_the_first_seconds_is_not_diluted():
     for k in range(60):
         recent.add(1, now=100.0 + k / 30)
     assert recent.rate(now=102.0) == pytest.approx(30.0)
+    assert recent.rate(now=100.5) == pytest.approx(120.0)  # all of them within half a second

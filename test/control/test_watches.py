@@ -64,6 +64,45 @@ def test_before_the_first_image(watch):
         watch.staleness(now_ns=0, timeout=1.0)
 
 
+@pytest.mark.parametrize('timeout', [0.5, 10.0])
+@pytest.mark.parametrize('late_ns', [0, 20])
+def test_an_image_is_fresh_until_the_timeout_has_passed(timeout, late_ns):
+    watch, now_ns = ImageWatch(), 100 * SECOND + late_ns
+    watch.store('silent', stamp_ns=0, now_ns=now_ns - late_ns - round(timeout * SECOND))
+    assert (watch.staleness(now_ns=now_ns, timeout=timeout) is None) == (late_ns == 0)
+    for sign in (1, -1):
+        stamp_ns = now_ns - sign * (round(timeout * SECOND) + late_ns)
+        watch.store('off', stamp_ns=stamp_ns, now_ns=now_ns)
+        assert (watch.staleness(now_ns=now_ns, timeout=timeout) is None) == (late_ns == 0)
+
+
+def test_one_publisher_is_unambiguous(watch):
+    watch.store('second', stamp_ns=0, now_ns=11 * SECOND)
+    assert watch.ambiguity(now_ns=11 * SECOND, timeout=0.5) is None
+    assert ImageWatch().ambiguity(now_ns=0, timeout=0.5) is None
+
+
+@pytest.mark.parametrize(
+    ('passed_ns', 'ambiguous'),
+    [(0, True), (SECOND // 2, True), (SECOND // 2 + 1, False), (-1, False)],
+)
+def test_two_publishers_are_ambiguous_until_one_is_silent(passed_ns, ambiguous):
+    watch = ImageWatch()
+    for source in ('front', 'wrist'):
+        watch.store(source, stamp_ns=0, now_ns=10 * SECOND, source=source)
+    found = watch.ambiguity(now_ns=10 * SECOND + passed_ns, timeout=0.5)
+    assert ('two publishers' in found) if ambiguous else (found is None)
+
+
+def test_a_publisher_that_comes_back_alone_is_unambiguous():
+    watch = ImageWatch()
+    for second, source in enumerate(('front', 'wrist', 'wrist', 'wrist')):
+        watch.store(source, stamp_ns=0, now_ns=second * SECOND, source=source)
+    assert watch.ambiguity(now_ns=3 * SECOND, timeout=0.5) is None
+    watch.store('front', stamp_ns=0, now_ns=3 * SECOND, source='front')
+    assert watch.ambiguity(now_ns=3 * SECOND, timeout=0.5) is not None
+
+
 PERIOD = 1 / 30
 FORWARD = Twist(np.array([0.1, 0, 0]), np.zeros(3))
 TURN = Twist(np.zeros(3), np.array([0, 0, 1.0]))
@@ -103,6 +142,22 @@ def test_a_short_motion_must_show_even_if_the_arm_then_waits():
     assert '10 mm' in clock.fault
 
 
+@pytest.mark.parametrize(
+    ('twist', 'seconds', 'visible'),
+    [
+        (Twist(np.array([0.005, 0, 0]), np.zeros(3)), 1.0, True),
+        (Twist(np.array([0.0049, 0, 0]), np.zeros(3)), 1.0, False),
+        (Twist(np.zeros(3), np.array([0, 0.05, 0])), 1.0, True),
+        (Twist(np.zeros(3), np.array([0, 0.049, 0])), 1.0, False),
+    ],
+)
+def test_how_much_motion_must_show(twist, seconds, visible):
+    watch = FrozenWatch()
+    watch.commanded(twist, seconds=seconds, now_ns=SECOND)
+    assert watch.fault(now_ns=2 * SECOND, timeout=1.0) is None  # not yet
+    assert (watch.fault(now_ns=2 * SECOND + 1, timeout=1.0) is not None) == visible
+
+
 def test_a_picture_that_changes_is_alive():
     clock = Clock()
     for _ in range(10):
@@ -132,6 +187,8 @@ STAMP = 100 * SECOND
     ('position', 'frame', 'age', 'words'),
     [
         ([0, 0, 0], 'base_link', 0.1, None),
+        ([0, 0, 0], 'base_link', 0.2, None),
+        ([0, 0, 0], 'base_link', -0.2, None),
         ([0, 0, 0], 'base_link', 0.3, '0.30 s old'),
         ([0, 0, 0], 'base_link', -0.3, '-0.30 s old'),
         ([0, 0, 0], 'camera', 0.1, "in frame 'camera', not in 'base_link'"),
@@ -141,6 +198,7 @@ STAMP = 100 * SECOND
 def test_a_pose_is_good_if_fresh_finite_and_in_the_right_frame(position, frame, age, words):
     watch = PoseWatch()
     watch.store(Pose(np.array(position, float), np.array([0, 0, 0, 1.0]), frame, STAMP))
+    assert watch.newest.frame_id == frame
     fault = watch.fault(now_ns=STAMP + round(age * SECOND), timeout=0.2, frame_id='base_link')
     assert fault is None if words is None else words in fault
 

@@ -6,9 +6,7 @@ import dataclasses
 import pytest
 from harness import ScriptedPolicy
 from rcl_interfaces.srv import DescribeParameters, ListParameters
-from spec_vla_ros.msg import PolicyStatus
 
-from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.parameter import meaning_of
 
@@ -67,8 +65,3 @@ class TestOverDds:
         assert not world.remote.set_parameters('/spec_vla', bad).successful
         assert node.get_parameter('image_timeout').value == 0.25
         assert node.get_parameter('settle_time').value == 0.1
-
-
-def test_the_reasons_are_those_of_the_message():
-    for reason in Reason:
-        assert getattr(PolicyStatus, f'REASON_{reason.name}') == reason
