@@ -94,7 +94,9 @@ class ActionDecoder:
     ) -> None:
         self._runner: Runner = runner or PlainRunner()
         self._target, self._codec = target, codec
-        self._drafter = drafter and TreeDrafter(drafter, target, ids=codec.action_ids)
+        self._drafter: TreeDrafter | None = None
+        if drafter is not None:
+            self._drafter = TreeDrafter(drafter, target, ids=codec.action_ids)
         self._measures = tree is None
         self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
             HIT_RATES, tree or TreeShape()

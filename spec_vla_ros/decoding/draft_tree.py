@@ -89,10 +89,10 @@ class DraftTree:
         """Return the same tree on a device, without waiting for it."""
         if device == self.tokens.device:
             return self
-        numbers = upload(torch.stack((self.tokens, self.parents, self.depths)), device)
-        return DraftTree(
-            *numbers, upload(self.ancestors, device), depth=self.depth, is_chain=self.is_chain
-        )
+        numbers = torch.stack((self.tokens, self.parents, self.depths))
+        tokens, parents, depths = upload(numbers, device)
+        ancestors = upload(self.ancestors, device)
+        return DraftTree(tokens, parents, depths, ancestors, self.depth, self.is_chain)
 
     @classmethod
     def root_only(cls, token: Tensor) -> DraftTree:
@@ -122,11 +122,11 @@ class DraftTree:
         for node in range(1, len(tokens)):
             depths[node] = depths[parents[node]] + 1
         depth = max(depths)
-        numbers = np.array((tokens, parents, depths))
+        numbers = torch.from_numpy(np.array((tokens, parents, depths)))
         ancestors = np.eye(len(tokens), dtype=bool)
         for _ in range(depth):
-            ancestors |= ancestors[numbers[1]]
-        return cls(*map(torch.from_numpy, (*numbers, ancestors)), depth=depth)
+            ancestors |= ancestors[list(parents)]
+        return cls(numbers[0], numbers[1], numbers[2], torch.from_numpy(ancestors), depth)
 
     @classmethod
     def from_candidates(cls, root: Tensor, candidates: Tensor) -> DraftTree:

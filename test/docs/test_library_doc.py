@@ -48,7 +48,7 @@ def test_library_examples_run(tmp_path, capsys):
     assert names['step_logits'].argmax(-1).tolist() == names['tokens'].tolist()
     assert names['decoded'].tokens.shape == names['decoded'].choices.shape == (7,)
     assert names['tree'].ancestors.shape == (50, 50)
-    assert names['cache'].length == names['before'] + 1 + len(names['committed'])
+    assert names['cache'].length == names['length'] + 1 + len(names['committed'])
     assert capsys.readouterr().out
 
 

@@ -303,5 +303,10 @@ def _filled(draft: DraftTree, *, depth: int) -> DraftTree:
     ancestors = torch.eye(len(draft) + len(zeros), dtype=torch.bool, device=zeros.device)
     ancestors[:, 0] = True
     ancestors[: len(draft), : len(draft)] = draft.ancestors
-    numbers = (draft.tokens, zeros), (draft.parents, zeros), (draft.depths, zeros + 1)
-    return DraftTree(*map(torch.cat, numbers), ancestors, depth=depth)
+    return DraftTree(
+        torch.cat((draft.tokens, zeros)),
+        torch.cat((draft.parents, zeros)),
+        torch.cat((draft.depths, zeros + 1)),
+        ancestors,
+        depth,
+    )
