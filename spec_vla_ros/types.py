@@ -28,7 +28,9 @@ class Observation:
     stamp_ns: int = 0
 
 
-MODES = ('autoregressive', 'strict', 'relaxed')
+AUTOREGRESSIVE = 'autoregressive'
+
+MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
 """How to decode: token by token; speculatively with the same result; speculatively, and taking
 draft tokens near the target's choice as well."""
 
@@ -49,7 +51,7 @@ class Decoding:
         autoregressive mode).
     """
 
-    mode: str = 'autoregressive'
+    mode: str = AUTOREGRESSIVE
     acceptance_threshold: int | tuple[int, ...] = 0
     temporal: bool = True
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,9 @@ ACTION_IDS = range(31744, 32000)
 NUM_TOKENS = 7
 AUTOREGRESSIVE = 'autoregressive'
 GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
+
+
+Module = TypeVar('Module', bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +106,12 @@ class RandomModel:
     ) -> None:
         self.config = case.config
         generator = torch.Generator(device).manual_seed(0)
-        self._vision = None
+        self._vision: Callable[[], Tensor] | None = None
         if case.towers:
             openvla = _random(lambda: OpenVLA(_openvla(case)), device, dtype, generator)
-            self.plain, pixels = openvla.language_model, (1, 3 * len(case.towers))
-            pixels = torch.randn(
-                *pixels, case.image_size, case.image_size, device=device, generator=generator
-            )
+            self.plain = openvla.language_model
+            shape = (1, 3 * len(case.towers), case.image_size, case.image_size)
+            pixels = torch.randn(shape, device=device, generator=generator)
             self._vision = partial(openvla.image_embeds, pixels.to(dtype))
         else:
             self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
@@ -121,8 +124,8 @@ class RandomModel:
         )
         self.target = PackedLlama(self.plain)
         self.drafter = TreeDrafter(PackedDrafter(drafter), self.target, ids=ACTION_IDS)
-        shape = (1, case.prompt_length, case.hidden)
-        self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
+        prompt = (1, case.prompt_length, case.hidden)
+        self.prompt = torch.randn(prompt, device=device, generator=generator).to(dtype)
         self._cache = self.target.new_cache(case.prompt_length + 128)
 
     def _see(self, runner: Runner) -> tuple[Tensor, PhaseTimer]:
@@ -243,11 +246,11 @@ def _openvla(case: RandomCase) -> OpenVLAConfig:
 
 
 def _random(
-    build: Callable[[], nn.Module],
+    build: Callable[[], Module],
     device: torch.device,
     dtype: torch.dtype,
     generator: torch.Generator,
-) -> nn.Module:
+) -> Module:
     with torch.device('meta'):
         module = build()
     for owner in module.modules():

@@ -96,12 +96,17 @@ class Recorder:
         actions: list[ActionTrace] = []
 
         def act(observation: Observation) -> np.ndarray:
-            when = {'instruction': observation.instruction, 'stamp_ns': observation.stamp_ns}
-            if not observation.stamp_ns:
+            instruction, stamp_ns = observation.instruction, observation.stamp_ns
+            if not stamp_ns:
                 temporal.reset()
             draft: DraftTree | None = None
             if way.endswith('temporal'):
-                draft = temporal.draft(**when, thresholds=thresholds, nodes=plan.guesses)
+                draft = temporal.draft(
+                    instruction=instruction,
+                    stamp_ns=stamp_ns,
+                    thresholds=thresholds,
+                    nodes=plan.guesses,
+                )
             decoded = speculative_generate(
                 self._target,
                 self._drafter,
@@ -111,7 +116,7 @@ class Recorder:
                 stop=stop,
                 draft=draft,
             )
-            temporal.record(decoded.choices.numpy(), **when)
+            temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
             guesses = () if draft is None else tuple(draft.parents.tolist())
             actions.append(ActionTrace(guesses, decoded.commits))
             return self._codec.decode(decoded.tokens)

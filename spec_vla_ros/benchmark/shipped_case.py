@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 
@@ -107,10 +108,10 @@ class ShippedPolicy:
             FIRST_TOKEN: lambda i: self._reference(i, 1),
         }
         for name in self._decodings:
-            found[name] = lambda i, n=name: self._ours(i, n)
+            found[name] = partial(self._ours, name)
         return found
 
-    def _ours(self, index: int, name: str) -> Outcome:
+    def _ours(self, name: str, index: int) -> Outcome:
         frame, policy = self._frames[index], self._policies[name]
         if not frame.stamp_ns:
             policy.reset()

@@ -20,10 +20,8 @@ from spec_vla_ros.types import Action, Decoding, Observation, Policy
 DISTANCES = (0, 1, 3, 5, 9, 15, 25)
 """The r of the sweep; 0 is strict."""
 
-AUTOREGRESSIVE = 'autoregressive'
-
 Recording = Callable[[], Iterable[Observation]]
-"""Reads a recording anew, so that no more than one image need be held."""
+"""Reads a recording from its beginning; no more than one image need be in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +71,30 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommendation:
-    """The way that was found, and its name in the results."""
+class Way:
+    """A way of decoding speculatively.
 
-    name: str
+    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 is strict.
+    temporal: whether drafts are made from the previous actions as well.
+    """
+
     r: int
     temporal: bool
 
+    @property
+    def name(self) -> str:
+        """Its name in the results."""
+        mode = f'relaxed r={self.r}' if self.r else 'strict'
+        return f'{mode} + temporal' if self.temporal else mode
 
-def sweep() -> dict[str, Decoding]:
-    """Return every way that is tried, by name, AR first."""
-    ways = {AUTOREGRESSIVE: Decoding()}
-    for temporal, suffix in ((False, ''), (True, ' + temporal')):
-        for r in DISTANCES:
-            name = f'relaxed r={r}' if r else 'strict'
-            mode = 'relaxed' if r else 'strict'
-            ways[name + suffix] = Decoding(mode, r, temporal=temporal)
-    return ways
+    @property
+    def decoding(self) -> Decoding:
+        """What a policy is asked for."""
+        return Decoding('relaxed' if self.r else 'strict', self.r, temporal=self.temporal)
+
+
+SWEEP = tuple(Way(r, temporal) for temporal in (False, True) for r in DISTANCES)
+"""Every way that is tried, with ascending r."""
 
 
 def replay(
@@ -160,29 +165,25 @@ def figures(
     }
 
 
-def recommend(
-    results: Mapping[str, Mapping], ways: Mapping[str, Decoding], tolerance: Tolerance
-) -> Recommendation:
-    """Return the largest r that stays within a tolerance, as all smaller ones tried do.
+def recommend(results: Mapping[str, Mapping], tolerance: Tolerance) -> Way:
+    """Return the way with the largest r that stays within a tolerance, as all smaller ones do.
 
     It is looked for with and without temporal drafts; the faster of the two is returned. Strict
     decoding deviates by nothing, so there always is one.
+
+    Args:
+        results: the `figures` of every way in `SWEEP`, by name.
+        tolerance: how far actions may deviate.
     """
     found = []
     for temporal in (False, True):
-        names = [n for n, way in ways.items() if _speculates(way) and way.temporal is temporal]
-        names.sort(key=lambda name: ways[name].acceptance_threshold)
-        best, *larger = names
-        for name in larger:
-            if not tolerance.holds(results[name]):
+        best, *larger = (way for way in SWEEP if way.temporal is temporal)
+        for way in larger:
+            if not tolerance.holds(results[way.name]):
                 break
-            best = name
-        found.append(Recommendation(best, ways[best].acceptance_threshold, temporal))
-    return max(found, key=lambda one: results[one.name]['speedup'])
-
-
-def _speculates(way: Decoding) -> bool:
-    return way.mode != AUTOREGRESSIVE
+            best = way
+        found.append(best)
+    return max(found, key=lambda way: results[way.name]['speedup'])
 
 
 def _by_dimension(found: np.ndarray, wanted: np.ndarray) -> dict[str, list[float]]:

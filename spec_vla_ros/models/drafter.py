@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -50,6 +50,8 @@ class Drafter(nn.Module):
             count the places of the whole prompt, or a temperature that is not positive.
     """
 
+    layers: Sequence[DecoderLayer]
+
     def __init__(
         self,
         config: LlamaConfig,
@@ -80,7 +82,8 @@ class Drafter(nn.Module):
         self.position_mode = position_mode
         self.num_patches = num_patches
         self.fc = nn.Linear(2 * config.hidden_size, config.hidden_size)
-        self.layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
+        layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
+        self.layers = cast('Sequence[DecoderLayer]', layers)
         self.rotary = RotaryTable(config)
 
     @property

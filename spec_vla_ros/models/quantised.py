@@ -49,7 +49,7 @@ def quantise(weight: Tensor, kind: str) -> Tensor:
         config = Int4WeightOnlyConfig(group_size=_GROUP, int4_packing_format='tile_packed_to_4d')
     else:
         config = IntxWeightOnlyConfig(
-            weight_dtype=torch.int4,
+            weight_dtype=torch.int4,  # type: ignore[attr-defined]  # torch's stubs lack it
             granularity=PerGroup(_GROUP),
             mapping_type=MappingType.ASYMMETRIC,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION
 from spec_vla_ros.training.drafter_data import Example
-from spec_vla_ros.types import Observation, Policy
+from spec_vla_ros.types import Decoding, Observation, Policy
 
 _MAX_STEPS = 36
 _SETTLE = (0.02, 0.10)
@@ -31,7 +31,7 @@ def simulated_examples(policy: Policy, seeds: range) -> Iterator[Example]:
             for _ in range(_MAX_STEPS):
                 image = env.render()
                 yield Example(image=image, instruction=instruction, episode=seed)
-                action = policy.infer(Observation(image, instruction)).values.copy()
+                action = policy.infer(Observation(image, instruction), Decoding()).values.copy()
                 action[:6] += noise * rng.standard_normal(6) * scale
                 env.step(action, settle=rng.uniform(*_SETTLE))
                 steps_after_success += env.outcome().success

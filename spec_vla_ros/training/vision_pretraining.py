@@ -106,7 +106,7 @@ def train_vision(
 ) -> None:
     """Train the towers and the projector in place; the heads are dropped at the end."""
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
-    heads = SceneHeads(model.projector.fc3.out_features)
+    heads = SceneHeads(model.config.text.hidden_size)
     trained = nn.ModuleDict(
         {'towers': model.vision_backbone, 'projector': model.projector, 'heads': heads}
     )
