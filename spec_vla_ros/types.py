@@ -39,6 +39,21 @@ GRAPHS = ('action', 'pass', 'off')
 """What is recorded on CUDA and launched at once: a speculative action, each of its passes, or
 nothing."""
 
+PRECISIONS = ('float32', 'float16', 'bfloat16')
+"""What weights are computed with."""
+
+STORED_AS = ('int8', 'int4')
+"""What weights can be stored as in few bits."""
+
+POSITION_MODES = ('correct', 'reference')
+"""Rotary positions of draft trees: those of the sequence, or those of the published code."""
+
+
+def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
+    """Raise ValueError if the value is none of the valid ones; the message lists them."""
+    if value not in valid:
+        raise ValueError(f'{name} {value!r} is none of {", ".join(valid)}')
+
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
@@ -56,8 +71,7 @@ class Decoding:
     temporal: bool = True
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f'decoding mode {self.mode!r} is none of {", ".join(MODES)}')
+        check_choice('decoding mode', self.mode, MODES)
 
 
 def thresholds_by_dimension(

@@ -28,11 +28,10 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.types import thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)
 NUM_TOKENS = 7
-AUTOREGRESSIVE = 'autoregressive'
 GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
 
 
@@ -145,7 +144,7 @@ class RandomModel:
         *,
         acceptance_threshold: int,
         actions: int,
-        graphs: str = 'action',
+        cuda_graphs: str = 'action',
     ) -> dict[str, Method]:
         """Return every way to an action, by name.
 
@@ -153,10 +152,10 @@ class RandomModel:
             ways: what is replayed, by way of decoding.
             acceptance_threshold: relaxed acceptance's, as when it was recorded.
             actions: how many are chosen from each way's recording.
-            graphs: see `runner_for`.
+            cuda_graphs: see `runner_for`.
         """
         generate = TransformersGenerate(self.plain)
-        runner = runner_for(self.prompt.device, graphs=graphs)
+        runner = runner_for(self.prompt.device, cuda_graphs=cuda_graphs)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
                 tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())

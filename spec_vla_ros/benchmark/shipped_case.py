@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from spec_vla_ros.benchmark.floor import Pass
-from spec_vla_ros.benchmark.random_case import AUTOREGRESSIVE, FIRST_TOKEN, GENERATE, passes_of
+from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
@@ -19,7 +19,7 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.types import Decoding, Observation
+from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 
 def decodings(acceptance_threshold: int) -> dict[str, Decoding]:

@@ -27,7 +27,7 @@ from spec_vla_ros.evaluation.tuning import (
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.training.recordings import (
     RecordingTopics,
     check_recording,
@@ -96,11 +96,11 @@ def run(args: argparse.Namespace) -> int:
     dimensions = checkpoint.config.codec(args.unnorm_key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
 
-    tree = TreeShape(*args.tree)
+    config = PolicyConfig(unnorm_key=args.unnorm_key, tree=TreeShape(*args.tree))
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
-        policy = SpecVlaPolicy(checkpoint, unnorm_key=args.unnorm_key, drafter=drafter, tree=tree)
+        policy = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
         policy.warm_up(decoding)
         replayed = list(replay(policy, recordings, decoding))
         print(f'{name}: {len(replayed)} actions', flush=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.policy import AUTOREGRESSIVE, SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
 from spec_vla_ros.types import Action, Decoding, Observation
 
@@ -84,7 +84,7 @@ class ClosedLoop:
         wrong = success = False
         while not success and len(steps) < MAX_STEPS:
             observation = Observation(env.render(), instruction, len(steps) * _STEP_NS)
-            jobs = [(self._policy, decoding), (self._reference, AUTOREGRESSIVE)]
+            jobs = [(self._policy, decoding), (self._reference, Decoding())]
             if len(steps) % 2:
                 timed = [_timed(*job, observation) for job in reversed(jobs)][::-1]
             else:

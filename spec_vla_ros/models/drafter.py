@@ -22,8 +22,8 @@ from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import DecoderLayer, Llama, RotaryTable, causal_mask
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
+from spec_vla_ros.types import POSITION_MODES, check_choice
 
-POSITION_MODES = ('reference', 'correct')
 _EMBEDDING = 'embed_tokens.weight'
 
 
@@ -62,10 +62,7 @@ class Drafter(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if position_mode not in POSITION_MODES:
-            raise ValueError(
-                f'draft position mode {position_mode!r} is not one of {", ".join(POSITION_MODES)}'
-            )
+        check_choice('draft_position_mode', position_mode, POSITION_MODES)
         if window is not None and (type(window) is not int or window < 1):
             raise ValueError(
                 f'the draft window must be a whole number from 1, or null for all, not {window!r}'
