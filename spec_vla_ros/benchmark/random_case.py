@@ -42,15 +42,15 @@ Module = TypeVar('Module', bound=nn.Module)
 class RandomCase:
     """A model of random weights.
 
-    layers, hidden, intermediate: its shape; heads are 64 wide, or 128 from 4096 on.
+    layers, hidden_size, intermediate_size: its shape; heads are 64 wide, or 128 from 4096 on.
     prompt_length: tokens of image and text.
     towers: timm's names of the vision towers, where the image is computed too.
     image_size: side of their image, pixels.
     """
 
     layers: int
-    hidden: int
-    intermediate: int
+    hidden_size: int
+    intermediate_size: int
     prompt_length: int
     towers: tuple[str, ...] = ()
     image_size: int = 224
@@ -58,13 +58,14 @@ class RandomCase:
     @property
     def config(self) -> LlamaConfig:
         """The language model's, with OpenVLA's vocabulary."""
+        head_dim = 128 if self.hidden_size >= 4096 else 64
         return LlamaConfig.from_dict(
             {
                 'vocab_size': 32064,
-                'hidden_size': self.hidden,
-                'intermediate_size': self.intermediate,
+                'hidden_size': self.hidden_size,
+                'intermediate_size': self.intermediate_size,
                 'num_hidden_layers': self.layers,
-                'num_attention_heads': self.hidden // (128 if self.hidden >= 4096 else 64),
+                'num_attention_heads': self.hidden_size // head_dim,
             }
         )
 
@@ -123,7 +124,7 @@ class RandomModel:
         )
         self.target = PackedLlama(self.plain)
         self.drafter = TreeDrafter(PackedDrafter(drafter), self.target, ids=ACTION_IDS)
-        prompt = (1, case.prompt_length, case.hidden)
+        prompt = (1, case.prompt_length, case.hidden_size)
         self.prompt = torch.randn(prompt, device=device, generator=generator).to(dtype)
         self._cache = self.target.new_cache(case.prompt_length + 128)
 

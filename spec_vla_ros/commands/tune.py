@@ -15,7 +15,6 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
-    SWEEP,
     Recording,
     Replayed,
     Tolerance,
@@ -25,6 +24,7 @@ from spec_vla_ros.evaluation.tuning import (
     replay,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
+from spec_vla_ros.evaluation.ways import REPLAYED
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     reference = run_way(AUTOREGRESSIVE, Decoding())
     baselines = [median_ms(reference)]
     results = {AUTOREGRESSIVE: figures(reference, reference, reference_ms=baselines[0])}
-    for way in SWEEP:
+    for way in REPLAYED:
         replayed = run_way(way.name, way.decoding)
         # AR again after each way, so that a machine that slows down does not favour any
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))

@@ -21,12 +21,11 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
 from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import summarise
+from spec_vla_ros.evaluation.ways import EVALUATED
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
-
-DISTANCES = (1, 3, 5, 9, 15)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,15 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def decodings() -> dict[str, Decoding]:
     """Return every way of decoding that is compared, by the name it has in the results."""
-    ways = {
-        AUTOREGRESSIVE: Decoding(),
-        'strict': Decoding('strict', temporal=False),
-        'strict + temporal': Decoding('strict', temporal=True),
-    }
-    for temporal, suffix in ((False, ''), (True, ' + temporal')):
-        for r in DISTANCES:
-            ways[f'relaxed r={r}{suffix}'] = Decoding('relaxed', r, temporal=temporal)
-    return ways
+    strict_first = sorted(EVALUATED, key=lambda way: way.r > 0)
+    return {AUTOREGRESSIVE: Decoding(), **{way.name: way.decoding for way in strict_first}}
 
 
 def run(args: argparse.Namespace) -> int:

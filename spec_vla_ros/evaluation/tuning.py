@@ -15,10 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.evaluation.measures import decoding_figures, mean_deviation
+from spec_vla_ros.evaluation.ways import REPLAYED, Way
 from spec_vla_ros.types import Action, Decoding, Observation, Policy
-
-DISTANCES = (0, 1, 3, 5, 9, 15, 25)
-"""The r of the sweep; 0 is strict."""
 
 Recording = Callable[[], Iterable[Observation]]
 """Reads a recording from its beginning; no more than one image need be in memory."""
@@ -56,7 +54,7 @@ class Tolerance:
         given = ' and '.join(f'{v:g} {name}' for name, v in parts.items() if v is not None)
         return f'a 95th percentile of {given}'
 
-    def holds(self, figures: Mapping) -> bool:
+    def allows(self, figures: Mapping) -> bool:
         """Whether a way's figures (see `figures`) are within it."""
         limits = {
             'worst_bins': self.bins,
@@ -68,33 +66,6 @@ class Tolerance:
             for name, limit in limits.items()
             if limit is not None
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A way of decoding speculatively.
-
-    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 is strict.
-    temporal: whether drafts are made from the previous actions as well.
-    """
-
-    r: int
-    temporal: bool
-
-    @property
-    def name(self) -> str:
-        """Its name in the results."""
-        mode = f'relaxed r={self.r}' if self.r else 'strict'
-        return f'{mode} + temporal' if self.temporal else mode
-
-    @property
-    def decoding(self) -> Decoding:
-        """What a policy is asked for."""
-        return Decoding('relaxed' if self.r else 'strict', self.r, temporal=self.temporal)
-
-
-SWEEP = tuple(Way(r, temporal) for temporal in (False, True) for r in DISTANCES)
-"""Every way that is tried, with ascending r."""
 
 
 def replay(
@@ -157,8 +128,7 @@ def figures(
         'target_passes': counted.target_passes,
         'draft_passes': counted.draft_passes,
         'tokens_per_pass': counted.tokens_per_pass,
-        # None: every action came out of its prefill, without a verify round
-        'accept_length': counted.accept_length if np.isfinite(counted.accept_length) else None,
+        'accept_length': counted.accept_length,
         'identical_to_autoregressive': float(np.mean(~bins.any(axis=1))),
         'gripper_differs': float(np.mean(bins[:, -1] > 0)),
         'deviation': deviation,
@@ -172,14 +142,14 @@ def recommend(results: Mapping[str, Mapping], tolerance: Tolerance) -> Way:
     decoding deviates by nothing, so there always is one.
 
     Args:
-        results: the `figures` of every way in `SWEEP`, by name.
+        results: the `figures` of every way in `REPLAYED`, by name.
         tolerance: how far actions may deviate.
     """
     found = []
     for temporal in (False, True):
-        best, *larger = (way for way in SWEEP if way.temporal is temporal)
+        best, *larger = (way for way in REPLAYED if way.temporal is temporal)
         for way in larger:
-            if not tolerance.holds(results[way.name]):
+            if not tolerance.allows(results[way.name]):
                 break
             best = way
         found.append(best)

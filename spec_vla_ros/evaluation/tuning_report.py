@@ -12,7 +12,8 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
-from spec_vla_ros.evaluation.tuning import SWEEP, Tolerance, Way
+from spec_vla_ros.evaluation.tuning import Tolerance
+from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE
 
 NODE = '/spec_vla'
@@ -111,7 +112,7 @@ def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
         _cost(axes, results, cost=cost, off=off, scale=scale, found=found)
         axes.set(xlabel=f'p95 deviation from the AR action, {unit}', ylabel=label)
     _accept_lengths(panels[0, 2], results)
-    sweep = _points(results, temporal=found.temporal)
+    sweep = by_threshold(results, REPLAYED, temporal=found.temporal)
     names = [name for name, _, _ in _axes(results)]
     groups = [('bins', range(len(names)), 1.0, 'bins')]
     if arm:
@@ -141,7 +142,7 @@ def _cost(
     found: Way,
 ) -> None:
     for temporal, label in _TEMPORAL.items():
-        points = _points(results, temporal=temporal)
+        points = by_threshold(results, REPLAYED, temporal=temporal)
         x = [scale * row['deviation'][off]['p95'] for _, row in points]
         y = [row[cost] for _, row in points]
         axes.plot(x, y, marker='o', label=label)
@@ -167,7 +168,7 @@ def _cost(
 
 def _accept_lengths(axes: plt.Axes, results: Mapping[str, Mapping]) -> None:
     for temporal, label in _TEMPORAL.items():
-        points = _points(results, temporal=temporal)
+        points = by_threshold(results, REPLAYED, temporal=temporal)
         axes.plot(
             [r for r, _ in points],
             [row['tokens_per_pass'] for _, row in points],
@@ -179,11 +180,6 @@ def _accept_lengths(axes: plt.Axes, results: Mapping[str, Mapping]) -> None:
             axes.plot([r for r, _ in points], lengths, marker='s', label=f'{label}: accept length')
     axes.set(xlabel='r, bins (0: strict)', ylabel='tokens')
     axes.legend(fontsize=8)
-
-
-def _points(results: Mapping[str, Mapping], *, temporal: bool) -> list[tuple[int, Mapping]]:
-    """Return every r that was tried, ascending, and what it came to."""
-    return [(way.r, results[way.name]) for way in SWEEP if way.temporal is temporal]
 
 
 def _is_arm(results: Mapping[str, Mapping]) -> bool:

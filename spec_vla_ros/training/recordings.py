@@ -89,7 +89,7 @@ def recorded_examples(
         topics: where images and instructions are.
         episode: its number.
         every: take one image of so many.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `recorded_observations`.
@@ -117,7 +117,7 @@ def recorded_observations(
         topics: where images and instructions are.
         every: take one image of so many.
         interval: leave out images recorded sooner than this after the last one taken, seconds.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
@@ -198,7 +198,7 @@ def _message(connection: Connection, data: bytes) -> Any:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Reader]:
-    """Open a recording; whatever goes wrong inside is told with the recording's name."""
+    """Open a recording; errors inside are raised with the recording's name."""
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such recording')
     if path.is_dir() and not (path / 'metadata.yaml').exists():

@@ -98,7 +98,7 @@ def test_methods_take_turns_and_medians_are_of_each_action():
 @pytest.fixture
 def tiny_case(monkeypatch, tmp_path):
     """A case of the benchmark that takes milliseconds, and an invented trace of it."""
-    cases = {'tiny': RandomCase(layers=2, hidden=64, intermediate=96, prompt_length=9)}
+    cases = {'tiny': RandomCase(layers=2, hidden_size=64, intermediate_size=96, prompt_length=9)}
     monkeypatch.setattr(bench, 'RANDOM_CASES', cases)
     shapes = (None, *(TreeShape(1, n, n) for n in range(1, 7)))
     actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
