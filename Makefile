@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-fast test-gpu soak lint clean
+.PHONY: help setup demo evaluate bench test test-fast test-gpu soak params lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -13,7 +13,8 @@ BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
-LINT := ruff check . && ruff format --check .
+LINT := ruff check . && ruff format --check . && \
+	python -m spec_vla_ros.settings --check && mypy
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 help: ## Show the targets.
@@ -31,12 +32,15 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
-	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
+	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)
 
 soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
-	@$(ACTIVATE); exec python -m spec_vla_ros.ros.soak --minutes '$(MINUTES)'
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.develop.soak --minutes '$(MINUTES)'
 
-lint: setup ## Check style.
+params: setup ## Write config/*.yaml and the parameter tables of the docs from the settings.
+	@$(ACTIVATE); python -m spec_vla_ros.settings
+
+lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.

@@ -26,7 +26,7 @@ SHARE = get_package_share_directory('spec_vla_ros')
 ARGUMENTS = {
     'model': ('', 'Folder of an OpenVLA checkpoint; empty: the shipped tabletop policy'),
     'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
-    'image_transport': ('raw', "'raw' or 'compressed'"),
+    'image_transport': ('', "'raw' or 'compressed'; empty: as in the parameter files"),
     'namespace': ('', 'Namespace of both nodes'),
     'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
     'record_folder': ('', 'Where the recording goes; empty: a new folder named by the time'),
@@ -61,14 +61,15 @@ def generate_launch_description() -> LaunchDescription:
 
 def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    transport = ParameterValue(given['image_transport'], value_type=str)
+    transport = given['image_transport']
+    override = {'image_transport': ParameterValue(transport, value_type=str)}
     return [
         Node(
             package='spec_vla_ros',
             executable='sim_robot',
             name='sim_robot',
             namespace=given['namespace'],
-            parameters=[given['sim_params_file'], {'image_transport': transport}],
+            parameters=[given['sim_params_file'], *([override] if transport else [])],
             output='screen',
         )
     ]

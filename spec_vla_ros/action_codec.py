@@ -119,7 +119,9 @@ class ActionCodec:
     def tokens_to_normalised(self, tokens: ArrayLike) -> np.ndarray:
         """Token ids (...) -> the middles of their bins (...) float64 in [-1, 1]."""
         edges = self.edges
-        return ((edges[:-1] + edges[1:]) / 2)[self.tokens_to_bins(tokens)]
+        middles = (edges[:-1] + edges[1:]) / 2
+        chosen: np.ndarray = middles[self.tokens_to_bins(tokens)]
+        return chosen
 
     def normalised_to_tokens(self, normalised: ArrayLike) -> np.ndarray:
         """Values (...), clipped to [-1, 1], -> token ids (...) int64."""

@@ -86,8 +86,8 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     unreadable = ImageError(
         f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
     )
-    try:  # what OpenCV is given is told by its content, and its size is known beforehand
-        with Image.open(io.BytesIO(data), formats=('JPEG', 'PNG')) as picture:
+    try:  # what OpenCV is given shows in its content, and its size is known beforehand
+        with Image.open(io.BytesIO(data.data), formats=('JPEG', 'PNG')) as picture:
             width, height = picture.size
     except Image.DecompressionBombError as error:
         raise ImageError(f'the picture has too many pixels: {error}') from error

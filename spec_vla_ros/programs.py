@@ -1,14 +1,18 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Ctrl-C as a question that a program asks itself where it can end in good order.
+"""How a program of ours begins and ends: its log, its memory, its parent, its interrupt.
 
-Python's own answer to SIGINT, an exception out of whatever runs, breaks what stands around it: in
-the middle of rclpy's making of a subscription it leaves a node that can't be destroyed, and out of
-a callback of the garbage collector it is dropped, and the program runs on.
+Ctrl-C is a question that a program asks itself where it can end in good order. Python's own
+answer to SIGINT, an exception out of whatever runs, breaks what stands around it: in the middle of
+rclpy's making of a subscription it leaves a node that can't be destroyed, and out of a callback of
+the garbage collector it is dropped, and the program runs on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +22,69 @@ INTERRUPTED = 130
 """What a program ends with that was interrupted, as shells have it for Ctrl-C."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_FORMAT = '[%(levelname)s] [%(created).3f] [%(name)s]: %(message)s'  # as the nodes' own log
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+_LARGEST, _KEPT = 32 * 2**20, 256 * 2**20
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def log_to_stderr() -> None:
+    """Show what the package says from `INFO` on; other packages' warnings as before.
+
+    For programs; a library leaves logging to whoever uses it. Called again it changes nothing.
+    """
+    ours = logging.getLogger(__name__.partition('.')[0])
+    if ours.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory that it frees, up to a bound, for what it needs next.
+
+    An image is a megabyte, needed several times over on its way through a process. glibc gives
+    memory of that size back to the system when it is freed, which then hands out every page
+    afresh: that takes longer than the copying. Other C libraries are left alone, and so is glibc
+    where the environment sets it up (`MALLOC_...`, `GLIBC_TUNABLES`).
+
+    Returns whether it does.
+    """
+    if any(name.startswith(('MALLOC_', 'GLIBC_TUNABLES')) for name in os.environ):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST) and mallopt(_M_TRIM_THRESHOLD, _KEPT))
+
+
+class DieWithParent:
+    """To be called in a child process: from now on the kernel ends it along with its parent.
+
+    Linux ties this to the thread that started the child, which therefore has to outlive it. Made
+    in the parent, or with the parent's process id in hand, so that a parent that has died before
+    the call is noticed. Calling it takes no lock, so it may be a `preexec_fn`.
+
+    Args:
+        number: the signal the child gets.
+        parent: process id; default: this process.
+    """
+
+    def __init__(self, number: signal.Signals, *, parent: int | None = None) -> None:
+        self._number = int(number)
+        self._parent = os.getpid() if parent is None else parent
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def __call__(self) -> None:
+        """Tie this process to its parent; end it if there is none any more."""
+        self._libc.prctl(_PR_SET_PDEATHSIG, self._number)
+        if os.getppid() != self._parent:
+            os._exit(1)
 
 
 class StopRequestedError(RuntimeError):

@@ -111,17 +111,19 @@ class StandIn(types.ModuleType):
         return lambda *given, **named: Made(name, given, named)
 
 
+STAND_INS = """
+launch launch.actions launch.conditions launch.events launch.launch_description_sources
+launch.substitutions launch_ros launch_ros.actions launch_ros.event_handlers launch_ros.events
+launch_ros.events.lifecycle launch_ros.parameter_descriptions lifecycle_msgs lifecycle_msgs.msg
+"""
+
+
 class TestWithoutTheLaunchSystem:
     """The launch file executed with a stand-in, which says what it would start."""
 
     @pytest.fixture
     def bring_up(self, monkeypatch):
-        for name in (
-            *('launch', 'launch.actions', 'launch.conditions', 'launch.events'),
-            *('launch.substitutions', 'launch_ros', 'launch_ros.actions'),
-            *('launch_ros.event_handlers', 'launch_ros.events', 'launch_ros.events.lifecycle'),
-            *('launch_ros.parameter_descriptions', 'lifecycle_msgs', 'lifecycle_msgs.msg'),
-        ):
+        for name in STAND_INS.split():
             monkeypatch.setitem(sys.modules, name, StandIn(name))
         monkeypatch.setattr(sys.modules['lifecycle_msgs.msg'], 'Transition', Transitions, False)
         packages = StandIn('ament_index_python.packages')
@@ -135,12 +137,12 @@ class TestWithoutTheLaunchSystem:
         packages.get_package_share_directory = lambda name: f'/share/{name}'
         monkeypatch.setitem(sys.modules, 'ament_index_python', StandIn('ament_index_python'))
         monkeypatch.setitem(sys.modules, 'ament_index_python.packages', packages)
-        module = runpy.run_path(str(FILES[POLICY]))
 
-        def bring_up(*, installed=(), **given):
+        def bring_up(*, file=POLICY, function='_bring_up', installed=(), **given):
             packages.installed = set(installed)
+            module = runpy.run_path(str(FILES[file]))
             defaults = {name: default for name, (default, _) in module['ARGUMENTS'].items()}
-            return module['_bring_up']({**defaults, **given})
+            return module[function]({**defaults, **given})
 
         return bring_up
 
@@ -158,6 +160,14 @@ class TestWithoutTheLaunchSystem:
             'checkpoint': '/models/one'
         }
         assert not [m for m in made if m.kind == 'ExecuteProcess']
+
+    @pytest.mark.parametrize('given', [{}, {'image_transport': 'compressed'}])
+    def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):
+        (node,) = bring_up(file=DEMO, function='_robot', **given)
+        file, *overrides = node.named['parameters']
+        assert file == '/share/spec_vla_ros/config/sim_robot.yaml'
+        values = [{name: v.given[0] for name, v in each.items()} for each in overrides]
+        assert values == ([given] if given else [])
 
     def test_recording_is_one_more_process(self, bring_up):
         installed = ('ros2bag', 'rosbag2_storage_mcap')

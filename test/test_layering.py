@@ -14,7 +14,6 @@ CORE = {'types', 'action_codec', 'decoding', 'models', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
-    'logs',
     'control',
     'inference',
     'settings',
@@ -31,13 +30,12 @@ MAY_IMPORT = {
     '__init__': set(),
     'types': set(),
     'pixels': set(),
-    'logs': set(),
     'action_codec': {'types'},
     'decoding': {'types', 'action_codec'},
     'models': {'types', 'action_codec', 'decoding'},
     'policy': CORE,
-    'settings': {'types', 'control'},
-    'inference': {'types', 'logs', 'settings'},
+    'settings': {'types'},
+    'inference': {'types', 'programs', 'settings'},
     'control': {'types', 'settings', 'inference'},
     'programs': set(),
     'sim': set(),
@@ -54,7 +52,6 @@ OUTSIDE = {  # third-party modules that a part may not import
     '__init__': {'torch', 'numpy', *ROS},
     'types': {'torch', *ROS},
     'pixels': {'torch', *ROS},
-    'logs': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
     'settings': {'torch', 'mujoco', *ROS},
     'inference': {'torch', 'mujoco', *ROS},
@@ -117,7 +114,12 @@ def test_programs_that_only_start_nodes_do_not_load_torch():
     """It would take seconds, while somebody waits for the robot to move."""
     pytest.importorskip('rclpy', reason='no ROS here')
     pytest.importorskip('spec_vla_ros.msg', reason='the messages are not built')
-    programs = ('demo.__main__', 'demo.live_tuning', 'soak.__main__', 'overhead.__main__')
+    programs = (
+        'demo.__main__',
+        'demo.live_tuning',
+        'develop.soak.__main__',
+        'develop.overhead.__main__',
+    )
     loaded = loaded_after(f'import {", ".join(f"spec_vla_ros.ros.{name}" for name in programs)}')
     assert 'rclpy' in loaded
     assert 'torch' not in loaded

@@ -1,8 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""An interrupt is noted wherever it comes, and acted on where the program asks."""
+"""How programs begin and end: an interrupt is noted wherever it comes, freed memory is kept."""
 
 import gc
+import os
 import signal
+import subprocess
+import sys
 import weakref
 
 import pytest
@@ -93,3 +96,45 @@ def test_of_all_checks_the_first_that_raises_counts():
     with pytest.raises(StopRequestedError, match='first'):
         all_of(lambda: made.append(1), ends, lambda: made.append(2))()
     assert made == [1]
+
+
+FAULTS = """
+import resource, sys
+from spec_vla_ros.programs import keep_freed_memory
+
+if sys.argv[1] == 'keep':
+    print(keep_freed_memory())
+def image():
+    return [bytearray(b'x') * 900_000 for _ in range(5)]
+for _ in range(3):
+    image()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    image()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def run(*arguments, **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(('MALLOC_', 'GLIBC_'))}
+    command = [sys.executable, '-c', FAULTS, *arguments]
+    env = {**clean, **environment}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_images_reuse_the_memory_of_those_before():
+    kept, faults = run('keep')
+    assert kept == 'True'
+    (given_back,) = run('leave')
+    assert int(given_back) > 1000
+    assert int(faults) < int(given_back) / 5
+
+
+@pytest.mark.parametrize(
+    'setting',
+    [{'MALLOC_MMAP_THRESHOLD_': '65536'}, {'GLIBC_TUNABLES': 'glibc.malloc.trim_threshold=65536'}],
+    ids=str,
+)
+def test_the_environment_comes_first(setting):
+    assert run('keep', **setting)[0] == 'False'

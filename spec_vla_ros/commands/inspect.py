@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
         f'{text.num_attention_heads} heads, vocabulary {text.vocab_size}'
     )
     print(f'actions     ids {config.vocab_size - config.num_bins} to {config.vocab_size - 1}')
-    size = sum(t.nbytes for t in tensors.values()) / 2**20
+    mebibytes = sum(t.nbytes for t in tensors.values()) / 2**20
     files = len({t.file for t in tensors.values()})
-    print(f'weights     {len(tensors)} tensors, {size:.1f} MiB in {files} file(s)')
+    print(f'weights     {len(tensors)} tensors, {mebibytes:.1f} MiB in {files} file(s)')
     for key in sorted(config.norm_stats):
         print(f'norm stats  {key}: {config.codec(key).stats.dimensions} dimensions')
     return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spec_vla_ros.logs import log_to_stderr
 from spec_vla_ros.policy import load_policy
+from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.types import Observation
 
 

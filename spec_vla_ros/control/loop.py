@@ -8,25 +8,20 @@ executed and an image shows the result, the worker infers the next one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from spec_vla_ros.control.command_limits import CommandLimits
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.guards import refusal
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
-from spec_vla_ros.control.image_watch import NANOSECONDS, Seen
-from spec_vla_ros.control.inference import Inference, Request
-from spec_vla_ros.control.pose_watch import Pose
-from spec_vla_ros.control.preconditions import Preconditions
+from spec_vla_ros.control.limits import CommandLimits, refusal
+from spec_vla_ros.control.preconditions import EmergencyStop, Preconditions
+from spec_vla_ros.control.requests import Inference, Request, Requests
 from spec_vla_ros.control.schedule import DeltaSchedule, ticks_for, zero_twist
-from spec_vla_ros.control.tick import NewAction, Tick
-from spec_vla_ros.inference.errors import describe
-from spec_vla_ros.inference.supervised import Supervisor, Unsupervised
-from spec_vla_ros.inference.worker import Finished, InferenceWorker
+from spec_vla_ros.control.tick import RUNNING, Counters, Halt, NewAction, Reason, Tick
+from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.inference.wire import describe
+from spec_vla_ros.inference.worker import Finished, Supervisor, Unsupervised
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Policy
 
@@ -44,9 +39,10 @@ class ControlLoop(Generic[Image]):
         to_rgb: turns a stored image into (H, W, 3) uint8 RGB, in the worker's thread; what it
             raises counts as an inference error.
         settings: see `apply`.
-        same_pixels: whether two stored images hold the same pixels.
+        same_pixels: whether two stored images have the same pixels.
         supervisor: watches over where the policy runs.
         emergency: a latch that outlives this loop; None: one of its own.
+        clock: monotonic seconds, by which inferences are timed.
         on_finished: called from the worker's thread when an inference has ended.
     """
 
@@ -59,23 +55,20 @@ class ControlLoop(Generic[Image]):
         same_pixels: Callable[[Image, Image], bool] = lambda before, now: False,
         supervisor: Supervisor | None = None,
         emergency: EmergencyStop | None = None,
+        clock: Callable[[], float] = time.monotonic,
         on_finished: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._supervisor = supervisor or Unsupervised()
-        self._before: Preconditions[Image] = Preconditions(
+        self._preconditions: Preconditions[Image] = Preconditions(
             same_pixels=same_pixels, emergency=emergency or EmergencyStop()
         )
         self._schedule = DeltaSchedule()
         self._limits = CommandLimits()
-        self._worker: InferenceWorker[Request[Image], Action] = InferenceWorker(
-            Inference(policy, to_rgb=to_rgb), on_finished=on_finished
+        self._requests: Requests[Image] = Requests(
+            Inference(policy, to_rgb=to_rgb), clock=clock, on_finished=on_finished
         )
-        self._task = 0
-        self._used: Seen[Image] | None = None
         self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
-        self._in_motion = False
-        self._motion_end_ns = 0
         self._fault = RUNNING
         self._halt = Halt(Reason.NO_INSTRUCTION)
         self._rejected = self._errors = self._timeouts = self._halts = self._sequence = 0
@@ -83,26 +76,26 @@ class ControlLoop(Generic[Image]):
     @property
     def instruction(self) -> str:
         """The instruction in force; empty when there is none."""
-        return self._before.instruction
+        return self._preconditions.instruction
 
     @property
     def pose(self) -> Pose | None:
         """The newest end-effector pose."""
-        return self._before.poses.newest
+        return self._preconditions.poses.newest
 
     @property
     def at_rest(self) -> bool:
         """Whether a new action could begin at any moment."""
-        return not self._in_motion
+        return self._requests.at_rest
 
     @property
     def counters(self) -> Counters:
         """What has happened so far."""
         return Counters(
-            images_received=self._before.images.count,
+            images_received=self._preconditions.images.count,
             actions_published=self._sequence,
             actions_rejected=self._rejected,
-            results_discarded=self._worker.discarded,
+            results_discarded=self._requests.discarded,
             inference_errors=self._errors,
             inference_timeouts=self._timeouts,
             halts=self._halts,
@@ -121,17 +114,17 @@ class ControlLoop(Generic[Image]):
 
         A zero stamp means the camera gives none; source tells publishers apart.
         """
-        self._before.store_image(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
+        self._preconditions.store_image(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
         if self._ready:
             self._ask(self._settings)
 
     def store_pose(self, pose: Pose) -> None:
         """Keep an end-effector pose that has just arrived."""
-        self._before.poses.store(pose)
+        self._preconditions.poses.store(pose)
 
     def store_instruction(self, text: str) -> None:
         """Take an instruction; an empty one cancels, the one in force again changes nothing."""
-        if self._before.store_instruction(text):
+        if self._preconditions.store_instruction(text):
             self._drop_everything()
 
     def emergency_stop(self, source: str) -> None:
@@ -139,8 +132,8 @@ class ControlLoop(Generic[Image]):
 
         source: who asked for it, in words.
         """
-        self._before.emergency.press(source)
-        self._before.cancel()
+        self._preconditions.emergency.press(source)
+        self._preconditions.cancel()
         self._drop_everything()
 
     def reset(self) -> None:
@@ -149,21 +142,21 @@ class ControlLoop(Generic[Image]):
         An arm that halts does not set off by a reset: its instruction is forgotten.
         """
         if self._halt is not RUNNING:
-            self._before.cancel()
+            self._preconditions.cancel()
             self._drop_everything()
-        self._before.emergency.release()
-        self._before.clear_faults()
+        self._preconditions.emergency.release()
+        self._preconditions.clear_faults()
         self._supervisor.recover()
 
     def stop(self) -> None:
         """Forget images and inferences; the instruction stays."""
         self._drop_everything()
-        self._before.images.forget()
+        self._preconditions.images.forget()
 
     def close(self, *, timeout: float) -> bool:
         """End the worker; return whether it ended within `timeout` seconds."""
         self._supervisor.close()
-        return self._worker.close(timeout=timeout)
+        return self._requests.close(timeout=timeout)
 
     def tick(self, now_ns: int) -> Tick:
         """Return what to publish now; called at control rate."""
@@ -174,8 +167,8 @@ class ControlLoop(Generic[Image]):
             self._drop_everything()
         if not self._schedule.moving:
             if self._limits.can_rest(settings):
-                self._note_end_of_motion(now_ns)
-            finished = self._worker.poll()
+                self._requests.motion_ended(now_ns)
+            finished = self._requests.poll()
             if finished is not None:
                 new_action = self._begin(finished)
         wanted = self._schedule.tick()
@@ -191,15 +184,15 @@ class ControlLoop(Generic[Image]):
         self._halt = halt
         self._ready = halt is RUNNING
         if not settings.dry_run:
-            self._before.commanded(twist, seconds=period, now_ns=now_ns)
+            self._preconditions.commanded(twist, seconds=period, now_ns=now_ns)
         return Tick(twist, self._limits.gripper(settings), new_action, halt)
 
     def _external_halt(self, settings: PolicySettings, now_ns: int) -> Halt:
         """Return why to halt whatever the policy says, or RUNNING."""
-        running_for, limit = self._worker.running_for, settings.inference_timeout
+        running_for, limit = self._requests.running_for, settings.inference_timeout
         if running_for > HANG * limit:
             self._supervisor.kill()
-        halt = self._before.halt(settings, now_ns=now_ns)
+        halt = self._preconditions.halt(settings, now_ns=now_ns)
         trouble = self._supervisor.trouble
         if trouble is not None and halt.reason is not Reason.EMERGENCY_STOP:
             return Halt(Reason.WORKER_DOWN, trouble)
@@ -207,46 +200,40 @@ class ControlLoop(Generic[Image]):
             text = f'an inference takes longer than inference_timeout={limit} s'
             if self._halt.reason is not Reason.INFERENCE_TIMEOUT:
                 self._timeouts += 1
-                self._before.failures.failed(text, limit=settings.max_inference_failures)
+                self._preconditions.failures.failed(text, limit=settings.max_inference_failures)
             return Halt(Reason.INFERENCE_TIMEOUT, text)
         return halt
 
     def _ask(self, settings: PolicySettings) -> None:
-        """Infer from the newest image, if it is new and shows the arm at rest."""
-        newest = self._before.images.newest
-        if newest is None or newest is self._used:
-            return
-        if settings.wait_for_motion:
-            settled_ns = self._motion_end_ns + round(settings.settle_time * NANOSECONDS)
-            if self._in_motion or newest.stamp_ns < settled_ns:
-                return
-        if self._worker.submit(Request(newest, self.instruction, self._task, settings)):
-            self._used = newest
+        self._requests.ask(self._preconditions.images.newest, self.instruction, settings)
 
     def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
         """Start executing an inferred action, unless it may not be."""
         request, settings = finished.request, finished.request.settings
-        if finished.result is None:
+        action = finished.outcome
+        if isinstance(action, Exception):
             self._errors += 1
-            return self._fail(Reason.INFERENCE_ERROR, describe(finished.error))
-        refused = refusal(finished.result.values, settings.limits)
+            self._fail(Reason.INFERENCE_ERROR, describe(action))
+            return None
+        refused = refusal(action.values, settings.action_limits)
         if refused is not None:
             self._rejected += 1
-            return self._fail(Reason.ACTION_REJECTED, refused)
-        self._before.failures.succeeded()
+            self._fail(Reason.ACTION_REJECTED, refused)
+            return None
+        self._preconditions.failures.succeeded()
         self._fault = RUNNING
         ticks = ticks_for(settings.step_duration, settings.control_rate)
-        delta = finished.result.values[:6]
+        delta = action.values[:6]
         self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
-        self._limits.open_gripper(float(finished.result.values[6]), self._settings)
-        self._in_motion = True
+        self._limits.open_gripper(float(action.values[6]), self._settings)
+        self._requests.motion_began()
         self._sequence += 1
         return NewAction(
-            action=finished.result,
+            action=action,
             decoding=settings.decoding,
             instruction=request.instruction,
-            observation_stamp_ns=request.seen.stamp_ns,
-            observation_arrival_ns=request.seen.arrival_ns,
+            observation_stamp_ns=request.image.stamp_ns,
+            observation_arrival_ns=request.image.arrival_ns,
             sequence=self._sequence,
             step_duration=ticks / settings.control_rate,
             inference_seconds=finished.seconds,
@@ -254,19 +241,11 @@ class ControlLoop(Generic[Image]):
 
     def _fail(self, reason: Reason, text: str) -> None:
         self._fault = Halt(reason, text)
-        self._before.failures.failed(text, limit=self._settings.max_inference_failures)
-
-    def _note_end_of_motion(self, now_ns: int) -> None:
-        if self._in_motion:
-            self._in_motion = False
-            self._motion_end_ns = now_ns
-        self._motion_end_ns = min(self._motion_end_ns, now_ns)  # the clock was set back
+        self._preconditions.failures.failed(text, limit=self._settings.max_inference_failures)
 
     def _drop_everything(self) -> None:
         self._ready = False
-        self._task += 1
-        self._worker.discard()
+        self._requests.discard()
         self._schedule.halt()
         self._limits.halt()
         self._fault = RUNNING
-        self._used = None

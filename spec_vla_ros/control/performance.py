@@ -5,25 +5,76 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.rolling import Percentiles, Recent
-from spec_vla_ros.types import DecodeStats
+import numpy as np
+
+from spec_vla_ros.control.tick import Counters
+from spec_vla_ros.types import DecodeStats, accept_length
 
 WINDOW = 10.0
 """Seconds that count as lately."""
 
 
-def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float | None:
-    """Return tokens by verify rounds, as the Spec-VLA paper counts it (arXiv 2507.22424).
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """The 50th, 95th and 99th percentile of some values."""
 
-    Each action's prefill is no round. Infinite when there were no others; None without tokens.
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Percentiles | None:
+        """Return those of some values; None without values."""
+        return cls(*np.percentile(values, (50, 95, 99)).tolist()) if len(values) else None
+
+
+class Recent:
+    """Values that came within the last `window` seconds.
+
+    Args:
+        window: seconds.
+        now: when it begins.
     """
-    rounds = target_passes - actions
-    if tokens == 0:
-        return None
-    return tokens / rounds if rounds else float('inf')
+
+    def __init__(self, *, window: float, now: float) -> None:
+        self._window = window
+        self._since = now
+        self._values: deque[tuple[float, float]] = deque()
+
+    def add(self, value: float, *, now: float) -> None:
+        """Note a value."""
+        self._values.append((now, value))
+        self._forget(now)
+
+    def values(self, *, now: float) -> list[float]:
+        """Return the values, oldest first."""
+        self._forget(now)
+        return [value for _, value in self._values]
+
+    def percentiles(self, *, now: float) -> Percentiles | None:
+        """Return their percentiles; None without values."""
+        return Percentiles.of(self.values(now=now))
+
+    def mean(self, *, now: float) -> float | None:
+        """Return their mean; None without values."""
+        values = self.values(now=now)
+        return float(np.mean(values)) if values else None
+
+    def total(self, *, now: float) -> float:
+        """Return their sum."""
+        return float(sum(self.values(now=now)))
+
+    def rate(self, *, now: float) -> float:
+        """Return how many came each second: over the window, or since the beginning if shorter."""
+        seconds = min(self._window, now - self._since)
+        return len(self.values(now=now)) / seconds if seconds > 0 else 0.0
+
+    def _forget(self, now: float) -> None:
+        while self._values and self._values[0][0] <= now - self._window:
+            self._values.popleft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +84,8 @@ class Summary:
     images_hz, actions_hz, commands_hz: how many came or went out each second.
     latency_ms: from an image's stamp to its action's publishing. inference_ms: of converting the
         image and inferring. None without actions.
-    accept_length: see `accept_length`; target_passes, draft_passes: mean of an action, prefill
-        included. None without actions.
+    accept_length: see `accept_length`; None without verify rounds. target_passes, draft_passes:
+        mean of an action, prefill included; None without actions.
     recent: what the counters counted in that time.
     """
 

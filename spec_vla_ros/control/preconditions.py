@@ -3,27 +3,95 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.failures import FailureLatch
-from spec_vla_ros.control.frozen_watch import FrozenWatch
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
-from spec_vla_ros.control.image_watch import ImageWatch
-from spec_vla_ros.control.instruction import instruction_fault
-from spec_vla_ros.control.pose_watch import PoseWatch
 from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.control.tick import RUNNING, Halt, Reason
+from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, PoseWatch
 from spec_vla_ros.settings.nodes import PolicySettings
 
 Image = TypeVar('Image')
+
+MAX_INSTRUCTION = 500
+"""Characters; beyond it an instruction is a mistake, not a wish."""
+
+_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
+
+
+def instruction_fault(text: str) -> str | None:
+    """Return why an instruction is refused, or None when it is taken."""
+    if len(text) > MAX_INSTRUCTION:
+        return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
+    if _REPLACEMENT in text:
+        return 'the instruction is not valid UTF-8'
+    if any(unicodedata.category(character) == 'Cc' for character in text):
+        return 'the instruction holds control characters'
+    return None
+
+
+class EmergencyStop:
+    """A latch that outlives whatever is halted by it."""
+
+    def __init__(self) -> None:
+        self._text = ''
+
+    @property
+    def pressed(self) -> bool:
+        """Whether nothing may move."""
+        return bool(self._text)
+
+    @property
+    def text(self) -> str:
+        """Who pressed it, in words; empty while it is not pressed."""
+        return self._text
+
+    def press(self, source: str) -> None:
+        """Latch; source: who or what asked for it."""
+        self._text = f'emergency stop ({source}), until reset'
+
+    def release(self) -> None:
+        """Unlatch."""
+        self._text = ''
+
+
+class FailureLatch:
+    """Counts inferences that fail in a row, and latches when there are too many."""
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._latched: str | None = None
+
+    @property
+    def latched(self) -> str | None:
+        """Why no more inferences are tried, or None while they are."""
+        return self._latched
+
+    def failed(self, reason: str, *, limit: int) -> None:
+        """Note a failure; latch when it is the limit's."""
+        self._in_a_row += 1
+        if self._in_a_row >= limit:
+            self._latched = (
+                f'{self._in_a_row} inferences in a row failed (max_inference_failures={limit}), '
+                f'the last one: {reason}; until reset or a new instruction'
+            )
+
+    def succeeded(self) -> None:
+        """Note a good action."""
+        self._in_a_row = 0
+
+    def clear(self) -> None:
+        """Start over."""
+        self._in_a_row = 0
+        self._latched = None
 
 
 class Preconditions(Generic[Image]):
     """Keeps what has come, and says why to halt.
 
     Args:
-        same_pixels: whether two images hold the same pixels; called for every image.
+        same_pixels: whether two images have the same pixels; called for every image.
         emergency: a latch that may be older than this object.
     """
 
@@ -78,7 +146,7 @@ class Preconditions(Generic[Image]):
         self._frozen.picture_changed()
 
     def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
-        """Note what the arm is told to do; the pixels will have to show it."""
+        """Note what the arm is commanded; the pixels will have to show it."""
         self._frozen.commanded(twist, seconds=seconds, now_ns=now_ns)
 
     def halt(self, settings: PolicySettings, *, now_ns: int) -> Halt:
@@ -98,7 +166,7 @@ class Preconditions(Generic[Image]):
         for reason, fault in (
             (Reason.STALE_IMAGE, self.images.staleness),
             (Reason.TWO_CAMERAS, self.images.ambiguity),
-            (Reason.FROZEN_IMAGE, self._frozen.verdict),
+            (Reason.FROZEN_IMAGE, self._frozen.fault),
         ):
             off = reason is Reason.FROZEN_IMAGE and not settings.detect_frozen_image
             text = None if off else fault(now_ns=now_ns, timeout=settings.image_timeout)

@@ -55,7 +55,7 @@ class DeltaSchedule:
         if ticks < 1:
             raise ValueError(f'a delta needs at least one tick, got {ticks}')
         velocity = np.asarray(delta, dtype=float) * (control_rate / ticks)
-        self._twist = Twist(velocity[:3], velocity[3:6])
+        self._twist = Twist(velocity[:3], velocity[3:])
         self._ticks_left = ticks
 
     def halt(self) -> None:
@@ -63,7 +63,7 @@ class DeltaSchedule:
         self._ticks_left = 0
 
     def tick(self) -> Twist:
-        """Return the velocity to hold until the next tick."""
+        """Return the velocity until the next tick."""
         if self._ticks_left == 0:
             return zero_twist()
         self._ticks_left -= 1

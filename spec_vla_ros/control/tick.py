@@ -1,13 +1,65 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the control loop hands out at one tick."""
+"""What the control loop hands out at one tick: commands, or why the arm is made to stand still."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
-from spec_vla_ros.control.halt import Halt
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.types import Action, Decoding
+
+
+class Reason(enum.IntEnum):
+    """Why the loop halts; the numbers are those of PolicyStatus.REASON_*."""
+
+    NONE = 0
+    NO_INSTRUCTION = 1
+    BAD_INSTRUCTION = 2
+    NO_IMAGE = 3
+    STALE_IMAGE = 4
+    INFERENCE_ERROR = 5
+    INFERENCE_TIMEOUT = 6
+    ACTION_REJECTED = 7
+    FROZEN_IMAGE = 8
+    TWO_CAMERAS = 9
+    POSE_MISSING = 10
+    WORKER_DOWN = 11
+    TOO_MANY_FAILURES = 12
+    EMERGENCY_STOP = 13
+    CLOCK_STOPPED = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Standing still, and why; with reason NONE it is no halt."""
+
+    reason: Reason
+    text: str = ''
+
+
+RUNNING = Halt(Reason.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What has happened since the loop was made, see PolicyStatus.
+
+    The clamps count control ticks at which a limit took effect.
+    """
+
+    images_received: int = 0
+    actions_published: int = 0
+    actions_rejected: int = 0
+    results_discarded: int = 0
+    inference_errors: int = 0
+    inference_timeouts: int = 0
+    halts: int = 0
+    worker_restarts: int = 0
+    velocity_clamps: int = 0
+    acceleration_clamps: int = 0
+    workspace_clamps: int = 0
+    gripper_clamps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +84,7 @@ class NewAction:
 class Tick:
     """What to publish at one tick.
 
-    twist: the velocity to hold until the next tick, within every limit.
+    twist: the velocity until the next tick, within every limit.
     gripper: the opening in [0, 1] to command now; None: nothing new.
     """
 

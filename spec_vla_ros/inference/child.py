@@ -11,9 +11,14 @@ import sys
 import threading
 from typing import Any
 
-from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
-from spec_vla_ros.inference.shared_image import SharedImage
-from spec_vla_ros.inference.wire import channel_pair, restored_action, restored_info
+from spec_vla_ros.inference.wire import (
+    InferenceFailedError,
+    ProcessEndedError,
+    SharedImage,
+    channel_pair,
+    restored_action,
+    restored_info,
+)
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 

@@ -17,12 +17,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from spec_vla_ros.inference.allocation import keep_freed_memory
-from spec_vla_ros.inference.errors import describe
-from spec_vla_ros.inference.orphans import DieWithParent
-from spec_vla_ros.inference.shared_image import SharedImage
-from spec_vla_ros.inference.wire import Channel, restored, restored_decoding
-from spec_vla_ros.logs import log_to_stderr
+from spec_vla_ros.inference.wire import (
+    Channel,
+    SharedImage,
+    describe,
+    restored,
+    restored_decoding,
+)
+from spec_vla_ros.programs import DieWithParent, keep_freed_memory, log_to_stderr
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Observation, Policy
 
@@ -82,7 +84,8 @@ def _infer(policy: Policy, request: dict[str, Any], image: SharedImage) -> Any:
 def _named(name: str) -> Callable[[PolicySettings], Policy]:
     """Return the function named 'package.module:function'."""
     module, _, function = name.partition(':')
-    return getattr(importlib.import_module(module), function)
+    found: Callable[[PolicySettings], Policy] = getattr(importlib.import_module(module), function)
+    return found
 
 
 if __name__ == '__main__':

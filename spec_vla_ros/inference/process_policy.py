@@ -12,11 +12,11 @@ from __future__ import annotations
 import threading
 
 from spec_vla_ros.inference.child import PolicyChild
-from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 
-_NOTICED_WITHIN = 5.0  # seconds until the kernel has told us of an end that the channel showed
+_NOTICED_WITHIN = 5.0  # seconds until the kernel has reported an end that the channel showed
 
 
 class ProcessPolicy:
@@ -27,7 +27,7 @@ class ProcessPolicy:
     Args:
         factory: 'package.module:function', called in the process with the settings.
         settings: configure_timeout limits each loading; max_worker_restarts the restarts in a row,
-            which an inference that succeeds begins anew.
+            which an inference that succeeds sets back to none.
         pause: seconds before the first restart; doubled before each further one in a row.
 
     Raises:
@@ -85,9 +85,9 @@ class ProcessPolicy:
         ProcessEndedError.
         """
         with self._changed:
-            if self._trouble is not None:
-                raise ProcessEndedError(self._trouble)
             child = self._child
+            if child is None or self._trouble is not None:
+                raise ProcessEndedError(self._trouble or 'there is no inference process')
         reset, self._reset_due = self._reset_due, False
         try:
             action = child.infer(observation, decoding, reset=reset)
@@ -137,8 +137,8 @@ class ProcessPolicy:
         """Start a process, wait for its end, return how it ended."""
         try:
             child = PolicyChild(self._factory, self._settings)
-        except OSError as failure:  # no memory, no descriptors
-            return self._down(failure)
+        except OSError as error:  # no memory, no descriptors
+            return self._down(error)
         with self._changed:
             self._child = child
             if self._closing:

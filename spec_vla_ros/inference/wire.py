@@ -1,14 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What two processes of ours tell each other: JSON, one message a packet.
+"""What two processes of ours send each other: JSON, one message a packet, and one image.
 
-Nothing that arrives can be code. Both ends hold their end of a socket pair, which nobody else can
-reach and which reports the other end's death at once.
+Nothing that arrives can be code. The messages pass through a socket pair, which nobody else can
+reach and which reports the other end's death at once; the image lies in memory that both share.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import mmap
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +20,15 @@ import numpy as np
 from spec_vla_ros.types import Action, DecodeStats, Decoding, PolicyInfo
 
 _MAX_PACKET = 2**17  # bytes; Linux's default socket buffer holds more
+_LONGEST_TEXT = 2000  # characters; some errors quote whole state dicts
+
+
+class InferenceFailedError(RuntimeError):
+    """The policy raised in its process; the text holds the type and the text of what it raised."""
+
+
+class ProcessEndedError(RuntimeError):
+    """The inference process ended, or has been ended; the text says how."""
 
 
 class Channel:
@@ -51,6 +62,45 @@ def channel_pair() -> tuple[Channel, socket.socket]:
     """Return our end of a new connection, and the socket for the other process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return Channel(ours), theirs
+
+
+class SharedImage:
+    """One (H, W, 3) uint8 image, written by one process and read by another.
+
+    It has no name and no file, and is gone with the last of them. The reader learns the shape from
+    a message sent after the writing; the writer waits for the answer before it writes again.
+
+    Args:
+        descriptor: of the memory, handed over by the process that made it; None: make it.
+    """
+
+    def __init__(self, descriptor: int | None = None) -> None:
+        if descriptor is None:
+            descriptor = os.memfd_create('spec_vla_image')
+        self.descriptor = descriptor
+        self._memory: mmap.mmap | None = None
+
+    def write(self, image: np.ndarray) -> None:
+        """Put an image there; the memory grows with the largest."""
+        if os.fstat(self.descriptor).st_size < image.nbytes:
+            os.ftruncate(self.descriptor, image.nbytes)
+        np.copyto(self._view(image.shape), image)
+
+    def read(self, shape: tuple[int, int, int]) -> np.ndarray:
+        """Return the image (H, W, 3) that was put there; it changes with the next writing."""
+        return self._view(shape)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._memory = None
+        os.close(self.descriptor)
+
+    def _view(self, shape: tuple[int, ...]) -> np.ndarray:
+        size = os.fstat(self.descriptor).st_size
+        if self._memory is None or len(self._memory) != size:
+            # The old mapping goes with the last array that looks into it.
+            self._memory = mmap.mmap(self.descriptor, size)
+        return np.frombuffer(self._memory, np.uint8, count=int(np.prod(shape))).reshape(shape)
 
 
 def plain(value: Any) -> Any:
@@ -91,3 +141,9 @@ def restored_info(message: Mapping[str, Any]) -> PolicyInfo:
 def restored_decoding(message: Mapping[str, Any]) -> Decoding:
     """Return a decoding that came as a message."""
     return Decoding(**restored(dict(message)))
+
+
+def describe(error: Exception) -> str:
+    """Return an error's type and text, of bounded length."""
+    ours = isinstance(error, InferenceFailedError | ProcessEndedError)
+    return (str(error) if ours else f'{type(error).__name__}: {error}')[:_LONGEST_TEXT]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 Request = TypeVar('Request')
 Result = TypeVar('Result')
@@ -21,14 +21,13 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[Request, Result]):
-    """What became of one request: a result, or the exception that came instead.
+    """What became of one request.
 
-    seconds: wall time of the call.
+    outcome: the result, or the exception that came instead. seconds: wall time of the call.
     """
 
     request: Request
-    result: Result | None
-    error: Exception | None
+    outcome: Result | Exception
     seconds: float
 
 
@@ -36,7 +35,7 @@ class InferenceWorker(Generic[Request, Result]):
     """Runs `infer` on the newest request, one at a time; safe to call from any thread.
 
     Args:
-        infer: called in the worker's thread only; what it raises ends up in Finished.error.
+        infer: called in the worker's thread only; what it raises ends up in Finished.outcome.
         clock: monotonic seconds.
         on_finished: called in the worker's thread after each result that can be read.
     """
@@ -121,23 +120,60 @@ class InferenceWorker(Generic[Request, Result]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._pending is not None)
-                if self._closing:
-                    return
                 request, self._pending = self._pending, None
+                if self._closing or request is None:
+                    return
                 generation = self._started_generation = self._generation
                 started_at = self._started_at = self._clock()
-            result, error = None, None
+            outcome: Result | Exception
             try:
-                result = self._infer(request)
-            except Exception as caught:  # the reader decides what it means
-                error = caught
+                outcome = self._infer(request)
+            except Exception as error:  # the reader decides what it means
+                outcome = error
             with self._changed:
                 self._started_at = None
                 counts = generation == self._generation
                 if counts:
                     seconds = self._clock() - started_at
-                    self._finished = Finished(request, result, error, seconds)
+                    self._finished = Finished(request, outcome, seconds)
                 else:
                     self._discarded += 1
             if counts:
                 self._on_finished()
+
+
+class Supervisor(Protocol):
+    """Watches over where inference runs; every method returns at once, but `close`."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no inference can run now; None when one can."""
+
+    @property
+    def restarts(self) -> int:
+        """How often inference had to be started again."""
+
+    def kill(self) -> None:
+        """End an inference that does not return; it is then started again."""
+
+    def recover(self) -> None:
+        """Start again after giving up."""
+
+    def close(self) -> None:
+        """End whatever runs."""
+
+
+class Unsupervised:
+    """A policy in this process: nothing to watch, and nothing that could be killed."""
+
+    trouble: str | None = None
+    restarts = 0
+
+    def kill(self) -> None:
+        """Do nothing: a thread cannot be killed."""
+
+    def recover(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

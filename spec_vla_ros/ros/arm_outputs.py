@@ -1,33 +1,34 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the arm is told: velocities, target poses, or nothing."""
+"""Commands to the arm: velocities, target poses, or none."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.tick import Reason, Tick
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
-from spec_vla_ros.ros.pose_target import PoseTarget
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS
 
 
 class ArmOutput(Protocol):
-    """One way of telling an arm what to do."""
+    """One way of commanding an arm."""
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
-        """Tell the arm what a tick says; measured: where the end effector is, if that is known."""
+        """Command what a tick says; measured: where the end effector is, if that is known."""
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
-        """Tell the arm to stay where it is."""
+        """Command the arm to stay where it is."""
 
     def close(self) -> None:
         """Close the topics."""
@@ -35,7 +36,10 @@ class ArmOutput(Protocol):
 
 def make_arm_output(node: LifecycleNode, settings: PolicySettings) -> ArmOutput:
     """Open what the parameter command_type chooses."""
-    kinds = {TWIST: TwistOutput, POSE: PoseOutput}
+    kinds: dict[str, Callable[[LifecycleNode, PolicySettings], ArmOutput]] = {
+        TWIST: TwistOutput,
+        POSE: PoseOutput,
+    }
     return kinds.get(settings.command_type, NoArmOutput)(node, settings)
 
 
@@ -52,7 +56,7 @@ class TwistOutput:
         )
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
-        """Publish the velocity to hold until the next tick."""
+        """Publish the velocity until the next tick."""
         self._publish(tick.twist, now_ns=now_ns)
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
@@ -116,3 +120,54 @@ class NoArmOutput:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class PoseTarget:
+    """Integrates velocities into a target that starts where the end effector is.
+
+    While the arm stands still the target stays where it is, so that a controller which is sent
+    targets keeps its position, or finishes the way it has left. A halt sets it to where the arm
+    is, for which it need not go on.
+    """
+
+    def __init__(self) -> None:
+        self._target: Pose | None = None
+
+    @property
+    def pose(self) -> Pose | None:
+        """The target; None before the first pose."""
+        return self._target
+
+    def anchor(self, measured: Pose | None) -> None:
+        """Set the target to where the end effector was measured."""
+        if measured is not None:
+            self._target = measured
+
+    def move(self, twist: Twist, *, seconds: float) -> None:
+        """Move the target on by a velocity about the axes of its frame, held for some seconds."""
+        if self._target is None:
+            return
+        turn = from_rotation_vector(twist.angular * seconds)
+        self._target = dataclasses.replace(
+            self._target,
+            position=self._target.position + twist.linear * seconds,
+            quaternion=normalised(product(turn, self._target.quaternion)),
+        )
+
+
+def from_rotation_vector(vector: np.ndarray) -> np.ndarray:
+    """Return the quaternion (x, y, z, w) of a rotation vector in radians."""
+    angle = float(np.linalg.norm(vector))
+    # sin(angle / 2) / angle, which is 1 / 2 at zero
+    return np.append(vector * np.sinc(angle / (2 * np.pi)) / 2, np.cos(angle / 2))
+
+
+def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the quaternion of the right rotation followed by the left one, about fixed axes."""
+    (a, p), (b, q) = (left[3], left[:3]), (right[3], right[:3])
+    return np.append(a * q + b * p + np.cross(p, q), a * b - p @ q)
+
+
+def normalised(quaternion: np.ndarray) -> np.ndarray:
+    """Return the unit quaternion of the same rotation."""
+    return quaternion / np.linalg.norm(quaternion)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from spec_vla_ros.inference.orphans import DieWithParent
+from spec_vla_ros.programs import DieWithParent
 
 
 class ChildFailedError(RuntimeError):

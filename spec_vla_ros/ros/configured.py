@@ -8,10 +8,9 @@ from collections.abc import Callable
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Halt
-from spec_vla_ros.control.instruction import instruction_fault
 from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.preconditions import EmergencyStop, instruction_fault
+from spec_vla_ros.control.tick import Halt
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.execute import ExecuteServer, Result

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.node import Node
 from std_msgs.msg import Bool
@@ -49,8 +50,8 @@ class Controls:
         ):
             node.create_service(kind, f'~/{name}', self._answering(name, act))
 
-    def _answering(self, name: str, act: Callable[[object], Done]) -> Callable:
-        def answer(request: object, response: object) -> object:
+    def _answering(self, name: str, act: Callable[[Any], Done]) -> Callable[[Any, Any], Any]:
+        def answer(request: Any, response: Any) -> Any:
             response.success, response.message = act(request)
             self._logger.info(f'service {name}: {response.message}')
             return response

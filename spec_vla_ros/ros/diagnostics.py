@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import Halt, Reason
-from spec_vla_ros.control.performance import WINDOW, Summary
-from spec_vla_ros.control.rolling import Percentiles
+from spec_vla_ros.control.performance import WINDOW, Percentiles, Summary
+from spec_vla_ros.control.tick import Counters, Halt, Reason
 from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.ros.messages import thresholds
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import PolicyInfo
 
@@ -86,7 +85,7 @@ def figures(health: Health) -> dict[str, str]:
     """Return the named values; times in milliseconds, rates in Hz, counters since configure."""
     summary, info, settings = health.summary, health.info, health.settings
     relaxed = settings.decoding_mode == 'relaxed'
-    thresholds = settings.decoding.max_distance if relaxed else ()
+    bins = thresholds(settings.decoding) if relaxed else ()
     memory = (info.device_memory_mb, info.device_memory_peak_mb)
     return {
         'window [s]': f'{WINDOW:g}',
@@ -99,7 +98,7 @@ def figures(health: Health) -> dict[str, str]:
         'target passes per action': _number(summary.target_passes),
         'draft passes per action': _number(summary.draft_passes),
         'decoding mode': settings.decoding_mode,
-        'acceptance thresholds [bins]': ' '.join(map(str, thresholds)) or '-',
+        'acceptance thresholds [bins]': ' '.join(map(str, bins)) or '-',
         'temporal draft': str(settings.temporal_draft),
         'dry run': str(settings.dry_run),
         'checkpoint': info.checkpoint,

@@ -12,9 +12,8 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.node import Node
 
 from spec_vla_ros.action import ExecuteInstruction
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
-from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.tick import RUNNING, Halt, Reason, Tick
+from spec_vla_ros.ros.messages import accept_length_of
 
 Result = ExecuteInstruction.Result
 
@@ -85,9 +84,10 @@ class ExecuteServer:
             running.halt = tick.halt
             self._tell(running, tick, latency_ms=latency_ms)
         if tick.halt.reason in ENDS_BY_HALT and not running.handle.is_cancel_requested:
-            self._finish(ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
+            self._finish(running, ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
         elif 0 < running.handle.request.step_limit <= running.steps:
-            self._finish(Result.OUTCOME_STEP_LIMIT, f'{running.steps} actions were executed')
+            text = f'{running.steps} actions were executed'
+            self._finish(running, Result.OUTCOME_STEP_LIMIT, text)
         else:
             self.look_at_the_clock()
 
@@ -98,20 +98,21 @@ class ExecuteServer:
             return
         seconds, limit = running.seconds, running.handle.request.time_limit
         if running.handle.is_cancel_requested:
-            self._finish(Result.OUTCOME_CANCELED, 'canceled')
+            self._finish(running, Result.OUTCOME_CANCELED, 'canceled')
         elif 0 < limit <= seconds:
-            self._finish(Result.OUTCOME_TIME_LIMIT, f'{seconds:.2f} s have passed')
+            self._finish(running, Result.OUTCOME_TIME_LIMIT, f'{seconds:.2f} s have passed')
 
     def preempt(self, instruction: str) -> None:
         """Another instruction has come; the same one again changes nothing."""
-        if self._running is not None and instruction.strip() != self._running.instruction:
+        running = self._running
+        if running is not None and instruction.strip() != running.instruction:
             text = f'the topic instruction gave another one: {instruction.strip()!r}'
-            self._finish(Result.OUTCOME_PREEMPTED, text)
+            self._finish(running, Result.OUTCOME_PREEMPTED, text)
 
     def abort(self, outcome: int, text: str) -> None:
         """End the goal, if there is one; outcome: one of Result.OUTCOME_*."""
         if self._running is not None:
-            self._finish(outcome, text)
+            self._finish(self._running, outcome, text)
 
     def close(self) -> None:
         """Take no more goals."""
@@ -143,15 +144,14 @@ class ExecuteServer:
             step=running.steps, elapsed=running.seconds, halt=tick.halt.text
         )
         if tick.new_action is not None:
-            stats = tick.new_action.action.stats
-            dimensions = len(tick.new_action.action.values)
-            feedback.accept_length = accept_length(dimensions, stats.target_passes)
-            feedback.target_passes = stats.target_passes
+            action = tick.new_action.action
+            feedback.accept_length = accept_length_of(action)
+            feedback.target_passes = action.stats.target_passes
             feedback.latency_ms = latency_ms
         running.handle.publish_feedback(feedback)
 
-    def _finish(self, outcome: int, text: str) -> None:
-        running, self._running = self._running, None
+    def _finish(self, running: _Running, outcome: int, text: str) -> None:
+        self._running = None
         result = Result(
             outcome=outcome,
             text=text,

@@ -1,9 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the gripper is told: positions by topic, goals of an action, or nothing."""
+"""Commands to the gripper: positions by topic, goals of an action, or none."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from rclpy.action import ActionClient
 from rclpy.lifecycle import LifecycleNode
@@ -19,10 +20,10 @@ WORTH_A_GOAL = 0.02
 
 
 class GripperOutput(Protocol):
-    """One way of telling a gripper what to do."""
+    """One way of commanding a gripper."""
 
     def command(self, opening: float) -> None:
-        """Tell the gripper an opening in [0, 1]."""
+        """Command an opening in [0, 1]."""
 
     def close(self) -> None:
         """Close the topic or action."""
@@ -33,7 +34,10 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
 
     Raises ValueError when control_msgs is needed and not installed.
     """
-    kinds = {POSITION: PositionOutput, ACTION: ActionOutput}
+    kinds: dict[str, Callable[[LifecycleNode, PolicySettings], GripperOutput]] = {
+        POSITION: PositionOutput,
+        ACTION: ActionOutput,
+    }
     return kinds.get(settings.gripper_type, NoGripperOutput)(node, settings)
 
 
@@ -66,23 +70,24 @@ class ActionOutput:
             ) from missing
         self._goal_type = GripperCommand.Goal
         self._logger, self._settings = node.get_logger(), settings
-        self._told: float | None = None
-        self._client = ActionClient(node, GripperCommand, 'gripper_cmd')
+        self._commanded: float | None = None
+        client: ActionClient[Any, Any, Any] = ActionClient(node, GripperCommand, 'gripper_cmd')
+        self._client = client
 
     def command(self, opening: float) -> None:
         """Send a goal, if the opening has changed since the last one."""
-        if self._told is not None and abs(opening - self._told) < WORTH_A_GOAL:
+        if self._commanded is not None and abs(opening - self._commanded) < WORTH_A_GOAL:
             return
         if not self._client.server_is_ready():
             self._logger.warning(
-                'the action gripper_cmd has no server: the gripper is not told anything',
+                'the action gripper_cmd has no server: the gripper gets no commands',
                 throttle_duration_sec=5.0,
             )
             return
         goal = self._goal_type()
         goal.command.position = self._settings.gripper_position(opening)
         goal.command.max_effort = self._settings.gripper_max_effort
-        self._told = opening
+        self._commanded = opening
         self._client.send_goal_async(goal).add_done_callback(self._on_answer)
 
     def close(self) -> None:
@@ -90,9 +95,10 @@ class ActionOutput:
         self._client.destroy()
 
     def _on_answer(self, future: Future) -> None:
-        if not future.result().accepted:
+        answer: Any = future.result()
+        if not answer.accepted:
             self._logger.warning('the gripper rejected its goal')
-            self._told = None  # so that it is tried again
+            self._commanded = None  # so that it is tried again
 
 
 class NoGripperOutput:

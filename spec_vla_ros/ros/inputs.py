@@ -13,7 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def make_policy(settings: PolicySettings) -> Policy:
     """Load the policy where `inference_worker` says: in this process, or in one of its own."""
     if settings.inference_worker == 'process':
-        return ProcessPolicy(f'{__name__}:{load_policy.__name__}', settings)
-    return load_policy(settings)
+        return ProcessPolicy(f'{__name__}:{policy_from_settings.__name__}', settings)
+    return policy_from_settings(settings)
 
 
-def load_policy(settings: PolicySettings) -> Policy:
+def policy_from_settings(settings: PolicySettings) -> Policy:
     """Load the checkpoint, check that it drives an end effector, and run it once.
 
     Raises whatever says why it cannot be used, see `spec_vla_ros.policy.load_policy`.

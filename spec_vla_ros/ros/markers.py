@@ -8,11 +8,11 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-from spec_vla_ros.control.halt import Halt, Reason
-from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.pose_watch import Pose
-from spec_vla_ros.control.tick import NewAction
+from spec_vla_ros.control.tick import Halt, NewAction, Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.ros.messages import thresholds
+from spec_vla_ros.types import accept_length
 
 PATH_STEPS = 10
 """The predicted path is where the end effector comes to when this many actions are the same."""
@@ -32,8 +32,9 @@ def marker_array(
     new: the action that is being executed, if one is. pose: where the end effector is; without
     it, or in another frame, everything is shown at the frame's origin.
     """
-    known = pose is not None and pose.frame_id == frame_id
-    origin = np.asarray(pose.position if known else np.zeros(3), dtype=float)
+    origin = np.zeros(3)
+    if pose is not None and pose.frame_id == frame_id:
+        origin = np.asarray(pose.position, dtype=float)
 
     def marker(name: str, kind: int, colour: ColorRGBA) -> Marker:
         result = Marker(ns=name, type=kind, action=Marker.ADD, color=colour)
@@ -67,10 +68,11 @@ def caption(new: NewAction | None, halt: Halt) -> list[str]:
     stats, dimensions = new.action.stats, len(new.action.values)
     mode = stats.mode
     if mode == 'relaxed':
-        mode += f' r={max(new.decoding.max_distance)}'
+        mode += f' r={max(thresholds(new.decoding))}'
+    length = accept_length(dimensions, stats.target_passes)
+    rounds = 'no verify round' if length is None else f'accept length {length:.2f}'
     return [
-        f'{mode}, accept length {accept_length(dimensions, stats.target_passes):.2f}, '
-        f'{stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'
+        f'{mode}, {rounds}, {stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'
     ]
 
 

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import Halt, Reason
-from spec_vla_ros.control.performance import accept_length
-from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.tick import NewAction
+from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.types import Action, Decoding, accept_length, thresholds_by_dimension
+
+DIMENSIONS = 7
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
@@ -48,10 +49,10 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     message = DecodeStatistics(
         sequence=new.sequence,
         mode=stats.mode,
-        acceptance_thresholds=list(new.decoding.max_distance) if relaxed else [0] * dimensions,
+        acceptance_thresholds=list(thresholds(new.decoding)) if relaxed else [0] * dimensions,
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
         accept_lengths=list(stats.accept_lengths),
-        accept_length=accept_length(dimensions, stats.target_passes),
+        accept_length=accept_length_of(new.action),
         target_passes=stats.target_passes,
         draft_passes=stats.draft_passes,
         phase_names=list(stats.phases_ms),
@@ -62,6 +63,17 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     )
     message.header.stamp = to_time(now_ns)
     return message
+
+
+def thresholds(decoding: Decoding) -> tuple[int, ...]:
+    """Return how many bins a draft token may be off in each of an action's dimensions."""
+    return thresholds_by_dimension(decoding.acceptance_threshold, DIMENSIONS)
+
+
+def accept_length_of(action: Action) -> float:
+    """Return an action's accept length as messages have it: not a number without verify rounds."""
+    length = accept_length(len(action.values), action.stats.target_passes)
+    return math.nan if length is None else length
 
 
 def latency_ms(new: NewAction, *, now_ns: int) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.pose_watch import Pose
 from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output

@@ -13,9 +13,8 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
 from visualization_msgs.msg import MarkerArray
 
-from spec_vla_ros.control.halt import RUNNING, Reason
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.tick import NewAction, Tick
+from spec_vla_ros.control.tick import RUNNING, NewAction, Reason, Tick
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.annotate import annotated
 from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds
@@ -72,15 +71,14 @@ class Overlay:
                 )
             )
         if self._images.get_subscription_count() and self._inputs.image is not None:
-            self._publish_image(tick)
+            self._publish_image(tick, self._inputs.image)
 
     def close(self) -> None:
         """Close the topics."""
         for publisher in (self._markers, self._images):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _publish_image(self, tick: Tick) -> None:
-        message = self._inputs.image
+    def _publish_image(self, tick: Tick, message: Image | CompressedImage) -> None:
         try:
             picture = self._to_rgb(message)
         except ImageError:  # the loop has halted for it, and says so

@@ -6,7 +6,7 @@ from __future__ import annotations
 import array
 import dataclasses
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -46,12 +46,13 @@ class LiveSettings(Generic[SettingsType]):
         kind: type[SettingsType],
         *,
         on_change: Callable[[SettingsType], None] = lambda settings: None,
-        check: Callable[[SettingsType], None] = lambda settings: None,
+        check: Callable[[SettingsType], object] = lambda settings: None,
     ) -> None:
         self._names = {field.name for field in dataclasses.fields(kind)}
-        self._on_change, self._check = on_change, check
+        self._on_change: Callable[[SettingsType], None] = on_change
+        self._check: Callable[[SettingsType], object] = check
         start = {f.name: _declare(node, f) for f in dataclasses.fields(kind)}
-        self._current = changed(kind(), start, running=False)
+        self._current: SettingsType = changed(kind(), start, running=False)
         node.add_on_set_parameters_callback(self._validate)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -77,7 +78,7 @@ class LiveSettings(Generic[SettingsType]):
             self._on_change(self._current)
 
 
-def _declare(node: Node, field: dataclasses.Field) -> object:
+def _declare(node: Node, field: dataclasses.Field[Any]) -> object:
     """Declare one parameter and return its start value: from outside, or the default."""
     try:
         start = list(field.default) if isinstance(field.default, tuple) else field.default
@@ -91,7 +92,7 @@ def _plain(value: object) -> object:
     return tuple(value) if isinstance(value, list | array.array) else value
 
 
-def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
+def descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     """Describe a settings field the way `ros2 param describe` shows it."""
     meaning = meaning_of(field)
     description = meaning.description + (f' [{meaning.unit}]' if meaning.unit else '')

@@ -10,14 +10,16 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.timer import Timer
 
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Halt, Reason
+from spec_vla_ros.control.preconditions import EmergencyStop
+from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
-from spec_vla_ros.logs import log_to_stderr
+from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
@@ -35,7 +37,7 @@ class SpecVlaNode(LifecycleNode):
     """Camera and instruction in, end-effector commands out.
 
     Loads the policy in configure, publishes only while active, and has said "stand still" when it
-    is no longer. Topics and parameters: docs/ros.md.
+    is no longer. Topics and parameters: docs/reference/ros.md.
 
     Args:
         make_policy: loads and warms up the policy; what it raises fails the configuration.
@@ -43,7 +45,7 @@ class SpecVlaNode(LifecycleNode):
     """
 
     def __init__(
-        self, *, make_policy: PolicyFactory = make_policy_here_or_there, **kwargs: object
+        self, *, make_policy: PolicyFactory = make_policy_here_or_there, **kwargs: Any
     ) -> None:
         super().__init__('spec_vla', **kwargs)
         self._make_policy = make_policy
@@ -56,7 +58,8 @@ class SpecVlaNode(LifecycleNode):
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._finished = self.create_guard_condition(self._on_finished)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
-        self._ticker = self._watchdog = None
+        self._ticker: Timer | None = None
+        self._watchdog: Timer | None = None
         self._ticked_at = 0.0
         self._controls = Controls(
             self,
@@ -85,13 +88,13 @@ class SpecVlaNode(LifecycleNode):
             )
         except ValueError as error:
             return self._fail(f'cannot configure: {error}')
-        self._say_how()
+        self._say_how(self._policy)
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to publish."""
         result = super().on_activate(state)
-        self._configured.loop.stop()
+        self._in_use.loop.stop()
         gc.collect()  # now, because the collector would hold up the commands later,
         gc.freeze()  # and need not look again at what is loaded
         rate = self._settings.current.control_rate
@@ -138,6 +141,13 @@ class SpecVlaNode(LifecycleNode):
         super().destroy_node()
 
     @property
+    def _in_use(self) -> Configured:
+        """What configure made; transitions and timers that ask come after it."""
+        if self._configured is None:
+            raise RuntimeError('the node is not configured')
+        return self._configured
+
+    @property
     def _active(self) -> bool:
         return self._ticker is not None
 
@@ -147,8 +157,8 @@ class SpecVlaNode(LifecycleNode):
             return settings
         return settings.resolved(has_drafter=self._policy.info.has_drafter)
 
-    def _say_how(self) -> None:
-        has = 'a drafter' if self._policy.info.has_drafter else 'no drafter'
+    def _say_how(self, policy: Policy) -> None:
+        has = 'a drafter' if policy.info.has_drafter else 'no drafter'
         asked, mode = self._settings.current.decoding_mode, self._in_force.decoding_mode
         self.get_logger().info(f'decoding: {mode} (decoding_mode is {asked!r}; {has} is loaded)')
 
@@ -159,24 +169,24 @@ class SpecVlaNode(LifecycleNode):
 
     def _on_finished(self) -> None:
         """Begin a new action at once, where the arm rests, instead of at the next tick."""
-        if self._active and self._configured.loop.at_rest:
+        if self._ticker is not None and self._in_use.loop.at_rest:
             self._ticker.reset()  # its first command gets a whole period
             self._on_tick()
 
     def _on_tick(self) -> None:
         self._ticked_at = time.monotonic()
-        self._configured.tick()
+        self._in_use.tick()
 
     def _on_watchdog(self) -> None:
         """Stand still while a simulated clock does."""
-        self._configured.look_at_the_clock()
+        self._in_use.look_at_the_clock()
         silent = time.monotonic() - self._ticked_at
-        halt = self._configured.halt
-        told = halt is not None and halt.reason is Reason.CLOCK_STOPPED
-        if told or silent < CLOCK_PATIENCE:
+        halt = self._in_use.halt
+        reported = halt is not None and halt.reason is Reason.CLOCK_STOPPED
+        if reported or silent < CLOCK_PATIENCE:
             return
         text = f'the simulated clock has stood still for {silent:.1f} s'
-        self._configured.stand_still(Halt(Reason.CLOCK_STOPPED, text))
+        self._in_use.stand_still(Halt(Reason.CLOCK_STOPPED, text))
 
     def _emergency_stop(self, source: str) -> None:
         if self._configured is None:
@@ -210,10 +220,11 @@ class SpecVlaNode(LifecycleNode):
         """End the ticking with a zero twist; does nothing when it has ended."""
         if not self._active:
             return
-        for timer in filter(None, (self._ticker, self._watchdog)):
-            self.destroy_timer(timer)
+        for timer in (self._ticker, self._watchdog):
+            if timer is not None:
+                self.destroy_timer(timer)
         self._ticker = self._watchdog = None
-        self._configured.stand_still(None)
+        self._in_use.stand_still(None)
 
     def _release(self) -> None:
         if self._configured is None:

@@ -56,9 +56,9 @@ class RemoteNode:
         self._thread.start()
 
     def subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None], profile: QoSProfile
+        self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile
     ) -> None:
-        """Call back for each message, in the background thread."""
+        """Call back for each message, in the background thread; with its info if it takes two."""
         self.node.create_subscription(kind, topic, callback, profile)
 
     def call(self, kind: type, service: str, request: Any, *, timeout: float = 30.0) -> Any:
@@ -70,7 +70,7 @@ class RemoteNode:
         while True:
             future = self._send(kind, service, request, deadline)
             if self._answered(future, service, deadline):
-                return future.result()
+                return self._result(future)
 
     def configure(self, node_name: str, *, timeout: float = 120.0) -> bool:
         """Configure a lifecycle node; return whether it succeeded."""
@@ -125,7 +125,7 @@ class RemoteNode:
             if state == goal:
                 return True  # or it is there already, and a repeated request was refused
             if self._answered(future, service, deadline):
-                return future.result().success
+                return bool(self._result(future).success)
 
     def _send(self, kind: type, service: str, request: Any, deadline: float) -> Future:
         if service not in self._clients_by_name:
@@ -145,6 +145,11 @@ class RemoteNode:
             if time.monotonic() > retry_at:
                 return False
         return True
+
+    @staticmethod
+    def _result(future: Future) -> Any:
+        """Return the answer that has come."""
+        return future.result()
 
     def _keep_waiting(self, deadline: float, service: str) -> None:
         self._while_waiting()

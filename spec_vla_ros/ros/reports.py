@@ -10,11 +10,10 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.halt import Halt, Reason
-from spec_vla_ros.control.image_watch import NANOSECONDS
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.performance import Performance
-from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.tick import Halt, Reason, Tick
+from spec_vla_ros.control.watches import NANOSECONDS
 from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message

@@ -8,6 +8,7 @@ simulation follows the clock in real time; see real_time_arm.py.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -32,7 +33,7 @@ STATUS_PERIOD = 1.0  # seconds
 
 
 class SimRobotNode(Node):
-    """The tabletop simulator behind the topics of a robot; see docs/ros.md for them.
+    """The tabletop simulator behind the topics of a robot; see docs/reference/ros.md for them.
 
     The environment is created, stepped and rendered in the thread that makes and spins the node,
     because its rendering context belongs to a thread.
@@ -41,7 +42,7 @@ class SimRobotNode(Node):
         kwargs: for rclpy's Node.
     """
 
-    def __init__(self, **kwargs: object) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__('sim_robot', **kwargs)
         settings = LiveSettings(self, SimSettings).current
         self._frame, self._camera_frame = settings.base_frame, settings.camera_frame

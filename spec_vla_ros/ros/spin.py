@@ -14,7 +14,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from spec_vla_ros.inference.allocation import keep_freed_memory
+from spec_vla_ros.programs import keep_freed_memory
 
 LAST_WORD = 15
 """Seconds a node gets to end in good order; a second before, the log says where it hangs."""

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Parameters of the policy node that choose what arm and gripper are told, and in which units."""
+"""Parameters of the policy node that choose how arm and gripper are commanded."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ POSITION, ACTION, NONE = 'position', 'action', 'none'
 
 @dataclass(frozen=True, kw_only=True)
 class OutputSettings:
-    """What arm and gripper are told."""
+    """How arm and gripper are commanded."""
 
     command_type: str = parameter(
-        "What the arm is told: velocities on delta_twist_cmds ('twist'), targets on pose_target "
-        "('pose', needs end_effector_pose), or nothing but the topic action ('message')",
+        "Commands to the arm: velocities on delta_twist_cmds ('twist'), targets on pose_target "
+        "('pose', needs end_effector_pose), or none but the topic action ('message')",
         default=TWIST,
         choices=(TWIST, POSE, MESSAGE),
     )
@@ -43,8 +43,8 @@ class OutputSettings:
         high=10.0,
     )
     gripper_type: str = parameter(
-        "What the gripper is told: positions on gripper_command ('position'), goals of the action "
-        "gripper_cmd ('action', control_msgs/GripperCommand), or nothing ('none')",
+        "Commands to the gripper: positions on gripper_command ('position'), goals of the action "
+        "gripper_cmd ('action', control_msgs/GripperCommand), or none ('none')",
         default=POSITION,
         choices=(POSITION, ACTION, NONE),
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import Field, dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
-Settings = TypeVar('Settings')
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar('Settings', bound='DataclassInstance')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +37,10 @@ def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
     )
 
 
-def meaning_of(field: dataclasses.Field) -> Meaning:
+def meaning_of(field: Field[Any]) -> Meaning:
     """Return what a settings field means."""
-    return field.metadata['meaning']
+    meaning: Meaning = field.metadata['meaning']
+    return meaning
 
 
 def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) -> Settings:
@@ -55,21 +59,21 @@ def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) ->
     return dataclasses.replace(settings, **changes)
 
 
-def _check(field: dataclasses.Field, value: Any) -> None:
-    name, meaning, kind = field.name, meaning_of(field), type(field.default)
+def _check(field: Field[Any], value: Any) -> None:
+    default: Any = field.default
+    name, meaning, kind = field.name, meaning_of(field), type(default)
+    low, high = meaning.low, meaning.high
     if type(value) is not kind:
         raise ValueError(f'{name}: expected {kind.__name__}, got {type(value).__name__} {value!r}')
-    numbers = value if kind is tuple else (value,)
-    if kind is tuple and len(value) != len(field.default):
-        raise ValueError(f'{name}: {len(value)} numbers given, {len(field.default)} are needed')
-    for number in numbers if meaning.low is not None else ():
-        if kind is tuple and type(number) is not type(field.default[0]):
-            raise ValueError(f'{name}: expected {type(field.default[0]).__name__}s, got {value!r}')
-        if not meaning.low <= number <= meaning.high:
+    numbers: tuple[Any, ...] = value if kind is tuple else (value,)
+    if kind is tuple and len(value) != len(default):
+        raise ValueError(f'{name}: {len(value)} numbers given, {len(default)} are needed')
+    for number in numbers if low is not None and high is not None else ():
+        if kind is tuple and type(number) is not type(default[0]):
+            raise ValueError(f'{name}: expected {type(default[0]).__name__}s, got {value!r}')
+        if not low <= number <= high:
             unit = f' {meaning.unit}' if meaning.unit else ''
-            raise ValueError(
-                f'{name}: {number} is outside [{meaning.low:g}, {meaning.high:g}]{unit}'
-            )
+            raise ValueError(f'{name}: {number} is outside [{low:g}, {high:g}]{unit}')
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f'{name}: {value!r} is none of {", ".join(map(repr, meaning.choices))}')
     if name.endswith('_frame') and not value:

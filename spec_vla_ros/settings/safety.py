@@ -9,10 +9,47 @@ from functools import cached_property
 
 import numpy as np
 
-from spec_vla_ros.control.gripper_clamp import GripperLimits
-from spec_vla_ros.control.guards import ActionLimits
-from spec_vla_ros.control.motion_limits import MotionLimits
 from spec_vla_ros.settings.parameter import parameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionLimits:
+    """The largest action that is believed.
+
+    translation: metres per model step.
+    rotation: radians per model step.
+    gripper_margin: how far outside [0, 1] a gripper opening may lie and still be clipped.
+    """
+
+    translation: float
+    rotation: float
+    gripper_margin: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionLimits:
+    """What the commanded velocity never exceeds.
+
+    velocity: (6,) m/s along x, y, z and rad/s about them.
+    acceleration: (6,) m/s2 and rad/s2; infinite where there is no limit.
+    box: (2, 3) least and greatest position in metres; None: no box.
+    """
+
+    velocity: np.ndarray
+    acceleration: np.ndarray
+    box: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GripperLimits:
+    """What the commanded opening never exceeds.
+
+    low, high: openings in [0, 1]; rate: change in 1/s, infinite for no limit.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    rate: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +84,7 @@ class SafetySettings:
         live=True,
     )
     detect_frozen_image: bool = parameter(
-        'Halt when the arm is told to move and the pixels stay the same for longer than '
+        'Halt when the arm is commanded to move and the pixels stay the same for longer than '
         'image_timeout',
         default=True,
         live=True,
@@ -150,7 +187,7 @@ class SafetySettings:
             )
 
     @cached_property
-    def limits(self) -> ActionLimits:
+    def action_limits(self) -> ActionLimits:
         """The largest action that is believed."""
         return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
 

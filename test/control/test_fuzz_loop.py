@@ -16,10 +16,9 @@ from tokenizers import Tokenizer
 from waiting import PATIENCE
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.instruction import MAX_INSTRUCTION
-from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.preconditions import MAX_INSTRUCTION, EmergencyStop
+from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.models.processing import PromptProcessor
 
 TEXTS = st.one_of(

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.instruction import MAX_INSTRUCTION
+from spec_vla_ros.control.preconditions import MAX_INSTRUCTION
+from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding
 
@@ -180,10 +180,13 @@ def test_stopping_forgets_images_but_not_the_instruction(drive):
     assert driver.until(began).new_action.instruction == 'go'
 
 
-def test_a_clock_set_back_does_not_wait_for_the_old_time(drive):
+@pytest.mark.parametrize('at_rest', [False, True])
+def test_a_clock_set_back_does_not_wait_for_the_old_time(drive, at_rest):
     driver = drive()
     driver.loop.store_instruction('go')
     driver.until(began)
+    if at_rest:  # and no image has shown it yet
+        driver.until(lambda tick: driver.loop.at_rest, frame=False)
     driver.now_ns -= 500_000_000_000
     sequence = driver.loop.counters.actions_published
     assert driver.until(began).new_action.sequence == sequence + 1

@@ -6,9 +6,9 @@ import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 from waiting import PATIENCE, wait_for
 
-from spec_vla_ros.control.emergency_stop import EmergencyStop
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.control.pose_watch import Pose
+from spec_vla_ros.control.preconditions import EmergencyStop
+from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 
 UPRIGHT = np.array([0, 0, 0, 1.0])
@@ -178,13 +178,22 @@ def test_a_dead_worker_halts_and_says_so(drive):
 
 
 def test_a_hanging_inference_is_killed_after_three_times_its_limit(drive):
-    supervisor = Supervisor()
-    driver = drive(options={'supervisor': supervisor}, inference_timeout=0.05)
+    supervisor, seconds = Supervisor(), [0.0]
+    options = {'supervisor': supervisor, 'clock': lambda: seconds[0]}
+    driver = drive(options=options, inference_timeout=2.0)
     driver.policy.gate.clear()
     driver.loop.store_instruction('go')
-    driver.until(halted_for(Reason.INFERENCE_TIMEOUT))
-    driver.until(lambda tick: supervisor.done)
-    assert set(supervisor.done) == {'kill'}
+    driver.until(lambda tick: driver.policy.seen)
+    for now, reason, done in (
+        (2.0, Reason.NONE, []),
+        (2.1, Reason.INFERENCE_TIMEOUT, []),
+        (6.0, Reason.INFERENCE_TIMEOUT, []),
+        (6.1, Reason.INFERENCE_TIMEOUT, ['kill']),
+    ):
+        seconds[0] = now
+        assert driver.tick().halt.reason is reason
+        assert supervisor.done == done
+    assert driver.loop.counters.inference_timeouts == 1
 
 
 def test_acceleration_limits_keep_the_path_and_a_halt_is_at_once(drive):
@@ -255,6 +264,45 @@ def test_the_gripper_is_limited_and_holds_on_a_halt(drive):
     assert driver.loop.counters.gripper_clamps == 3
     driver.loop.store_instruction('')
     assert driver.tick().gripper is None
+
+
+def test_a_bad_answer_stops_the_gripper_where_it_is(drive):
+    driver = drive(max_gripper_rate=0.1)
+    driver.policy.answer = np.array([*DELTA[:6], 1.0])
+    driver.loop.store_instruction('go')
+    assert driver.until(began).gripper == 1.0  # unknown before: commanded as it is
+    driver.policy.answer = DELTA
+    driver.until(began)
+    driver.policy.answer = RuntimeError('boom')
+    driver.until(halted_for(Reason.INFERENCE_ERROR))
+    assert driver.ticks[-2].gripper > 0.9  # on its way to 0.25, where it would be in seconds
+    assert driver.ticks[-1].gripper is None
+    assert driver.tick().gripper is None
+
+
+def test_a_bad_answer_while_the_arm_slows_down_leaves_it_at_rest(drive):
+    slow = (0.3,) * 3 + (3.0,) * 3
+    driver = drive(wait_for_motion=False, max_acceleration=slow)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    driver.policy.answer = np.zeros(7)
+    driver.until(lambda tick: began(tick) and moves(tick))  # the answer is to stand still
+    driver.policy.answer = RuntimeError('boom')
+    driver.until(halted_for(Reason.INFERENCE_ERROR))
+    driver.policy.answer = np.zeros(7)
+    driver.until(began)
+    assert not moves(driver.ticks[-1])  # nothing is left of the motion before
+
+
+def test_an_emergency_stop_takes_no_instruction_that_comes_before_the_reset(drive):
+    driver = started(drive)
+    driver.loop.emergency_stop('test')
+    driver.loop.store_instruction('go')
+    driver.loop.reset()  # all between two ticks
+    assert driver.loop.instruction == ''
+    for _ in range(5):
+        assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+        assert not moves(driver.ticks[-1])
 
 
 def test_an_image_that_is_waited_for_is_inferred_from_at_once(drive):

@@ -1,19 +1,12 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What the diagnostics say, from made-up actions."""
 
+import numpy as np
 import pytest
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.performance import Performance, accept_length
+from spec_vla_ros.control.performance import Percentiles, Performance, Recent
+from spec_vla_ros.control.tick import Counters
 from spec_vla_ros.types import DecodeStats
-
-
-def test_accept_length_is_counted_as_in_the_paper():
-    assert accept_length(7, 7) == pytest.approx(7 / 6)  # autoregressive: six passes after prefill
-    assert accept_length(7, 3) == 3.5
-    assert accept_length(7, 1) == float('inf')
-    assert accept_length(21, 3 + 4, actions=3) == 21 / 4
-    assert accept_length(0, 0, actions=0) is None
 
 
 def test_summary_of_some_seconds():
@@ -45,9 +38,63 @@ def test_counters_are_of_the_window():
     assert counted[29].recent.actions_rejected == 20
 
 
+def test_rates_are_by_the_time_since_the_beginning():
+    performance = Performance(now=100.0)
+    found = performance.summary(Counters(images_received=5), now=100.5)
+    assert found.images_hz == 10.0
+    assert performance.summary(Counters(images_received=6), now=101.0).images_hz == 6.0
+
+
+def test_at_the_very_beginning_there_are_no_rates():
+    found = Performance(now=100.0).summary(Counters(images_received=5), now=100.0)
+    assert found.images_hz == found.actions_hz == 0.0
+
+
+def test_the_window_slides_when_summaries_are_rare():
+    performance = Performance(now=0.0)
+    for now, halts in ((20.0, 1), (40.0, 3), (60.0, 6)):
+        found = performance.summary(Counters(halts=halts), now=now)
+    assert found.recent.halts == 3
+
+
 def test_nothing_happened():
     found = Performance(now=0.0).summary(Counters(), now=20.0)
     assert found.images_hz == found.actions_hz == found.commands_hz == 0.0
     assert found.latency_ms is found.inference_ms is found.accept_length is None
     assert found.target_passes is found.draft_passes is None
     assert found.recent == Counters()
+
+
+def test_only_the_window_counts():
+    recent = Recent(window=10.0, now=0.0)
+    for second in range(100):
+        recent.add(float(second), now=float(second))
+    assert recent.values(now=99.0) == [float(s) for s in range(90, 100)]
+    assert recent.mean(now=99.0) == 94.5
+    assert recent.total(now=99.0) == 945.0
+    assert recent.rate(now=99.0) == 1.0
+    assert recent.values(now=105.0) == [float(s) for s in range(96, 100)]
+    assert recent.rate(now=200.0) == 0.0
+
+
+def test_percentiles_are_numpys():
+    values = np.random.default_rng(0).normal(size=500)
+    recent = Recent(window=10.0, now=0.0)
+    for value in values:
+        recent.add(float(value), now=1.0)
+    assert recent.percentiles(now=1.0) == Percentiles(*np.percentile(values, (50, 95, 99)))
+
+
+def test_nothing_yet():
+    recent = Recent(window=10.0, now=5.0)
+    assert recent.percentiles(now=5.0) is None
+    assert recent.mean(now=5.0) is None
+    assert recent.rate(now=5.0) == 0.0
+
+
+def test_a_rate_in_the_first_seconds_is_not_diluted():
+    recent = Recent(window=10.0, now=100.0)
+    for k in range(60):
+        recent.add(1, now=100.0 + k / 30)
+    assert recent.rate(now=102.0) == pytest.approx(30.0)
+    assert recent.rate(now=100.5) == pytest.approx(120.0)  # all of them within half a second

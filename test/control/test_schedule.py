@@ -31,6 +31,14 @@ def test_the_ticks_sum_up_to_the_delta(delta, ticks, rate):
     assert not as_vector(schedule.tick()).any()
 
 
+def test_before_the_first_delta_nothing_moves():
+    schedule = DeltaSchedule()
+    assert not schedule.moving
+    twist = schedule.tick()
+    assert twist.linear.shape == twist.angular.shape == (3,)
+    assert not as_vector(twist).any()
+
+
 def test_a_new_delta_replaces_what_is_left():
     schedule = DeltaSchedule()
     schedule.start(DELTA, ticks=3, control_rate=30)

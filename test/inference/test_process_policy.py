@@ -14,8 +14,8 @@ import pytest
 from processes import gone, python_path, start_python
 from waiting import PATIENCE, wait_for
 
-from spec_vla_ros.inference.errors import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding, Observation, PolicyInfo
 
@@ -50,6 +50,7 @@ def test_observations_go_there_and_actions_come_back(start):
     assert policy.trouble is None
     assert policy.info == PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0)
     assert psutil.Process(policy.pid).ppid() == os.getpid()
+    assert len(running_policies()) == 1
     action = ask(policy)
     np.testing.assert_array_equal(action.values, [0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
     np.testing.assert_array_equal(action.normalised, [IMAGE.sum(), 480, 0])
@@ -168,7 +169,7 @@ def running_policies():
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # ended meanwhile
             found.append(' '.join(child.cmdline()))
-    return [command for command in found if 'policy_process' in command]
+    return [command for command in found if 'inference.process_main' in command]
 
 
 def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path):
@@ -180,7 +181,7 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
         "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
         'print(policy.pid, flush=True)\n'
         'image = np.zeros((4, 4, 3), np.uint8)\n'
-        "policy.infer(Observation(image, 'hang_deaf'), Decoding(max_distance=(0,) * 7))\n"
+        "policy.infer(Observation(image, 'hang_deaf'), Decoding(acceptance_threshold=(0,) * 7))\n"
     )
     with start_python('-c', program, PYTHONPATH=f'{HELPERS}:{python_path()}') as parent:
         child = psutil.Process(int(parent.stdout.readline()))

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
-from spec_vla_ros.inference.shared_image import SharedImage
 from spec_vla_ros.inference.wire import (
     Channel,
+    SharedImage,
     channel_pair,
     plain,
     restored_action,

@@ -47,8 +47,7 @@ def test_an_answer_is_handed_out_once(gate, worker):
     gate.pass_one.release()
     finished = wait_for(worker.poll)
     assert finished.request == 'a'
-    assert finished.result == 'answer to a'
-    assert finished.error is None
+    assert finished.outcome == 'answer to a'
     assert finished.seconds >= 0
     assert worker.poll() is None
 
@@ -111,10 +110,10 @@ def test_an_exception_comes_back_and_the_worker_goes_on(gate, worker):
     worker.submit(ValueError('no such thing'))
     gate.pass_one.release(2)
     finished = wait_for(worker.poll)
-    assert finished.result is None
-    assert str(finished.error) == 'no such thing'
+    assert isinstance(finished.outcome, ValueError)
+    assert str(finished.outcome) == 'no such thing'
     worker.submit('next')
-    assert wait_for(worker.poll).result == 'answer to next'
+    assert wait_for(worker.poll).outcome == 'answer to next'
 
 
 def test_running_time_is_that_of_the_current_call():

@@ -31,7 +31,7 @@ def test_a_policy_says_what_is_active(caplog, tmp_path):
 
 @pytest.mark.parametrize(('shown', 'expected'), [(True, 1), (False, 0)])
 def test_programs_show_the_log_and_the_library_alone_does_not(shown, expected):
-    program = 'import logging\nfrom spec_vla_ros.logs import log_to_stderr\n'
+    program = 'import logging\nfrom spec_vla_ros.programs import log_to_stderr\n'
     program += 'log_to_stderr()\n' * 2 * shown  # the second time changes nothing
     program += "logging.getLogger('spec_vla_ros.models').info('loading')\n"
     program += "logging.getLogger('another').info('chatter')\n"

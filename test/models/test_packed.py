@@ -6,12 +6,10 @@ import time
 import pytest
 import torch
 from processes import RETURNED_WHEN_FREED, run_python
-from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
+from small_models import random_drafter, random_prompt, random_target, speculate
 
-from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.models import packed_linear
 from spec_vla_ros.models.llama import Llama, causal_mask
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -97,9 +95,7 @@ def test_tokens_are_the_plain_models(seed, shape):
     plain, packed = random_target(seed), PackedLlama(random_target(seed))
     expected = autoregressive_generate(plain, prompt, num_tokens=7).tokens
     assert torch.equal(autoregressive_generate(packed, prompt, num_tokens=7).tokens, expected)
-    settings = SpeculativeSettings(per_dimension(0, 7), action_ids=ACTION_IDS, shape=shape)
-    drafter = PackedDrafter(random_drafter(seed))
-    decoded = speculative_generate(packed, drafter, prompt, settings=settings)
+    decoded = speculate(packed, PackedDrafter(random_drafter(seed)), prompt, tree=shape)
     assert torch.equal(decoded.tokens, expected)
 
 

@@ -11,9 +11,8 @@ from harness import FORWARD, ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics
 from waiting import PATIENCE, wait_for
 
-from spec_vla_ros.control.counters import Counters
-from spec_vla_ros.control.halt import RUNNING, Halt, Reason
 from spec_vla_ros.control.performance import Performance
+from spec_vla_ros.control.tick import RUNNING, Counters, Halt, Reason
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, limits_hit, verdict
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import DecodeStats, PolicyInfo

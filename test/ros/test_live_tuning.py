@@ -12,7 +12,7 @@ from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, spans, write_plot
 
 def samples(thresholds):
     return [
-        Sample(float(k), threshold, float('inf') if k % 2 else 3.5, 1 + k % 3, 20.0 + k)
+        Sample(float(k), threshold, None if k % 2 else 3.5, 1 + k % 3, 20.0 + k)
         for k, threshold in enumerate(thresholds)
     ]
 

@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from spec_vla_ros.ros.overhead.__main__ import main
-from spec_vla_ros.ros.overhead.busy_policy import PHASE, BusyPolicy
-from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
+from spec_vla_ros.ros.develop.overhead.__main__ import main
+from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE, BusyPolicy
+from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
 from spec_vla_ros.types import Action, DecodeStats, Decoding, Observation, PolicyInfo
 
 MS = 1_000_000

@@ -132,7 +132,8 @@ def topics_in(layout):
 def test_the_foxglove_layout_shows_topics_that_exist():
     layout = json.loads(LAYOUT.read_text())
     assert set(layout['configById']) >= {'3D!markers', 'Image!annotated', 'Plot!passes'}
-    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', (ROOT / 'docs/ros.md').read_text(), re.M))
+    page = (ROOT / 'docs' / 'reference' / 'ros.md').read_text()
+    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', page, re.M))
     named = {topic.removeprefix('/') for topic in topics_in(layout['configById'])}
     assert {'markers', 'annotated_image', 'statistics', 'status', 'instruction'} <= named
     assert named <= documented

@@ -2,21 +2,13 @@
 """Parameters: declared with description and range, refused with a reason, taken as a whole."""
 
 import dataclasses
-import re
-from pathlib import Path
 
 import pytest
-import yaml
 from harness import ScriptedPolicy
 from rcl_interfaces.srv import DescribeParameters, ListParameters
-from spec_vla_ros.msg import PolicyStatus
 
-from spec_vla_ros.control.halt import Reason
-from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.parameter import meaning_of
-
-ROOT = Path(__file__).parents[2]
-NODES = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}
 
 
 @pytest.fixture
@@ -73,52 +65,3 @@ class TestOverDds:
         assert not world.remote.set_parameters('/spec_vla', bad).successful
         assert node.get_parameter('image_timeout').value == 0.25
         assert node.get_parameter('settle_time').value == 0.1
-
-
-def test_parameter_files_name_every_parameter_with_its_default():
-    for name, kind in NODES.items():
-        file = 'spec_vla' if name == 'spec_vla' else 'sim_robot'
-        content = yaml.safe_load((ROOT / 'config' / f'{file}.yaml').read_text())
-        expected = dataclasses.asdict(kind())
-        for key, value in expected.items():
-            expected[key] = list(value) if isinstance(value, tuple) else value
-        assert content == {'/**': {'ros__parameters': expected}}
-
-
-def documented(title):
-    """Return the rows of the parameter table under a heading of docs/ros.md."""
-    text = (ROOT / 'docs' / 'ros.md').read_text()
-    section = text.split(f'\n### {title}\n')[1].split('\n#')[0]
-    rows = re.findall(r'^\| `(\w+)` \|(.*)\|$', section, flags=re.MULTILINE)
-    return {name: [cell.strip() for cell in rest.split('|')] for name, rest in rows}
-
-
-@pytest.mark.parametrize(
-    ('title', 'kind'),
-    [
-        ('Parameters of the policy node', PolicySettings),
-        ('Parameters of the simulated robot', SimSettings),
-    ],
-)
-def test_the_documentation_agrees(title, kind):
-    rows = documented(title)
-    assert list(rows) == [field.name for field in dataclasses.fields(kind)]
-    for field in dataclasses.fields(kind):
-        meaning = meaning_of(field)
-        kind_name, unit, default, valid, change, description = rows[field.name]
-        assert kind_name == type(field.default).__name__
-        assert unit == (meaning.unit or '-')
-        assert default == f'`{field.default!r}`'
-        if meaning.choices:
-            assert valid == ', '.join(f'`{choice}`' for choice in meaning.choices)
-        elif meaning.low is not None:
-            assert valid == f'{meaning.low:.6g} .. {meaning.high:.6g}'
-        else:
-            assert valid == 'any'
-        assert change == ('live' if meaning.live else 'at start')
-        assert description == meaning.description
-
-
-def test_the_reasons_are_those_of_the_message():
-    for reason in Reason:
-        assert getattr(PolicyStatus, f'REASON_{reason.name}') == reason

@@ -12,8 +12,8 @@ from waiting import wait_for
 
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.arm_outputs import product
 from spec_vla_ros.ros.messages import twist_message
-from spec_vla_ros.ros.pose_target import product
 
 pytestmark = pytest.mark.dds
 ROBOT = 'spec_vla_ros.ros.sim_node'

@@ -123,7 +123,7 @@ def test_a_change_of_thresholds_holds_for_whole_inferences(bench):
     bench.set(**new)
     bench.policy.open.set()
     wait_for(lambda: len(bench.policy.decodings) > first + 3, 'more inferences')
-    distances = [decoding.max_distance for decoding in bench.policy.decodings[first:]]
+    distances = [decoding.acceptance_threshold for decoding in bench.policy.decodings[first:]]
     assert distances[0] == (1, 1, 1, 1, 1, 1, 0)
     assert set(distances[1:]) == {(5,) * 7}
 

@@ -12,11 +12,11 @@ from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.soak import relay
-from spec_vla_ros.ros.soak.growth import Sample, by_process, growth
-from spec_vla_ros.ros.soak.report import figures, markdown, plot
-from spec_vla_ros.ros.soak.run import Outcome
-from spec_vla_ros.ros.soak.trial import Trial
+from spec_vla_ros.ros.develop.soak import relay
+from spec_vla_ros.ros.develop.soak.growth import Sample, by_process, growth
+from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.trial import Trial
 
 MB = 2**20
 
@@ -26,7 +26,7 @@ MB = 2**20
 def test_a_minute(tmp_path):
     """No missed halt, nothing that dies by itself; of growth and rates a minute says little."""
     arguments = ('--minutes', '1', '--results', tmp_path)
-    done = run_python('-m', 'spec_vla_ros.ros.soak', *arguments, check=False)
+    done = run_python('-m', 'spec_vla_ros.ros.develop.soak', *arguments, check=False)
     assert (tmp_path / 'soak.json').exists(), done.stdout + done.stderr
     found = json.loads((tmp_path / 'soak.json').read_text())
     assert found['faults_gone_wrong'] == []
@@ -121,7 +121,7 @@ def test_verdict(seen, passed, tmp_path):
 
 @pytest.mark.dds
 def test_the_relay_spoils_images(world):
-    world.process('relay', 'spec_vla_ros.ros.soak.relay')
+    world.process('relay', 'spec_vla_ros.ros.develop.soak.relay')
     images = world.record(Image, 'image_relayed', qos.CAMERA)
     camera, count = world.camera(), iter(range(10**9))
     make = camera.make

@@ -121,7 +121,7 @@ def test_a_threshold_holds_from_the_next_inference_on(world, policy, statistics)
     assert told[before] == old  # it was running when the threshold changed
     assert told[before + 1 : before + 4] == [new] * 3
     assert set(map(str, told)) == {str(old), str(new)}  # never a mixture
-    asked = [(list(d.max_distance), d.temporal) for d in policy.decodings]
+    asked = [(list(d.acceptance_threshold), d.temporal) for d in policy.decodings]
     assert told == asked[: len(told)]
 
 

@@ -52,7 +52,7 @@ def test_live_ones_change():
     settings = changed(PolicySettings(), {'settle_time': 0.5, 'dry_run': True}, running=True)
     assert settings.settle_time == 0.5
     assert settings.dry_run
-    assert settings.limits.translation == PolicySettings().max_step_translation
+    assert settings.action_limits.translation == PolicySettings().max_step_translation
 
 
 def test_thresholds_become_one_decoding():

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from spec_vla_ros.control.performance import accept_length
 from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.report import summary
+from spec_vla_ros.types import accept_length
 
 ACTION_DIMENSIONS = 7
 
@@ -24,14 +26,14 @@ CAPTION = (
 )
 
 
-def compared(records: Mapping[str, Sequence[Record]]) -> dict:
+def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
     """Return the figures of each way of decoding, and where there are two, their ratios.
 
     Keys: 'modes', with the figures by the name of the way, and 'ratio', autoregressive by
     speculative, of medians (target_passes and seconds: of means).
     """
     modes = {way: figures(done) for way, done in records.items()}
-    result = {'modes': modes}
+    result: dict[str, Any] = {'modes': modes}
     if {'speculative', 'autoregressive'} <= modes.keys():
         result['ratio'] = {
             name: _ratio(
@@ -61,7 +63,7 @@ def figures(records: Sequence[Record]) -> dict:
         },
         'target_passes': _mean(passes),
         'draft_passes': _mean(drafts),
-        'accept_length': _finite(
+        'accept_length': _rounded(
             accept_length(ACTION_DIMENSIONS * len(passes), sum(passes), actions=len(passes))
         ),
         'phases_ms': {
@@ -98,10 +100,14 @@ def comparison_table(result: dict) -> Table:
     row('accept length', lambda found: _text(found['accept_length'], '.2f'))
     row('inference', lambda found: _ms(found['inference_ms']['p50']), 'inference_ms')
     for phase in dict.fromkeys(name for found in modes for name in found['phases_ms']):
-        row(f'  {phase}', lambda found, phase=phase: _ms(found['phases_ms'].get(phase)))
+        row(f'  {phase}', partial(_phase, name=phase))
     row('image to action', lambda found: _ms(found['latency_ms']['p50']), 'latency_ms')
     row('episode', lambda found: _text(found['seconds'], '.2f', ' s'), 'seconds')
     return table
+
+
+def _phase(found: dict, *, name: str) -> str:
+    return _ms(found['phases_ms'].get(name))
 
 
 def _middle(figure: float | Mapping[str, float | None] | None) -> float | None:
@@ -116,9 +122,8 @@ def _mean(values: Sequence[float]) -> float | None:
     return round(float(np.mean(values)), 3) if values else None
 
 
-def _finite(value: float | None) -> float | None:
-    """JSON knows no infinity."""
-    return round(value, 3) if value is not None and np.isfinite(value) else None
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _ms(value: float | None) -> str:

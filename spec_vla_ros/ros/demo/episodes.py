@@ -138,7 +138,9 @@ class EpisodeRunner:
         while True:
             time.sleep(0.05)
             self._check()
-            robot = self._robot
+            robot, status = self._robot, self._status
+            if robot is None or status is None:
+                continue
             record.seconds = time.monotonic() - self._began
             record.success = robot.success
             record.wrong_object = robot.wrong_object
@@ -148,7 +150,7 @@ class EpisodeRunner:
                     self._running = None
                     self._add_frame(record)
                     self._add_phases(record)
-                record.halt = self._status.reason_text
+                record.halt = status.reason_text
                 return record
 
     def stop(self) -> None:

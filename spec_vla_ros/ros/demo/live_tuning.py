@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -71,11 +72,12 @@ class Tuner:
         self._due = time.monotonic() + self._seconds
 
     def _on_statistics(self, message: DecodeStatistics) -> None:
+        length = message.accept_length
         self.samples.append(
             Sample(
                 seconds=time.monotonic() - self._began,
                 threshold=message.acceptance_thresholds[0],
-                accept_length=message.accept_length,
+                accept_length=None if math.isnan(length) else length,
                 target_passes=message.target_passes,
                 inference_ms=message.inference_ms,
             )

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from spec_vla_ros.control.performance import Percentiles
 from spec_vla_ros.ros.demo.episodes import Record
 
 
@@ -46,10 +48,10 @@ def summary(records: Sequence[Record]) -> dict:
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
     """Return the 50th, 95th and 99th percentile; None without values."""
-    if not values:
+    found = Percentiles.of(values)
+    if found is None:
         return {'p50': None, 'p95': None, 'p99': None}
-    points = np.percentile(values, [50, 95, 99])
-    return {f'p{p}': round(float(x), 2) for p, x in zip((50, 95, 99), points, strict=True)}
+    return {name: round(value, 2) for name, value in dataclasses.asdict(found).items()}
 
 
 def write_json(figures: dict, path: Path) -> None:
@@ -84,11 +86,11 @@ def _cell(record: Record) -> str:
     return f'{verdict}, {record.steps} steps, {record.seconds:.1f} s'
 
 
-def _share(flags: object) -> float:
-    flags = list(flags)
-    return float(np.mean(flags)) if flags else 0.0
+def _share(flags: Iterable[bool]) -> float:
+    each = list(flags)
+    return float(np.mean(each)) if each else 0.0
 
 
-def _mean(values: object) -> str:
-    values = list(values)
-    return f'{np.mean(values):.1f}' if values else '-'
+def _mean(values: Iterable[float]) -> str:
+    each = list(values)
+    return f'{np.mean(each):.1f}' if each else '-'

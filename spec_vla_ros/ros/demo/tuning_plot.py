@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 LONGEST = 7
@@ -22,11 +23,14 @@ PANELS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One action: when it began, and how it was decoded; see DecodeStatistics."""
+    """One action: when it began, and how it was decoded; see DecodeStatistics.
+
+    accept_length: None without verify rounds.
+    """
 
     seconds: float
     threshold: int
-    accept_length: float
+    accept_length: float | None
     target_passes: int
     inference_ms: float
 
@@ -79,12 +83,12 @@ def write_plot(samples: Sequence[Sample], ended: Sequence[Ended], path: Path) ->
         for _, begin, _ in stretches[1:]:
             axis.axvline(begin, color='0.8', linewidth=1, zorder=0)
         axis.spines[['top', 'right']].set_visible(False)
-    for end in ended:
+    for episode in ended:
         axes[3].plot(
-            end.seconds,
+            episode.seconds,
             0.02,
-            marker='^' if end.success else 'x',
-            color='tab:green' if end.success else 'tab:red',
+            marker='^' if episode.success else 'x',
+            color='tab:green' if episode.success else 'tab:red',
             transform=axes[3].get_xaxis_transform(),
             clip_on=False,
         )
@@ -94,11 +98,11 @@ def write_plot(samples: Sequence[Sample], ended: Sequence[Ended], path: Path) ->
 
 
 def _panel(
-    axis: object, samples: Sequence[Sample], stretches: list[tuple[int, float, float]], name: str
+    axis: Axes, samples: Sequence[Sample], stretches: list[tuple[int, float, float]], name: str
 ) -> None:
     seconds = np.array([s.seconds for s in samples])
-    values = np.array([getattr(s, name) for s in samples], dtype=float)
-    values = np.where(np.isfinite(values), values, LONGEST)
+    values = np.array([getattr(s, name) for s in samples], dtype=float)  # None is not a number
+    values = np.where(np.isnan(values), LONGEST, values)
     axis.plot(seconds, values, '.', color='tab:blue', alpha=0.4, markersize=4)
     for _, begin, end in stretches:
         there = values[(begin <= seconds) & (seconds <= end)]

@@ -1,0 +1,178 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What may be commanded: actions that are refused, and limits that clamp and count.
+
+An action beyond what is believable is refused; the other limits hold for whatever is left, whoever
+set the step duration.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.control.watches import NANOSECONDS, Pose
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
+
+
+def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:
+    """Return why an action must not be executed, or None when it may.
+
+    values: (7,) dx dy dz in metres, rotation vector in radians, gripper opening. An action beyond
+    the limits is refused rather than clipped: it says that the policy, its norm stats or
+    its image are wrong, and a clipped wrong action is still wrong.
+    """
+    values = np.asarray(values, dtype=float)
+    if values.shape != (7,):
+        return f'the action has shape {values.shape}, expected (7,)'
+    if not np.isfinite(values).all():
+        return f'the action is not finite: {np.array2string(values, precision=4)}'
+    translation = math.hypot(*values[:3])
+    if translation > limits.translation:
+        return f'a step of {translation:.4f} m is above max_step_translation={limits.translation}'
+    rotation = math.hypot(*values[3:6])
+    if rotation > limits.rotation:
+        return f'a step of {rotation:.4f} rad is above max_step_rotation={limits.rotation}'
+    gripper, margin = float(values[6]), limits.gripper_margin
+    if not -margin <= gripper <= 1 + margin:
+        return f'a gripper opening of {gripper:.4f} is outside [0, 1]'
+    return None
+
+
+class MotionClamp:
+    """Clamps one velocity after the other, on each axis by itself."""
+
+    def __init__(self) -> None:
+        self._last = np.zeros(6)
+        self.velocity_clamps = 0
+        self.acceleration_clamps = 0
+        self.workspace_clamps = 0
+
+    def halt(self) -> None:
+        """Note that zero is commanded, whatever the limits: a halt does not wait."""
+        self._last = np.zeros(6)
+
+    def can_rest(self, limits: MotionLimits, *, period: float) -> bool:
+        """Whether the velocity can be zero at the next tick within the acceleration limits."""
+        return bool((np.abs(self._last) <= limits.acceleration * period).all())
+
+    def clamp(
+        self,
+        wanted: Twist,
+        limits: MotionLimits,
+        *,
+        period: float,
+        position: np.ndarray | None = None,
+        horizon: float = 0.0,
+    ) -> Twist:
+        """Return the velocity to command until the next tick.
+
+        period: seconds from one tick to the next.
+        position: (3,) metres, where the end effector was; needed with a box.
+        horizon: seconds from then until the next command takes effect. The velocity is limited to
+            what keeps the end effector inside until then. It is never turned around, so from
+            outside it leads back in only when the policy wants so.
+        """
+        asked = np.concatenate((wanted.linear, wanted.angular))
+        given = np.clip(asked, -limits.velocity, limits.velocity)
+        self.velocity_clamps += bool((given != asked).any())
+        step = limits.acceleration * period
+        slewed = np.clip(given, self._last - step, self._last + step)
+        self.acceleration_clamps += bool((slewed != given).any())
+        if limits.box is not None:
+            reach = (limits.box - position) / horizon
+            inside = np.clip(slewed[:3], np.minimum(reach[0], 0), np.maximum(reach[1], 0))
+            self.workspace_clamps += bool((inside != slewed[:3]).any())
+            slewed[:3] = inside
+        self._last = slewed
+        return Twist(slewed[:3], slewed[3:])
+
+
+class GripperClamp:
+    """Hands out openings on the way to the one an action asked for.
+
+    Where the gripper stands at first is not known, so the first opening is commanded as it is.
+    """
+
+    def __init__(self) -> None:
+        self._commanded: float | None = None
+        self._goal: float | None = None
+        self.clamps = 0
+
+    def go_to(self, opening: float, limits: GripperLimits) -> None:
+        """Head for an opening; bins that lie a little outside [0, 1] are no offence."""
+        wanted = min(max(opening, 0.0), 1.0)
+        self._goal = min(max(wanted, limits.low), limits.high)
+        self.clamps += self._goal != wanted
+
+    def stop(self) -> None:
+        """Stay at the opening commanded last."""
+        self._goal = None
+
+    def tick(self, limits: GripperLimits, *, period: float) -> float | None:
+        """Return the opening to command now, or None when there is nothing new to say."""
+        if self._goal is None:
+            return None
+        opening = self._goal
+        if self._commanded is not None and math.isfinite(limits.rate):
+            step = limits.rate * period
+            opening = min(max(opening, self._commanded - step), self._commanded + step)
+        self.clamps += opening != self._goal
+        self._commanded = opening
+        if opening == self._goal:
+            self._goal = None
+        return opening
+
+
+class CommandLimits:
+    """Clamps what arm and gripper are commanded at one tick after the other."""
+
+    def __init__(self) -> None:
+        self._motion = MotionClamp()
+        self._gripper = GripperClamp()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each kind of limit took effect, by the names of Counters."""
+        return {
+            'velocity_clamps': self._motion.velocity_clamps,
+            'acceleration_clamps': self._motion.acceleration_clamps,
+            'workspace_clamps': self._motion.workspace_clamps,
+            'gripper_clamps': self._gripper.clamps,
+        }
+
+    def halt(self) -> None:
+        """Note that zero is commanded, and leave the gripper at its last command."""
+        self._motion.halt()
+        self._gripper.stop()
+
+    def can_rest(self, settings: PolicySettings) -> bool:
+        """Whether the velocity can be zero at the next tick."""
+        return self._motion.can_rest(settings.motion_limits, period=1.0 / settings.control_rate)
+
+    def twist(
+        self, wanted: Twist, settings: PolicySettings, *, pose: Pose | None, now_ns: int
+    ) -> Twist:
+        """Return the velocity to command.
+
+        Raises ValueError: there is a workspace box, and no pose.
+        """
+        limits, period = settings.motion_limits, 1.0 / settings.control_rate
+        if limits.box is None:
+            return self._motion.clamp(wanted, limits, period=period)
+        if pose is None:
+            raise ValueError('a workspace box needs a pose')
+        age = max(0, now_ns - pose.stamp_ns) / NANOSECONDS
+        return self._motion.clamp(
+            wanted, limits, period=period, position=pose.position, horizon=age + period
+        )
+
+    def open_gripper(self, opening: float, settings: PolicySettings) -> None:
+        """Head for an opening, 0 closed to 1 open."""
+        self._gripper.go_to(opening, settings.gripper_limits)
+
+    def gripper(self, settings: PolicySettings) -> float | None:
+        """Return the opening to command, or None when there is nothing new to say."""
+        return self._gripper.tick(settings.gripper_limits, period=1.0 / settings.control_rate)

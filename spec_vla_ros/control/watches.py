@@ -1,0 +1,195 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What comes from outside, and whether it can be believed: images, their pixels, poses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from spec_vla_ros.control.schedule import Twist
+
+Image = TypeVar('Image')
+
+NANOSECONDS = 1_000_000_000
+
+VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
+VISIBLE_ROTATION = 0.05  # radians, likewise
+
+
+@dataclass(frozen=True, slots=True)
+class StampedImage(Generic[Image]):
+    """An image as it arrived.
+
+    stamp_ns: when it was taken (its arrival, if the camera does not stamp its images).
+    arrival_ns: when it came, on the node's clock.
+    source: who sent it; None where that is not known.
+    """
+
+    image: Image
+    stamp_ns: int
+    arrival_ns: int
+    source: Hashable = None
+
+
+class ImageWatch(Generic[Image]):
+    """Keeps the newest image, and knows whether it is too old to act upon.
+
+    Two things make an image stale: nothing has come for a while, and what comes was taken long
+    ago (a queue somewhere, or a camera whose clock is off). The second catches what the first
+    would miss: old images arriving at full rate.
+    """
+
+    def __init__(self) -> None:
+        self._newest: StampedImage[Image] | None = None
+        self._other: StampedImage[Image] | None = None  # the newest from another source
+        self._count = 0
+
+    @property
+    def newest(self) -> StampedImage[Image] | None:
+        """The image that arrived last."""
+        return self._newest
+
+    @property
+    def count(self) -> int:
+        """How many images have arrived."""
+        return self._count
+
+    def store(self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None) -> None:
+        """Keep an image that has just arrived; a zero stamp means the camera gives none."""
+        before, self._newest = (
+            self._newest,
+            StampedImage(image, stamp_ns or now_ns, now_ns, source),
+        )
+        if before is not None and before.source != source:
+            self._other = before
+        self._count += 1
+
+    def forget(self) -> None:
+        """Keep nothing from before, for example after an interruption."""
+        self._newest = self._other = None
+
+    def ambiguity(self, *, now_ns: int, timeout: float) -> str | None:
+        """Return that two sources send images, or None when it is one.
+
+        timeout: seconds after which a source that fell silent counts as gone.
+        """
+        newest, other = self._newest, self._other
+        if newest is None or other is None or other.source == newest.source:
+            return None
+        if not 0 <= now_ns - other.arrival_ns <= timeout * NANOSECONDS:
+            return None
+        return 'two publishers send images on the same topic: which of them shows the arm?'
+
+    def staleness(self, *, now_ns: int, timeout: float) -> str | None:
+        """Return why the newest image is too old or from the future; None when it is fresh.
+
+        timeout: seconds. Must not be asked before the first image.
+        """
+        if self._newest is None:
+            raise RuntimeError('no image has arrived yet')
+        silent = (now_ns - self._newest.arrival_ns) / NANOSECONDS
+        if not 0.0 <= silent <= timeout:
+            return f'no image for {silent:.2f} s (image_timeout={timeout})'
+        age = (now_ns - self._newest.stamp_ns) / NANOSECONDS
+        if abs(age) > timeout:
+            return (
+                f'the images that arrive are stamped {abs(age):.2f} s in the '
+                f'{"past" if age > 0 else "future"} (image_timeout={timeout}): '
+                "the camera lags, or its clock and the node's differ"
+            )
+        return None
+
+
+class FrozenWatch:
+    """Whether the pixels show that the arm moves.
+
+    A camera whose picture hangs may go on sending it with fresh stamps. Equal pixels alone prove
+    nothing: a simulator, or a still scene before a noiseless camera, repeats them for as long as
+    nothing moves. So the picture has to change only once the arm has been commanded to move by
+    more than could go unseen.
+    """
+
+    def __init__(self) -> None:
+        self.picture_changed()
+
+    def picture_changed(self) -> None:
+        """Note that an image differs from the one before; also to start over."""
+        self._translation = self._rotation = 0.0
+        self._since_ns: int | None = None
+
+    def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
+        """Note that the arm is commanded to move like this for so long, from now on."""
+        translation = math.hypot(*twist.linear) * seconds
+        rotation = math.hypot(*twist.angular) * seconds
+        if self._since_ns is None and (translation or rotation):
+            self._since_ns = now_ns
+        self._translation += translation
+        self._rotation += rotation
+
+    def fault(self, *, now_ns: int, timeout: float) -> str | None:
+        """Return why the picture is taken for frozen, or None when it is not.
+
+        timeout: seconds from the first motion the pixels do not show.
+        """
+        hidden = self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION
+        if self._since_ns is None or hidden:
+            return None
+        unchanged = (now_ns - self._since_ns) / NANOSECONDS
+        if unchanged <= timeout:
+            return None
+        return (
+            f'the pixels have not changed in {unchanged:.2f} s (image_timeout={timeout}), in '
+            f'which the arm was commanded to move {self._translation * 1e3:.0f} mm and '
+            f'{self._rotation:.2f} rad'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """An end-effector pose as it arrived.
+
+    position: (3,) metres; quaternion: (4,) x, y, z, w; both in frame_id.
+    stamp_ns: when it was measured; its arrival, if it came without a stamp.
+    """
+
+    position: np.ndarray
+    quaternion: np.ndarray
+    frame_id: str
+    stamp_ns: int
+
+
+class PoseWatch:
+    """Keeps the newest pose, and knows whether it may be relied on."""
+
+    def __init__(self) -> None:
+        self._newest: Pose | None = None
+
+    @property
+    def newest(self) -> Pose | None:
+        """The pose that arrived last."""
+        return self._newest
+
+    def store(self, pose: Pose) -> None:
+        """Keep a pose that has just arrived."""
+        self._newest = pose
+
+    def fault(self, *, now_ns: int, timeout: float, frame_id: str) -> str | None:
+        """Return why the position cannot be relied on, or None when it can.
+
+        timeout: seconds; frame_id: the frame it must be given in.
+        """
+        pose = self._newest
+        if pose is None:
+            return 'no end-effector pose has arrived'
+        if pose.frame_id != frame_id:
+            return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
+        if not np.isfinite(pose.position).all():
+            return 'the end-effector pose is not finite'
+        age = (now_ns - pose.stamp_ns) / NANOSECONDS
+        if abs(age) > timeout:
+            return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout})'
+        return None

@@ -1,0 +1,28 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What passes between the parts says what it means."""
+
+import pytest
+
+from spec_vla_ros.types import DecodeStats, Decoding, accept_length
+
+
+def test_accept_length_is_counted_as_in_the_paper():
+    assert accept_length(7, 7) == pytest.approx(7 / 6)  # autoregressive: six passes after prefill
+    assert accept_length(7, 3) == 3.5
+    assert accept_length(21, 3 + 4, actions=3) == 21 / 4
+
+
+@pytest.mark.parametrize('actions', [0, 1, 3])
+def test_without_verify_rounds_there_is_no_accept_length(actions):
+    assert accept_length(7 * actions, actions, actions=actions) is None
+
+
+def test_every_pass_commits_and_the_prefill_comes_first():
+    assert DecodeStats('strict', 3, accept_lengths=(4, 2)).commits == (1, 4, 2)
+    assert DecodeStats('strict', 2, accept_lengths=(3, 4)).commits == (3, 4)
+    assert DecodeStats('autoregressive', 7).commits == (1,) * 7
+
+
+def test_a_mode_that_does_not_exist_is_refused():
+    with pytest.raises(ValueError, match="'speculative' is none of autoregressive, strict"):
+        Decoding('speculative')
