@@ -28,7 +28,6 @@ from spec_vla_ros.decoding.generate import (
     prefill,
 )
 from spec_vla_ros.decoding.speculative import speculative_generate, verify
-from spec_vla_ros.decoding.temporal import guess_tree
 from spec_vla_ros.device import least_ms
 
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
@@ -181,10 +180,8 @@ class _TimedPasses:
         return self._run('draft', TreeDrafter.propose, self._drafter, self._root, shape, place)
 
     def _guessing(self, guesses: int) -> Callable[[], object]:
-        made_up = np.arange(18).reshape(3, 6)
-        rates = np.full(made_up.shape, 0.5)
-        tree = guess_tree(made_up, rates, thresholds=[0] * 6, nodes=guesses)
-        tree = tree.to(self._prompt.device)
+        parents = [max(0, node - 3) for node in range(1 + guesses)]  # three abreast
+        tree = DraftTree.from_lists(range(1 + guesses), parents).to(self._prompt.device)
 
         def guessing() -> object:
             self._cache.rewind(0)
