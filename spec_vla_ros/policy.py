@@ -15,9 +15,9 @@ import torch
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.decoding.decoder import ActionDecoder
-from spec_vla_ros.decoding.device import PhaseTimer
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder

@@ -10,7 +10,7 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'types', 'action_codec', 'decoding', 'models', 'policy'}
+CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -31,8 +31,9 @@ MAY_IMPORT = {
     'types': set(),
     'pixels': set(),
     'action_codec': {'types'},
-    'decoding': {'types', 'action_codec'},
-    'models': {'types', 'action_codec', 'decoding'},
+    'device': set(),
+    'decoding': {'types', 'action_codec', 'device'},
+    'models': {'types', 'action_codec', 'device', 'decoding'},
     'policy': CORE,
     'settings': {'types'},
     'inference': {'types', 'programs', 'settings'},
@@ -92,6 +93,23 @@ def test_imports_follow_the_layers(path):
             assert not generated or part == 'ros', f'{part} must not import messages'
         refused = OUTSIDE.get(part, set() if part in {'ros', 'cli', 'commands'} else ROS)
         assert top not in refused, f'{part} must not import {name}'
+
+
+@pytest.mark.parametrize('path', sorted((PACKAGE / 'decoding').glob('*.py')), ids=lambda p: p.name)
+def test_devices_stand_on_the_algorithm(path):
+    assert not any(n.startswith('spec_vla_ros.decoding.cuda') for n in imported_modules(path))
+
+
+def test_what_a_stranger_needs_for_the_loop_stands_in_five_files():
+    """The cache and the seam to devices may be taken on trust."""
+    known, waiting = set(), {'speculative'}
+    while waiting:
+        known |= waiting
+        names = {n for w in waiting for n in imported_modules(PACKAGE / 'decoding' / f'{w}.py')}
+        prefix = 'spec_vla_ros.decoding.'
+        waiting = {n.removeprefix(prefix).partition('.')[0] for n in names if prefix in n} - known
+    read = known - {'kv_cache'}
+    assert read == {'speculative', 'draft_tree', 'drafting', 'acceptance', 'generate'}
 
 
 def loaded_after(statement):

@@ -18,11 +18,11 @@ from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, re
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.decoding.decoder import Runner
-from spec_vla_ros.decoding.device import PhaseTimer
 from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import Decoded, FixedCount
 from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig

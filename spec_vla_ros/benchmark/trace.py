@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
-from spec_vla_ros.decoding.device import upload
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.device import upload
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')

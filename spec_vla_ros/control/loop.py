@@ -137,15 +137,15 @@ class ControlLoop(Generic[Image]):
         self._drop_everything()
 
     def reset(self) -> None:
-        """Release the emergency stop, and make what was given up possible again.
+        """Release the emergency stop, and start an inference process again that was given up.
 
-        An arm that halts does not set off by a reset: its instruction is forgotten.
+        An arm that halts does not set off by a reset: its instruction is forgotten, and the next
+        one tries again what was given up.
         """
         if self._halt is not RUNNING:
             self._preconditions.cancel()
             self._drop_everything()
         self._preconditions.emergency.release()
-        self._preconditions.clear_faults()
         self._supervisor.recover()
 
     def stop(self) -> None:

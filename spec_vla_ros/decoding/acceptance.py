@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.device import upload
 from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.device import upload
 
 AcceptanceRule = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Draft ids (N,), the target's choices (N,), places behind the prompt from 0 (N,) -> (N,) bool."""

@@ -16,19 +16,19 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.acceptance import exact_match
-from spec_vla_ros.decoding.device import Run, call_step, least_ms
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import (
     Decoded,
     FixedCount,
     LanguageModel,
+    Run,
     autoregressive_generate,
+    call_step,
     prefill,
 )
-from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.speculative import speculative_generate, verify
-from spec_vla_ros.decoding.temporal import guess_tree
+from spec_vla_ros.device import least_ms
 
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
 _WIDTHS = (1, 2, 4, 8)
@@ -127,12 +127,14 @@ class _TimedPasses:
         run: Run,
         generate: Callable[..., Decoded],
     ) -> None:
-        self._target, self._drafter, self._prompt = target, drafter, prompt
+        self._target, self._drafter, self._prompt = target, drafter.fresh(), prompt
         self._run, self._generate, self._length = run, generate, prompt.shape[1]
         self._cache = target.new_cache(self._length + max(_VERIFIED) + _TOKENS)
         self._root = torch.zeros(1, dtype=torch.int64, device=prompt.device)
         self._context = target.embed(self._root)[None]
         self._accept = exact_match()
+        self._whole = (target, drafter.fresh(), prompt)
+        self._whole_cache = target.new_cache(0)
         self.rounds = 0  # of the whole action
 
     def by_name(self) -> dict[Hashable, Callable[[], object]]:
@@ -164,9 +166,7 @@ class _TimedPasses:
 
     def _prefill(self, outputs: int) -> object:
         self._cache.rewind(0)
-        return self._run(
-            'prefill', _prefill_pass, self._target, self._prompt, self._cache, outputs
-        )
+        return self._run('prefill', prefill, self._target, self._prompt, self._cache, outputs)
 
     def _first_token(self) -> object:
         return autoregressive_generate(
@@ -180,10 +180,8 @@ class _TimedPasses:
         return self._run('draft', TreeDrafter.propose, self._drafter, self._root, shape, place)
 
     def _guessing(self, guesses: int) -> Callable[[], object]:
-        made_up = np.arange(18).reshape(3, 6)
-        rates = np.full(made_up.shape, 0.5)
-        tree = guess_tree(made_up, rates, thresholds=[0] * 6, nodes=guesses)
-        tree = tree.to(self._prompt.device)
+        parents = [max(0, node - 3) for node in range(1 + guesses)]  # three abreast
+        tree = DraftTree.from_lists(range(1 + guesses), parents).to(self._prompt.device)
 
         def guessing() -> object:
             self._cache.rewind(0)
@@ -193,17 +191,11 @@ class _TimedPasses:
 
     def _action(self) -> None:
         decoded = self._generate(
-            self._target,
-            self._drafter,
-            self._prompt,
+            *self._whole,
             accept=self._accept,
             tree=_CHAIN,
             stop=FixedCount(_TOKENS),
-            cache=self._cache,
+            cache=self._whole_cache,
             run=self._run,
         )
         self.rounds = len(decoded.commits) - 1
-
-
-def _prefill_pass(target: LanguageModel, prompt: Tensor, cache: KVCache, outputs: int) -> Tensor:
-    return prefill(target, prompt, cache=cache, outputs=outputs)[0]

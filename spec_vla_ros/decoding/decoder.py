@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,60 +14,42 @@ from torch import Tensor
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
 from spec_vla_ros.decoding.costs import measure_costs
-from spec_vla_ros.decoding.device import PhaseTimer, Run, call_step
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
 from spec_vla_ros.decoding.generate import (
     Decoded,
     FixedCount,
     LanguageModel,
+    Run,
     autoregressive_generate,
 )
 from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, TreePlan, plan_trees
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import Decoding, thresholds_by_dimension
 
 _LOG = logging.getLogger(__name__)
 
 
-class Runner(Protocol):
-    """How a device decodes; see `PlainRunner` and `cuda.GraphRunner`."""
+class Runner:
+    """How a device decodes: here as the algorithms are written; see `cuda.GraphRunner`, too."""
 
-    @property
-    def run(self) -> Run:
-        """How its steps run."""
+    def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
+        """Run a step, see `generate.Run`."""
+        return step(*args)
 
-    @property
-    def autoregressive(self) -> Callable[..., Decoded]:
-        """What stands for `autoregressive_generate`."""
+    def autoregressive(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `autoregressive_generate` does."""
+        return autoregressive_generate(*args, **options)
 
-    @property
-    def speculative(self) -> Callable[..., Decoded]:
-        """What stands for `speculative_generate`."""
+    def speculative(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `speculative_generate` does."""
+        return speculative_generate(*args, **options)
 
     def fresh(self) -> Runner:
         """Return one that decodes in the same way and remembers nothing of what this one did."""
-
-
-class PlainRunner:
-    """Decodes as the algorithms are written."""
-
-    run = staticmethod(call_step)
-    autoregressive = staticmethod(autoregressive_generate)
-    speculative = staticmethod(speculative_generate)
-
-    def fresh(self) -> PlainRunner:
-        """See `Runner`."""
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class _Strategy:
-    """What makes a mode, with some thresholds: one object each, so that recordings repeat."""
-
-    accept: AcceptanceRule
-    tree: TreeRule
+        return Runner()
 
 
 class ActionDecoder:
@@ -92,7 +73,7 @@ class ActionDecoder:
         tree: TreeShape | TreePlan | None = None,
         runner: Runner | None = None,
     ) -> None:
-        self._runner: Runner = runner or PlainRunner()
+        self._runner = runner or Runner()
         self._target, self._codec = target, codec
         self._drafter: TreeDrafter | None = None
         if drafter is not None:
@@ -101,7 +82,7 @@ class ActionDecoder:
         self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
             HIT_RATES, tree or TreeShape()
         )
-        self._strategies: dict[tuple[str, tuple[int, ...]], _Strategy] = {}
+        self._rules: dict[Hashable, tuple[AcceptanceRule, TreeRule]] = {}
         self._stop = FixedCount(codec.stats.dimensions)
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
@@ -158,7 +139,7 @@ class ActionDecoder:
                 guess_rates=GUESS_RATES[mode],
             )
             _LOG.info('%s decoding, by measured costs: %s', mode, self._trees[mode])
-        self._strategies.clear()
+        self._rules.clear()
 
     def tree(self, mode: str) -> TreeShape | TreePlan:
         """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""
@@ -172,7 +153,7 @@ class ActionDecoder:
         """Whether anything is guessed at; a plan may say that no draft pays on this device."""
         tree = self._trees[decoding.mode]
         guesses = decoding.temporal and self._guesses(decoding.mode)
-        return bool(guesses) or isinstance(tree, TreeShape) or tree.drafts
+        return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
 
     def _guesses(self, mode: str) -> int:
         """How many guesses are verified inside the prefill at most."""
@@ -197,25 +178,27 @@ class ActionDecoder:
                 thresholds=thresholds,
                 nodes=self._guesses(decoding.mode),
             )
-        strategy = self._strategy(decoding.mode, thresholds, prompt.device)
+        accept, tree = self._rules_of(decoding.mode, thresholds, prompt.device)
         return self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            accept=strategy.accept,
-            tree=strategy.tree,
+            accept=accept,
+            tree=tree,
             stop=self._stop,
             draft=draft,
             cache=self._cache,
             run=run,
         )
 
-    def _strategy(self, mode: str, thresholds: tuple[int, ...], device: torch.device) -> _Strategy:
+    def _rules_of(
+        self, mode: str, thresholds: tuple[int, ...], device: torch.device
+    ) -> tuple[AcceptanceRule, TreeRule]:
+        """Return what is accepted and drafted; the same objects again, as recordings need."""
         key = (mode, thresholds)
-        if key not in self._strategies:
+        if key not in self._rules:
             accept = exact_match()
             if any(thresholds):
                 accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
-            tree = self._trees[mode]
-            self._strategies[key] = _Strategy(accept, spaced(tree, thresholds))
-        return self._strategies[key]
+            self._rules[key] = accept, spaced(self._trees[mode], thresholds)
+        return self._rules[key]

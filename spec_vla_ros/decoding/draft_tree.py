@@ -4,6 +4,9 @@
 Node 0 is the root, the last token that is already decided; every path down from it is one guess
 at how the sequence goes on. The target verifies all paths in one pass, in which each node attends
 to its ancestors alone. A chain is the tree with one path.
+
+A tree grows as in EAGLE-2 (arXiv 2406.16858): each level, the drafter extends the `top_k` most
+probable nodes by `top_k` tokens each; at the end the most probable nodes of all levels are kept.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.device import upload
+from spec_vla_ros.device import upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +131,6 @@ class DraftTree:
             ancestors |= ancestors[list(parents)]
         return cls(numbers[0], numbers[1], numbers[2], torch.from_numpy(ancestors), depth)
 
-    @classmethod
-    def from_candidates(cls, root: Tensor, candidates: Tensor) -> DraftTree:
-        """Merge whole guesses (C, D) on the host, which may begin alike, below the root (1,)."""
-        tokens, parents, nodes = [int(root)], [0], {(): 0}
-        for depth in range(1, 1 + candidates.shape[1]):
-            for guess in candidates[:, :depth].tolist():
-                if tuple(guess) not in nodes:
-                    nodes[tuple(guess)] = len(tokens)
-                    tokens.append(guess[-1])
-                    parents.append(nodes[tuple(guess[:-1])])
-        return cls.from_lists(tokens, parents)
-
 
 def attention_mask(tree: DraftTree, *, past: int, context: int) -> Tensor:
     """Who attends to whom in one pass over context and tree.
@@ -157,3 +148,97 @@ def attention_mask(tree: DraftTree, *, past: int, context: int) -> Tensor:
     mask = torch.ones(size, dtype=torch.bool, device=tree.tokens.device).tril(diagonal=past)
     mask[context:, past + context :] = tree.ancestors[1:, 1:]
     return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What the drafter says about some nodes.
+
+    log_probs: (K, V), log-probabilities of the next token.
+    features: (1, K, H), its output at each node.
+    first_id: token id of the first column of `log_probs`.
+    """
+
+    log_probs: Tensor
+    features: Tensor
+    first_id: int = 0
+
+
+Extend = Callable[[Tensor, Tensor, Tensor, int], Level]
+"""Runs the drafter over the nodes of a level.
+
+ids (K,), the drafter's output at their parents (1, K, H), which of the M nodes extended so far
+each sees (K, M) bool, and the level's depth from 0 -> Level
+"""
+
+
+def grow_tree(root: Tensor, first: Level, extend: Extend, *, shape: TreeShape) -> DraftTree:
+    """Grow a draft tree below the last decided token.
+
+    Args:
+        root: (1,) id.
+        first: the drafter's prediction at the root, K = 1.
+        extend: runs the drafter over a level's nodes.
+        shape: how large the tree may grow, and how far apart siblings must be.
+    """
+    device = root.device
+    scores = torch.zeros(1, device=device)  # (K,) log-probability of each node being extended
+    mask = torch.zeros(1, 0, dtype=torch.bool, device=device)
+    position = torch.zeros(1, dtype=torch.int64, device=device)  # in the list of all candidates
+    all_tokens, all_scores, all_parents = [root], [scores], [position]
+    level, made = first, 1
+    for depth in range(shape.depth):
+        count = _siblings(shape.top_k, shape.apart(depth), level.log_probs.shape[1])
+        log_probs, ids = _best_apart(level.log_probs, count, shape.apart(depth))  # (K, count)
+        candidate_scores = (scores[:, None] + log_probs).flatten()
+        ids = ids + level.first_id
+        all_tokens.append(ids.flatten())
+        all_scores.append(candidate_scores)
+        all_parents.append(position.repeat_interleave(count))
+        if depth + 1 == shape.depth:
+            break
+        scores, kept = candidate_scores.topk(min(shape.top_k, len(candidate_scores)))
+        position, parent = made + kept, kept // count
+        made += len(candidate_scores)
+        below = torch.eye(len(kept), dtype=torch.bool, device=device)
+        mask = torch.cat((mask[parent], below), dim=1)
+        level = extend(ids.flatten()[kept], level.features[:, parent], mask, depth)
+    return _prune(torch.cat(all_tokens), torch.cat(all_scores), torch.cat(all_parents), shape)
+
+
+def _prune(tokens: Tensor, scores: Tensor, parents: Tensor, shape: TreeShape) -> DraftTree:
+    """Keep the best nodes.
+
+    A parent scores no less than its child and stands before it, so a stable order never keeps a
+    child without its parent.
+    """
+    best = scores.sort(descending=True, stable=True).indices[: shape.nodes + 1].sort().values
+    renumbered = torch.searchsorted(best, parents[best])
+    return DraftTree.from_parents(tokens[best], renumbered, depth=shape.depth)
+
+
+def _siblings(top_k: int, spacing: int, ids: int) -> int:
+    """How many ids are sure to be found more than `spacing` apart, at most `top_k`."""
+    return min(top_k, -(-ids // (2 * spacing + 1)))
+
+
+def _best_apart(log_probs: Tensor, count: int, spacing: int) -> tuple[Tensor, Tensor]:
+    """Choose the best ids that are more than `spacing` apart: values and indices, (K, count).
+
+    Each is worth the probability that the target's choice lies within `spacing` of it.
+    """
+    if spacing == 0:
+        best = log_probs.topk(count)
+        return best.values, best.indices
+    probs = log_probs.exp()
+    padded = torch.nn.functional.pad(probs.cumsum(-1), (spacing + 1, 0))
+    padded = torch.cat((padded, padded[:, -1:].expand(-1, spacing)), dim=-1)
+    window = 2 * spacing + 1
+    near = (padded[:, window:] - padded[:, :-window]).clamp(1e-30, 1.0).log()
+    everything = torch.arange(log_probs.shape[1], device=log_probs.device)
+    left, chosen = log_probs, []
+    for _ in range(count):
+        chosen.append(left.argmax(-1, keepdim=True))
+        left = left.masked_fill((everything - chosen[-1]).abs() <= spacing, -torch.inf)
+    ids = torch.cat(chosen, dim=-1)
+    return near.gather(-1, ids), ids

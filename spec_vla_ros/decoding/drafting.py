@@ -1,23 +1,20 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From a drafter's scores to a draft tree.
+"""A drafter at work on a sequence: what it reads of the target, and the draft trees it proposes.
 
-The drafter is a model of one layer (EAGLE, arXiv 2401.15077): at each place it reads the target's
-hidden state there, called the feature, and the embedding of the token that follows, and predicts
-the next feature, which the target's own head turns into scores. The tree grows as in EAGLE-2
-(arXiv 2406.16858): each level, the drafter extends the `top_k` most probable nodes by `top_k`
-tokens each; at the end the most probable nodes of all levels are kept.
+It is a model of one layer (EAGLE, arXiv 2401.15077). At each place it reads the target's hidden
+state there, called the feature, and the embedding of the token that follows, and predicts the next
+feature, which the target's own head turns into scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.draft_tree import DraftTree, Level, TreeShape, grow_tree
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
 
@@ -87,6 +84,11 @@ class TreeDrafter:
         self._first = 0  # the first place that is read
         self._drafts = False
 
+    def fresh(self) -> TreeDrafter:
+        """Return one of the same kind with buffers of its own."""
+        ids = None if self._ids is None else range(self._ids.start, self._ids.stop)
+        return TreeDrafter(self._model, self._target, ids=ids, temperature=self._temperature)
+
     @property
     def cache(self) -> KVCache:
         """Its past keys and values."""
@@ -94,7 +96,7 @@ class TreeDrafter:
 
     @property
     def key(self) -> Hashable:
-        """What a recorded pass of it depends on; see `device.Run`."""
+        """What a recorded pass of it depends on; see `generate.Run`."""
         return id(self), self._cache.key, self._embeds.shape[1], self._first, self._drafts
 
     @property
@@ -221,97 +223,3 @@ class TreeDrafter:
         scores = self._target.logits(features[0], self._ids).float()
         log_probs = (scores / self._temperature).log_softmax(-1)
         return Level(log_probs, features, self._first_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What the drafter says about some nodes.
-
-    log_probs: (K, V), log-probabilities of the next token.
-    features: (1, K, H), its output at each node.
-    first_id: token id of the first column of `log_probs`.
-    """
-
-    log_probs: Tensor
-    features: Tensor
-    first_id: int = 0
-
-
-Extend = Callable[[Tensor, Tensor, Tensor, int], Level]
-"""Runs the drafter over the nodes of a level.
-
-ids (K,), the drafter's output at their parents (1, K, H), which of the M nodes extended so far
-each sees (K, M) bool, and the level's depth from 0 -> Level
-"""
-
-
-def grow_tree(root: Tensor, first: Level, extend: Extend, *, shape: TreeShape) -> DraftTree:
-    """Grow a draft tree below the last decided token.
-
-    Args:
-        root: (1,) id.
-        first: the drafter's prediction at the root, K = 1.
-        extend: runs the drafter over a level's nodes.
-        shape: how large the tree may grow, and how far apart siblings must be.
-    """
-    device = root.device
-    scores = torch.zeros(1, device=device)  # (K,) log-probability of each node being extended
-    mask = torch.zeros(1, 0, dtype=torch.bool, device=device)
-    position = torch.zeros(1, dtype=torch.int64, device=device)  # in the list of all candidates
-    all_tokens, all_scores, all_parents = [root], [scores], [position]
-    level, made = first, 1
-    for depth in range(shape.depth):
-        count = _siblings(shape.top_k, shape.apart(depth), level.log_probs.shape[1])
-        log_probs, ids = _best_apart(level.log_probs, count, shape.apart(depth))  # (K, count)
-        candidate_scores = (scores[:, None] + log_probs).flatten()
-        ids = ids + level.first_id
-        all_tokens.append(ids.flatten())
-        all_scores.append(candidate_scores)
-        all_parents.append(position.repeat_interleave(count))
-        if depth + 1 == shape.depth:
-            break
-        scores, kept = candidate_scores.topk(min(shape.top_k, len(candidate_scores)))
-        position, parent = made + kept, kept // count
-        made += len(candidate_scores)
-        below = torch.eye(len(kept), dtype=torch.bool, device=device)
-        mask = torch.cat((mask[parent], below), dim=1)
-        level = extend(ids.flatten()[kept], level.features[:, parent], mask, depth)
-    return _prune(torch.cat(all_tokens), torch.cat(all_scores), torch.cat(all_parents), shape)
-
-
-def _prune(tokens: Tensor, scores: Tensor, parents: Tensor, shape: TreeShape) -> DraftTree:
-    """Keep the best nodes.
-
-    A parent scores no less than its child and stands before it, so a stable order never keeps a
-    child without its parent.
-    """
-    best = scores.sort(descending=True, stable=True).indices[: shape.nodes + 1].sort().values
-    renumbered = torch.searchsorted(best, parents[best])
-    return DraftTree.from_parents(tokens[best], renumbered, depth=shape.depth)
-
-
-def _siblings(top_k: int, spacing: int, ids: int) -> int:
-    """How many ids are sure to be found more than `spacing` apart, at most `top_k`."""
-    return min(top_k, -(-ids // (2 * spacing + 1)))
-
-
-def _best_apart(log_probs: Tensor, count: int, spacing: int) -> tuple[Tensor, Tensor]:
-    """Choose the best ids that are more than `spacing` apart: values and indices, (K, count).
-
-    Each is worth the probability that the target's choice lies within `spacing` of it.
-    """
-    if spacing == 0:
-        best = log_probs.topk(count)
-        return best.values, best.indices
-    probs = log_probs.exp()
-    padded = torch.nn.functional.pad(probs.cumsum(-1), (spacing + 1, 0))
-    padded = torch.cat((padded, padded[:, -1:].expand(-1, spacing)), dim=-1)
-    window = 2 * spacing + 1
-    near = (padded[:, window:] - padded[:, :-window]).clamp(1e-30, 1.0).log()
-    everything = torch.arange(log_probs.shape[1], device=log_probs.device)
-    left, chosen = log_probs, []
-    for _ in range(count):
-        chosen.append(left.argmax(-1, keepdim=True))
-        left = left.masked_fill((everything - chosen[-1]).abs() <= spacing, -torch.inf)
-    ids = torch.cat(chosen, dim=-1)
-    return near.gather(-1, ids), ids

@@ -9,17 +9,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.device import Run, call_step
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.types import DecodeStats
 
+Result = TypeVar('Result')
 StopRule = Callable[[Sequence[int]], int]
 """Tokens so far -> how many more may come, the end token included; 0: the sequence is complete."""
+
+
+class Run(Protocol):
+    """Runs a step of decoding in a named phase: the seam at which a device does it its own way.
+
+    A step is a function whose work depends on its arguments alone and never on reading a tensor on
+    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.GraphRunner`
+    repeats a recording of it, for which objects with a state say by their `key` what that depends
+    on.
+    """
+
+    def __call__(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
+        """Return what `step(*args)` returns."""
+
+
+def call_step(phase: str, step: Callable[..., Result], *args: Any) -> Result:
+    """Run a step plainly, see `Run`."""
+    return step(*args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +120,6 @@ def greedy(scores: Tensor) -> Tensor:
 def prefill(
     target: LanguageModel,
     prompt: Tensor,
-    *,
     cache: KVCache | None = None,
     outputs: int | None = None,
 ) -> tuple[Tensor, KVCache]:

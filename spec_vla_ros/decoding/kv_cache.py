@@ -47,7 +47,7 @@ class KVCache:
 
     @property
     def key(self) -> Hashable:
-        """What a recorded pass over the cache depends on; see `device.Run`."""
+        """What a recorded pass over the cache depends on; see `generate.Run`."""
         return id(self), self.max_len, self._length
 
     @property
@@ -58,11 +58,6 @@ class KVCache:
     def pad(self, count: Tensor | None) -> None:
         """Take the first `count` entries, (1,) int64, as padding; None: there is none."""
         self._padding = count
-
-    def refuse_padding(self) -> None:
-        """Raise ValueError where there is any, for models that would attend to it."""
-        if self._padding is not None:
-            raise ValueError('a prompt with padding in front of it needs a packed model')
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write one layer's new entries after the held ones, and return old and new together.

@@ -49,11 +49,6 @@ class TreePlan:
         """Return the tree to draft with `left` tokens to go."""
         return self.shapes[left - 1]
 
-    @property
-    def drafts(self) -> bool:
-        """Whether anything is drafted at all."""
-        return any(self.shapes)
-
     def __str__(self) -> str:
         """Say what is drafted first, behind the prefill."""
         first = next((s for s in self.shapes[-2::-1] if s is not None), None)

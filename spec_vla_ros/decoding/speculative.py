@@ -25,10 +25,9 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.acceptance import AcceptanceRule, accepted_path
-from spec_vla_ros.decoding.device import Run, call_step
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, attention_mask
 from spec_vla_ros.decoding.drafting import TreeDrafter
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, StopRule, greedy
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, Run, StopRule, call_step, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
 
 
@@ -70,10 +69,7 @@ def speculative_generate(
     cache.rewind(0)
     drafter.begin(prompt, num_tokens=most, drafts=any(map(tree, range(1, most))))
     pair = Speculation(target, drafter, cache, accept)
-    tokens: list[int] = []
-    choices: list[int] = []
-    commits: list[int] = []
-    draft_passes = 0
+    tokens, choices, commits, draft_passes = list[int](), list[int](), list[int](), 0
     committed = run('prefill', verify_and_commit, pair, prompt, guesses, 0)
     while True:
         new, chosen = committed.read()  # the only wait for the device
@@ -83,6 +79,7 @@ def speculative_generate(
         if not left:
             break
         shape = tree(left)
+        # Propose a tree below the bonus token; verify it, accept its longest path, commit that.
         committed = speculative_round(pair, committed.root, shape, len(tokens), run=run)
         draft_passes += drafter.passes(shape) if shape else 0
     return Decoded(
@@ -106,7 +103,7 @@ class Speculation:
 
     @property
     def key(self) -> Hashable:
-        """What a recorded round depends on, see `device.Run`."""
+        """What a recorded round depends on, see `generate.Run`."""
         return self.target, self.drafter.key, self.cache.key, self.accept
 
 

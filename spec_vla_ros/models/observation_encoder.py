@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from spec_vla_ros.decoding.device import Run, call_step, upload
+from spec_vla_ros.decoding.generate import Run, call_step
+from spec_vla_ros.device import upload
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.types import Observation

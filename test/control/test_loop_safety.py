@@ -43,8 +43,10 @@ def started(drive, **settings):
 def test_pixels_that_stay_the_same_while_it_moves_halt_until_they_change(drive):
     driver = started(drive, image_timeout=0.2)
     driver.frozen = True
+    before = len(driver.ticks)  # the first frozen frame comes with the next
     tick = driver.until(halted_for(Reason.FROZEN_IMAGE))
-    assert 'pixels have not changed' in tick.halt.text
+    path = sum(np.linalg.norm(t.twist.linear) for t in driver.ticks[before:]) / 30
+    assert f'commanded to move {1e3 * path:.0f} mm' in tick.halt.text
     for _ in range(10):
         assert driver.tick().halt.reason is Reason.FROZEN_IMAGE
         assert not moves(driver.ticks[-1])
@@ -155,6 +157,32 @@ def test_the_emergency_stop_latches_through_everything_but_a_reset(drive):
         assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
     driver.loop.store_instruction('go')
     assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_closing_ends_the_inference_process_too(drive):
+    supervisor = Supervisor()
+    driver = drive(options={'supervisor': supervisor})
+    assert driver.loop.close(timeout=PATIENCE)
+    assert supervisor.done == ['close']
+
+
+def test_images_before_the_first_tick_start_no_inference(drive):
+    driver = drive()
+    for _ in range(3):
+        driver.now_ns += PERIOD_NS
+        driver.frame()
+    assert driver.loop.close(timeout=PATIENCE)
+    assert not driver.policy.seen
+
+
+def test_a_new_instruction_forgets_the_fault_of_the_one_before(drive):
+    driver = drive()
+    driver.policy.answer = RuntimeError('boom')
+    driver.loop.store_instruction('go')
+    driver.until(halted_for(Reason.INFERENCE_ERROR))
+    driver.policy.gate.clear()
+    driver.loop.store_instruction('go on')
+    assert driver.tick().halt.reason is Reason.NONE
 
 
 def test_a_dead_worker_halts_and_says_so(drive):
@@ -323,6 +351,7 @@ def test_images_after_a_stop_start_no_inference(drive, act):
     driver = drive(step_duration=0.01)
     driver.loop.store_instruction('go')
     driver.until(began)
+    driver.until(lambda tick: driver.loop.at_rest, frame=False)
     {
         'stop': driver.loop.stop,
         'cancel': lambda: driver.loop.store_instruction(''),

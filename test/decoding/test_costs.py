@@ -7,7 +7,7 @@ from small_models import ACTION_IDS, random_drafter, random_prompt, random_targe
 
 from spec_vla_ros.decoding.costs import Costs, measure_costs
 from spec_vla_ros.decoding.cuda import GraphRunner
-from spec_vla_ros.decoding.decoder import PlainRunner
+from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
@@ -19,7 +19,7 @@ def test_measured_costs_are_complete(window, recorded, torch_only):  # noqa: F81
     target = PackedLlama(random_target(0))
     model = PackedDrafter(random_drafter(0, window=window))
     drafter = TreeDrafter(model, target, ids=ACTION_IDS)
-    runner = GraphRunner(OpRecorder()) if recorded else PlainRunner()
+    runner = GraphRunner(OpRecorder()) if recorded else Runner()
     costs = measure_costs(
         target,
         drafter,

@@ -8,13 +8,13 @@ import pytest
 import torch
 from device_rules import DEVICE, DeviceRules, RuleRecorder
 from recorded_engine import SHAPES, Engine
+from small_models import merged
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import policy
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.cuda.whole_action import read_action
-from spec_vla_ros.decoding.decoder import PlainRunner
-from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.types import Decoding, Observation
@@ -55,7 +55,7 @@ class Watched:
 
     def __init__(self, *, runner, **drafter):
         self._recorder = RuleRecorder()
-        runner = PlainRunner() if runner == 'plain' else GraphRunner(self._recorder, whole=runner)
+        runner = Runner() if runner == 'plain' else GraphRunner(self._recorder, whole=runner)
         self._engine = Engine(0, DEVICE, runner=runner, **drafter)
         self._prompt = torch.zeros(1, 20, 32, device=DEVICE)
 
@@ -77,7 +77,7 @@ class Watched:
 
 def guess_tree():
     rows = torch.tensor([[70, 71, 72, 73, 74, 75], [70, 90, 91, 92, 93, 94]])
-    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), rows)
+    return merged(rows)
 
 
 def possible(commits, shape, *, guessed):
@@ -135,7 +135,7 @@ def test_reference_positions_are_decoded_by_passes():
 def test_an_action_that_the_device_did_not_finish_is_an_error():
     nothing = torch.zeros(22, dtype=torch.int64)
     with pytest.raises(RuntimeError, match='decided 0 of 7 tokens'):
-        read_action(nothing, (None,) * TOKENS, guessed=False, prompt_read=False)
+        read_action(nothing, (None,) * TOKENS, guessed=False)
 
 
 def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):

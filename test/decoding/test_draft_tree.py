@@ -6,8 +6,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, attention_mask, spaced
-from spec_vla_ros.decoding.drafting import Level, grow_tree
+from spec_vla_ros.decoding.draft_tree import (
+    DraftTree,
+    Level,
+    TreeShape,
+    attention_mask,
+    grow_tree,
+    spaced,
+)
 
 
 def grow(seed=0, *, shape=None, spacing=0, ids=256, first_id=0):
@@ -89,17 +95,14 @@ def test_root_only():
     assert (tree.tokens.tolist(), tree.depths.tolist(), len(tree)) == ([7], [0], 1)
 
 
-def test_candidates_share_their_beginnings():
-    guesses = torch.tensor([[4, 5, 6], [4, 5, 9], [8, 5, 6], [4, 5, 6]])
-    tree = DraftTree.from_candidates(torch.tensor([1]), guesses)
-    check_well_formed(tree)
-    assert tree.tokens.tolist() == [1, 4, 8, 5, 5, 6, 9, 6]
-    assert tree.parents.tolist() == [0, 0, 0, 1, 2, 3, 3, 4]
-
-
-def test_candidates_with_equal_tails_stay_apart():
-    tree = DraftTree.from_candidates(torch.tensor([1]), torch.tensor([[2, 9], [3, 9]]))
-    assert tree.parents.tolist() == [0, 0, 0, 1, 2]
+def test_lists_make_the_same_tree_as_tensors():
+    tokens, parents = [1, 4, 8, 5, 5, 6, 9, 6], [0, 0, 0, 1, 2, 3, 3, 4]
+    listed = DraftTree.from_lists(tokens, parents)
+    check_well_formed(listed)
+    tensors = DraftTree.from_parents(torch.tensor(tokens), torch.tensor(parents), depth=3)
+    assert listed.depth == tensors.depth == 3
+    for name in ('tokens', 'parents', 'depths', 'ancestors'):
+        assert torch.equal(getattr(listed, name), getattr(tensors, name))
 
 
 def test_attention_mask():

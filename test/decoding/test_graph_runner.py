@@ -13,7 +13,7 @@ from recorded_ops import OpRecorder
 
 from spec_vla_ros.decoding.cuda import GraphRunner, runner_for
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
-from spec_vla_ros.decoding.decoder import PlainRunner
+from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.kv_cache import KVCache
 
 
@@ -108,7 +108,7 @@ def test_how_actions_are_recorded_is_one_of_three_ways():
 
 
 def test_on_the_cpu_steps_are_plain():
-    assert isinstance(runner_for(torch.device('cpu')), PlainRunner)
+    assert isinstance(runner_for(torch.device('cpu')), Runner)
 
 
 @pytest.fixture
@@ -118,6 +118,9 @@ def cuda_calls(monkeypatch):
     real = signature(torch.cuda.graph.__init__)
 
     class Graph:
+        def replay(self):
+            calls.append('replayed')
+
         def begin_capture_to_if_node(self, condition):
             calls.append(('if', condition))
 
@@ -182,4 +185,4 @@ def test_ways_of_recording_on_cuda():
     device = torch.device('cuda')
     assert runner_for(device).whole
     assert not runner_for(device, cuda_graphs='pass').whole
-    assert isinstance(runner_for(device, cuda_graphs='off'), PlainRunner)
+    assert isinstance(runner_for(device, cuda_graphs='off'), Runner)

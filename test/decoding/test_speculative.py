@@ -6,6 +6,7 @@ import torch
 from small_models import (
     ACTION_IDS,
     TargetAsDrafter,
+    merged,
     random_drafter,
     random_prompt,
     random_target,
@@ -13,11 +14,11 @@ from small_models import (
 )
 
 from spec_vla_ros.decoding.acceptance import exact_match
-from spec_vla_ros.decoding.device import PhaseTimer, call_step
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
-from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.decoding.generate import autoregressive_generate, call_step
 from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import thresholds_by_dimension
 
 ROOT = torch.zeros(1, dtype=torch.int64)
@@ -167,7 +168,7 @@ def test_a_drafter_reads_the_last_places_of_the_prompt(window, guessed):
 
 def as_tree(guesses):
     """The draft of whole actions: all but their last token, which is always the bonus."""
-    return DraftTree.from_candidates(ROOT, guesses[:, :-1])
+    return merged(guesses[:, :-1])
 
 
 @pytest.mark.parametrize('seed', range(8))
@@ -195,7 +196,7 @@ def test_a_prefill_without_guesses_is_no_verify_round():
 
 def test_a_guess_at_the_last_token_is_refused():
     target, prompt = random_target(0), random_prompt(0)
-    deep = DraftTree.from_candidates(ROOT, torch.full((1, 7), 100))
+    deep = merged(torch.full((1, 7), 100))
     with pytest.raises(ValueError, match='at most 6 can be guessed'):
         speculate(target, random_drafter(0), prompt, draft=deep)
 

@@ -19,7 +19,7 @@ from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import Children
-from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.ros.converters import rgb_to_image, to_nanoseconds
 from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.remote import RemoteNode
@@ -223,6 +223,12 @@ def new_world(directory):
             yield world
         finally:
             world.close()
+
+
+def on_time(messages, rate=30.0):
+    """Whether messages came at a rate, none of them late, by their stamps."""
+    stamps = [to_nanoseconds(message.header.stamp) for message in messages]
+    return len(stamps) > 1 and max(np.diff(stamps)) < 2e9 / rate
 
 
 def running(status):

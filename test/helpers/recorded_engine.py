@@ -4,12 +4,12 @@
 import pytest
 import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
-from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
+from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.decoding.acceptance import within_bins
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, spaced
+from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
 from spec_vla_ros.decoding.plan import TreePlan
@@ -81,4 +81,4 @@ def guesses(prompt_seed, tokens):
     right = prompt_seed % 7
     rows = torch.cat((tokens[:right], wrong[0, right:]))[None]
     more = wrong[1 : 1 + prompt_seed % 3]
-    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.cat((rows, more)))
+    return merged(torch.cat((rows, more)))

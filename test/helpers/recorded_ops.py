@@ -98,7 +98,7 @@ class OpRecorder:
         self._recording = RecordedOps(forgets=self._forgets)
         with self._recording:
             result = step()
-        return self._recording, result
+        return self._recording.replay, result
 
     def branch(self, condition, body):
         self._recording.branch(condition, body)

@@ -4,7 +4,7 @@
 import torch
 
 from spec_vla_ros.decoding.acceptance import within_bins
-from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
 from spec_vla_ros.decoding.speculative import speculative_generate
@@ -47,6 +47,18 @@ def random_drafter(seed, **options):
 def random_prompt(seed, length=9):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(1, length, 32, generator=generator)
+
+
+def merged(guesses):
+    """The tree of whole guesses (C, D) that may begin alike, below a root of id 0."""
+    tokens, parents, nodes = [0], [0], {(): 0}
+    for depth in range(1, 1 + guesses.shape[1]):
+        for guess in map(tuple, guesses[:, :depth].tolist()):
+            if guess not in nodes:
+                nodes[guess] = len(tokens)
+                tokens.append(guess[-1])
+                parents.append(nodes[guess[:-1]])
+    return DraftTree.from_lists(tokens, parents)
 
 
 def speculate(target, drafter, prompt, threshold=0, *, dimensions=7, **options):

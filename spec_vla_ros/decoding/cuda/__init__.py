@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Decoding as CUDA graphs: a step's hundreds of kernels are recorded once and launched at once.
 
-What is recorded are the very steps of `generate` and `speculative`, see `device.Run`: each when
+What is recorded are the very steps of `generate` and `speculative`, see `generate.Run`: each when
 it first comes, after a rehearsal that warms up the libraries it uses. What varies from run to run
 lies in tensors that stay where they are. Wherever recording fails, decoding goes on plainly, and
 the log says so.
@@ -26,14 +26,14 @@ from spec_vla_ros.decoding.cuda.recording import (
     with_tensors,
 )
 from spec_vla_ros.decoding.cuda.whole_action import read_action, whole_action
-from spec_vla_ros.decoding.decoder import PlainRunner, Runner
-from spec_vla_ros.decoding.device import Run
+from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import (
     Decoded,
     FixedCount,
     LanguageModel,
+    Run,
     StopRule,
     autoregressive_generate,
 )
@@ -53,7 +53,7 @@ recordings serve all."""
 Result = TypeVar('Result')
 
 
-class GraphRunner:
+class GraphRunner(Runner):
     """Decodes with recordings; see `decoder.Runner`.
 
     Args:
@@ -124,31 +124,17 @@ class GraphRunner:
             prompt, padding = _padded(prompt)
         self._pad(drafter, cache, prompt, padding)
         if not (self.whole and drafter.counts_from_prompt and isinstance(stop, FixedCount)):
-            return speculative_generate(
-                target,
-                drafter,
-                prompt,
-                accept=accept,
-                tree=tree,
-                stop=stop,
-                draft=guesses,
-                cache=cache,
-                run=run,
-            )
+            options: Any = {'accept': accept, 'tree': tree, 'stop': stop, 'cache': cache}
+            return speculative_generate(target, drafter, prompt, draft=guesses, run=run, **options)
         shapes = tuple(tree(left) for left in range(1, most + 1))
         drafter.begin(prompt, num_tokens=most, drafts=any(shapes[:-1]))
         cache.rewind(0)
         pair = Speculation(target, drafter, cache, accept)
         numbers = run('action', whole_action, pair, prompt, guesses, shapes, self.branch)
-        return read_action(
-            numbers,
-            shapes,
-            guessed=len(guesses) > 1,
-            prompt_read=drafter.has_unread(prompt.shape[1] - 1),
-        )
+        return read_action(numbers, shapes, guessed=len(guesses) > 1)
 
     def run(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
-        """Run a step as a recording; see `device.Run`. The result lasts until it runs again."""
+        """Run a step as a recording; see `generate.Run`. The result lasts until it runs again."""
         if not self._records:
             return step(*args)
         key = _key(step, args)
@@ -185,8 +171,8 @@ class GraphRunner:
             result = once()
             room = with_tensors(result, [torch.empty_like(t) for t in tensors_of(result)])
             self._branch = self._recorder.branch
-            graph, _ = self._recorder.record(lambda: copied(once(), into=room))
-            return Recording(graph, room, once)
+            repeat, _ = self._recorder.record(lambda: copied(once(), into=room))
+            return Recording(repeat, room, once)
         finally:
             self._branch = _on_host
             for cache, length in zip(caches, lengths, strict=True):
@@ -244,7 +230,7 @@ def runner_for(device: torch.device, *, cuda_graphs: str = 'action') -> Runner:
     if cuda_graphs not in GRAPHS:
         raise ValueError(f'CUDA graphs {cuda_graphs!r} are not one of {", ".join(GRAPHS)}')
     if device.type != 'cuda' or cuda_graphs == 'off':
-        return PlainRunner()
+        return Runner()
     name = torch.cuda.get_device_name(device)
     _LOG.info('CUDA graphs on %s, recorded by %s', name, cuda_graphs)
     return GraphRunner(CudaRecorder(device), whole=cuda_graphs == 'action')

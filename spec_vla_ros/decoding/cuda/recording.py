@@ -16,8 +16,8 @@ Result = TypeVar('Result')
 class Recorder(Protocol):
     """Records what steps launch."""
 
-    def record(self, step: Callable[[], Result]) -> tuple[Replayable, Result]:
-        """Return the recording of a step, and the step's result, which its runs write anew.
+    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
+        """Return what repeats a step, and the step's result, which every repetition overwrites.
 
         Raises whatever says that the step cannot be recorded.
         """
@@ -26,24 +26,17 @@ class Recorder(Protocol):
         """Record, while a step is recorded, something that runs where the condition is true."""
 
 
-class Replayable(Protocol):
-    """What was recorded."""
-
-    def replay(self) -> None:
-        """Launch it."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
-    """A graph, where its result lies, and the step, which keeps alive all that the graph uses."""
+    """What repeats a step, where its result lies, and the step, which keeps alive what it uses."""
 
-    graph: Replayable
+    repeat: Callable[[], object]
     result: Any
     step: Callable[[], object]
 
     def launch(self) -> Any:
         """Run it, and return its result, which the next launch overwrites."""
-        self.graph.replay()
+        self.repeat()
         return self.result
 
 
@@ -54,7 +47,7 @@ class CudaRecorder:
         self._device = device
         self._stream, self._memory = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
 
-    def record(self, step: Callable[[], Result]) -> tuple[torch.cuda.CUDAGraph, Result]:
+    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
         """See `Recorder`; nothing runs until the graph is replayed."""
         graph = torch.cuda.CUDAGraph()
         with (
@@ -68,7 +61,7 @@ class CudaRecorder:
             ),
         ):
             result = step()
-        return graph, result
+        return graph.replay, result
 
     def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
         """See `Recorder`; torch knows conditional nodes from 2.12 on."""

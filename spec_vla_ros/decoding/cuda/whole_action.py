@@ -99,16 +99,13 @@ class Progress:
         self.numbers[:1] = count + decided
 
 
-def read_action(
-    numbers: Tensor, shapes: Sequence[TreeShape | None], *, guessed: bool, prompt_read: bool
-) -> Decoded:
+def read_action(numbers: Tensor, shapes: Sequence[TreeShape | None], *, guessed: bool) -> Decoded:
     """Wait for the device, and return what `whole_action` came to.
 
     Args:
         numbers: what it returned.
         shapes: what it was given.
         guessed: whether there was a draft.
-        prompt_read: whether a pass of the drafter reads the prompt alone.
 
     Raises:
         RuntimeError: the action is not complete: the device did not run what it should have.
@@ -132,5 +129,5 @@ def read_action(
         torch.tensor(values[size : 2 * size]),
         tuple(commits),
         guessed,
-        sum(drafted) + (prompt_read and bool(drafted)),
+        sum(drafted),
     )

@@ -4,8 +4,8 @@
 import pytest
 import torch
 
-from spec_vla_ros.decoding import device
-from spec_vla_ros.decoding.device import least_ms
+from spec_vla_ros import device
+from spec_vla_ros.device import least_ms
 
 CPU = torch.device('cpu')
 

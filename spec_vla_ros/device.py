@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,24 +19,6 @@ _ROUNDS = 3
 _ENOUGH_MS, _LONG_MS = 8.0, 400.0
 """So long a run is repeated in a round at least, and at most where it has not been repeated often
 enough; one that takes longer is timed in the first round only."""
-
-
-class Run(Protocol):
-    """Runs a step of decoding in a named phase: the seam at which a device does it its own way.
-
-    A step is a function whose work depends on its arguments alone and never on reading a tensor on
-    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.GraphRunner`
-    repeats a recording of it, for which objects with a state say by their `key` what that depends
-    on.
-    """
-
-    def __call__(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
-        """Return what `step(*args)` returns."""
-
-
-def call_step(phase: str, step: Callable[..., Result], *args: Any) -> Result:
-    """Run a step plainly, see `Run`."""
-    return step(*args)
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:
@@ -68,8 +50,8 @@ class PhaseTimer:
         yield
         self._spans.append((name, start, self._now()))
 
-    def timed(self, run: Run) -> Run:
-        """Return what runs steps as `run` does, and counts each in its phase."""
+    def timed(self, run: Callable[..., Result]) -> Callable[..., Result]:
+        """Return what runs steps in named phases as `run` does, and counts each in its phase."""
 
         def run_timed(phase: str, step: Callable[..., Result], *args: Any) -> Result:
             with self.phase(phase):
