@@ -1,12 +1,13 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-gpu soak params lint clean
+.PHONY: help setup demo evaluate bench test test-fast test-gpu soak params lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
+TEST_WORKERS ?= 3
 EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
@@ -14,6 +15,7 @@ MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check . && \
 	python -m spec_vla_ros.settings --check && mypy
+PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 help: ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,10 +32,10 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
-	@$(ACTIVATE); spec-vla bench $(BENCH_ARGS)
+	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)
 
 soak: setup ## Run the closed loop for hours with faults injected (MINUTES=60).
-	@$(ACTIVATE); exec python -m spec_vla_ros.ros.soak --minutes '$(MINUTES)'
+	@$(ACTIVATE); exec python -m spec_vla_ros.ros.develop.soak --minutes '$(MINUTES)'
 
 params: setup ## Write config/*.yaml and the parameter tables of the docs from the settings.
 	@$(ACTIVATE); python -m spec_vla_ros.settings
@@ -42,8 +44,10 @@ lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.
-	@$(ACTIVATE); $(LINT) && \
-		SPEC_VLA_REQUIRE_ROS=1 python -m pytest $(PYTEST_ARGS)
+	@$(ACTIVATE); $(LINT) && $(PYTEST) $(PYTEST_ARGS)
+
+test-fast: setup ## Run the tests without nodes and without training, for a first look.
+	@$(ACTIVATE); $(PYTEST) -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
 
 test-gpu: setup ## Run the tests that need a CUDA device.
 	@$(ACTIVATE); \

@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """For `pip install -e .`: the torch core as a library, and the `spec-vla` command; no ROS needed.
 
-On a ROS machine colcon builds the package with CMakeLists.txt instead, messages included.
+What a robot does not need comes with an extra: `pip install -e '.[sim,train,bench,dev]'`. On a ROS
+machine colcon builds the package with CMakeLists.txt instead, messages included.
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+EXTRAS = ('sim', 'train', 'bench', 'dev')
 
 
 def requirements(name: str) -> list[str]:
@@ -29,6 +31,6 @@ setup(
     package_dir={'': '.'},
     package_data={'spec_vla_ros': ['py.typed', 'checkpoints/**/*', 'benchmark/trace.json']},
     install_requires=[*requirements('torch.txt'), *requirements('core.txt')],
-    extras_require={'dev': requirements('dev.txt')},
+    extras_require={name: requirements(f'{name}.txt') for name in EXTRAS},
     entry_points={'console_scripts': ['spec-vla = spec_vla_ros.cli:main']},
 )

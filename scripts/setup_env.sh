@@ -79,7 +79,7 @@ install_wheels() {
     # Pip as it comes with Python may search for minutes where a newer one resolves at once.
     python -m pip install --quiet 'pip>=25'
     local file
-    for file in torch core ros dev; do # torch first: what follows resolves against its version
+    for file in torch core sim train bench ros dev; do # torch first: the others resolve against it
         say "requirements/$file.txt"
         python -m pip install --quiet --use-pep517 -r "requirements/$file.txt"
     done
@@ -111,7 +111,7 @@ flock 9 # two makes at once in one clone take turns
 
 wheels_digest=$(digest requirements/*.txt scripts/setup_env.sh setup.py <<<"$PWD ${PYTHON:-}")
 build_digest=$(digest action/* msg/* srv/* CMakeLists.txt package.xml \
-    <<<"$wheels_digest $(find config launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
+    <<<"$wheels_digest $(find config examples launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
 
 if [ "$(cat .venv/.stamp 2>/dev/null)" != "$wheels_digest" ]; then
     python=$(find_python)

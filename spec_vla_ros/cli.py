@@ -28,6 +28,17 @@ COMMANDS = {
 }
 """Name of a subcommand -> its module, and its line in the help."""
 
+EXTRAS = {
+    'evaluate': 'sim',
+    'record-sim': 'sim,train',
+    'tune': 'train',
+    'bench': 'sim,bench',
+    'drafter-data': 'train',
+    'train-drafter': 'train',
+    'train-policy': 'sim,train',
+}
+"""What a subcommand needs beyond a robot's installation."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
@@ -37,7 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (module, summary) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         if argv and argv[0] == name:
-            command = import_module(module)
+            try:
+                command = import_module(module)
+            except ModuleNotFoundError as missing:
+                if name not in EXTRAS or str(missing.name).startswith('spec_vla_ros'):
+                    raise
+                parser.exit(
+                    2,
+                    f'spec-vla {name}: error: {missing.name} is not installed; it comes with '
+                    f"pip install -e '.[{EXTRAS[name]}]'\n",
+                )
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
     args = parser.parse_args(argv)

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.cuda_graphs import steps_for
+from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.timing import PhaseTimer
-from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
@@ -55,7 +55,7 @@ class SpecVlaPolicy:
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         stored_as: 'int8' or 'int4' stores the language model's weights so, see `PackedLlama`; the
             checkpoint cannot be used for another policy then.
-        graphs: what is recorded on CUDA, see `steps_for`.
+        graphs: what is recorded on CUDA, see `runner_for`.
 
     Raises:
         ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
@@ -74,17 +74,16 @@ class SpecVlaPolicy:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._codec = checkpoint.config.codec(unnorm_key)
-        self._steps = steps_for(self._model.device, graphs=graphs)
+        runner = runner_for(self._model.device, graphs=graphs)
         self._decoder = ActionDecoder(
             PackedLlama(checkpoint.model.language_model, stored_as=stored_as),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
-            draft_temperature=1.0 if drafter is None else drafter.temperature,
             tree=tree,
-            steps=self._steps,
+            runner=runner,
         )
         self._encoder = ObservationEncoder(
-            checkpoint, steps=self._steps, num_tokens=self._codec.stats.dimensions
+            checkpoint, num_tokens=self._codec.stats.dimensions, run=runner.run
         )
         self._has_drafter = drafter is not None
         _LOG.info(
@@ -151,15 +150,15 @@ class SpecVlaPolicy:
             decoding,
             instruction=observation.instruction,
             stamp_ns=observation.stamp_ns,
+            timer=timer,
         )
-        phases = {**timer.milliseconds(), **decoded.stats.phases_ms}
         tokens = decoded.tokens.numpy()
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
             values=self._codec.stats.unnormalise(normalised),
             normalised=normalised,
             tokens=tokens,
-            stats=replace(decoded.stats, phases_ms=phases),
+            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
         )
 
     def reset(self) -> None:
@@ -173,7 +172,7 @@ class SpecVlaPolicy:
         began = time.monotonic()
         prompt = self._encoder.warm_up()
         self._decoder.measure(prompt)
-        for stamp_ns in range(1 + self._steps.warm_runs):  # from the second on with guesses
+        for stamp_ns in range(2):  # from the second on with guesses
             self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
         self._decoder.reset()
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
@@ -204,7 +203,7 @@ def load_policy(
         draft_position_mode: see `load_drafter`.
         tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
         stored_as: None, or 'int8' or 'int4' for the language model's weights, see `PackedLlama`.
-        graphs: what is recorded on CUDA, see `steps_for`.
+        graphs: what is recorded on CUDA, see `runner_for`.
         progress: called with (bytes loaded, bytes in all); None writes it to the log.
 
     Raises:

@@ -7,7 +7,7 @@ can all speak it without importing each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,19 +43,44 @@ class Decoding:
     """How the next action is to be decoded; what holds for one inference holds for all of it.
 
     mode: one of `MODES`.
-    max_distance: how many bins a draft may be off in relaxed mode. One number for all dimensions
-        but the gripper, which stays exact, or one for each dimension.
+    acceptance_threshold: how many bins a draft token may be off in relaxed mode, r in the paper;
+        for all dimensions or one for each, see `thresholds_by_dimension`.
     temporal: verify drafts made from the previous actions inside the prefill (not in
         autoregressive mode).
     """
 
     mode: str = 'autoregressive'
-    max_distance: int | tuple[int, ...] = 0
+    acceptance_threshold: int | tuple[int, ...] = 0
     temporal: bool = True
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f'decoding mode {self.mode!r} is none of {", ".join(MODES)}')
+
+
+def thresholds_by_dimension(
+    threshold: int | Sequence[int], dimensions: int, *, own: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """Return the acceptance threshold of each action dimension.
+
+    Args:
+        threshold: one number for all dimensions but the gripper, the last, which stays exact; or
+            one for each dimension.
+        dimensions: how many there are.
+        own: what replaces the threshold in each dimension, -1 where nothing does.
+
+    Raises:
+        ValueError: a sequence of another length.
+    """
+    if isinstance(threshold, int):
+        threshold = (threshold,) * (dimensions - 1) + (0,)
+    own = own or (-1,) * dimensions
+    for given in (threshold, own):
+        if len(given) != dimensions:
+            raise ValueError(
+                f'{len(given)} acceptance thresholds for {dimensions} action dimensions'
+            )
+    return tuple(r if o < 0 else o for r, o in zip(threshold, own, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

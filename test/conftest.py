@@ -36,6 +36,12 @@ def pytest_report_header() -> str:
     return 'test/ros is included'
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers that share the tests begin with those that take longest."""
+    if hasattr(config, 'workerinput'):
+        items.sort(key=lambda item: 'slow' not in item.keywords)
+
+
 @pytest.fixture(autouse=True)
 def _tiny_numbers():
     """Undo what training commands set for their whole process: tiny numbers taken as zero."""
@@ -48,6 +54,7 @@ def _tiny_numbers():
 def drive():
     """Make control loops on a clock of our own, and close them."""
     import loop_driver
+    from waiting import PATIENCE
 
     drivers = []
 
@@ -59,4 +66,4 @@ def drive():
     yield make
     for driver in drivers:
         driver.policy.gate.set()
-        assert driver.loop.close(timeout=loop_driver.PATIENCE)
+        assert driver.loop.close(timeout=PATIENCE)

@@ -13,8 +13,6 @@ from hypothesis import strategies as st
 
 from spec_vla_ros.pixels import CHANNELS, ImageError, compressed_to_rgb, raw_to_rgb
 
-pytestmark = pytest.mark.timeout(120)
-
 PICTURE = np.random.default_rng(1).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 JPEG, PNG = (cv2.imencode(suffix, PICTURE)[1].tobytes() for suffix in ('.jpg', '.png'))
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([640, 2**16, 2**31, 2**32 - 1]))

@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 
@@ -192,7 +193,6 @@ class TestExecuted:
         pytest.importorskip('launch.actions', reason='the launch system is not installed')
         pytest.importorskip('launch_ros.actions', reason='the launch system is not installed')
 
-    @pytest.mark.timeout(180)
     @pytest.mark.dds
     def test_the_demo_comes_up_active_in_its_namespace(self, tmp_path, monkeypatch):
         from launch.actions import IncludeLaunchDescription
@@ -226,9 +226,9 @@ def observe(domain_id, service, seen):
 
     try:
         with RemoteNode('observer', domain_id=domain_id) as remote:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + PATIENCE
             while seen.get('state') != 'active' and time.monotonic() < deadline:
-                seen['state'] = remote.state('/lab/spec_vla', timeout=60)
+                seen['state'] = remote.state('/lab/spec_vla', timeout=PATIENCE)
                 time.sleep(0.2)
             seen['topics'] = {name for name, _ in remote.node.get_topic_names_and_types()}
     finally:

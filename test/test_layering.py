@@ -2,14 +2,15 @@
 """Who may import whom. The torch core knows nothing of ROS, and nothing imports the ROS layer."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from processes import run_python
+
+import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'types', 'action_codec', 'decoding', 'models', 'policy'}
+CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -30,8 +31,9 @@ MAY_IMPORT = {
     'types': set(),
     'pixels': set(),
     'action_codec': {'types'},
-    'decoding': {'types', 'action_codec'},
-    'models': {'types', 'action_codec', 'decoding'},
+    'device': set(),
+    'decoding': {'types', 'action_codec', 'device'},
+    'models': {'types', 'action_codec', 'device', 'decoding'},
     'policy': CORE,
     'settings': {'types'},
     'inference': {'types', 'programs', 'settings'},
@@ -93,12 +95,26 @@ def test_imports_follow_the_layers(path):
         assert top not in refused, f'{part} must not import {name}'
 
 
+@pytest.mark.parametrize('path', sorted((PACKAGE / 'decoding').glob('*.py')), ids=lambda p: p.name)
+def test_devices_stand_on_the_algorithm(path):
+    assert not any(n.startswith('spec_vla_ros.decoding.cuda') for n in imported_modules(path))
+
+
+def test_what_a_stranger_needs_for_the_loop_stands_in_five_files():
+    """The cache and the seam to devices may be taken on trust."""
+    known, waiting = set(), {'speculative'}
+    while waiting:
+        known |= waiting
+        names = {n for w in waiting for n in imported_modules(PACKAGE / 'decoding' / f'{w}.py')}
+        prefix = 'spec_vla_ros.decoding.'
+        waiting = {n.removeprefix(prefix).partition('.')[0] for n in names if prefix in n} - known
+    read = known - {'kv_cache'}
+    assert read == {'speculative', 'draft_tree', 'drafting', 'acceptance', 'generate'}
+
+
 def loaded_after(statement):
     program = f'{statement}\nimport sys\nprint(*sys.modules)'
-    done = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, check=True
-    )
-    return set(done.stdout.split())
+    return set(run_python('-c', program).stdout.split())
 
 
 def test_importing_the_package_costs_neither_torch_nor_ros():
@@ -112,12 +128,25 @@ def test_importing_the_core_loads_no_ros():
     assert not loaded & {*ROS, 'spec_vla_ros.ros', 'mujoco'}
 
 
+def test_programs_that_only_start_nodes_do_not_load_torch():
+    """It would take seconds, while somebody waits for the robot to move."""
+    pytest.importorskip('rclpy', reason='no ROS here')
+    pytest.importorskip('spec_vla_ros.msg', reason='the messages are not built')
+    programs = (
+        'demo.__main__',
+        'demo.live_tuning',
+        'develop.soak.__main__',
+        'develop.overhead.__main__',
+    )
+    loaded = loaded_after(f'import {", ".join(f"spec_vla_ros.ros.{name}" for name in programs)}')
+    assert 'rclpy' in loaded
+    assert 'torch' not in loaded
+
+
 def test_public_names_exist():
-    loaded_after('import spec_vla_ros\nfor n in spec_vla_ros.__all__: getattr(spec_vla_ros, n)')
+    assert all(hasattr(spec_vla_ros, name) for name in spec_vla_ros.__all__)
 
 
 def test_unknown_names_are_attribute_errors():
-    import spec_vla_ros
-
     with pytest.raises(AttributeError, match='nonsense'):
         _ = spec_vla_ros.nonsense

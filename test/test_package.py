@@ -34,6 +34,17 @@ def test_versions_agree():
     assert f"version='{version}'" in (ROOT / 'setup.py').read_text()
 
 
+def test_the_changelog_is_read_by_the_tools_of_ros():
+    """Its first section is this version's, with the day it was made."""
+    pytest.importorskip('docutils', reason='the changelog is read with it')
+    changelog = pytest.importorskip('catkin_pkg.changelog', reason='comes with the ROS wheels')
+    found = changelog.get_changelog_from_path(str(ROOT))
+    version, day, content = next(iter(found.foreach_version()))
+    assert version == PACKAGE.findtext('version')
+    assert day is not None
+    assert sum(len(block.bullets) for block in content) > 20
+
+
 def test_every_ros_package_that_is_imported_is_declared():
     own = {'spec_vla_ros'}
     declared = texts('depend', 'exec_depend', 'buildtool_depend')

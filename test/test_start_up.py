@@ -2,13 +2,10 @@
 """A checkpoint in several files becomes a model that is ready to decode without a second copy."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
-from malloc import RETURNED_WHEN_FREED
+from processes import RETURNED_WHEN_FREED, run_python
 from safetensors.torch import save_file
 
 from spec_vla_ros.models.llama import Llama
@@ -70,16 +67,11 @@ def sharded(tmp_path_factory):
     return folder, len(keys), float(state['lm_head.weight'].float().sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
 def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
     folder, count, head_sum = sharded
-    done = subprocess.run(
-        [sys.executable, '-c', LOAD, folder, json.dumps(SHAPE), dtype],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **RETURNED_WHEN_FREED},
-    )
+    done = run_python('-c', LOAD, folder, json.dumps(SHAPE), dtype, **RETURNED_WHEN_FREED)
     peak, seen, total = done.stdout.split()
     assert float(peak) <= 1.2
     assert int(seen) == count

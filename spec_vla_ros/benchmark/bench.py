@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from spec_vla_ros.benchmark import history
 from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
 from spec_vla_ros.benchmark.random_case import (
     AUTOREGRESSIVE,
@@ -28,7 +29,7 @@ from spec_vla_ros.benchmark.random_case import (
     passes_of,
 )
 from spec_vla_ros.benchmark.record_trace import record_trace
-from spec_vla_ros.benchmark.report import machine, summarise, write_docs, write_results
+from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
@@ -58,10 +59,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--frames', type=int, default=120, help='for the shipped policy')
     parser.add_argument('--actions', type=int, default=10, help='of the trace, for the others')
     parser.add_argument('--repeats', type=int, default=3, help='of each action of the trace')
-    parser.add_argument('--max-distance', type=int, default=9, help='relaxed acceptance, bins')
+    parser.add_argument(
+        '--acceptance-threshold', type=int, default=9, help='relaxed acceptance, bins'
+    )
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
     parser.add_argument(
         '--docs', type=Path, metavar='DIR', help='also write table and plot of bench.md there'
+    )
+    parser.add_argument(
+        '--history', type=Path, metavar='FILE', help='also append the figures to this list'
+    )
+    parser.add_argument(
+        '--plot-history',
+        type=Path,
+        metavar='FILE',
+        help='instead: draw how the figures of this list have changed',
     )
     parser.add_argument(
         '--record-trace',
@@ -83,6 +95,11 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.ros:
         return _ros_overhead(args.out)
+    if args.plot_history is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        history.plot(history.read(args.plot_history), args.out / 'bench_history.png')
+        print(f'written: {args.out}/bench_history.png')
+        return 0
     torch.set_num_threads(args.threads)
     device = resolve_device(args.device)
     unknown = sorted(set(args.cases or ()) - {SHIPPED, *RANDOM_CASES})
@@ -92,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         record_trace(
             [n for n in args.cases or RANDOM_CASES if n != SHIPPED],
             device=device,
-            max_distance=args.max_distance,
+            acceptance_threshold=args.acceptance_threshold,
             threads=args.threads,
         )
         return 0
@@ -102,8 +119,8 @@ def run(args: argparse.Namespace) -> int:
     trace = load_trace()
     report: dict = {
         'date': date.today().isoformat(),
-        'machine': machine(device, args.threads),
-        'max_distance': args.max_distance,
+        **measured_on(device, args.threads),
+        'acceptance_threshold': args.acceptance_threshold,
         'trace': dict(trace.about),
         'cases': {},
     }
@@ -117,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
     if args.docs is not None:
         write_docs(report, args.docs)
         print(f'written: {args.docs}/bench.md (between its markers), bench.png')
+    if args.history is not None:
+        print(f'appended to {args.history}: {history.append(report, args.history)} entries')
     return 0
 
 
@@ -127,7 +146,7 @@ def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name:
         frames = record_frames(checkpoint, env, FRAME_SEEDS, count=args.frames)
     finally:
         env.close()
-    policy = ShippedPolicy(checkpoint, frames, max_distance=args.max_distance)
+    policy = ShippedPolicy(checkpoint, frames, acceptance_threshold=args.acceptance_threshold)
     measured = _measure(policy.methods(), device, actions=len(frames), repeats=1)
     same = measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens
     config = checkpoint.config.text
@@ -151,12 +170,17 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
         raise ValueError(f'the trace has no case {name!r}: record it with --record-trace')
     model = RandomModel(case, device=device, dtype=dtype, draft_window=trace.draft_window)
     ways = trace.ways[name]
-    methods = model.methods(ways, max_distance=args.max_distance, actions=args.actions)
+    methods = model.methods(
+        ways, acceptance_threshold=args.acceptance_threshold, actions=args.actions
+    )
     count = {'actions': args.actions, 'repeats': args.repeats}
     measured = _measure(methods, device, **count)
-    if any('decode' in measured[way].phases_ms for way in ways):  # drafts and verifies at once
+    if any('action' in measured[way].phases_ms for way in ways):  # all in one launch
         methods = model.methods(
-            ways, max_distance=args.max_distance, actions=args.actions, graphs='pass'
+            ways,
+            acceptance_threshold=args.acceptance_threshold,
+            actions=args.actions,
+            graphs='pass',
         )
         apart = _measure({way: methods[way] for way in ways}, device, **count)
         measured |= {way: divided(measured[way], apart[way]) for way in ways}
@@ -228,5 +252,5 @@ def _ros_overhead(out: Path) -> int:
             '--ros needs ROS 2 and the built messages: source the workspace, or '
             '. scripts/activate.sh after `make setup`'
         )
-    command = [sys.executable, '-m', 'spec_vla_ros.ros.overhead', '--results', str(out)]
+    command = [sys.executable, '-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(out)]
     return subprocess.run(command, check=False).returncode

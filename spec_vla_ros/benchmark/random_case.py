@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -14,18 +14,20 @@ from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
-from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.cuda_graphs import steps_for
-from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate, padded_length
-from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import room_needed
-from spec_vla_ros.decoding.steps import Steps
-from spec_vla_ros.decoding.timing import PhaseTimer
+from spec_vla_ros.decoding.acceptance import AcceptanceRule
+from spec_vla_ros.decoding.cuda import runner_for
+from spec_vla_ros.decoding.decoder import Runner
+from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import Decoded, FixedCount
+from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.types import thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)
 NUM_TOKENS = 7
@@ -111,21 +113,25 @@ class RandomModel:
         else:
             self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
         drafter = _random(
-            lambda: Drafter(self.config, window=draft_window), device, dtype, generator
+            # Of random weights it is sure of nothing; sharpened, its trees grow deep enough.
+            lambda: Drafter(self.config, window=draft_window, temperature=1e-3),
+            device,
+            dtype,
+            generator,
         )
-        self.target, self.drafter = PackedLlama(self.plain), PackedDrafter(drafter)
+        self.target = PackedLlama(self.plain)
+        self.drafter = TreeDrafter(PackedDrafter(drafter), self.target, ids=ACTION_IDS)
         shape = (1, case.prompt_length, case.hidden)
         self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
         self._cache = self.target.new_cache(case.prompt_length + 128)
-        self._draft_cache = self.drafter.new_cache(case.prompt_length + 128)
 
-    def _see(self, steps: Steps) -> tuple[Tensor, PhaseTimer]:
+    def _see(self, runner: Runner) -> tuple[Tensor, PhaseTimer]:
         """Return a prompt with the image in it, and what knows how long that took."""
         timer = PhaseTimer(self.prompt.device)
         if self._vision is None:
             return self.prompt, timer
         with timer.phase('vision'), torch.inference_mode():
-            image = steps.run('vision', self._vision)
+            image = runner.run('vision', self._vision)
             text = self.prompt[:, : self.prompt.shape[1] - image.shape[1]]
             prompt = multimodal_embeds(text, image)
         return prompt, timer
@@ -134,7 +140,7 @@ class RandomModel:
         self,
         ways: Mapping[str, WayTrace],
         *,
-        max_distance: int,
+        acceptance_threshold: int,
         actions: int,
         graphs: str = 'action',
     ) -> dict[str, Method]:
@@ -142,67 +148,70 @@ class RandomModel:
 
         Args:
             ways: what is replayed, by way of decoding.
-            max_distance: relaxed acceptance's, as when it was recorded.
+            acceptance_threshold: relaxed acceptance's, as when it was recorded.
             actions: how many are chosen from each way's recording.
-            graphs: see `steps_for`.
+            graphs: see `runner_for`.
         """
         generate = TransformersGenerate(self.plain)
-        steps = steps_for(self.prompt.device, graphs=graphs)
+        runner = runner_for(self.prompt.device, graphs=graphs)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
-                tuple(generate(self._see(steps)[0], num_tokens=NUM_TOKENS).tolist())
+                tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())
             ),
             FIRST_TOKEN: lambda _: Outcome(
-                tuple(generate(self._see(steps)[0], num_tokens=1).tolist())
+                tuple(generate(self._see(runner)[0], num_tokens=1).tolist())
             ),
-            AUTOREGRESSIVE: lambda _: self._autoregressive(steps),
+            AUTOREGRESSIVE: lambda _: self._autoregressive(runner),
         }
         for name, way in ways.items():
-            distance = 0 if name == 'strict' else max_distance
+            threshold = 0 if name == 'strict' else acceptance_threshold
             chosen = way.sample(actions)
-            found[name] = lambda i, w=way, c=chosen, d=distance: self._replay(w, c[i], d, steps)
+            rules = [replayed(a.commits, device=self.prompt.device) for a in chosen]
+            tree = spaced(
+                TreePlan(way.shapes, (0.0,) * len(way.shapes)),
+                thresholds_by_dimension(threshold, NUM_TOKENS),
+            )
+            found[name] = partial(self._replay, tree, chosen, rules, runner)
         return found
 
-    def _autoregressive(self, steps: Steps) -> Outcome:
-        prompt, seeing = self._see(steps)
-        decoded = autoregressive_generate(
+    def _autoregressive(self, runner: Runner) -> Outcome:
+        prompt, timer = self._see(runner)
+        decoded = runner.autoregressive(
             self.target,
             prompt,
             num_tokens=NUM_TOKENS,
             cache=self._cache,
-            steps=steps,
+            run=timer.timed(runner.run),
         )
-        return _outcome(decoded, seeing)
+        return _outcome(decoded, AUTOREGRESSIVE, timer)
 
-    def _replay(self, way: WayTrace, action: ActionTrace, distance: int, steps: Steps) -> Outcome:
-        settings = replayed(
-            way,
-            action,
-            max_distance=per_dimension(distance, NUM_TOKENS),
-            action_ids=ACTION_IDS,
-        )
-        draft = guessed_tree(action, action_ids=ACTION_IDS)
-        length = padded_length(self.prompt.shape[1], steps)
-        needed = room_needed(length, settings, guessed=steps.rounded(len(action.guesses)))
-        if needed > self._cache.max_len:
-            raise ValueError(f'the trees of the trace need a cache of {needed} entries')
-        prompt, seeing = self._see(steps)
-        decoded = speculative_generate(
+    def _replay(
+        self,
+        tree: TreeRule,
+        actions: Sequence[ActionTrace],
+        rules: Sequence[AcceptanceRule],
+        runner: Runner,
+        number: int,
+    ) -> Outcome:
+        action = actions[number]
+        prompt, timer = self._see(runner)
+        decoded = runner.speculative(
             self.target,
             self.drafter,
             prompt,
-            settings=settings,
-            draft=draft,
+            accept=rules[number],
+            tree=tree,
+            stop=FixedCount(NUM_TOKENS),
+            draft=guessed_tree(action, action_ids=ACTION_IDS),
             cache=self._cache,
-            draft_cache=self._draft_cache,
-            steps=steps,
+            run=timer.timed(runner.run),
         )
-        if decoded.stats.target_passes != len(action.commits):
+        if decoded.commits != action.commits:
             raise ValueError(
-                f'{action} was replayed in {decoded.stats.target_passes} passes: the trace does '
-                'not fit these trees, record it again'
+                f'{action} was replayed as {decoded.commits}: the trace does not fit these trees, '
+                'record it again'
             )
-        return _outcome(decoded, seeing)
+        return _outcome(decoded, 'replayed', timer)
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
@@ -218,9 +227,8 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     return passes
 
 
-def _outcome(decoded: Decoded, seeing: PhaseTimer) -> Outcome:
-    phases = {**seeing.milliseconds(), **decoded.stats.phases_ms}
-    stats = replace(decoded.stats, phases_ms=phases)
+def _outcome(decoded: Decoded, mode: str, timer: PhaseTimer) -> Outcome:
+    stats = decoded.stats(mode, phases_ms=timer.milliseconds())
     return Outcome(tuple(decoded.tokens.tolist()), stats)
 
 

@@ -10,20 +10,21 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
-from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.acceptance import within_bins
+from spec_vla_ros.decoding.costs import Costs
+from spec_vla_ros.decoding.draft_tree import DraftTree, spaced
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount
+from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.decoding.temporal import TemporalDraft
-from spec_vla_ros.decoding.tree_costs import Costs
-from spec_vla_ros.decoding.tree_plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import Observation, thresholds_by_dimension
 
 _STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
 
@@ -54,17 +55,19 @@ class Recorder:
     Args:
         checkpoint: the policy.
         drafter: its drafter.
-        max_distance: relaxed acceptance's, in bins.
+        acceptance_threshold: relaxed acceptance's, in bins.
     """
 
     def __init__(
-        self, checkpoint: OpenVLACheckpoint, drafter: Drafter, *, max_distance: int
+        self, checkpoint: OpenVLACheckpoint, drafter: Drafter, *, acceptance_threshold: int
     ) -> None:
-        self._checkpoint, self._temperature = checkpoint, drafter.temperature
+        self._checkpoint = checkpoint
         self._codec = checkpoint.config.codec()
         self._target = PackedLlama(checkpoint.model.language_model)
-        self._drafter = PackedDrafter(drafter)
-        self._max_distance = max_distance
+        self._drafter = TreeDrafter(
+            PackedDrafter(drafter), self._target, ids=self._codec.action_ids
+        )
+        self._acceptance_threshold = acceptance_threshold
 
     @torch.inference_mode()
     def record(self, way: str, costs: Costs, env: TabletopEnv, seeds: Iterable[int]) -> WayTrace:
@@ -84,13 +87,10 @@ class Recorder:
             hit_rates=HIT_RATES[mode],
             guess_rates=GUESS_RATES[mode],
         )
-        distance = self._max_distance if mode == 'relaxed' else 0
-        settings = SpeculativeSettings(
-            max_distance=per_dimension(distance, dimensions),
-            action_ids=self._codec.action_ids,
-            shape=plan,
-            draft_temperature=self._temperature,
-        )
+        threshold = self._acceptance_threshold if mode == 'relaxed' else 0
+        thresholds = thresholds_by_dimension(threshold, dimensions)
+        accept = within_bins(thresholds, action_ids=self._codec.action_ids)
+        tree, stop = spaced(plan, thresholds), FixedCount(dimensions)
         still = self._codec.encode(np.zeros(dimensions))
         temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
         actions: list[ActionTrace] = []
@@ -101,19 +101,19 @@ class Recorder:
                 temporal.reset()
             draft: DraftTree | None = None
             if way.endswith('temporal'):
-                draft = temporal.draft(
-                    **when, max_distance=settings.max_distance, nodes=plan.guesses
-                )
+                draft = temporal.draft(**when, thresholds=thresholds, nodes=plan.guesses)
             decoded = speculative_generate(
                 self._target,
                 self._drafter,
                 self._prompt(observation),
-                settings=settings,
+                accept=accept,
+                tree=tree,
+                stop=stop,
                 draft=draft,
             )
             temporal.record(decoded.choices.numpy(), **when)
             guesses = () if draft is None else tuple(draft.parents.tolist())
-            actions.append(ActionTrace(guesses, decoded.stats.commits))
+            actions.append(ActionTrace(guesses, decoded.commits))
             return self._codec.decode(decoded.tokens)
 
         for _ in episodes(env, seeds, act):

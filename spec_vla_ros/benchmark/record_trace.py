@@ -13,8 +13,8 @@ from spec_vla_ros.benchmark.record import Recorder
 from spec_vla_ros.benchmark.report import machine
 from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.cuda_graphs import steps_for
-from spec_vla_ros.decoding.tree_costs import Costs, measure_costs
+from spec_vla_ros.decoding.costs import Costs, measure_costs
+from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.policy import load_drafter_beside
 from spec_vla_ros.sim.env import TabletopEnv
@@ -32,7 +32,7 @@ the CUDA case without a CUDA device."""
 
 
 def record_trace(
-    names: Sequence[str], *, device: torch.device, max_distance: int, threads: int
+    names: Sequence[str], *, device: torch.device, acceptance_threshold: int, threads: int
 ) -> None:
     """Record the trace of cases with the trees that their measured costs choose.
 
@@ -41,7 +41,7 @@ def record_trace(
     Args:
         names: of `RANDOM_CASES`.
         device: where passes are measured; the policy runs on the CPU.
-        max_distance: relaxed acceptance's, in bins.
+        acceptance_threshold: relaxed acceptance's, in bins.
         threads: of the CPU, to be said in the trace.
 
     Raises:
@@ -53,7 +53,7 @@ def record_trace(
         raise ValueError(f'{TABLETOP} has no drafter to record')
     ways = dict(load_trace().ways) if RECORDED.exists() else {}
     env = TabletopEnv(image_size=192)
-    recorder = Recorder(checkpoint, drafter, max_distance=max_distance)
+    recorder = Recorder(checkpoint, drafter, acceptance_threshold=acceptance_threshold)
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     try:
         for name in names:
@@ -63,8 +63,13 @@ def record_trace(
                 model = RandomModel(
                     RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
                 )
+                runner = runner_for(device)
                 costs = measure_costs(
-                    model.target, model.drafter, model.prompt, steps=steps_for(device)
+                    model.target,
+                    model.drafter,
+                    model.prompt,
+                    run=runner.run,
+                    generate=runner.speculative,
                 )
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
             for way, recorded in ways[name].items():
@@ -81,7 +86,7 @@ def record_trace(
         'date': date.today().isoformat(),
         'machine': machine(device, threads),
         'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
-        'max_distance': max_distance,
+        'acceptance_threshold': acceptance_threshold,
     }
     save_trace(Trace(about, ways, drafter.window), RECORDED)
     print(f'written: {RECORDED}')

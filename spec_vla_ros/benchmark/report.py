@@ -35,14 +35,28 @@ _COLUMNS = (
 )
 
 
+def measured_on(device: torch.device, threads: int) -> dict:
+    """Return what the figures were taken on, as it is written beside them."""
+    versions = {'torch': torch.__version__, 'transformers': transformers.__version__}
+    return {
+        'machine': machine(device, threads),
+        'hardware': _hardware(device, threads),
+        'versions': versions,
+    }
+
+
 def machine(device: torch.device, threads: int) -> str:
-    """Return what the figures were taken on."""
+    """Return hardware and versions in one line."""
     versions = f'torch {torch.__version__}, transformers {transformers.__version__}'
+    return f'{_hardware(device, threads)}, {versions}'
+
+
+def _hardware(device: torch.device, threads: int) -> str:
     if device.type == 'cuda':
-        return f'{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}, {versions}'
+        return f'{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}'
     found = [x for x in _cpuinfo() if x.startswith('model name')]
     model = found[0].partition(':')[2].strip() if found else platform.processor()
-    return f'{model} ({platform.machine()}), {threads} thread(s), {versions}'
+    return f'{model} ({platform.machine()}), {threads} thread(s)'
 
 
 def summarise(

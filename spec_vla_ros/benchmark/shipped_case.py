@@ -21,14 +21,14 @@ from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.types import Decoding, Observation
 
 
-def decodings(max_distance: int) -> dict[str, Decoding]:
+def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
     """Return the ways of decoding that are compared, by name."""
     strict, relaxed, temporal = WAYS
     return {
         AUTOREGRESSIVE: Decoding(),
         strict: Decoding('strict', temporal=False),
-        relaxed: Decoding('relaxed', max_distance, temporal=False),
-        temporal: Decoding('relaxed', max_distance, temporal=True),
+        relaxed: Decoding('relaxed', acceptance_threshold, temporal=False),
+        temporal: Decoding('relaxed', acceptance_threshold, temporal=True),
     }
 
 
@@ -53,14 +53,18 @@ class ShippedPolicy:
     Args:
         checkpoint: the policy.
         frames: in the order in which they were seen; each episode begins at stamp 0.
-        max_distance: relaxed acceptance's.
+        acceptance_threshold: relaxed acceptance's.
     """
 
     def __init__(
-        self, checkpoint: OpenVLACheckpoint, frames: list[Observation], *, max_distance: int
+        self,
+        checkpoint: OpenVLACheckpoint,
+        frames: list[Observation],
+        *,
+        acceptance_threshold: int,
     ) -> None:
         self._checkpoint, self._frames = checkpoint, frames
-        self._decodings = decodings(max_distance)
+        self._decodings = decodings(acceptance_threshold)
         self._policies: dict[str, SpecVlaPolicy] = {}
         self._commits: dict[str, list[tuple[int, ...]]] = {name: [] for name in self._decodings}
         for name, decoding in self._decodings.items():
@@ -93,7 +97,7 @@ class ShippedPolicy:
         if mode == AUTOREGRESSIVE:
             return (None,) * dimensions
         tree = self._policies[name].tree(mode)
-        return tuple(tree.for_remaining(left) for left in range(1, dimensions + 1))
+        return tuple(tree(left) for left in range(1, dimensions + 1))
 
     def methods(self) -> dict[str, Method]:
         """Return the ways, by name; transformers' gets the prompt from the same code as ours."""

@@ -61,11 +61,11 @@ class Measured:
 
 
 def divided(whole: Measured, by_passes: Measured) -> Measured:
-    """Divide the time of a launch that drafts and verifies as a run pass by pass divides it."""
+    """Divide the time of an action in one launch as a run pass by pass divides it."""
     phases = dict(whole.phases_ms)
-    decoding = phases.pop('decode', 0.0)
-    apart = {name: by_passes.phases_ms.get(name, 0.0) for name in ('draft', 'verify')}
-    share = decoding / sum(apart.values()) if any(apart.values()) else 0.0
+    action = phases.pop('action', 0.0)
+    apart = {name: by_passes.phases_ms.get(name, 0.0) for name in ('prefill', 'draft', 'verify')}
+    share = action / sum(apart.values()) if any(apart.values()) else 0.0
     return replace(whole, phases_ms={**phases, **{n: share * ms for n, ms in apart.items()}})
 
 

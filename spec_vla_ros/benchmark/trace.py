@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, Ids, on_host
+from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
-from spec_vla_ros.decoding.tree_plan import TreePlan
-from spec_vla_ros.decoding.upload import upload
+from spec_vla_ros.device import upload
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')
@@ -126,52 +125,23 @@ def _way(recorded: Mapping) -> WayTrace:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReplayedSettings(SpeculativeSettings):
-    """Settings whose acceptance is replayed.
+def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
+    """Let drafts pass as far as they did in a recorded action, whatever they are.
 
-    commits: tokens that each pass commits, the prefill first.
+    commits: tokens that each pass committed, the prefill first.
     """
+    passes = torch.ones(sum(commits), dtype=torch.bool)
+    passes[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
+    known = upload(passes, device)
 
-    commits: tuple[int, ...] = ()
+    def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
+        return known[place.clamp(max=len(known) - 1)]
 
-    def rule(self, device: torch.device) -> AcceptanceRule:
-        """Return a rule that lets drafts pass up to the recorded dimension, pass by pass."""
-        passes = np.ones(len(self.max_distance), bool)
-        passes[np.cumsum(self.commits) - 1] = False  # each pass's last token is no draft
-        known = passes if on_host(device) else upload(torch.from_numpy(passes), device)
-
-        def accept(draft: Ids, choice: Ids, dimension: Ids) -> Ids:
-            return known[dimension]
-
-        return accept
-
-
-def replayed(
-    way: WayTrace, action: ActionTrace, *, max_distance: Sequence[int], action_ids: range
-) -> ReplayedSettings:
-    """Return the settings that repeat a recorded action.
-
-    Args:
-        way: what was recorded.
-        action: one of its actions.
-        max_distance: for each dimension, as when it was recorded.
-        action_ids: the token ids that are actions.
-    """
-    return ReplayedSettings(
-        max_distance=tuple(max_distance),
-        action_ids=action_ids,
-        shape=TreePlan(way.shapes, (0.0,) * len(way.shapes)),
-        # A drafter of random weights is sure of nothing; sharpened, its trees grow deep enough.
-        draft_temperature=1e-3,
-        commits=action.commits,
-    )
+    return accept
 
 
 def guessed_tree(action: ActionTrace, *, action_ids: range) -> DraftTree | None:
     """Return a tree of the form that was verified inside the prefill, or None."""
     if len(action.guesses) < 2:
         return None
-    tokens = torch.arange(action_ids.start, action_ids.start + len(action.guesses))
-    parents = torch.tensor(action.guesses)
-    return DraftTree.from_parents(tokens, parents, depth=len(tokens) - 1)
+    return DraftTree.from_lists(action_ids[: len(action.guesses)], action.guesses)

@@ -17,7 +17,6 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.training.drafter_data import Example, write_features
-from spec_vla_ros.training.drafter_sources import simulated_examples
 from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 
 FIRST_SEED = 3_000_000
@@ -70,6 +69,13 @@ def _simulated(args: argparse.Namespace) -> list[Source]:
     if args.image_topic or args.instruction_topic or args.instruction:
         raise ValueError('topics and instruction belong to recordings: give --recording too')
     _check_processes(args, args.episodes, 'episodes')
+    try:
+        from spec_vla_ros.training.drafter_sources import simulated_examples
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f"{missing.name} is not installed: episodes need pip install -e '.[sim]', "
+            'recordings (--recording) do not'
+        ) from None
     seeds = range(args.first_seed, args.first_seed + args.episodes)
     return [partial(simulated_examples, seeds=part) for part in _dealt(seeds, args.processes)]
 

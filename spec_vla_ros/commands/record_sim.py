@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.evaluation.sim_recording import (
     IMAGE_TOPIC,
     INSTRUCTION_TOPIC,
@@ -17,6 +16,7 @@ from spec_vla_ros.evaluation.sim_recording import (
 )
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 FIRST_SEED = HELD_OUT_SEEDS.start + 50_000
 

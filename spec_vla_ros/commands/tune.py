@@ -186,7 +186,7 @@ def _check(
     if drafter is None:
         raise ValueError(
             f'{args.checkpoint} has no folder {DRAFTER_FOLDER!r}, and there is nothing to tune '
-            'without a drafter: name one with --drafter, or train one (docs/drafter.md)'
+            'without a drafter: name one with --drafter, or train one (docs/how-to/drafter.md)'
         )
     in_metres = tolerance.metres is not None or tolerance.radians is not None
     if dimensions != 7 and in_metres:

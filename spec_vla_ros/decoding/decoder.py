@@ -4,37 +4,52 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Callable, Hashable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.drafting import DraftModel
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
+from spec_vla_ros.decoding.costs import measure_costs
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
+from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
 from spec_vla_ros.decoding.generate import (
     Decoded,
+    FixedCount,
     LanguageModel,
+    Run,
     autoregressive_generate,
-    padded_length,
 )
-from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, TreePlan, plan_trees
 from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
-from spec_vla_ros.decoding.steps import Eager, Steps
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
-from spec_vla_ros.decoding.tree_costs import measure_costs
-from spec_vla_ros.decoding.tree_plan import (
-    GUESS_RATES,
-    HIT_RATES,
-    TreePlan,
-    plan_trees,
-)
-from spec_vla_ros.types import Decoding
+from spec_vla_ros.device import PhaseTimer
+from spec_vla_ros.types import Decoding, thresholds_by_dimension
 
 _LOG = logging.getLogger(__name__)
+
+
+class Runner:
+    """How a device decodes: here as the algorithms are written; see `cuda.GraphRunner`, too."""
+
+    def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
+        """Run a step, see `generate.Run`."""
+        return step(*args)
+
+    def autoregressive(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `autoregressive_generate` does."""
+        return autoregressive_generate(*args, **options)
+
+    def speculative(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `speculative_generate` does."""
+        return speculative_generate(*args, **options)
+
+    def fresh(self) -> Runner:
+        """Return one that decodes in the same way and remembers nothing of what this one did."""
+        return Runner()
 
 
 class ActionDecoder:
@@ -44,8 +59,7 @@ class ActionDecoder:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
-        draft_temperature: of the drafter, see `Drafter`.
-        steps: how the passes run; plainly by default.
+        runner: how passes run; plainly by default.
         tree: how large a draft tree may grow; None lets `measure` choose, and until then is
             the published drafters' tree.
     """
@@ -56,25 +70,33 @@ class ActionDecoder:
         codec: ActionCodec,
         *,
         drafter: DraftModel | None = None,
-        draft_temperature: float = 1.0,
         tree: TreeShape | TreePlan | None = None,
-        steps: Steps | None = None,
+        runner: Runner | None = None,
     ) -> None:
-        self._steps = steps or Eager()
-        self._target, self._codec, self._drafter = target, codec, drafter
-        self._draft_temperature = draft_temperature
+        self._runner = runner or Runner()
+        self._target, self._codec = target, codec
+        self._drafter: TreeDrafter | None = None
+        if drafter is not None:
+            self._drafter = TreeDrafter(drafter, target, ids=codec.action_ids)
         self._measures = tree is None
         self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
             HIT_RATES, tree or TreeShape()
         )
+        self._rules: dict[Hashable, tuple[AcceptanceRule, TreeRule]] = {}
+        self._stop = FixedCount(codec.stats.dimensions)
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
-        self._cache: KVCache | None = None
-        self._draft_cache: KVCache | None = None
+        self._cache = target.new_cache(0)
 
     @torch.inference_mode()
     def decode(
-        self, prompt: Tensor, decoding: Decoding, *, instruction: str, stamp_ns: int
+        self,
+        prompt: Tensor,
+        decoding: Decoding,
+        *,
+        instruction: str,
+        stamp_ns: int,
+        timer: PhaseTimer | None = None,
     ) -> Decoded:
         """Decode the action for a prompt.
 
@@ -83,26 +105,20 @@ class ActionDecoder:
             decoding: how.
             instruction: which task this is; temporal drafts are made within one only.
             stamp_ns: when the image was taken.
+            timer: counts the milliseconds of each phase.
 
         Raises:
-            ValueError: a speculative mode without a drafter, or distances that do not fit.
+            ValueError: a speculative mode without a drafter, or thresholds that do not fit.
         """
+        run = self._runner.run if timer is None else timer.timed(self._runner.run)
         if decoding.mode == 'autoregressive' or not self._speculates(decoding):
-            decoded = self._autoregressive(prompt)
+            decoded = self._runner.autoregressive(
+                self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
+            )
         else:
-            distance = decoding.max_distance if decoding.mode == 'relaxed' else 0
-            max_distance = per_dimension(distance, self._codec.stats.dimensions)
-            draft = None
-            if decoding.temporal:
-                draft = self._temporal.draft(
-                    instruction=instruction,
-                    stamp_ns=stamp_ns,
-                    max_distance=max_distance,
-                    nodes=self._guesses(decoding.mode),
-                )
-            decoded = self._speculative(prompt, decoding.mode, max_distance, draft)
+            decoded = self._speculative(prompt, decoding, instruction, stamp_ns, run)
         self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
-        return replace(decoded, stats=replace(decoded.stats, mode=decoding.mode))
+        return decoded
 
     def measure(self, prompt: Tensor) -> None:
         """Choose the draft tree by what it costs on this device, unless it was given.
@@ -111,15 +127,19 @@ class ActionDecoder:
         """
         if self._drafter is None or not self._measures:
             return
-        costs = measure_costs(self._target, self._drafter, prompt, steps=self._steps.fresh())
+        runner = self._runner.fresh()
+        costs = measure_costs(
+            self._target, self._drafter, prompt, run=runner.run, generate=runner.speculative
+        )
         for mode, hit_rates in HIT_RATES.items():
             self._trees[mode] = plan_trees(
                 costs,
-                num_tokens=self._codec.stats.dimensions,
+                num_tokens=self._stop.count,
                 hit_rates=hit_rates,
                 guess_rates=GUESS_RATES[mode],
             )
             _LOG.info('%s decoding, by measured costs: %s', mode, self._trees[mode])
+        self._rules.clear()
 
     def tree(self, mode: str) -> TreeShape | TreePlan:
         """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""
@@ -140,48 +160,45 @@ class ActionDecoder:
         tree = self._trees[mode]
         return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
-    def _autoregressive(self, prompt: Tensor) -> Decoded:
-        dimensions = self._codec.stats.dimensions
-        length = padded_length(prompt.shape[1], self._steps)
-        self._cache = _at_least(self._cache, self._target, length + dimensions)
-        return autoregressive_generate(
-            self._target,
-            prompt,
-            num_tokens=dimensions,
-            cache=self._cache,
-            steps=self._steps,
-        )
-
     def _speculative(
-        self, prompt: Tensor, mode: str, max_distance: tuple[int, ...], draft: DraftTree | None
+        self, prompt: Tensor, decoding: Decoding, instruction: str, stamp_ns: int, run: Run
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
-                f'decoding mode {mode!r} needs a drafter: load one beside the checkpoint, or '
-                "choose 'autoregressive'"
+                f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
+                "checkpoint, or choose 'autoregressive'"
             )
-        settings = SpeculativeSettings(
-            max_distance=max_distance,
-            action_ids=self._codec.action_ids,
-            shape=self._trees[mode],
-            draft_temperature=self._draft_temperature,
-        )
-        guessed = self._steps.rounded(1 + MAX_NODES)
-        length = padded_length(prompt.shape[1], self._steps)
-        room = room_needed(length, settings, guessed=guessed)
-        self._cache = _at_least(self._cache, self._target, room)
-        self._draft_cache = _at_least(self._draft_cache, self._drafter, room)
-        return speculative_generate(
+        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
+        thresholds = thresholds_by_dimension(threshold, self._stop.count)
+        draft: DraftTree | None = None
+        if decoding.temporal:
+            draft = self._temporal.draft(
+                instruction=instruction,
+                stamp_ns=stamp_ns,
+                thresholds=thresholds,
+                nodes=self._guesses(decoding.mode),
+            )
+        accept, tree = self._rules_of(decoding.mode, thresholds, prompt.device)
+        return self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            settings=settings,
+            accept=accept,
+            tree=tree,
+            stop=self._stop,
             draft=draft,
             cache=self._cache,
-            draft_cache=self._draft_cache,
-            steps=self._steps,
+            run=run,
         )
 
-
-def _at_least(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:
-    return model.new_cache(room) if cache is None or cache.max_len < room else cache
+    def _rules_of(
+        self, mode: str, thresholds: tuple[int, ...], device: torch.device
+    ) -> tuple[AcceptanceRule, TreeRule]:
+        """Return what is accepted and drafted; the same objects again, as recordings need."""
+        key = (mode, thresholds)
+        if key not in self._rules:
+            accept = exact_match()
+            if any(thresholds):
+                accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
+            self._rules[key] = accept, spaced(self._trees[mode], thresholds)
+        return self._rules[key]

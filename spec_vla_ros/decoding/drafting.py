@@ -1,9 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A drafter at work on one action: it follows what is decided and proposes draft trees."""
+"""A drafter at work on a sequence: what it reads of the target, and the draft trees it proposes.
+
+It is a model of one layer (EAGLE, arXiv 2401.15077). At each place it reads the target's hidden
+state there, called the feature, and the embedding of the token that follows, and predicts the next
+feature, which the target's own head turns into scores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 import torch
@@ -15,7 +20,7 @@ from spec_vla_ros.decoding.kv_cache import KVCache
 
 
 class DraftModel(Protocol):
-    """What drafting needs of a drafter (see `models.drafter.Drafter`)."""
+    """What drafting needs of a drafter's network (see `models.drafter.Drafter`)."""
 
     @property
     def window(self) -> int | None:
@@ -25,6 +30,10 @@ class DraftModel(Protocol):
     def counts_from_prompt(self) -> bool:
         """Whether its positions follow the sequence, so that padding in front moves none."""
 
+    @property
+    def temperature(self) -> float:
+        """What its scores are divided by before they are taken as probabilities."""
+
     def __call__(
         self,
         embeds: Tensor,
@@ -32,101 +41,170 @@ class DraftModel(Protocol):
         *,
         positions: Tensor | range,
         mask: Tensor | None,
-        cache: KVCache | None,
+        cache: KVCache,
         outputs: int | None = None,
     ) -> Tensor:
-        """Embeddings of tokens i+1 and hidden states i, (1, S, H) -> hidden states i+1.
+        """Embeddings of tokens i+1 and features i (1, S, H) -> the last `outputs` features i+1."""
 
-        outputs: how many of the last are wanted; None for all.
-        """
+    @property
+    def tree_position(self) -> Callable[..., int]:
+        """(entries cached, first_round=) -> rotary position of a tree's first level."""
 
-    def tree_position(self, cached: int, *, first_round: bool) -> int:
-        """Rotary position of a tree's first level behind `cached` entries."""
-
-    def new_cache(self, max_len: int) -> KVCache:
-        """Return an empty cache with room for `max_len` entries."""
+    @property
+    def new_cache(self) -> Callable[[int], KVCache]:
+        """Returns an empty cache with room for so many entries."""
 
 
-class Drafting:
-    """Proposes the draft trees of one action.
+class TreeDrafter:
+    """A drafter at work: it follows what the target decides and proposes draft trees.
+
+    Its buffers are used again from sequence to sequence.
 
     Args:
-        drafter: the draft model.
+        model: the drafter's network.
         target: gives embeddings and head.
         ids: the token ids to draft from, for example the actions'; None for all.
-        cache: the drafter's; emptied first.
-        temperature: what scores are divided by before they are taken as probabilities.
+        temperature: of its scores; None: the model's own.
     """
 
     def __init__(
         self,
-        drafter: DraftModel,
+        model: DraftModel,
         target: LanguageModel,
         *,
-        ids: slice | None,
-        cache: KVCache,
-        temperature: float = 1.0,
+        ids: range | None,
+        temperature: float | None = None,
     ) -> None:
-        self._drafter, self._target, self._ids, self._cache = drafter, target, ids, cache
-        self._first_id = ids.start if ids is not None else 0
-        self._temperature = temperature
-        cache.truncate(0)
+        self._model, self._target = model, target
+        self._temperature = model.temperature if temperature is None else temperature
+        self._ids = None if ids is None else slice(ids.start, ids.stop)
+        self._first_id = 0 if ids is None else ids.start
+        self._cache = model.new_cache(0)
+        self._embeds = self._features = torch.empty(1, 0, 0)  # (1, places, H), of the sequence
+        self._first = 0  # the first place that is read
+        self._drafts = False
+
+    def fresh(self) -> TreeDrafter:
+        """Return one of the same kind with buffers of its own."""
+        ids = None if self._ids is None else range(self._ids.start, self._ids.stop)
+        return TreeDrafter(self._model, self._target, ids=ids, temperature=self._temperature)
+
+    @property
+    def cache(self) -> KVCache:
+        """Its past keys and values."""
+        return self._cache
+
+    @property
+    def key(self) -> Hashable:
+        """What a recorded pass of it depends on; see `generate.Run`."""
+        return id(self), self._cache.key, self._embeds.shape[1], self._first, self._drafts
+
+    @property
+    def counts_from_prompt(self) -> bool:
+        """See `DraftModel`."""
+        return self._model.counts_from_prompt
 
     @staticmethod
     def passes(shape: TreeShape) -> int:
-        """Forward passes of the drafter that `propose` takes: one for each level."""
+        """Forward passes that `propose` takes: one for each level."""
         return min(shape.depth, shape.nodes) if shape.top_k == 1 else shape.depth
 
-    def propose(
-        self,
-        embeds: Tensor,
-        features: Tensor,
-        root: Tensor,
-        *,
-        shape: TreeShape,
-        spacing: Sequence[int],
-    ) -> DraftTree:
-        """Take in what has been decided since the last call, and draft a tree below the root.
+    def begin(self, prompt: Tensor, *, num_tokens: int, drafts: bool) -> None:
+        """Forget the sequence before, and note what can be read of a prompt (1, S, H).
 
         Args:
-            embeds: (1, S, H), embeddings of the tokens that follow `features`; the root's is last.
-            features: (1, S, H), the target's hidden states.
+            prompt: embeddings.
+            num_tokens: how many may follow it at most.
+            drafts: whether anything will be proposed; if not, the target need not compute
+                features.
+        """
+        length, self._drafts = prompt.shape[1], drafts
+        self._first = self.first_place(length)
+        self._cache.rewind(0)
+        if not drafts:
+            return
+        if self._embeds.shape[1] < length + num_tokens:
+            shape = (1, length + num_tokens, prompt.shape[2])
+            self._embeds, self._features = prompt.new_zeros(shape), prompt.new_zeros(shape)
+        self._embeds[:, self._first : length - 1] = prompt[:, self._first + 1 :]
+
+    def first_place(self, prompt_length: int) -> int:
+        """Return the first place of a sequence that it reads."""
+        return 0 if self._model.window is None else max(0, prompt_length - self._model.window)
+
+    def has_unread(self, place: int) -> bool:
+        """Whether there is anything to read before a place, from the beginning."""
+        return self._drafts and place > self._first
+
+    def wants(self, past: int, end: int) -> int:
+        """Return how many features it wants of a pass over the places `past` to `end`.
+
+        They are the last before `end`; at least one.
+        """
+        return end - max(self._first, past) if self._drafts else 1
+
+    def observe(self, embeds: Tensor, features: Tensor, decided: Tensor, *, end: int) -> None:
+        """Note what a pass of the target decided, to be read by the next proposal.
+
+        Args:
+            embeds: (1, L, H), embeddings of the decided tokens.
+            features: (1, F, H), of the last places before `end`, as many as it wants.
+            decided: (1, L - 1, H), features of the decided tokens but the last.
+            end: place of the first decided token.
+        """
+        if self._drafts:
+            count = embeds.shape[1]
+            self._embeds[:, end - 1 : end - 1 + count] = embeds
+            self._features[:, end - features.shape[1] : end] = features
+            self._features[:, end : end + count - 1] = decided
+
+    def rewind(self, place: int) -> None:
+        """Take what stands before a place of the sequence as read, and no more."""
+        if self._drafts:
+            self._cache.rewind(max(0, place - self._first))
+
+    def read(self, place: int) -> Tensor:
+        """Read what is known up to a place; return the predicted feature there, (1, 1, H)."""
+        past = self._cache.length
+        rows = slice(self._first + past, place)
+        positions = range(past, past + rows.stop - rows.start)
+        return self._run(self._embeds[:, rows], self._features[:, rows], positions, None, 1)
+
+    def propose(self, root: Tensor, shape: TreeShape, place: int) -> DraftTree:
+        """Read what has been decided since the last proposal, and draft a tree below the root.
+
+        Args:
             root: (1,) id of the last decided token.
             shape: how large the tree may grow.
-            spacing: for each level, how far apart siblings must be (see `grow_tree`).
+            place: of the root in the sequence.
         """
-        past = self._cache.length
-        told = range(past, past + embeds.shape[1])
-        hidden = self._run(embeds, features, told, None, outputs=1)
+        first_round = self._cache.length == 0
+        feature = self.read(place)
         base = self._cache.length
-        start = self._drafter.tree_position(base, first_round=past == 0)
+        start = self._model.tree_position(base, first_round=first_round)
         if shape.top_k == 1:
-            tree = self._chain(root, hidden, start, length=min(shape.depth, shape.nodes))
-            self._cache.truncate(base)
-            return tree
+            tree = self._chain(root, feature, start, length=self.passes(shape))
+        else:
 
-        def extend(ids: Tensor, parents: Tensor, mask: Tensor, depth: int) -> Level:
-            positions = torch.full_like(ids, start + depth)
-            seen = torch.cat((mask.new_ones(len(ids), base), mask), dim=1)
-            return self._level(self._run(self._target.embed(ids)[None], parents, positions, seen))
+            def extend(ids: Tensor, parents: Tensor, mask: Tensor, depth: int) -> Level:
+                positions = torch.full_like(ids, start + depth)
+                seen = torch.cat((mask.new_ones(len(ids), base), mask), dim=1)
+                embeds = self._target.embed(ids)[None]
+                return self._level(self._run(embeds, parents, positions, seen))
 
-        tree = grow_tree(root, self._level(hidden), extend, shape=shape, spacing=spacing)
-        self._cache.truncate(base)
+            tree = grow_tree(root, self._level(feature), extend, shape=shape)
+        self._cache.rewind(base)
         return tree
 
-    def read(self, embeds: Tensor, features: Tensor) -> None:
-        """Take in what has been decided, as `propose` does, and propose nothing."""
-        told = range(self._cache.length, self._cache.length + embeds.shape[1])
-        self._run(embeds, features, told, None, outputs=1)
-
-    def _chain(self, root: Tensor, hidden: Tensor, start: int, *, length: int) -> DraftTree:
+    def _chain(self, root: Tensor, feature: Tensor, start: int, *, length: int) -> DraftTree:
         """Draft the drafter's first choice, and its first choice after that, and so on."""
         tokens = [root]
         for position in range(start, start + length):
             if position > start:
                 here = range(position - 1, position)
-                hidden = self._run(self._target.embed(tokens[-1])[None], hidden, here, None)
-            tokens.append(greedy(self._target.logits(hidden[0], self._ids)) + self._first_id)
+                feature = self._run(self._target.embed(tokens[-1])[None], feature, here, None)
+            scores = self._target.logits(feature[0], self._ids)
+            tokens.append(greedy(scores) + self._first_id)
         return DraftTree.chain(torch.cat(tokens))
 
     def _run(
@@ -137,10 +215,11 @@ class Drafting:
         mask: Tensor | None,
         outputs: int | None = None,
     ) -> Tensor:
-        return self._drafter(
+        return self._model(
             embeds, features, positions=positions, mask=mask, cache=self._cache, outputs=outputs
         )
 
-    def _level(self, hidden: Tensor) -> Level:
-        scores = self._target.logits(hidden[0], self._ids).float()
-        return Level((scores / self._temperature).log_softmax(-1), hidden, self._first_id)
+    def _level(self, features: Tensor) -> Level:
+        scores = self._target.logits(features[0], self._ids).float()
+        log_probs = (scores / self._temperature).log_softmax(-1)
+        return Level(log_probs, features, self._first_id)

@@ -2,22 +2,53 @@
 """Greedy autoregressive decoding: one pass of the target for each token.
 
 The baseline that every other way of decoding is measured against, and the definition of what
-exact decoding must give.
+strict decoding must give.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.decoding.steps import Eager, Steps
-from spec_vla_ros.decoding.timing import PhaseTimer
 from spec_vla_ros.types import DecodeStats
+
+Result = TypeVar('Result')
+StopRule = Callable[[Sequence[int]], int]
+"""Tokens so far -> how many more may come, the end token included; 0: the sequence is complete."""
+
+
+class Run(Protocol):
+    """Runs a step of decoding in a named phase: the seam at which a device does it its own way.
+
+    A step is a function whose work depends on its arguments alone and never on reading a tensor on
+    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.GraphRunner`
+    repeats a recording of it, for which objects with a state say by their `key` what that depends
+    on.
+    """
+
+    def __call__(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
+        """Return what `step(*args)` returns."""
+
+
+def call_step(phase: str, step: Callable[..., Result], *args: Any) -> Result:
+    """Run a step plainly, see `Run`."""
+    return step(*args)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedCount:
+    """The stop rule of actions: always the same number of tokens."""
+
+    count: int
+
+    def __call__(self, tokens: Sequence[int]) -> int:
+        """Return how many are missing."""
+        return self.count - len(tokens)
 
 
 class LanguageModel(Protocol):
@@ -29,7 +60,7 @@ class LanguageModel(Protocol):
         *,
         positions: Tensor | range,
         mask: Tensor | None,
-        cache: KVCache | None,
+        cache: KVCache,
         outputs: int | None = None,
     ) -> Tensor:
         """Embeds (1, S, H) -> hidden states after the final norm, of the last `outputs` tokens."""
@@ -40,22 +71,43 @@ class LanguageModel(Protocol):
     def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
         """Hidden states (..., H) -> scores (..., V), of all ids or of a slice of them."""
 
-    def new_cache(self, max_len: int) -> KVCache:
-        """Return an empty cache with room for `max_len` tokens."""
+    @property
+    def new_cache(self) -> Callable[[int], KVCache]:
+        """Returns an empty cache with room for so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """The tokens of one action and how they came about.
 
-    tokens: (num_tokens,) int64 on the CPU.
-    choices: (num_tokens,) int64 on the CPU, the target's own choice after the tokens before; the
-        same as `tokens` unless the acceptance was relaxed.
+    tokens: (N,) int64 on the CPU.
+    choices: (N,) int64 on the CPU, the target's own choice after the tokens before; the same as
+        `tokens` unless the acceptance was relaxed.
+    commits: tokens that each pass of the target committed, the prefill first.
+    guessed: whether the prefill verified a draft, and so was a verify round, too.
+    draft_passes: forward passes of the drafter.
     """
 
     tokens: Tensor
     choices: Tensor
-    stats: DecodeStats
+    commits: tuple[int, ...]
+    guessed: bool = False
+    draft_passes: int = 0
+
+    @property
+    def accept_lengths(self) -> tuple[int, ...]:
+        """Tokens committed by each verify round, the bonus included."""
+        return self.commits if self.guessed else self.commits[1:]
+
+    def stats(self, mode: str, *, phases_ms: Mapping[str, float] | None = None) -> DecodeStats:
+        """Return how it was decoded, for those who know neither tensors nor torch."""
+        return DecodeStats(
+            mode=mode,
+            target_passes=len(self.commits),
+            draft_passes=self.draft_passes,
+            accept_lengths=() if mode == 'autoregressive' else self.accept_lengths,
+            phases_ms=phases_ms or {},
+        )
 
 
 def greedy(scores: Tensor) -> Tensor:
@@ -68,8 +120,6 @@ def greedy(scores: Tensor) -> Tensor:
 def prefill(
     target: LanguageModel,
     prompt: Tensor,
-    *,
-    room: int,
     cache: KVCache | None = None,
     outputs: int | None = None,
 ) -> tuple[Tensor, KVCache]:
@@ -78,39 +128,17 @@ def prefill(
     Args:
         target: the language model.
         prompt: (1, S, H) embeddings.
-        room: how many more tokens the cache must have room for.
-        cache: emptied and used again if it is large enough.
+        cache: emptied and used again.
         outputs: of how many of the last tokens hidden states are wanted; None for all S.
 
     Returns:
         Hidden states after the final norm (1, S, H), and the cache that holds the prompt.
     """
     length = prompt.shape[1]
-    if cache is None or cache.max_len < length + room:
-        cache = target.new_cache(length + room)
-    cache.truncate(0)
+    cache = target.new_cache(length) if cache is None else cache
+    cache.rewind(0)
     hidden = target(prompt, positions=range(length), mask=None, cache=cache, outputs=outputs)
     return hidden, cache
-
-
-def padded_length(length: int, steps: Steps) -> int:
-    """Return how many places a prompt of some length takes, padding included."""
-    return steps.padded(length) or length
-
-
-def pad_prompt(prompt: Tensor, steps: Steps) -> tuple[Tensor, Tensor | None]:
-    """Pad a prompt (1, S, H) in front, as far as `steps` says, so that recorded steps repeat.
-
-    Returns the padded prompt, and how many tokens of it are padding, (1,) int64; what caches
-    hold of them must be hidden. The prompt as it is and None where steps are not recorded.
-    """
-    length = prompt.shape[1]
-    size = steps.padded(length)
-    if size is None:
-        return prompt, None
-    padded = torch.cat((prompt.new_zeros(1, size - length, prompt.shape[2]), prompt), dim=1)
-    padding = torch.full((1,), size - length, device=prompt.device)
-    return padded, steps.hold('padding', padding)
 
 
 @torch.inference_mode()
@@ -120,7 +148,7 @@ def autoregressive_generate(
     *,
     num_tokens: int,
     cache: KVCache | None = None,
-    steps: Steps | None = None,
+    run: Run = call_step,
 ) -> Decoded:
     """Decode greedily: the first token comes from the prefill, each other from one more pass.
 
@@ -128,44 +156,26 @@ def autoregressive_generate(
         target: the language model.
         prompt: (1, S, H) embeddings of image and text.
         num_tokens: length of the action.
-        cache: used again if it is large enough; its contents are lost.
-        steps: how the passes run; plainly by default.
+        cache: used again; its contents are lost.
+        run: how steps run.
     """
-    timer, steps = PhaseTimer(prompt.device), steps or Eager()
-    prompt, padding = pad_prompt(prompt, steps)
     length = prompt.shape[1]
-    if cache is None or cache.max_len < length + num_tokens - 1:
-        cache = target.new_cache(length + num_tokens - 1)
-    cache.hide(padding)
-    key = (length, num_tokens, id(cache))
-    with timer.phase('prefill'):
-        prompt = steps.hold('prompt', prompt)
-        token = steps.run(('first', *key), partial(_first_token, target, prompt, cache))
-        cache.hold(length)
-    with timer.phase('decode'):
-        token = steps.hold('token', token)
-        others = partial(decode_plainly, target, token, cache, count=num_tokens - 1)
-        chosen = steps.run(('others', *key), others).cpu()  # the only wait for the device
-    return Decoded(
-        chosen,
-        chosen,
-        DecodeStats(
-            mode='autoregressive', target_passes=num_tokens, phases_ms=timer.milliseconds()
-        ),
-    )
+    cache = target.new_cache(length + num_tokens) if cache is None else cache
+    cache.rewind(0)
+    token = run('prefill', _first_token, target, prompt, cache)
+    cache.rewind(length)
+    chosen = run('decode', _further_tokens, target, token, cache, num_tokens - 1).cpu()
+    return Decoded(chosen, chosen, commits=(1,) * num_tokens)
 
 
 def _first_token(target: LanguageModel, prompt: Tensor, cache: KVCache) -> Tensor:
-    """Run the prefill: a step, see `Steps`."""
-    hidden, _ = prefill(target, prompt, room=0, cache=cache, outputs=1)
-    return greedy(target.logits(hidden))  # (1, 1)
+    """Run the prefill: (1, 1) int64."""
+    hidden, _ = prefill(target, prompt, cache=cache, outputs=1)
+    return greedy(target.logits(hidden))
 
 
-def decode_plainly(target: LanguageModel, token: Tensor, cache: KVCache, *, count: int) -> Tensor:
-    """Decode `count` tokens behind one (1, 1), and return all (1 + count,): a step, see `Steps`.
-
-    The cache holds everything before the token.
-    """
+def _further_tokens(target: LanguageModel, token: Tensor, cache: KVCache, count: int) -> Tensor:
+    """Decode `count` tokens behind one (1, 1), and return all, (1 + count,) int64."""
     tokens = [token]
     for position in range(cache.length, cache.length + count):
         here = range(position, position + 1)

@@ -1,17 +1,19 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Keys and values of past tokens, in one preallocated buffer that is never copied as a whole."""
+"""Keys and values of past tokens, in one buffer that is not copied from token to token."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
 
 
 class KVCache:
-    """Keys and values of every layer for up to `max_len` tokens.
+    """Keys and values of every layer; grows when `max_len` tokens are not enough.
 
     A forward pass calls `append` once per layer and `advance` once at its end. After a draft tree
-    has been verified, `keep` moves the accepted entries together and forgets the others.
+    was verified, `gather` moves the accepted entries together and `rewind` forgets the others.
     """
 
     def __init__(
@@ -30,8 +32,8 @@ class KVCache:
             layers, 2, batch, kv_heads, max_len, head_dim, dtype=dtype, device=device
         )
         self._layers = [layer.unbind() for layer in self._buffer]  # keys and values of each
-        self._max_len, self._length = max_len, 0
-        self._hidden: Tensor | None = None
+        self._length = 0
+        self._padding: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -40,22 +42,22 @@ class KVCache:
 
     @property
     def max_len(self) -> int:
-        """Number of tokens there is room for."""
-        return self._max_len
+        """Number of tokens there is room for before the next growth."""
+        return self._buffer.shape[4]
 
     @property
-    def hidden(self) -> Tensor | None:
-        """How many of the first entries are padding, which nobody sees, (1,) int64, or None."""
-        return self._hidden
+    def key(self) -> Hashable:
+        """What a recorded pass over the cache depends on; see `generate.Run`."""
+        return id(self), self.max_len, self._length
 
-    def hide(self, count: Tensor | None) -> None:
+    @property
+    def padding(self) -> Tensor | None:
+        """How many of the first entries are padding, which nobody attends to, (1,) int64."""
+        return self._padding
+
+    def pad(self, count: Tensor | None) -> None:
         """Take the first `count` entries, (1,) int64, as padding; None: there is none."""
-        self._hidden = count
-
-    def refuse_padding(self) -> None:
-        """Raise ValueError where there is any, for models that would look at it."""
-        if self._hidden is not None:
-            raise ValueError('a prompt with padding in front of it needs a packed model')
+        self._padding = count
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write one layer's new entries after the held ones, and return old and new together.
@@ -67,17 +69,10 @@ class KVCache:
 
         Returns:
             Views of the buffer, keys and values, each (B, Hkv, length + S, Dh).
-
-        Raises:
-            ValueError: there is no room for S more tokens.
         """
         count = keys.shape[2]
         end = self._length + count
-        if end > self.max_len:
-            raise ValueError(
-                f'the KV cache has room for {self.max_len} tokens and {end} are needed: '
-                'allocate it with a larger max_len or shorten the prompt'
-            )
+        self._make_room(end)
         held_keys, held_values = self._layers[layer]
         held_keys.narrow(2, self._length, count).copy_(keys)
         held_values.narrow(2, self._length, count).copy_(values)
@@ -86,10 +81,7 @@ class KVCache:
     def advance(self, count: int) -> None:
         """Take the `count` entries that every layer has just appended as held."""
         self._length += count
-
-    def hold(self, length: int) -> None:
-        """Take the first `length` entries as held: a recorded pass has written them."""
-        self._length = length
+        self._make_room(self._length)  # where there are no layers
 
     def gather(self, indices: Tensor, *, base: int) -> None:
         """Move the entries at `base + indices` together behind the first `base`, in place.
@@ -101,22 +93,21 @@ class KVCache:
         chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only
         self._buffer[:, :, :, :, base : base + len(indices)] = chosen
 
-    def keep(self, indices: Tensor, *, base: int) -> None:
-        """Keep the first `base` entries and those at `base + indices`, moved together in place.
-
-        Args:
-            indices: (N,) int64, offsets from `base` in ascending order.
-            base: number of leading entries that stay untouched.
-        """
-        self.gather(indices, base=base)
-        self._length = base + len(indices)
-
-    def truncate(self, length: int) -> None:
-        """Forget everything after the first `length` entries.
+    def rewind(self, length: int) -> None:
+        """Take the first `length` entries as held, and no more.
 
         Raises:
-            ValueError: fewer entries than that are held.
+            ValueError: there is not even room for so many.
         """
-        if not 0 <= length <= self._length:
-            raise ValueError(f'cannot truncate {self._length} held entries to {length}')
+        if not 0 <= length <= self.max_len:
+            raise ValueError(f'a cache for {self.max_len} tokens cannot hold {length}')
         self._length = length
+
+    def _make_room(self, needed: int) -> None:
+        """Move to a larger buffer, at least twice as large, where `needed` tokens do not fit."""
+        if needed <= self.max_len:
+            return
+        old, size = self._buffer, max(needed, 2 * self.max_len)
+        self._buffer = old.new_zeros(*old.shape[:4], size, old.shape[5])
+        self._buffer[:, :, :, :, : old.shape[4]] = old
+        self._layers = [layer.unbind() for layer in self._buffer]

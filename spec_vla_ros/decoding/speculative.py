@@ -1,203 +1,234 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Speculative decoding: the drafter proposes a tree, the target verifies it in one pass.
+r"""Speculative decoding: the drafter proposes a tree, the target verifies it in one pass.
 
-Words: the target is the model whose output counts, the drafter a small one that guesses it. A
-draft tree holds the guesses; its root is the last decided token. Accepted are the draft tokens on
-the longest path that the acceptance rule lets pass; the bonus token is the target's own choice
-after them, and the next root. The accept length of a round is accepted tokens plus bonus.
+Spec-VLA (arXiv 2507.22424). Its words: the *target* is the model whose output counts, the
+*drafter* a small one that guesses it. A *draft tree* holds the guesses; its root is the last
+decided token. Accepted are the draft tokens on the longest path that the *acceptance rule* lets
+pass; the *bonus token* is the target's own choice behind them, and the next root. The *accept
+length* of a round is accepted tokens plus bonus.
+
+                       root         propose: the drafter grows a tree below the root
+                      /    \
+                    t1      t1'     verify: the target chooses behind every node, in one pass
+                   /  \      |
+                 t2    t2'  t2''    accept: the longest path that agrees, or nearly (r bins)
+
+                                    commit: its tokens and the bonus; forget the other nodes
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.drafting import Drafting, DraftModel
-from spec_vla_ros.decoding.generate import Decoded, LanguageModel, pad_prompt
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, accepted_path
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, attention_mask
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import Decoded, LanguageModel, Run, StopRule, call_step, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.decoding.passes import Passes
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings, room_needed
-from spec_vla_ros.decoding.steps import Eager, Steps
-from spec_vla_ros.decoding.timing import PhaseTimer
-from spec_vla_ros.decoding.verifying import DraftInput
-from spec_vla_ros.decoding.whole_action import Finished, decode_whole
-from spec_vla_ros.types import DecodeStats
 
 
 @torch.inference_mode()
 def speculative_generate(
     target: LanguageModel,
-    drafter: DraftModel,
+    drafter: TreeDrafter,
     prompt: Tensor,
     *,
-    settings: SpeculativeSettings,
+    accept: AcceptanceRule,
+    tree: TreeRule,
+    stop: StopRule,
     draft: DraftTree | None = None,
     cache: KVCache | None = None,
-    draft_cache: KVCache | None = None,
-    steps: Steps | None = None,
+    run: Run = call_step,
 ) -> Decoded:
-    """Decode one action: propose, verify, accept, commit, until it is complete.
+    """Propose, verify, accept, commit, until the sequence is complete.
 
     Args:
         target: the language model.
-        drafter: the draft model.
+        drafter: proposes draft trees.
         prompt: (1, S, H) embeddings of image and text.
-        settings: acceptance and tree; the number of tokens is the length of `max_distance`.
-        draft: a tree of guesses at the first tokens from elsewhere, verified inside the prefill;
-            its root stands for the prompt's last token.
-        cache: the target's, used again if it is large enough; its contents are lost.
-        draft_cache: the drafter's, likewise.
-        steps: how the passes run; plainly by default.
+        accept: which draft tokens pass, see `exact_match` and `within_bins`.
+        tree: how large a draft tree to grow with so many tokens to go.
+        stop: how many tokens may still come, see `FixedCount`.
+        draft: guesses at the first tokens from elsewhere, verified inside the prefill; its root
+            stands for the prompt's last token.
+        cache: the target's, used again; its contents are lost.
+        run: how steps run.
 
     Raises:
-        ValueError: the draft is deeper than an action without its last token.
+        ValueError: the draft is deeper than the sequence without its last token.
     """
-    timer, steps = PhaseTimer(prompt.device), steps or Eager()
-    num_tokens = len(settings.max_distance)
-    prompt, padding = pad_prompt(prompt, steps) if drafter.counts_from_prompt else (prompt, None)
-    length = prompt.shape[1]
-    tree = _first_tree(draft, num_tokens, prompt.device, steps)
-    room = room_needed(length, settings, guessed=len(tree))
-    cache, draft_cache = _emptied(cache, target, room), _emptied(draft_cache, drafter, room)
-    told = None
-    if settings.drafts(num_tokens - 1):
-        size = length + num_tokens
-        told = DraftInput.for_action(size, prompt, steps, window=drafter.window)
-    _hide(padding, cache, draft_cache, told, steps)
-    drafting = Drafting(
-        drafter,
-        target,
-        ids=settings.draft_ids,
-        cache=draft_cache,
-        temperature=settings.draft_temperature,
-    )
-    passes = Passes(
-        target=target,
-        drafting=drafting,
-        settings=settings,
-        accept=settings.rule(prompt.device),
-        cache=cache,
-        draft_cache=draft_cache,
-        told=told,
-        length=length,
-    )
-    prompt = steps.hold('prompt', prompt)
-    whole = None
-    if drafter.counts_from_prompt:
-        whole = decode_whole(passes, prompt, tree, steps=steps, timer=timer)
-    finished = whole or _decode_by_passes(passes, prompt, tree, steps=steps, timer=timer)
-    lengths = finished.commits
-    if draft is None or len(draft) == 1:
-        lengths = lengths[1:]  # a prefill without a draft is no verify round
-    stats = DecodeStats(
-        mode='speculative',
-        target_passes=len(finished.commits),
-        draft_passes=_draft_passes(settings, finished.commits, prompt_read=whole is not None),
-        accept_lengths=tuple(lengths),
-        phases_ms=timer.milliseconds(),
-    )
-    return Decoded(torch.tensor(finished.tokens), torch.tensor(finished.choices), stats)
-
-
-def _decode_by_passes(
-    passes: Passes, prompt: Tensor, tree: DraftTree, *, steps: Steps, timer: PhaseTimer
-) -> Finished:
-    """Decode an action pass by pass; the host reads what each pass of the target decided."""
-    cache, settings, key, context = passes.cache, passes.settings, passes.key, prompt
-    known = passes.told.first if passes.told else 0
-    tokens: list[int] = []
-    choices: list[int] = []
-    commits: list[int] = []
+    length, most = prompt.shape[1], stop(())
+    guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+    check_depth(guesses, most)
+    guesses = guesses.to(prompt.device)
+    cache = target.new_cache(length + most) if cache is None else cache
+    cache.rewind(0)
+    drafter.begin(prompt, num_tokens=most, drafts=any(map(tree, range(1, most))))
+    pair = Speculation(target, drafter, cache, accept)
+    tokens, choices, commits, draft_passes = list[int](), list[int](), list[int](), 0
+    committed = run('prefill', verify_and_commit, pair, prompt, guesses, 0)
     while True:
-        with timer.phase('verify' if tokens else 'prefill'):
-            end = cache.length + context.shape[1]
-            # Where a tree lies is part of the key: a draft that ran plainly lies elsewhere.
-            place = tree.tokens.data_ptr()
-            judge = partial(passes.judge, context, tree, decided=len(tokens))
-            judged = steps.run(
-                ('verify', len(tokens), len(tree), tree.is_chain, known, place, *key), judge
-            )
-            new_tokens, new_choices = judged.read()  # the only wait for the device
-            cache.hold(end + len(new_tokens) - 1)
-        tokens += new_tokens
-        choices += new_choices
-        commits.append(len(new_tokens))
-        left = passes.num_tokens - len(tokens)
-        root = steps.hold('root', judged.root)
-        if not settings.drafts(left):
+        new, chosen = committed.read()  # the only wait for the device
+        tokens, choices, commits = tokens + new, choices + chosen, [*commits, len(new)]
+        cache.rewind(length + len(tokens) - 1)  # all but the bonus token
+        left = stop(tokens)
+        if not left:
             break
-        with timer.phase('draft'):
-            context = steps.hold('context', judged.context)
-            shape = settings.shape.for_remaining(left)
-            if shape is None:
-                tree = DraftTree.root_only(root)
-                continue
-            propose = partial(passes.propose, root, shape, decided=len(tokens), known=known)
-            tree, held = steps.run(('draft', len(tokens), known, *key), propose)
-            known = cache.length
-            passes.draft_cache.hold(held)
-    if left:
-        with timer.phase('verify'):
-            finish = partial(passes.finish, root, decided=len(tokens))
-            rest = steps.run(('plain', len(tokens), *key), finish).tolist()
-        tokens, choices = tokens + rest, choices + rest
-        commits += [1] * left
-    return Finished(tokens, choices, commits)
+        shape = tree(left)
+        # Propose a tree below the bonus token; verify it, accept its longest path, commit that.
+        committed = speculative_round(pair, committed.root, shape, len(tokens), run=run)
+        draft_passes += drafter.passes(shape) if shape else 0
+    return Decoded(
+        torch.tensor(tokens), torch.tensor(choices), tuple(commits), len(guesses) > 1, draft_passes
+    )
 
 
-def _draft_passes(
-    settings: SpeculativeSettings, commits: Sequence[int], *, prompt_read: bool
-) -> int:
-    """Count the drafter's passes of an action.
+@dataclass(frozen=True, slots=True)
+class Speculation:
+    """Target and drafter at work on one sequence: what every round uses.
 
-    prompt_read: whether one of them read the prompt alone.
+    target: the language model. cache: its past keys and values.
+    drafter: proposes draft trees, and is shown what the target decides.
+    accept: the acceptance rule.
     """
-    count, left = 0, len(settings.max_distance)
-    for committed in commits[:-1]:
-        left -= committed
-        shape = settings.shape.for_remaining(left)
-        count += 0 if shape is None else Drafting.passes(shape)
-    return count + (prompt_read and count > 0)
+
+    target: LanguageModel
+    drafter: TreeDrafter
+    cache: KVCache
+    accept: AcceptanceRule
+
+    @property
+    def key(self) -> Hashable:
+        """What a recorded round depends on, see `generate.Run`."""
+        return self.target, self.drafter.key, self.cache.key, self.accept
 
 
-def _hide(
-    padding: Tensor | None,
+def speculative_round(
+    pair: Speculation,
+    root: Tensor,
+    shape: TreeShape | None,
+    decided: int,
+    *,
+    run: Run = call_step,
+) -> Committed:
+    """Propose a tree below the root, then verify, accept and commit: one round.
+
+    Args:
+        pair: target and drafter; the cache holds all before the root.
+        root: (1,) id of the last decided token.
+        shape: of the tree; None proposes nothing, and the target's own choice is committed.
+        decided: tokens behind the prompt so far.
+        run: how steps run.
+    """
+    draft, place = DraftTree.root_only(root), pair.cache.length
+    if shape is not None:
+        draft = run('draft', TreeDrafter.propose, pair.drafter, root, shape, place)
+        pair.drafter.rewind(place)
+    context = pair.target.embed(root)[None]
+    return run('verify', verify_and_commit, pair, context, draft, decided)
+
+
+def verify_and_commit(
+    pair: Speculation, context: Tensor, draft: DraftTree, decided: int
+) -> Committed:
+    """Verify a draft, accept its longest path, and commit it.
+
+    Args:
+        pair: target and drafter; accepted entries of the cache move together behind the context's.
+        context: (1, C, H) embeddings not yet in the cache; the last is the draft's root.
+        draft: the draft tree.
+        decided: tokens behind the prompt so far.
+    """
+    target, drafter, cache = pair.target, pair.drafter, pair.cache
+    past, end = cache.length, cache.length + context.shape[1]
+    wanted = drafter.wants(past, end)
+    verified = verify(target, context, draft, cache, wanted)
+    path, count = accepted_path(draft, verified.choices, pair.accept, first_place=decided)
+    if not draft.is_chain:  # whose entries lie together
+        cache.gather(path[1:] - 1, base=end)
+    choices = verified.choices[path]
+    accepted = torch.arange(len(path), device=path.device) < count - 1
+    tokens = torch.where(accepted, draft.tokens[path.roll(-1)], choices)  # the bonus is repeated
+    of_context, of_path = verified.hidden[:, :wanted], verified.hidden[:, wanted - 1 + path[1:]]
+    drafter.observe(target.embed(tokens[None]), of_context, of_path, end=end)
+    return Committed(torch.cat((count, tokens, choices)), tokens[-1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a round decided, as long as it could have become at most.
+
+    summary: (1 + 2 L,) int64: how many tokens, the tokens, the target's choices.
+    root: (1,) the bonus token.
+    """
+
+    summary: Tensor
+    root: Tensor
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return how many tokens (1,), the tokens (L,), and the target's choices (L,)."""
+        tokens, choices = self.summary[1:].view(2, -1)
+        return self.summary[:1], tokens, choices
+
+    def read(self) -> tuple[list[int], list[int]]:
+        """Return tokens and choices; waits for the device."""
+        count, *values = self.summary.tolist()
+        longest = len(values) // 2
+        return values[:count], values[longest : longest + count]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the target says to a draft tree.
+
+    choices: (N,) the ids it would choose after each node, the root first.
+    hidden: (1, F + N - 1, H), its hidden states: those of the context's last F places that were
+        asked for, then the draft tokens'.
+    """
+
+    choices: Tensor
+    hidden: Tensor
+
+
+def verify(
+    target: LanguageModel,
+    context: Tensor,
+    draft: DraftTree,
     cache: KVCache,
-    draft_cache: KVCache,
-    told: DraftInput | None,
-    steps: Steps,
-) -> None:
-    """Keep target and drafter from looking at the padding in front of the prompt, if any."""
-    cache.hide(padding)
-    if padding is not None and told is not None:  # of which the drafter may read less, or nothing
-        padding = steps.hold('padding read', (padding - told.first).clamp_(min=0))
-    draft_cache.hide(padding)
+    features: int | None = None,
+) -> Verified:
+    """Run the target over context and draft tree in one pass.
+
+    Args:
+        target: the language model.
+        context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
+        draft: the draft tree; it may be the root alone.
+        cache: the target's past; context and all draft tokens are appended.
+        features: of how many of the context's last places the hidden states are wanted, at least
+            1; None for all C.
+    """
+    past, length, drafted = cache.length, context.shape[1], len(draft) - 1
+    if drafted:
+        context = torch.cat((context, target.embed(draft.tokens[None, 1:])), dim=1)
+    positions: Tensor | range = range(past, past + length + drafted)
+    mask = None
+    if not draft.is_chain:
+        before = torch.arange(past, past + length - 1, device=context.device)
+        positions = torch.cat((before, past + length - 1 + draft.depths))
+        mask = attention_mask(draft, past=past, context=length)
+    outputs = None if features is None else min(features, length) + drafted
+    hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
+    return Verified(greedy(target.logits(hidden[0, -len(draft) :])), hidden)
 
 
-def _first_tree(
-    draft: DraftTree | None, num_tokens: int, device: torch.device, steps: Steps
-) -> DraftTree:
-    """Return what the prefill verifies."""
-    if draft is None:
-        nothing = torch.zeros(1, dtype=torch.int64, device=device)
-        return DraftTree.root_only(steps.hold('no draft', nothing))
-    if int(draft.depths[-1]) >= num_tokens:
+def check_depth(draft: DraftTree, most: int) -> None:
+    """Raise ValueError where a draft is too deep for a sequence of `most` tokens."""
+    if draft.depth >= most:
         raise ValueError(
-            f'the draft is {int(draft.depths[-1])} tokens deep, at most {num_tokens - 1} can be '
-            f'guessed of an action of {num_tokens}: the last token is always the bonus'
+            f'the draft is {draft.depth} tokens deep, at most {most - 1} can be guessed of a '
+            f'sequence of {most}: the last token is always the bonus'
         )
-    filled = draft.filled(steps.rounded(len(draft))).to(device)
-    parts = ('tokens', 'parents', 'depths', 'ancestors')
-    held = (steps.hold(f'draft {name}', getattr(filled, name)) for name in parts)
-    return DraftTree(*held, is_chain=filled.is_chain)
-
-
-def _emptied(cache: KVCache | None, model: LanguageModel | DraftModel, room: int) -> KVCache:
-    if cache is None or cache.max_len < room:
-        return model.new_cache(room)
-    cache.truncate(0)
-    return cache

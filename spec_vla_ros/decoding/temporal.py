@@ -6,17 +6,20 @@ Offering the emitted action again under relaxed acceptance is a feedback loop: e
 repeat the last one, so the command freezes while the target drifts away, up to r bins at a time.
 The target's choices are measured afresh each step, so an accepted draft is never more than r bins
 off and the error cannot build up.
+
+Guesses at an action are right in some dimensions and wrong in others, and not the same ones each
+time. Taken whole, the best of them is as good as its first wrong dimension; branching in every
+dimension, a tree of guesses holds their combinations too, the most probable first.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.guess_tree import guess_tree
-from spec_vla_ros.decoding.situations import SituationTable
 
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
@@ -58,7 +61,7 @@ class TemporalDraft:
         *,
         instruction: str,
         stamp_ns: int,
-        max_distance: Sequence[int],
+        thresholds: Sequence[int],
         nodes: int = MAX_NODES,
     ) -> DraftTree | None:
         """Return a tree of guesses at all tokens but the last, or None when nothing is known.
@@ -68,21 +71,21 @@ class TemporalDraft:
         Args:
             instruction: what is being done.
             stamp_ns: when the image was taken.
-            max_distance: for each dimension, how many bins a draft may be off.
+            thresholds: for each dimension, how many bins a draft may be off.
             nodes: draft tokens at most.
         """
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
         guesses, predictors = self._guesses()
-        self._offered = (guesses, predictors, np.asarray(max_distance))
+        self._offered = (guesses, predictors, np.asarray(thresholds))
         if not len(guesses) or not nodes:
             return None
         drafted = len(self._resting_ids) - 1  # the last token is always the bonus
         return guess_tree(
             guesses[:, :drafted],
             self._rates[predictors, :drafted],
-            spacing=max_distance,
+            thresholds=thresholds,
             nodes=nodes,
         )
 
@@ -131,3 +134,105 @@ class TemporalDraft:
     def _key(self) -> np.ndarray:
         """Describe the situation: the last choice; the beginning of a motion is like no other."""
         return self._motion[-1] if self._motion else self._resting_ids - len(self._action_ids)
+
+
+class SituationTable:
+    """Remembers the latest situations, each a vector, and the choice that followed it.
+
+    A robot that does a task again meets situations like those before. What was chosen in the most
+    similar ones is a guess at what will be chosen now, also where a motion changes abruptly and
+    nothing in its last steps says so.
+
+    Args:
+        key_size: numbers that describe a situation.
+        choice_size: numbers in a choice.
+        capacity: situations to remember; the oldest goes first.
+    """
+
+    def __init__(self, *, key_size: int, choice_size: int, capacity: int) -> None:
+        self._keys = np.zeros((key_size, capacity), np.float32)
+        self._choices = np.zeros((capacity, choice_size), np.int64)
+        self._added = 0
+
+    def __len__(self) -> int:
+        return min(self._added, len(self._choices))
+
+    def add(self, key: np.ndarray, choice: np.ndarray) -> None:
+        """Remember what was chosen, (choice_size,), in a situation, (key_size,)."""
+        place = self._added % len(self._choices)
+        self._keys[:, place], self._choices[place] = key, choice
+        self._added += 1
+
+    def nearest(self, key: np.ndarray, *, count: int) -> np.ndarray:
+        """Return the choices in the situations most like this one, the most alike first.
+
+        Like is near in the sum of absolute differences. Gives (count, choice_size) int64, fewer
+        rows while fewer situations are known.
+        """
+        held = len(self)
+        distance = self._keys[:, :held] - np.asarray(key, np.float32)[:, None]
+        distance = np.abs(distance, out=distance).sum(axis=0)
+        near = range(held)
+        if held > count:  # to sort them all takes longer
+            near = np.argpartition(distance, count)[:count].tolist()
+        return self._choices[sorted(near, key=distance.__getitem__)]
+
+
+def guess_tree(
+    guesses: np.ndarray, rates: np.ndarray, *, thresholds: Sequence[int], nodes: int
+) -> DraftTree:
+    """Build the tree of the `nodes` most probable beginnings of an action.
+
+    Args:
+        guesses: (G, D) int64 token ids.
+        rates: (G, D), how often each guess is right in each dimension.
+        thresholds: for each dimension, siblings must be more than this many ids apart: one of
+            them would pass where the other is right.
+        nodes: draft tokens at most; the root is not counted, and its id is 0.
+    """
+    levels = [
+        _alternatives(ids, probabilities, thresholds[d])
+        for d, (ids, probabilities) in enumerate(
+            zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
+        )
+    ]
+    chosen: list[tuple[int, int, int]] = [(0, -1, 0)]  # depth, parent in this list, id
+    # Probability, then the order of finding, decide. Of siblings only the next best one waits.
+    waiting: list[tuple[float, int, int, int, int, float]] = []
+    found = 0
+
+    def find(depth: int, parent: int, sibling: int, above: float) -> None:
+        nonlocal found
+        if depth <= len(levels) and sibling < len(levels[depth - 1]):
+            chance = above * levels[depth - 1][sibling][1]
+            heapq.heappush(waiting, (-chance, found, depth, parent, sibling, above))
+            found += 1
+
+    find(1, 0, 0, 1.0)
+    while waiting and len(chosen) <= nodes:
+        chance, _, depth, parent, sibling, above = heapq.heappop(waiting)
+        chosen.append((depth, parent, levels[depth - 1][sibling][0]))
+        find(depth + 1, len(chosen) - 1, 0, -chance)
+        find(depth, parent, sibling + 1, above)
+    order = sorted(range(len(chosen)), key=lambda i: chosen[i][0])  # stable: parents come first
+    place = {old: new for new, old in enumerate(order)}
+    return DraftTree.from_lists(
+        [chosen[i][2] for i in order], [place[max(chosen[i][1], 0)] for i in order]
+    )
+
+
+def _alternatives(
+    ids: Sequence[int], rates: Sequence[float], threshold: int
+) -> list[tuple[int, float]]:
+    """Return the ids of one dimension that are far enough apart, with their probabilities.
+
+    The best guess is right at its rate, the next at its rate where the best is wrong, and so on:
+    the probabilities fall.
+    """
+    kept: list[tuple[int, float]] = []
+    left = 1.0
+    for rate, token in sorted(zip(rates, ids, strict=True), key=lambda g: -g[0]):
+        if all(abs(token - other) > threshold for other, _ in kept):
+            kept.append((token, left * rate))
+            left -= kept[-1][1]
+    return kept

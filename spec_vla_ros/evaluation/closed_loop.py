@@ -13,9 +13,6 @@ from spec_vla_ros.policy import AUTOREGRESSIVE, SpecVlaPolicy
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
 from spec_vla_ros.types import Action, Decoding, Observation
 
-HELD_OUT_SEEDS = range(9_000_000, 9_100_000)
-"""Seeds that no training data is ever drawn from."""
-
 MAX_STEPS = 60
 
 SETTLE = 0.06

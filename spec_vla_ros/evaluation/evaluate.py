@@ -18,12 +18,13 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode
+from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
 from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.quantised import KINDS
 from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import Decoding
 
 DISTANCES = (1, 3, 5, 9, 15)

@@ -171,13 +171,13 @@ def recommend(
     found = []
     for temporal in (False, True):
         names = [n for n, way in ways.items() if _speculates(way) and way.temporal is temporal]
-        names.sort(key=lambda name: ways[name].max_distance)
+        names.sort(key=lambda name: ways[name].acceptance_threshold)
         best, *larger = names
         for name in larger:
             if not tolerance.holds(results[name]):
                 break
             best = name
-        found.append(Recommendation(best, ways[best].max_distance, temporal))
+        found.append(Recommendation(best, ways[best].acceptance_threshold, temporal))
     return max(found, key=lambda one: results[one.name]['speedup'])
 
 

@@ -89,7 +89,7 @@ def summary(
     if row['speedup'] < 1:
         lines.append(
             'It is not faster than autoregressive decoding here: a better drafter '
-            '(docs/drafter.md), or `decoding_mode: autoregressive`.'
+            '(docs/how-to/drafter.md), or `decoding_mode: autoregressive`.'
         )
     if drift > MAX_DRIFT:
         lines.append(
@@ -119,7 +119,7 @@ def plot(
     _accept_lengths(panels[0, 2], results, ways)
     drawn = {name for name, way in ways.items() if way.temporal is found.temporal}
     sweep = sorted(
-        ((ways[n].max_distance, results[n]) for n in drawn if n != AUTOREGRESSIVE),
+        ((ways[n].acceptance_threshold, results[n]) for n in drawn if n != AUTOREGRESSIVE),
         key=lambda pair: pair[0],
     )
     names = [name for name, _, _ in _axes(results)]
@@ -196,7 +196,7 @@ def _points(
     results: Mapping[str, Mapping], ways: Mapping[str, Decoding], *, temporal: bool
 ) -> list[tuple[int, Mapping]]:
     return [
-        (way.max_distance, results[name])
+        (way.acceptance_threshold, results[name])
         for name, way in ways.items()
         if name != AUTOREGRESSIVE and way.temporal is temporal
     ]

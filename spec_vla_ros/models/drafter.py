@@ -19,7 +19,13 @@ from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.config_checks import check_llama
-from spec_vla_ros.models.llama import DecoderLayer, Llama, RotaryTable, causal_mask
+from spec_vla_ros.models.llama import (
+    DecoderLayer,
+    Llama,
+    RotaryTable,
+    causal_mask,
+    refuse_padding,
+)
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
 
@@ -113,7 +119,7 @@ class Drafter(nn.Module):
         """
         length = embeds.shape[1]
         if cache is not None:
-            cache.refuse_padding()
+            refuse_padding(cache)
         past = cache.length if cache is not None else 0
         if mask is None and past and length > 1:
             mask = causal_mask(past, length, device=embeds.device)

@@ -192,7 +192,7 @@ class Llama(nn.Module):
         """
         length = embeds.shape[1]
         if cache is not None:
-            cache.refuse_padding()
+            refuse_padding(cache)
         past = cache.length if cache is not None else 0
         if mask is None and past and length > 1:
             mask = causal_mask(past, length, device=embeds.device)
@@ -218,6 +218,12 @@ class Llama(nn.Module):
             dtype=weight.dtype,
             device=weight.device,
         )
+
+
+def refuse_padding(cache: KVCache) -> None:
+    """Raise ValueError where a cache holds padding, to which these models would attend."""
+    if cache.padding is not None:
+        raise ValueError('a prompt with padding in front of it needs a packed model')
 
 
 def causal_mask(past: int, length: int, *, device: torch.device | str = 'cpu') -> Tensor:

@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from torch import Tensor
 
-from spec_vla_ros.decoding.steps import Steps
-from spec_vla_ros.decoding.upload import upload
+from spec_vla_ros.decoding.generate import Run, call_step
+from spec_vla_ros.device import upload
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.types import Observation
@@ -20,16 +18,18 @@ class ObservationEncoder:
 
     Args:
         checkpoint: the target and how its images and prompts are prepared.
-        steps: how the vision pass is run.
+        run: how the vision pass runs.
         num_tokens: of an action, which must fit behind the prompt.
     """
 
-    def __init__(self, checkpoint: OpenVLACheckpoint, *, steps: Steps, num_tokens: int) -> None:
+    def __init__(
+        self, checkpoint: OpenVLACheckpoint, *, num_tokens: int, run: Run = call_step
+    ) -> None:
         self._model = checkpoint.model
         self._process_image = checkpoint.image_processor
         self._process_prompt = checkpoint.prompt_processor
         self._limit = checkpoint.config.text.max_position_embeddings - num_tokens
-        self._steps, self._num_tokens = steps, num_tokens
+        self._run, self._num_tokens = run, num_tokens
         self._instruction: tuple[str, Tensor] | None = None
 
     def __call__(self, observation: Observation) -> Tensor:
@@ -52,8 +52,7 @@ class ObservationEncoder:
     def warm_up(self) -> Tensor:
         """Run the towers as often as they need it; return an empty prompt behind a black image."""
         black = np.zeros((64, 64, 3), np.uint8)
-        for _ in range(self._steps.warm_runs):
-            image_embeds = self._image_embeds(black)
+        image_embeds = self._image_embeds(black)
         return multimodal_embeds(self._model.prompt_embeds(self._process_prompt([])), image_embeds)
 
     def reset(self) -> None:
@@ -61,11 +60,10 @@ class ObservationEncoder:
         self._instruction = None
 
     def _image_embeds(self, image: np.ndarray) -> Tensor:
-        """Return the embeddings of the patches (1, P, H); a step, see `Steps`."""
+        """Return the embeddings of the patches (1, P, H)."""
         pixel_values = self._process_image(image)
         pixels = upload(pixel_values, self._model.device).to(self._model.dtype)
-        pixels = self._steps.hold('pixels', pixels)
-        return self._steps.run('vision', partial(self._model.image_embeds, pixels))
+        return self._run('vision', self._model.image_embeds, pixels)
 
     def _prompt_embeds(self, instruction: str) -> Tensor:
         """Return the instruction's embeddings (1, L, H)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.decoding.upload import upload
+from spec_vla_ros.device import upload
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.vision import Projector, VisionBackbone

@@ -85,7 +85,7 @@ class PackedLlama:
         """
         rows = embeds.shape[1]
         wanted = rows if outputs is None else outputs
-        x, rotary = embeds[0], self._rotary.at(positions, cache.hidden)
+        x, rotary = embeds[0], self._rotary.at(positions, cache.padding)
         bias = score_bias(mask, rows, wanted, cache, x)
         for layer in self._layers[:-1]:
             x = layer(x, rotary, bias, cache, rows)
@@ -113,6 +113,7 @@ class PackedDrafter:
         self._rotary = PackedRotary(model.rotary.cos, model.rotary.sin, self._bias.dtype)
         self.window, self.new_cache = model.window, model.new_cache
         self.counts_from_prompt = model.counts_from_prompt
+        self.temperature = model.temperature
         self.tree_position = model.tree_position
 
     def __call__(
@@ -143,6 +144,6 @@ class PackedDrafter:
         both = torch.cat((embeds[0], features[0]), dim=-1)
         x = self._fc.plus(both, self._bias)
         bias = score_bias(mask, rows, wanted, cache, x)
-        x = self._layer(x, self._rotary.at(positions, cache.hidden), bias, cache, wanted)
+        x = self._layer(x, self._rotary.at(positions, cache.padding), bias, cache, wanted)
         cache.advance(rows)
         return x[None]

@@ -43,16 +43,16 @@ class PackedRotary:
         signed = torch.cat((-sin[:, :half], sin[:, half:]), dim=-1)
         self._cos, self._sin = (t[:, None].to(dtype) for t in (cos, signed))  # (P, 1, Dh)
 
-    def at(self, positions: Tensor | range, hidden: Tensor | None = None) -> Rotary:
+    def at(self, positions: Tensor | range, padding: Tensor | None = None) -> Rotary:
         """Cosines and signed sines of some positions, (S, 1, Dh) each; of a range without a copy.
 
         positions: (S,) int64, or a range of step 1.
-        hidden: (1,) int64, tokens of padding before the sequence, which do not count.
+        padding: (1,) int64, tokens of padding before the sequence, which do not count.
         """
-        if hidden is not None:
+        if padding is not None:
             if isinstance(positions, range):
-                positions = torch.arange(positions.start, positions.stop, device=hidden.device)
-            positions = (positions - hidden).clamp_(min=0)
+                positions = torch.arange(positions.start, positions.stop, device=padding.device)
+            positions = (positions - padding).clamp_(min=0)
         if isinstance(positions, range):
             return (
                 self._cos[positions.start : positions.stop],
@@ -140,12 +140,12 @@ def score_bias(
         equally many, or there must be one query, which sees all.
     """
     past = cache.length
-    if cache.hidden is not None:
+    if cache.padding is not None:
         column = torch.arange(past + rows, device=like.device)
         row = column[past:, None]
         seen = column <= row if mask is None else mask
         # Padding sees itself: a row that saw nothing would be no number, and so would its values.
-        mask = seen & ((column >= cache.hidden) | (column == row))
+        mask = seen & ((column >= cache.padding) | (column == row))
     if mask is not None:
         return like.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
     if rows > 1 and (past or 1 < outputs < rows):

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spec_vla_ros.decoding.stopwatch import least_ms
+from spec_vla_ros.device import least_ms
 from spec_vla_ros.models.quantised import quantise
 
 _FEW = 1_000_000

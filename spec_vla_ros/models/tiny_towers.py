@@ -47,7 +47,12 @@ class ConvStem(nn.Module):
 
 
 def spec_vla_conv_vit_patch16_64(
-    *, pretrained: bool = False, num_classes: int = 0, img_size: int = 64, **_: object
+    *,
+    pretrained: bool = False,
+    num_classes: int = 0,
+    img_size: int = 64,
+    weight_init: str = '',
+    **_: object,
 ) -> nn.Module:
     """Build the tower that localises: convolutions, then three transformer blocks and a spare.
 
@@ -64,12 +69,18 @@ def spec_vla_conv_vit_patch16_64(
         num_classes=num_classes,
         class_token=False,
         global_pool='avg',
+        weight_init=weight_init,
         embed_layer=partial(HybridEmbed, ConvStem(), feature_size=side // 8, feature_ratio=8),
     )
 
 
 def spec_vla_vit_patch16_64(
-    *, pretrained: bool = False, num_classes: int = 0, img_size: int = 64, **_: object
+    *,
+    pretrained: bool = False,
+    num_classes: int = 0,
+    img_size: int = 64,
+    weight_init: str = '',
+    **_: object,
 ) -> nn.Module:
     """Build the plain tower: patches straight into one transformer block and a spare."""
     return VisionTransformer(
@@ -81,6 +92,7 @@ def spec_vla_vit_patch16_64(
         num_classes=num_classes,
         class_token=False,
         global_pool='avg',
+        weight_init=weight_init,
     )
 
 

@@ -7,13 +7,14 @@ OpenVLA reads the second-to-last block of one or two timm vision transformers, s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.models.timm_import import timm
-from spec_vla_ros.models.tiny_towers import register_tiny_towers
+from spec_vla_ros.models.tiny_towers import VisionTransformer, register_tiny_towers
 
 register_tiny_towers()
 
@@ -48,17 +49,17 @@ class VisionBackbone(nn.Module):
         self.featurizer = towers[0]
         if len(towers) > 1:
             self.fused_featurizer = towers[1]
-        patches = {tower.patch_embed.num_patches for tower in towers}
+        patches = {int(tower.patch_embed.num_patches) for tower in towers}
         if len(patches) > 1:
             raise ValueError(
                 f'towers {list(timm_model_ids)} see {sorted(patches)} patches of images of '
                 f'{list(image_sizes)} px: they must see the same number'
             )
-        self.num_patches = patches.pop()
-        self.embed_dim = sum(tower.embed_dim for tower in towers)
+        self.num_patches: int = patches.pop()
+        self.embed_dim = sum(int(tower.embed_dim) for tower in towers)
 
     @property
-    def towers(self) -> list[nn.Module]:
+    def towers(self) -> list[VisionTransformer]:
         """The towers in the order of their pixel channels."""
         return [self.featurizer, *([self.fused_featurizer] if self.is_fused else [])]
 
@@ -80,7 +81,7 @@ class VisionBackbone(nn.Module):
         return torch.cat(features, dim=-1)
 
 
-def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> nn.Module:
+def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> VisionTransformer:
     if not timm.is_model(timm_model_id):
         family = timm_model_id.partition('_patch')[0]
         close = ', '.join(timm.list_models(f'{family}*')[:5])
@@ -88,19 +89,21 @@ def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> 
             f'timm {timm.__version__} knows no vision tower {timm_model_id!r} (timm_model_ids in '
             f'config.json)' + (f'; similar ones: {close}' if close else '')
         )
-    options = {} if act_layer is None else {'act_layer': act_layer}
+    options: dict[str, Any] = {} if act_layer is None else {'act_layer': act_layer}
+    if torch.empty(0).is_meta:  # weights are to be loaded: random ones would only take time
+        options['weight_init'] = 'skip'
     try:
         tower = timm.create_model(
             timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
         )
     except TypeError as error:  # other architectures take other options
         raise ValueError(_UNSUITABLE.format(timm_model_id, error)) from error
-    if not isinstance(tower, timm.models.VisionTransformer):
+    if not isinstance(tower, VisionTransformer):
         raise ValueError(_UNSUITABLE.format(timm_model_id, type(tower).__name__))
     return tower
 
 
-def _features(tower: nn.Module, pixel_values: Tensor) -> Tensor:
+def _features(tower: VisionTransformer, pixel_values: Tensor) -> Tensor:
     """(B, 3, S, S) -> (B, P, D): the second-to-last block, no final norm, no prefix tokens."""
     (features,) = tower.forward_intermediates(
         pixel_values,

@@ -14,7 +14,7 @@ from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.types import Action, Decoding, accept_length
+from spec_vla_ros.types import Action, Decoding, accept_length, thresholds_by_dimension
 
 DIMENSIONS = 7
 
@@ -67,8 +67,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
 
 def thresholds(decoding: Decoding) -> tuple[int, ...]:
     """Return how many bins a draft token may be off in each of an action's dimensions."""
-    off = decoding.max_distance
-    return (off,) * DIMENSIONS if isinstance(off, int) else off
+    return thresholds_by_dimension(decoding.acceptance_threshold, DIMENSIONS)
 
 
 def accept_length_of(action: Action) -> float:

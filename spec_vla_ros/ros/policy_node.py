@@ -37,7 +37,7 @@ class SpecVlaNode(LifecycleNode):
     """Camera and instruction in, end-effector commands out.
 
     Loads the policy in configure, publishes only while active, and has said "stand still" when it
-    is no longer. Topics and parameters: docs/ros.md.
+    is no longer. Topics and parameters: docs/reference/ros.md.
 
     Args:
         make_policy: loads and warms up the policy; what it raises fails the configuration.

@@ -33,7 +33,7 @@ STATUS_PERIOD = 1.0  # seconds
 
 
 class SimRobotNode(Node):
-    """The tabletop simulator behind the topics of a robot; see docs/ros.md for them.
+    """The tabletop simulator behind the topics of a robot; see docs/reference/ros.md for them.
 
     The environment is created, stepped and rendered in the thread that makes and spins the node,
     because its rendering context belongs to a thread.

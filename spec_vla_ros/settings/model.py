@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from spec_vla_ros.settings.parameter import parameter
-from spec_vla_ros.types import GRAPHS, MODES, Decoding
+from spec_vla_ros.types import GRAPHS, MODES, Decoding, thresholds_by_dimension
 
 AUTO = 'auto'
 Self = TypeVar('Self', bound='ModelSettings')
@@ -83,8 +83,8 @@ class ModelSettings:
         live=True,
     )
     acceptance_by_dimension: tuple[int, ...] = parameter(
-        'The threshold of each action dimension; -1: acceptance_threshold. The gripper is exact',
-        default=(-1, -1, -1, -1, -1, -1, 0),
+        'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper',
+        default=(-1, -1, -1, -1, -1, -1, -1),
         unit='bins',
         low=-1,
         high=255,
@@ -118,7 +118,6 @@ class ModelSettings:
     @property
     def decoding(self) -> Decoding:
         """How the next action is to be decoded; only of settings that are `resolved`."""
-        distances = (
-            self.acceptance_threshold if own < 0 else own for own in self.acceptance_by_dimension
-        )
-        return Decoding(self.decoding_mode, tuple(distances), temporal=self.temporal_draft)
+        own = self.acceptance_by_dimension
+        thresholds = thresholds_by_dimension(self.acceptance_threshold, len(own), own=own)
+        return Decoding(self.decoding_mode, thresholds, temporal=self.temporal_draft)

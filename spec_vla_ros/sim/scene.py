@@ -11,6 +11,9 @@ from __future__ import annotations
 COLOURS: tuple[str, ...] = ('red', 'green', 'blue', 'yellow', 'purple')
 """Every block there is; three of them are on the table in an episode."""
 
+HELD_OUT_SEEDS = range(9_000_000, 9_100_000)
+"""Of scenes that no training data is ever drawn from."""
+
 _RGBA = {
     'red': '0.85 0.10 0.10 1',
     'green': '0.10 0.62 0.15 1',

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from spec_vla_ros.decoding.acceptance import exact_match
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount
 from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
 from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
@@ -128,18 +130,18 @@ def accept_length(
 ) -> float:
     """Decode the examples strictly and return tokens by verify rounds, as the paper counts it."""
     dimensions = examples.tokens.shape[1]
-    settings = SpeculativeSettings(
-        max_distance=(0,) * dimensions,
-        action_ids=action_ids or range(0),
-        shape=shape,
-        draft_all_ids=action_ids is None,
-        draft_temperature=temperature,
-    )
     stats = []
     for embeds, hidden, length in zip(
         examples.embeds.float(), examples.hidden.float(), examples.lengths.tolist(), strict=True
     ):
         stored = StoredTarget(target, hidden)
-        decoded = speculative_generate(stored, drafter, embeds[None, :length], settings=settings)
-        stats.append(decoded.stats)
+        decoded = speculative_generate(
+            stored,
+            TreeDrafter(drafter, stored, ids=action_ids, temperature=temperature),
+            embeds[None, :length],
+            accept=exact_match(),
+            tree=shape,
+            stop=FixedCount(dimensions),
+        )
+        stats.append(decoded.stats('strict'))
     return decoding_figures(stats, dimensions=dimensions).accept_length

@@ -3,6 +3,7 @@
 
 import json
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, random_case, trace
+from spec_vla_ros.benchmark import bench, random_case, shipped_case
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -18,16 +19,18 @@ from spec_vla_ros.benchmark.floor import (
     measure_hardware,
     weight_counts,
 )
+from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
 from spec_vla_ros.benchmark.timing import Measured, Outcome, divided, take_turns
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
 from spec_vla_ros.cli import main
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps
+from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.types import DecodeStats
 
 CPU = torch.device('cpu')
@@ -112,6 +115,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     (docs / 'bench.md').write_text(f'Before\n{BEGIN}\nold\n{END}\nAfter\n')
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
     out = ['--out', str(tmp_path / 'results'), '--docs', str(docs)]
+    out += ['--history', str(tmp_path / 'history.json')]
     assert main([*arguments, *out]) == 0
     report = json.loads((tmp_path / 'results' / 'bench.json').read_text())
     case = report['cases']['tiny']
@@ -134,10 +138,18 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert 'old' not in page
     assert '| relaxed + temporal |' in page
     assert (docs / 'bench.png').stat().st_size > 1000
+    (strict,) = (e for e in read(tmp_path / 'history.json') if e['way'] == 'strict')
+    assert strict['figures']['mean_ms'] == pytest.approx(rows['strict']['mean_ms'], abs=1e-3)
+    assert (strict['date'], strict['machine']) == (report['date'], report['hardware'])
     assert '| strict |' in capsys.readouterr().out
 
 
-def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
+def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypatch):
+    """With trees and hardware that are given: by measured costs, nothing may be drafted here."""
+    drafts = partial(SpecVlaPolicy, tree=TreeShape(1, 6, 6))
+    monkeypatch.setattr(shipped_case, 'SpecVlaPolicy', drafts)
+    hardware = Hardware(bandwidth=1e12, rate=1e18)  # reading is what takes time
+    monkeypatch.setattr(bench, 'measure_hardware', lambda *given, **named: hardware)
     arguments = ['bench', '--cases', bench.SHIPPED, '--frames', '12', '--device', 'cpu']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
     case = json.loads((tmp_path / 'bench.json').read_text())['cases'][bench.SHIPPED]
@@ -147,8 +159,10 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path):
     assert rows[random_case.AUTOREGRESSIVE]['target_passes'] == 7
     assert rows['relaxed']['target_passes'] < 4
     for way in (random_case.AUTOREGRESSIVE, *WAYS):
-        assert rows[way]['times_floor'] > 1
+        assert rows[way]['times_floor'] == rows[way]['mean_ms'] / rows[way]['floor_ms'] > 1
         assert rows[way]['phases_ms']['vision'] > 0
+    seven_readings = 7 * case['weight_bytes'] / hardware.bandwidth * 1e3
+    assert rows[random_case.AUTOREGRESSIVE]['floor_ms'] == pytest.approx(seven_readings)
     # Fewer passes read the weights less often.
     assert rows['relaxed']['floor_ms'] < rows[random_case.AUTOREGRESSIVE]['floor_ms']
 
@@ -158,10 +172,9 @@ def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
     """As on a device, where the host does not see how far an action is."""
     monkeypatch.setattr(
         random_case,
-        'steps_for',
-        lambda device, *, graphs: GraphSteps(OpRecorder(), branches=graphs == 'action'),
+        'runner_for',
+        lambda device, *, graphs: GraphRunner(OpRecorder(), whole=graphs == 'action'),
     )
-    monkeypatch.setattr(trace, 'on_host', lambda device: False)
     monkeypatch.setattr(bench, '_WARM_UPS', 4)  # on a device each action is warmed up
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
@@ -178,9 +191,10 @@ def test_divided_phases_add_up_to_the_whole():
     def took(**phases_ms):
         return Measured((9.0,), (9.0,), phases_ms, 2.0, 3.5, None, (None,))
 
-    whole, apart = took(prefill=4.0, decode=3.0), took(prefill=5.0, draft=2.0, verify=4.0)
-    assert divided(whole, apart).phases_ms == {'prefill': 4.0, 'draft': 1.0, 'verify': 2.0}
-    complete = divided(took(prefill=4.0, decode=0.5), took(prefill=5.0))  # nothing was drafted
+    whole, apart = took(vision=1.0, action=5.5), took(prefill=5.0, draft=2.0, verify=4.0)
+    parts = {'prefill': 2.5, 'draft': 1.0, 'verify': 2.0}
+    assert divided(whole, apart).phases_ms == {'vision': 1.0, **parts}
+    complete = divided(took(action=4.0), took(prefill=5.0))  # nothing was drafted
     assert complete.phases_ms == {'prefill': 4.0, 'draft': 0.0, 'verify': 0.0}
 
 
@@ -206,7 +220,7 @@ def test_the_overhead_of_ros_is_a_program_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr('subprocess.run', run)
     monkeypatch.setattr('importlib.util.find_spec', lambda name: object())
     assert main(['bench', '--ros', '--out', str(tmp_path)]) == 3
-    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.overhead', '--results', str(tmp_path)]
+    assert ran[0][1:] == ['-m', 'spec_vla_ros.ros.develop.overhead', '--results', str(tmp_path)]
 
 
 def test_a_page_without_markers_is_told(tmp_path):

@@ -50,7 +50,7 @@ def model():
 @pytest.mark.parametrize('way', ['strict', 'relaxed'])
 def test_every_pass_commits_what_it_committed(model, action, shapes, way):
     recorded = {way: WayTrace(shapes, (action,))}
-    done = model.methods(recorded, max_distance=9, actions=1)[way](0)
+    done = model.methods(recorded, acceptance_threshold=9, actions=1)[way](0)
     committed = action.commits if action.guesses else action.commits[1:]
     assert done.stats.accept_lengths == committed
     assert done.stats.target_passes == len(action.commits)
@@ -73,7 +73,7 @@ def test_the_passes_that_are_counted_are_those_that_run(model):
     for action in ACTIONS:
         way = WayTrace(CHAINS, (action,))
         rows.clear()
-        counted.methods({'relaxed': way}, max_distance=9, actions=1)['relaxed'](0)
+        counted.methods({'relaxed': way}, acceptance_threshold=9, actions=1)['relaxed'](0)
         passes = passes_of(way, action, prompt_length=CASE.prompt_length)
         assert [p.rows for p in passes] == rows
 
@@ -82,7 +82,7 @@ def test_an_action_that_the_trees_cannot_hold_is_told(model):
     short = (None, *[TreeShape(1, 1, 1)] * 6)
     way = WayTrace(short, (ActionTrace((), (1, 6)),))
     with pytest.raises(ValueError, match='record it again'):
-        model.methods({'strict': way}, max_distance=9, actions=1)['strict'](0)
+        model.methods({'strict': way}, acceptance_threshold=9, actions=1)['strict'](0)
 
 
 def test_guessed_trees_have_the_recorded_form():
@@ -129,7 +129,7 @@ def test_a_model_with_eyes_is_timed_from_the_image_on():
     case = RandomCase(2, 64, 96, prompt_length=25, towers=towers, image_size=64)
     model = RandomModel(case, device=torch.device('cpu'), dtype=torch.float32, draft_window=None)
     way = WayTrace(CHAINS, ACTIONS)
-    methods = model.methods({'relaxed': way}, max_distance=9, actions=len(ACTIONS))
+    methods = model.methods({'relaxed': way}, acceptance_threshold=9, actions=len(ACTIONS))
     plain, drafted = methods[AUTOREGRESSIVE](0), methods['relaxed'](0)
     assert methods[GENERATE](0).tokens == plain.tokens
     for done in (plain, drafted):

@@ -1,11 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From recordings to features to a drafter, by the two commands."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from processes import run_python
 from recording_files import IMAGE, PICTURES, STRING, raw, record, said
 from safetensors.torch import load_file
 from toy_checkpoint import write_tiny
@@ -15,6 +13,8 @@ from spec_vla_ros.policy import load_policy
 from spec_vla_ros.training.curve import read_points
 from spec_vla_ros.training.drafter_data import read_features
 from spec_vla_ros.types import Decoding, Observation
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope='module')
@@ -108,18 +108,11 @@ def test_features_of_another_target_are_refused(features, tmp_path, capsys):
     assert 'hidden size 32' in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one(target, features, drafter, tmp_path):
     # not `accelerate launch`: that imports timm, which fails beside a CPU build of torch
-    launch = [sys.executable, '-m', 'accelerate.commands.launch', '--multi_gpu']
-    launch += ['--num_processes', '2', '--main_process_port', '0', '-m', 'spec_vla_ros.cli']
-    done = subprocess.run(
-        [*launch, *training(target, features[0], tmp_path / 'two')],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    launch = ['-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', '2']
+    launch += ['--main_process_port', '0', '-m', 'spec_vla_ros.cli']
+    done = run_python(*launch, *training(target, features[0], tmp_path / 'two'))
     assert done.stdout.count('20/20') == 1  # one of them reports
     assert cli.main(training(target, features[0], tmp_path / 'half', batch=2)) == 0
     one, two, half = (

@@ -46,6 +46,7 @@ def test_the_recording_is_what_the_robot_saw(bags):
     assert 5 < len(seen) < 60
 
 
+@pytest.mark.slow
 def test_tune_on_the_simulated_robot(bags, tmp_path, capsys):
     out = tmp_path / 'tune'
     options = ['--tolerance-bins', '9', '--tree', '8', '6', '49', '--out', str(out)]

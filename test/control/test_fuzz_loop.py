@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loop_driver import DELTA, Driver, Policy
 from tokenizers import Tokenizer
+from waiting import PATIENCE
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.control.preconditions import MAX_INSTRUCTION, EmergencyStop
 from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.models.processing import PromptProcessor
-
-pytestmark = pytest.mark.timeout(120)
 
 TEXTS = st.one_of(
     st.text(max_size=30),
@@ -54,7 +53,7 @@ def made():
 
     def make(**settings):
         for driver in drivers:
-            driver.loop.close(timeout=5)
+            driver.loop.close(timeout=PATIENCE)
         options = {'emergency': EmergencyStop()}
         settings = {'decoding_mode': 'autoregressive', **settings}
         drivers[:] = [Driver(Policy(), options=options, **settings)]
@@ -62,7 +61,7 @@ def made():
 
     yield make
     for driver in drivers:
-        driver.loop.close(timeout=5)
+        driver.loop.close(timeout=PATIENCE)
 
 
 def test_instructions(made):

@@ -128,7 +128,7 @@ def test_a_cancelling_or_bad_instruction_halts(drive, text, reason):
 
 
 def test_a_slow_inference_halts_and_its_result_is_not_used(drive):
-    driver = drive(inference_timeout=0.05)
+    driver = drive(inference_timeout=0.3)
     driver.policy.gate.clear()
     driver.loop.store_instruction('go')
     driver.until(halted_for(Reason.INFERENCE_TIMEOUT))

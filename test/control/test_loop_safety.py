@@ -1,11 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What the control loop does when something is wrong: it halts, says why, and counts."""
 
-import time
-
 import numpy as np
 import pytest
-from loop_driver import DELTA, MODE, PATIENCE, PERIOD_NS, began, halted_for, moves
+from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Reason
@@ -376,10 +375,7 @@ def test_an_image_that_is_waited_for_is_inferred_from_at_once(drive):
     asked = len(driver.policy.seen)
     driver.now_ns += 1_000_000
     driver.frame()
-    deadline = time.monotonic() + PATIENCE
-    while len(finished) <= asked:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_for(lambda: len(finished) > asked, 'the inference to end')
     assert began(driver.tick(frame=False))
 
 

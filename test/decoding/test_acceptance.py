@@ -1,7 +1,6 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Which draft tokens pass, and which path wins."""
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 from spec_vla_ros.decoding.acceptance import (
     accepted_path,
     exact_match,
-    longest_accepted_path,
-    per_dimension,
     within_bins,
 )
 from spec_vla_ros.decoding.draft_tree import DraftTree
@@ -19,8 +16,8 @@ from spec_vla_ros.decoding.draft_tree import DraftTree
 ACTIONS = range(100, 356)
 
 
-def accepted(rule, draft, choice, dimension=0):
-    values = [np.array([v]) for v in (draft, choice, dimension)]
+def accepted(rule, draft, choice, place=0):
+    values = [torch.tensor([v]) for v in (draft, choice, place)]
     return bool(rule(*values))
 
 
@@ -35,8 +32,9 @@ def test_within_bins_takes_exactly_the_distance(r):
 
 def test_distance_goes_by_dimension():
     rule = within_bins([0, 5], action_ids=ACTIONS)
-    assert not accepted(rule, 203, 200, dimension=0)
-    assert accepted(rule, 203, 200, dimension=1)
+    assert not accepted(rule, 203, 200, place=0)
+    assert accepted(rule, 203, 200, place=1)
+    assert not accepted(rule, 203, 200, place=2)  # behind the action
 
 
 @pytest.mark.parametrize(('draft', 'choice'), [(99, 100), (100, 99), (356, 355), (355, 356)])
@@ -47,23 +45,16 @@ def test_ids_beside_the_actions_are_not_close(draft, choice):
 
 
 def test_zero_distance_is_exact_match():
-    draft, choice = np.random.default_rng(0).integers(90, 370, (2, 5000))
-    dimension = np.zeros(5000, np.int64)
-    relaxed = within_bins([0], action_ids=ACTIONS)(draft, choice, dimension)
-    assert np.array_equal(relaxed, exact_match()(draft, choice, dimension))
+    draft, choice = torch.randint(90, 370, (2, 5000), generator=torch.Generator().manual_seed(0))
+    place = torch.zeros(5000, dtype=torch.int64)
+    relaxed = within_bins([0], action_ids=ACTIONS)(draft, choice, place)
+    assert torch.equal(relaxed, exact_match()(draft, choice, place))
 
 
 @pytest.mark.parametrize('wrong', [-1, 256])
 def test_impossible_distances_are_refused(wrong):
     with pytest.raises(ValueError, match='0 to 255'):
         within_bins([3, wrong], action_ids=ACTIONS)
-
-
-def test_per_dimension():
-    assert per_dimension(5, 3) == (5, 5, 0)
-    assert per_dimension([1, 2, 3], 3) == (1, 2, 3)
-    with pytest.raises(ValueError, match='2 acceptance distances for 3'):
-        per_dimension([1, 2], 3)
 
 
 #       0 root
@@ -76,12 +67,33 @@ TREE = DraftTree.from_parents(
 
 def path(choices, distance):
     rule = within_bins([distance] * 3, action_ids=ACTIONS)
-    found = longest_accepted_path(TREE, torch.tensor(choices), rule, first_dimension=0)
-    return found.tolist()
+    return decided(TREE, torch.tensor(choices), rule)
+
+
+def decided(tree, choices, rule, *, first_place=0):
+    """The accepted path; what comes behind its end repeats its last node."""
+    path, count = accepted_path(tree, choices, rule, first_place=first_place)
+    assert len(path) == 1 + tree.depth
+    assert (path[int(count) :] == path[int(count) - 1]).all()
+    return path[: int(count)].tolist()
+
+
+def walked(tree, choices, rule):
+    """The same by the definition: every path from the root, one after the other."""
+    best = (1, 0, [0])
+    for node in range(1, len(tree)):
+        path = [node]
+        while path[0]:
+            path.insert(0, int(tree.parents[path[0]]))
+        drafts, wanted = tree.tokens[path[1:]], choices[path[:-1]]
+        off = int((drafts - wanted).abs().sum())
+        if rule(drafts, wanted, torch.arange(len(drafts))).all():
+            best = max(best, (len(path), -off, path), key=lambda found: found[:2])
+    return best[2]
 
 
 @given(seed=st.integers(0, 2**32 - 1), nodes=st.integers(1, 24), r=st.integers(0, 40))
-def test_a_device_finds_the_same_path_as_a_walk(seed, nodes, r):
+def test_the_path_is_the_longest_and_then_the_nearest(seed, nodes, r):
     generator = torch.Generator().manual_seed(seed)
 
     def draw(low, high, count=nodes):
@@ -89,18 +101,12 @@ def test_a_device_finds_the_same_path_as_a_walk(seed, nodes, r):
 
     parents = torch.stack([draw(max(0, n - 6), max(n, 1), 1)[0] for n in range(nodes)])
     unordered = DraftTree.from_parents(draw(90, 130), parents, depth=nodes)
-    tree = DraftTree.from_parents(*by_depth(unordered), depth=nodes)
+    tree = DraftTree.from_parents(*by_depth(unordered), depth=int(unordered.depths.max()))
     if nodes > 1 and seed % 3 == 0:
         tree = DraftTree.chain(tree.tokens)
-    choices, levels = draw(90, 130), int(tree.depths.max()) + 1
-    limits = [r] * levels
-    walked = longest_accepted_path(
-        tree, choices, within_bins(limits, action_ids=ACTIONS), first_dimension=0
-    )
-    on_device = within_bins(limits, action_ids=ACTIONS, device=torch.device('cpu'))
-    path, count = accepted_path(tree, choices, on_device, first_dimension=0, levels=levels)
-    assert path[: int(count)].tolist() == walked.tolist()
-    assert (path[int(count) :] == walked[-1]).all()
+    choices = draw(90, 130)
+    rule = within_bins([r] * (tree.depth + 1), action_ids=ACTIONS)
+    assert decided(tree, choices, rule) == walked(tree, choices, rule)
 
 
 def by_depth(tree):
@@ -126,9 +132,8 @@ def test_a_child_of_a_rejected_node_is_not_reached():
     assert path([120, 130, 300, 0, 0, 0], 0) == [0, 2]
 
 
-def test_the_first_dimension_shifts_the_limits():
+def test_the_first_place_shifts_the_thresholds():
     rule = within_bins([0, 9, 0], action_ids=ACTIONS)
     choices = torch.tensor([112, 133, 0, 0, 0, 0])
-    at_start = longest_accepted_path(TREE, choices, rule, first_dimension=0)
-    later = longest_accepted_path(TREE, choices, rule, first_dimension=1)
-    assert (at_start.tolist(), later.tolist()) == ([0], [0, 1])
+    assert decided(TREE, choices, rule) == [0]
+    assert decided(TREE, choices, rule, first_place=1) == [0, 1]

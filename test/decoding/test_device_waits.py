@@ -8,13 +8,13 @@ import pytest
 import torch
 from device_rules import DEVICE, DeviceRules, RuleRecorder
 from recorded_engine import SHAPES, Engine
+from small_models import merged
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import policy
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps
-from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.steps import Eager
-from spec_vla_ros.decoding.whole_action import Progress
+from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.whole_action import read_action
+from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.types import Decoding, Observation
@@ -53,10 +53,10 @@ class Commits:
 class Watched:
     """An engine on the device; every action says how often the host waited."""
 
-    def __init__(self, *, steps, **drafter):
+    def __init__(self, *, runner, **drafter):
         self._recorder = RuleRecorder()
-        steps = Eager() if steps == 'plain' else GraphSteps(self._recorder, branches=steps)
-        self._engine = Engine(0, DEVICE, steps=steps, **drafter)
+        runner = Runner() if runner == 'plain' else GraphRunner(self._recorder, whole=runner)
+        self._engine = Engine(0, DEVICE, runner=runner, **drafter)
         self._prompt = torch.zeros(1, 20, 32, device=DEVICE)
 
     def autoregressive(self):
@@ -67,7 +67,7 @@ class Watched:
     def speculative(self, commits, shape, *, distance=9, guesses=None):
         with self._rules(Commits(commits)) as rules:
             decoded = self._engine.speculative(self._prompt, distance, shape, guesses)
-        assert decoded.stats.target_passes == len(commits)
+        assert decoded.commits == commits
         return rules.waits
 
     def _rules(self, answer):
@@ -77,7 +77,7 @@ class Watched:
 
 def guess_tree():
     rows = torch.tensor([[70, 71, 72, 73, 74, 75], [70, 90, 91, 92, 93, 94]])
-    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), rows)
+    return merged(rows)
 
 
 def possible(commits, shape, *, guessed):
@@ -85,7 +85,7 @@ def possible(commits, shape, *, guessed):
     left = TOKENS
     for number, committed in enumerate(commits):
         if number:
-            drafted = SHAPES[shape].for_remaining(left)
+            drafted = SHAPES[shape](left)
             most = 1 if drafted is None else 1 + drafted.depth
         else:
             most = TOKENS if guessed else 1
@@ -95,9 +95,9 @@ def possible(commits, shape, *, guessed):
     return True
 
 
-@pytest.mark.parametrize('steps', ['plain', False, True], ids=['plain', 'by passes', 'whole'])
-def test_autoregressive_waits_once(steps):
-    engine = Watched(steps=steps)
+@pytest.mark.parametrize('runner', ['plain', False, True], ids=['plain', 'by passes', 'whole'])
+def test_autoregressive_waits_once(runner):
+    engine = Watched(runner=runner)
     for _ in range(4):
         assert len(engine.autoregressive()) == 1
 
@@ -107,7 +107,7 @@ def test_autoregressive_waits_once(steps):
 @pytest.mark.parametrize('shape', SHAPES)
 def test_a_whole_action_waits_once(shape, distance, guessed):
     """However many passes it takes."""
-    engine, guesses = Watched(steps=True), guess_tree() if guessed else None
+    engine, guesses = Watched(runner=True), guess_tree() if guessed else None
     found = [c for c in COMMITS if possible(c, shape, guessed=guessed)]
     assert found
     for commits in found:
@@ -115,11 +115,11 @@ def test_a_whole_action_waits_once(shape, distance, guessed):
         assert waits == [(1 + 3 * TOKENS,)]
 
 
-@pytest.mark.parametrize('steps', ['plain', False], ids=['plain', 'by passes'])
+@pytest.mark.parametrize('runner', ['plain', False], ids=['plain', 'by passes'])
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('shape', ['chain', 'tree'])
-def test_without_branches_the_host_waits_once_a_pass(shape, guessed, steps):
-    engine, guesses = Watched(steps=steps), guess_tree() if guessed else None
+def test_without_branches_the_host_waits_once_a_pass(shape, guessed, runner):
+    engine, guesses = Watched(runner=runner), guess_tree() if guessed else None
     some = [c for c in COMMITS if possible(c, shape, guessed=guessed)][::8]
     for commits in some + some:
         assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
@@ -127,15 +127,15 @@ def test_without_branches_the_host_waits_once_a_pass(shape, guessed, steps):
 
 def test_reference_positions_are_decoded_by_passes():
     """Where the drafter's tree begins depends on the round, not on the tokens decided."""
-    engine = Watched(steps=True, position_mode='reference')
+    engine = Watched(runner=True, position_mode='reference')
     for _ in range(3):
         assert len(engine.speculative((1, 3, 3), 'chain')) == 3
 
 
 def test_an_action_that_the_device_did_not_finish_is_an_error():
-    progress = Progress(torch.zeros(22, dtype=torch.int64))
+    nothing = torch.zeros(22, dtype=torch.int64)
     with pytest.raises(RuntimeError, match='decided 0 of 7 tokens'):
-        progress.read()
+        read_action(nothing, (None,) * TOKENS, guessed=False)
 
 
 def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
     drafter = Drafter(target.config).to(DEVICE).eval().requires_grad_(requires_grad=False)
     checkpoint.model.to(DEVICE)
     recorder = RuleRecorder()
-    monkeypatch.setattr(policy, 'steps_for', lambda device, graphs: GraphSteps(recorder))
+    monkeypatch.setattr(policy, 'runner_for', lambda device, graphs: GraphRunner(recorder))
     found = policy.SpecVlaPolicy(checkpoint, drafter=drafter, tree=SHAPES['tree'])
     picture = np.zeros((48, 64, 3), np.uint8)
     for stamp in range(6):

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Draft trees are well formed, and spend no node on what the acceptance rule forgives anyway."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,6 +12,7 @@ from spec_vla_ros.decoding.draft_tree import (
     TreeShape,
     attention_mask,
     grow_tree,
+    spaced,
 )
 
 
@@ -22,14 +25,9 @@ def grow(seed=0, *, shape=None, spacing=0, ids=256, first_id=0):
         return Level(scores.log_softmax(-1), torch.zeros(1, nodes, 4), first_id)
 
     shape = shape or TreeShape()
+    shape = replace(shape, spacing=(spacing,) * shape.depth)
     root = torch.tensor([5])
-    return grow_tree(
-        root,
-        level(1),
-        lambda tokens, *_: level(len(tokens)),
-        shape=shape,
-        spacing=[spacing] * shape.depth,
-    )
+    return grow_tree(root, level(1), lambda tokens, *_: level(len(tokens)), shape=shape)
 
 
 def check_well_formed(tree):
@@ -74,8 +72,8 @@ def test_first_sibling_is_the_drafters_choice():
     level = Level(scores.log_softmax(-1), torch.zeros(1, 1, 4))
     shape = TreeShape(2, 1, 2)
     root = torch.tensor([0])
-    exact = grow_tree(root, level, None, shape=shape, spacing=[0])
-    apart = grow_tree(root, level, None, shape=shape, spacing=[9])
+    exact = grow_tree(root, level, None, shape=shape)
+    apart = grow_tree(root, level, None, shape=replace(shape, spacing=(9,)))
     assert exact.tokens.tolist() == [0, 10, 14]
     assert apart.tokens.tolist() == [0, 10, 100]
 
@@ -97,17 +95,14 @@ def test_root_only():
     assert (tree.tokens.tolist(), tree.depths.tolist(), len(tree)) == ([7], [0], 1)
 
 
-def test_candidates_share_their_beginnings():
-    guesses = torch.tensor([[4, 5, 6], [4, 5, 9], [8, 5, 6], [4, 5, 6]])
-    tree = DraftTree.from_candidates(torch.tensor([1]), guesses)
-    check_well_formed(tree)
-    assert tree.tokens.tolist() == [1, 4, 8, 5, 5, 6, 9, 6]
-    assert tree.parents.tolist() == [0, 0, 0, 1, 2, 3, 3, 4]
-
-
-def test_candidates_with_equal_tails_stay_apart():
-    tree = DraftTree.from_candidates(torch.tensor([1]), torch.tensor([[2, 9], [3, 9]]))
-    assert tree.parents.tolist() == [0, 0, 0, 1, 2]
+def test_lists_make_the_same_tree_as_tensors():
+    tokens, parents = [1, 4, 8, 5, 5, 6, 9, 6], [0, 0, 0, 1, 2, 3, 3, 4]
+    listed = DraftTree.from_lists(tokens, parents)
+    check_well_formed(listed)
+    tensors = DraftTree.from_parents(torch.tensor(tokens), torch.tensor(parents), depth=3)
+    assert listed.depth == tensors.depth == 3
+    for name in ('tokens', 'parents', 'depths', 'ancestors'):
+        assert torch.equal(getattr(listed, name), getattr(tensors, name))
 
 
 def test_attention_mask():
@@ -129,12 +124,10 @@ def test_empty_shapes_are_refused(wrong):
         TreeShape(**wrong)
 
 
-def test_filled_trees_keep_their_nodes():
-    tree = DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.tensor([[70, 71]]))
-    filled = tree.filled(8)
-    assert len(filled) == 8
-    assert filled.tokens.tolist() == [0, 70, 71, 0, 0, 0, 0, 0]
-    assert filled.depths.tolist() == [0, 1, 2, 1, 1, 1, 1, 1]
-    assert torch.equal(filled.ancestors[:3, :3], tree.ancestors)
-    assert filled.ancestors[3].nonzero()[:, 0].tolist() == [0, 3]
-    assert tree.filled(2) is tree
+def test_a_rule_of_trees_knows_the_thresholds_of_what_is_left():
+    rule = spaced(TreeShape(2, 3, 6), (1, 2, 3, 4, 5, 6, 0))
+    assert rule(7) == TreeShape(2, 3, 6, spacing=(1, 2, 3, 4, 5, 6, 0))
+    assert rule(3) == TreeShape(2, 2, 6, spacing=(5, 6, 0))
+    assert rule(1) is None
+    assert spaced(TreeShape(2, 3, 6), (0,) * 7)(7) == TreeShape(2, 3, 6)
+    assert [TreeShape(spacing=(3, 0)).apart(level) for level in range(3)] == [3, 0, 0]

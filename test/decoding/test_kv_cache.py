@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The KV cache appends, compacts and truncates without losing or moving the wrong entries."""
+"""The KV cache appends, compacts, rewinds and grows without losing or moving the wrong entries."""
 
 import pytest
 import torch
@@ -33,43 +33,54 @@ def test_append_returns_old_and_new_in_order():
     assert cache.length == 3  # until every layer has appended
 
 
-def test_keep_compacts_the_accepted_entries_of_every_layer():
+def keep(cache, indices, *, base):
+    cache.gather(torch.tensor(indices, dtype=torch.int64), base=base)
+    cache.rewind(base + len(indices))
+
+
+def test_gathering_compacts_the_accepted_entries_of_every_layer():
     cache = filled(10)
-    cache.keep(torch.tensor([0, 2, 5]), base=4)
+    keep(cache, [0, 2, 5], base=4)
     assert held(cache, 0) == [0, 1, 2, 3, 4, 6, 9]
     assert held(cache, 1) == [100, 101, 102, 103, 104, 106, 109]
 
 
-def test_keep_handles_overlapping_moves():
+def test_moves_may_overlap():
     cache = filled(8)
-    cache.keep(torch.tensor([1, 2, 3, 4]), base=2)
+    keep(cache, [1, 2, 3, 4], base=2)
     assert held(cache) == [0, 1, 3, 4, 5, 6]
 
 
-def test_keep_of_nothing_truncates():
+def test_gathering_nothing_moves_nothing():
     cache = filled(8)
-    cache.keep(torch.tensor([], dtype=torch.long), base=5)
+    keep(cache, [], base=5)
     assert held(cache) == [0, 1, 2, 3, 4]
 
 
-def test_truncate():
+def test_rewinding_forgets_what_comes_behind():
     cache = filled(8)
-    cache.truncate(3)
+    cache.rewind(3)
     assert held(cache) == [0, 1, 2]
-    with pytest.raises(ValueError, match='3 held'):
-        cache.truncate(4)
+    for beyond in (-1, 17):
+        with pytest.raises(ValueError, match='for 16 tokens cannot hold'):
+            cache.rewind(beyond)
 
 
-def test_overflow_names_the_room_and_the_need():
+def test_it_grows_and_keeps_what_it_holds():
     cache = filled(5, max_len=6)
-    two = torch.zeros(1, 1, 2, 4)
-    with pytest.raises(ValueError, match='room for 6 tokens and 7'):
-        cache.append(0, two, two)
+    before = cache.key
+    more = torch.full((1, 1, 4, 4), 7.0)
+    for layer in range(2):
+        cache.append(layer, more, -more)
+    cache.advance(4)
+    assert cache.max_len == 12
+    assert cache.key != before  # a recording must not go on using the old buffer
+    assert held(cache, 1) == [100, 101, 102, 103, 104, 7, 7, 7, 7]
 
 
-def test_the_buffer_is_never_reallocated():
+def test_the_buffer_stays_where_it_is_while_there_is_room():
     cache = filled(4)
     first, _ = cache.append(0, torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 1, 4))
-    cache.keep(torch.tensor([0]), base=2)
+    keep(cache, [0], base=2)
     second, _ = cache.append(0, torch.zeros(1, 1, 1, 4), torch.zeros(1, 1, 1, 4))
     assert first.data_ptr() == second.data_ptr()

@@ -1,9 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recorded steps give what plain ones give: emulated on the CPU, and as CUDA graphs on a GPU."""
+"""Recordings give what plain steps give: emulated on the CPU, and as CUDA graphs on a GPU."""
 
 import logging
 import warnings
-from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.decoding.cuda_graphs import GraphSteps
-from spec_vla_ros.decoding.decoder import ActionDecoder
-from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.steps import Eager
+from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.decoder import ActionDecoder, Runner
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.types import Decoding
 
@@ -34,21 +31,21 @@ def device(request):
 
 
 def test_autoregressive(device):
-    steps = graphs(device)
-    plain, recorded = Engine(0, device, steps=Eager()), Engine(0, device, steps=steps)
+    runner = graphs(device)
+    plain, recorded = Engine(0, device, runner=Runner()), Engine(0, device, runner=runner)
     for prompt in prompts(10):
         expected = plain.autoregressive(prompt).tokens
         assert torch.equal(recorded.autoregressive(prompt).tokens, expected)
-    assert steps.recorded == 2  # prefill and the rest: both lengths are padded to the same
+    assert runner.recorded == 2  # prefill and the rest: both lengths are padded to the same
 
 
-@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('distance', [0, 30, (0, 3, 0, 40, 9, 9, 2)])
-def test_speculative(device, distance, shape, guessed, branches):
-    steps = graphs(device, branches=branches)
-    plain, recorded = Engine(1, device, steps=Eager()), Engine(1, device, steps=steps)
+def test_speculative(device, distance, shape, guessed, whole):
+    runner = graphs(device, whole=whole)
+    plain, recorded = Engine(1, device, runner=Runner()), Engine(1, device, runner=runner)
     for seed, prompt in enumerate(prompts(24)):
         draft = None
         if guessed:
@@ -57,10 +54,9 @@ def test_speculative(device, distance, shape, guessed, branches):
         found = recorded.speculative(prompt, distance, shape, draft)
         assert torch.equal(found.tokens, expected.tokens)
         assert torch.equal(found.choices, expected.choices)
-        assert found.stats.accept_lengths == expected.stats.accept_lengths
-        read_prompt = branches and expected.stats.draft_passes > 0  # in a pass of its own
-        assert found.stats.draft_passes == expected.stats.draft_passes + read_prompt
-    assert steps.recorded >= 2  # the prefill, and what comes behind it
+        assert found.accept_lengths == expected.accept_lengths
+        assert found.draft_passes == expected.draft_passes
+    assert runner.recorded >= 1 + (not whole)  # the action, or the prefill and the rounds
 
 
 @pytest.mark.parametrize(
@@ -71,9 +67,9 @@ def test_speculative(device, distance, shape, guessed, branches):
 @pytest.mark.parametrize('shape', ['chain', 'tree'])
 def test_padding_in_front_of_the_prompt_is_not_seen(device, shape, drafter):
     """By target and drafter, whatever the drafter reads; so few recordings serve all lengths."""
-    steps = graphs(device)
-    plain = Engine(4, device, steps=Eager(), **drafter)
-    recorded = Engine(4, device, steps=steps, **drafter)
+    runner = graphs(device)
+    plain = Engine(4, device, runner=Runner(), **drafter)
+    recorded = Engine(4, device, runner=runner, **drafter)
     for repeat in range(3):
         for length in (1, 8, 9, 20, 31, 32, 33, 40):
             prompt = random_prompt(length + 100 * repeat, length=length)
@@ -85,34 +81,34 @@ def test_padding_in_front_of_the_prompt_is_not_seen(device, shape, drafter):
             found = recorded.speculative(prompt, 30, shape, draft)
             assert torch.equal(found.tokens, expected.tokens)
             assert torch.equal(found.choices, expected.choices)
-            assert found.stats.accept_lengths == expected.stats.accept_lengths
-    assert steps.recorded
+            assert found.accept_lengths == expected.accept_lengths
+    assert runner.recorded
 
 
 def test_prompts_of_any_length_share_their_recordings(device):
-    steps = graphs(device)
-    engine = Engine(5, device, steps=steps)
+    runner = graphs(device)
+    engine = Engine(5, device, runner=runner)
     counts = []
     for length in range(3, 33):
         engine.autoregressive(random_prompt(length, length=length))
-        counts.append(steps.recorded)
+        counts.append(runner.recorded)
     assert counts[1:] == [2] * 29
 
 
 def test_models_that_would_look_at_padding_refuse_it():
     target, drafter = random_target(0), random_drafter(0)
     with pytest.raises(ValueError, match='needs a packed model'):
-        autoregressive_generate(
-            target, random_prompt(0), num_tokens=7, steps=GraphSteps(OpRecorder())
+        GraphRunner(OpRecorder()).autoregressive(
+            target, random_prompt(0), num_tokens=7, cache=target.new_cache(9)
         )
     cache = drafter.new_cache(20)
-    cache.hide(torch.tensor([2]))
+    cache.pad(torch.tensor([2]))
     with pytest.raises(ValueError, match='needs a packed model'):
         drafter(*torch.randn(2, 1, 9, 32), positions=range(9), cache=cache)
 
 
 def test_strict_with_recordings_equals_autoregressive(device):
-    engine = Engine(2, device, steps=graphs(device))
+    engine = Engine(2, device, runner=graphs(device))
     for prompt in prompts(12):
         expected = engine.autoregressive(prompt).tokens
         for shape in ('chain', 'tree'):
@@ -120,8 +116,8 @@ def test_strict_with_recordings_equals_autoregressive(device):
 
 
 def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
-    steps = graphs(device)
-    plain, recorded = Engine(3, device, steps=Eager()), Engine(3, device, steps=steps)
+    runner = graphs(device)
+    plain, recorded = Engine(3, device, runner=Runner()), Engine(3, device, runner=runner)
     differing = 0
     for seed in range(18):
         prompt = random_prompt(seed)
@@ -136,61 +132,48 @@ def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
 
 
 class WithoutBranches(OpRecorder):
-    """As a driver that is too old for conditional nodes."""
+    """As a driver, or a torch, that is too old for conditional nodes."""
+
+    def __init__(self, error):
+        super().__init__()
+        self._error = error
 
     def branch(self, condition, body):
         body()
-        raise RuntimeError('no conditional nodes')
+        raise self._error
 
 
+OLD_DRIVER = RuntimeError('no conditional nodes')
+OLD_TORCH = AttributeError("'CUDAGraph' has no attribute 'begin_capture_to_if_node'")
+
+
+@pytest.mark.parametrize('error', [OLD_DRIVER, OLD_TORCH], ids=['driver', 'torch'])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_where_branches_cannot_be_recorded_the_host_decides(shape, caplog, torch_only):  # noqa: F811
-    steps = GraphSteps(WithoutBranches())
-    plain, recorded = Engine(8, 'cpu', steps=Eager()), Engine(8, 'cpu', steps=steps)
+def test_where_branches_cannot_be_recorded_the_host_decides(
+    shape,
+    error,
+    caplog,
+    torch_only,  # noqa: F811
+):
+    runner = GraphRunner(WithoutBranches(error))
+    plain, recorded = Engine(8, 'cpu', runner=Runner()), Engine(8, 'cpu', runner=runner)
     with caplog.at_level(logging.WARNING):
         for prompt in prompts(24):
             expected = plain.speculative(prompt, 30, shape)
             assert torch.equal(recorded.speculative(prompt, 30, shape).tokens, expected.tokens)
     assert [r.message for r in caplog.records] == [
-        'the host reads what each pass decided: no branches: no conditional nodes'
+        f'the host reads what each pass decided: no branches: {error!r}'
     ]
-    assert not steps.branches
-    assert steps.recorded >= 2
+    assert not runner.whole
+    assert runner.recorded >= 2
 
 
-class Forgetful(GraphSteps):
-    """Overwrites what a recording returned as soon as another one than the next has run."""
-
-    def __init__(self, recorder, **options):
-        super().__init__(recorder, **options)
-        self._results = [None, None]
-
-    def run(self, key, step):
-        result = super().run(key, step)
-        before, last = self._results
-        self._results = [last, result]
-        if before is not last and before is not result:
-            for tensor in tensors_of(before):
-                tensor.fill_(5)
-        return result
-
-
-def tensors_of(result):
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, tuple | list):
-        return [t for part in result for t in tensors_of(part)]
-    if is_dataclass(result):
-        return [t for part in fields(result) for t in tensors_of(getattr(result, part.name))]
-    return []
-
-
-@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
+@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_a_result_is_needed_until_the_next_step_has_run(shape, branches, torch_only):  # noqa: F811
-    """So recordings may share their memory."""
-    steps = Forgetful(OpRecorder(), branches=branches)
-    plain, recorded = Engine(6, 'cpu', steps=Eager()), Engine(6, 'cpu', steps=steps)
+def test_only_the_result_of_a_recording_outlasts_it(shape, whole, torch_only):  # noqa: F811
+    """So recordings may share the memory in which they compute."""
+    runner = GraphRunner(OpRecorder(forgets=True), whole=whole)
+    plain, recorded = Engine(6, 'cpu', runner=Runner()), Engine(6, 'cpu', runner=runner)
     for seed, prompt in enumerate(prompts(24)):
         drafted = guesses(seed, plain.autoregressive(prompt).tokens) if seed % 2 else None
         for draft in (None, drafted):
@@ -202,36 +185,37 @@ def test_a_result_is_needed_until_the_next_step_has_run(shape, branches, torch_o
         )
 
 
-class Scattered(GraphSteps):
+class Scattered(GraphRunner):
     """Forgets one step or another, not always the one that was not used for longest."""
 
     def __init__(self, recorder, **options):
         super().__init__(recorder, **options)
         self._random = np.random.default_rng(0)
 
-    def run(self, key, step):
-        if self._steps and self._random.random() < 0.1:
-            del self._steps[list(self._steps)[self._random.integers(len(self._steps))]]
-        return super().run(key, step)
+    def run(self, phase, step, *args):
+        known = list(self._recordings)
+        if known and self._random.random() < 0.1:
+            del self._recordings[known[self._random.integers(len(known))]]
+        return super().run(phase, step, *args)
 
 
-@pytest.mark.parametrize('branches', [True, False], ids=['whole', 'by passes'])
-def test_what_was_forgotten_is_not_mixed_with_what_was_not(branches, torch_only):  # noqa: F811
+@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
+def test_what_was_forgotten_is_not_mixed_with_what_was_not(whole, torch_only):  # noqa: F811
     """A draft that runs plainly lies elsewhere than the one whose verification was recorded."""
-    steps = Scattered(OpRecorder(), branches=branches)
-    plain, recorded = Engine(7, 'cpu', steps=Eager()), Engine(7, 'cpu', steps=steps)
+    runner = Scattered(OpRecorder(), whole=whole)
+    plain, recorded = Engine(7, 'cpu', runner=Runner()), Engine(7, 'cpu', runner=runner)
     for seed in range(60):
         prompt = random_prompt(seed % 4)
         expected = plain.speculative(prompt, 30, 'tree')
         found = recorded.speculative(prompt, 30, 'tree')
         assert torch.equal(found.tokens, expected.tokens)
-        assert found.stats.accept_lengths == expected.stats.accept_lengths
+        assert found.accept_lengths == expected.accept_lengths
 
 
 @pytest.mark.gpu
 @needs_gpu
 def test_the_host_waits_once_an_action_on_cuda():
-    engine = Engine(9, 'cuda', steps=graphs('cuda'))
+    engine = Engine(9, 'cuda', runner=graphs('cuda'))
     prompt = random_prompt(0).cuda()
     for _ in range(4):
         engine.speculative(prompt, 30, 'tree')
@@ -262,14 +246,14 @@ def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only
     stats = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))
     codec = ActionCodec(stats, vocab_size=ACTION_IDS.stop)
     results = []
-    recorded = GraphSteps(OpRecorder())
-    for steps in (Eager(), recorded):
+    recorded = GraphRunner(OpRecorder())
+    for runner in (Runner(), recorded):
         decoder = ActionDecoder(
             PackedLlama(random_target(4)),
             codec,
             drafter=PackedDrafter(random_drafter(4)),
             tree=SHAPES['chain'],
-            steps=steps,
+            runner=runner,
         )
         tokens = []
         first, drift = random_prompt(0), 0.05 * random_prompt(1)

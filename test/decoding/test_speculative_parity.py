@@ -13,12 +13,11 @@ import pytest
 import torch
 from toy_checkpoint import DATA, make_image, toy_checkpoint, toy_tensor
 
-from spec_vla_ros.decoding.acceptance import exact_match, longest_accepted_path, within_bins
+from spec_vla_ros.decoding.acceptance import accepted_path, exact_match, within_bins
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.drafting import Drafting
-from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
-from spec_vla_ros.decoding.verifying import verify
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount
+from spec_vla_ros.decoding.speculative import speculative_generate, verify
 from spec_vla_ros.models.drafter import load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 
@@ -88,7 +87,7 @@ class GoldenRound:
         # A parent is the ancestor nearest before the node itself
         above = np.where(ancestors & ~np.eye(50, dtype=bool), np.arange(50), 0)
         arrays = (self.tree_tokens.astype(np.int64), above.max(1), self.tree_pos.astype(np.int64))
-        return DraftTree(*map(torch.from_numpy, (*arrays, ancestors)))
+        return DraftTree(*map(torch.from_numpy, (*arrays, ancestors)), depth=arrays[2].max())
 
     @property
     def path(self):
@@ -102,22 +101,24 @@ class GoldenRound:
 @torch.inference_mode()
 def test_rounds(sample, positions, prefix, mode, draft_folder):
     target = toy_checkpoint('base').model.language_model
-    drafter = load_drafter(draft_folder, target, num_patches=PATCHES, position_mode=positions)
+    model = load_drafter(draft_folder, target, num_patches=PATCHES, position_mode=positions)
+    drafter = TreeDrafter(model, target, ids=None)
     distance = 0 if mode == 'strict' else int(mode[1:])
     accept = within_bins([distance] * 7, action_ids=ALL_IDS) if distance else exact_match()
     rows = np.nonzero(golden()[f'{prefix}/{mode}/round/sample'] == sample)[0]
     embeds = prompt(sample)
     cache = target.new_cache(embeds.shape[1] + 100)
+    drafter.begin(embeds, num_tokens=100, drafts=True)
     verified = verify(
         target, embeds, DraftTree.root_only(torch.zeros(1, dtype=torch.int64)), cache
     )
     root = verified.choices
-    drafting = Drafting(drafter, target, ids=None, cache=drafter.new_cache(400))
-    features, following = verified.hidden, torch.cat((embeds[:, 1:], target.embed(root[None])), 1)
+    nothing = verified.hidden[:, :0]
+    drafter.observe(target.embed(root[None]), verified.hidden, nothing, end=embeds.shape[1])
     for row in rows:
         expected = GoldenRound(f'{prefix}/{mode}', row)
         shape = TreeShape(top_k=8, depth=5, nodes=49)
-        drafted = drafting.propose(following, features, root, shape=shape, spacing=[0] * 5)
+        drafted = drafter.propose(root, shape, cache.length)
         tree = expected.tree
         if expected.same_in_float64:
             assert torch.equal(drafted.tokens, tree.tokens)
@@ -128,7 +129,8 @@ def test_rounds(sample, positions, prefix, mode, draft_folder):
         assert past == expected.kv_len_before
         assert torch.equal(past + tree.depths, torch.from_numpy(expected.abs_pos).long())
         verified = verify(target, target.embed(root[None]), tree, cache)
-        path = longest_accepted_path(tree, verified.choices, accept, first_dimension=0)
+        path, count = accepted_path(tree, verified.choices, accept, first_place=0)
+        path = path[: int(count)]
         assert len(path) - 1 == expected.accept_raw
         check_path(tree, verified.choices, path, expected)
         # Go on from where the published code went on
@@ -136,10 +138,12 @@ def test_rounds(sample, positions, prefix, mode, draft_folder):
         cut = min(expected.n_commit, len(theirs))
         assert tree.tokens[theirs][:cut].tolist() == expected.commit[:cut].tolist()
         assert verified.choices[theirs[-1]] == expected.bonus
-        cache.keep(theirs[1:] - 1, base=past + 1)
-        features = torch.cat((verified.hidden[:, :1], verified.hidden[:, theirs[1:]]), 1)
+        cache.gather(theirs[1:] - 1, base=past + 1)
+        cache.rewind(past + len(theirs))
         root = verified.choices[theirs[-1:]]
-        following = target.embed(torch.cat((tree.tokens[theirs[1:]], root))[None])
+        decided = target.embed(torch.cat((tree.tokens[theirs[1:]], root))[None])
+        hidden = verified.hidden
+        drafter.observe(decided, hidden[:, :1], hidden[:, theirs[1:]], end=past + 1)
 
 
 def check_path(tree, choices, path, expected):
@@ -160,7 +164,13 @@ def test_strict_gives_the_autoregressive_tokens(sample, positions, draft_folder)
     target = checkpoint.model.language_model
     drafter = load_drafter(draft_folder, target, num_patches=PATCHES, position_mode=positions)
     action_ids = checkpoint.config.codec('toy_suite').action_ids
-    settings = SpeculativeSettings((0,) * 7, action_ids=action_ids)
-    decoded = speculative_generate(target, drafter, prompt(sample), settings=settings)
+    decoded = speculative_generate(
+        target,
+        TreeDrafter(drafter, target, ids=action_ids),
+        prompt(sample),
+        accept=exact_match(),
+        tree=TreeShape(),
+        stop=FixedCount(7),
+    )
     assert decoded.tokens.tolist() == golden()['ar_tokens'][sample].tolist()
     assert decoded.tokens.tolist() == golden()['refpos/strict/first7'][sample].tolist()

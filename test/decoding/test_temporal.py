@@ -1,10 +1,17 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Temporal drafts follow motions, learn from situations, and know when a motion is over."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
+from spec_vla_ros.decoding.temporal import (
+    MAX_NODES,
+    SituationTable,
+    TemporalDraft,
+    guess_tree,
+)
 
 IDS = range(100, 356)
 RESTING = np.array([227, 227, 227, 100])
@@ -23,7 +30,7 @@ def record(temporal, choice, *, stamp_ns, instruction='go'):
 def offered(temporal, *, stamp_ns, instruction='go', distance=0):
     """The tree's longest paths, as lists of ids."""
     tree = temporal.draft(
-        instruction=instruction, stamp_ns=stamp_ns, max_distance=(distance,) * 3 + (0,)
+        instruction=instruction, stamp_ns=stamp_ns, thresholds=(distance,) * 3 + (0,)
     )
     if tree is None:
         return []
@@ -70,7 +77,7 @@ def test_the_guess_that_is_right_most_often_comes_first():
         value = 100.0 if stamp % 6 == 0 else value / 2
         offered(temporal, stamp_ns=stamp)
         record(temporal, RESTING + np.array([round(value), 0, 0, 0]), stamp_ns=stamp)
-    tree = temporal.draft(instruction='go', stamp_ns=40, max_distance=(0, 0, 0, 0))
+    tree = temporal.draft(instruction='go', stamp_ns=40, thresholds=(0, 0, 0, 0))
     decayed = RESTING[0] + round(value / 2)
     assert tree.tokens[tree.depths == 1].tolist()[0] == decayed
 
@@ -78,7 +85,7 @@ def test_the_guess_that_is_right_most_often_comes_first():
 def test_the_tree_stays_small(temporal):
     rng = np.random.default_rng(0)
     for stamp in range(50):
-        tree = temporal.draft(instruction='go', stamp_ns=stamp, max_distance=(0, 0, 0, 0))
+        tree = temporal.draft(instruction='go', stamp_ns=stamp, thresholds=(0, 0, 0, 0))
         assert tree is None or len(tree) <= MAX_NODES + 1
         record(temporal, rng.integers(IDS.start, IDS.stop, 4), stamp_ns=stamp)
 
@@ -121,3 +128,80 @@ def test_a_gripper_change_ends_the_motion_before_it(temporal):
     first = {path[0] - RESTING[0] for path in offered(temporal, stamp_ns=2)}
     assert 40 in first
     assert 20 not in first  # no decay over the change
+
+
+@pytest.fixture
+def table():
+    return SituationTable(key_size=2, choice_size=1, capacity=4)
+
+
+def choices(table, key, *, count):
+    return table.nearest(np.array(key), count=count)[:, 0].tolist()
+
+
+def test_an_empty_table_knows_nothing(table):
+    assert table.nearest(np.zeros(2), count=3).shape == (0, 1)
+
+
+def test_the_most_alike_comes_first(table):
+    for number in (1, 2, 3):
+        table.add(np.array([10 * number, 0]), np.array([number]))
+    assert choices(table, [21, 0], count=2) == [2, 3]
+    assert choices(table, [-5, 0], count=9) == [1, 2, 3]
+
+
+def test_the_oldest_is_forgotten(table):
+    for number in range(6):
+        table.add(np.array([number, 0]), np.array([number]))
+    assert len(table) == 4
+    assert sorted(choices(table, [0, 0], count=4)) == [2, 3, 4, 5]
+
+
+GUESSES = np.array([[10, 20, 30], [11, 25, 30], [19, 20, 39]])
+RATES = np.array([[0.9, 0.5, 0.8], [0.6, 0.7, 0.4], [0.3, 0.2, 0.5]])
+
+
+def paths(tree):
+    """Each node as the ids from the first level down to it."""
+    rows = tree.ancestors.numpy()
+    return [tuple(tree.tokens[row.nonzero()[0][1:]].tolist()) for row in rows[1:]]
+
+
+def test_all_combinations_fit_into_a_large_tree():
+    tree = guess_tree(GUESSES, RATES, thresholds=[0, 0, 0], nodes=100)
+    levels = [{10, 11, 19}, {20, 25}, {30, 39}]
+    expected = {p for n in (1, 2, 3) for p in itertools.product(*levels[:n])}
+    assert set(paths(tree)) == expected
+    assert len(paths(tree)) == len(expected)
+    assert tree.depths.tolist() == sorted(tree.depths.tolist())
+
+
+@pytest.mark.parametrize('threshold', [0, 1, 5, 9])
+def test_siblings_are_further_apart_than_the_accepted_distance(threshold):
+    tree = guess_tree(GUESSES, RATES, thresholds=[threshold] * 3, nodes=100)
+    for parent in range(len(tree)):
+        children = tree.tokens[1:][tree.parents[1:] == parent].tolist()
+        assert all(abs(a - b) > threshold for a, b in itertools.combinations(children, 2))
+
+
+def test_a_small_tree_holds_the_most_probable_beginnings():
+    # First dimension: 10 at 0.9, 11 at 0.06, 19 at 0.012. Second: 25 at 0.7, 20 at 0.15.
+    tree = guess_tree(GUESSES, RATES, thresholds=[0, 0, 0], nodes=4)
+    assert set(paths(tree)) == {(10,), (10, 25), (10, 25, 30), (10, 20)}
+
+
+@pytest.mark.parametrize('nodes', [1, 2, 5, 17])
+def test_every_node_has_its_parent_above_it(nodes):
+    rng = np.random.default_rng(nodes)
+    guesses, rates = rng.integers(0, 9, (4, 6)), rng.random((4, 6))
+    tree = guess_tree(guesses, rates, thresholds=[0] * 6, nodes=nodes)
+    assert len(tree) == nodes + 1
+    parents = tree.parents[1:]
+    assert (tree.depths[1:] == tree.depths[parents] + 1).all()
+    for path in paths(tree):
+        assert all(token in guesses[:, level] for level, token in enumerate(path))
+
+
+def test_one_guess_is_a_chain():
+    tree = guess_tree(GUESSES[:1], RATES[:1], thresholds=[9, 9, 9], nodes=16)
+    assert paths(tree) == [(10,), (10, 20), (10, 20, 30)]

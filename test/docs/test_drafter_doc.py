@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The commands in docs/drafter.md are ones that exist."""
+"""The commands in the page about drafters are ones that exist."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ import pytest
 
 from spec_vla_ros.cli import COMMANDS
 
-DOC = Path(__file__).parents[2] / 'docs' / 'drafter.md'
+DOC = Path(__file__).parents[2] / 'docs' / 'how-to' / 'drafter.md'
 
 
 def commands():

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The examples in docs/library.md and in the README run as they are, one after the other."""
+"""The examples in the library page and in the README run as they are, one after the other."""
 
 import json
 import re
@@ -43,12 +43,12 @@ def run_examples(document, tmp_path):
 
 
 def test_library_examples_run(tmp_path, capsys):
-    names = run_examples(ROOT / 'docs' / 'library.md', tmp_path)
+    names = run_examples(ROOT / 'docs' / 'how-to' / 'library.md', tmp_path)
     assert names['action_logits'].shape == (256,)
     assert names['step_logits'].argmax(-1).tolist() == names['tokens'].tolist()
     assert names['decoded'].tokens.shape == names['decoded'].choices.shape == (7,)
     assert names['tree'].ancestors.shape == (50, 50)
-    assert names['cache'].length == names['before'] + 1 + len(names['committed'])
+    assert names['cache'].length == names['length'] + 1 + len(names['committed'])
     assert capsys.readouterr().out
 
 

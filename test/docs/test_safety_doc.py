@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Every promise in docs/safety.md names a test that exists, and every fault injection is named."""
+"""Every promise in the safety page names a test that exists; every fault injection is named."""
 
 import ast
 import re
@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROWS = re.findall(
     r'^\| (.+) \| (.+) \| `(test/\S+\.py)::(\w+)` \|$',
-    (ROOT / 'docs' / 'safety.md').read_text(),
+    (ROOT / 'docs' / 'reference' / 'safety.md').read_text(),
     flags=re.MULTILINE,
 )
 
@@ -25,7 +25,7 @@ def names_in(path):
 
 
 def test_the_table_is_read():
-    lines = (ROOT / 'docs' / 'safety.md').read_text().splitlines()
+    lines = (ROOT / 'docs' / 'reference' / 'safety.md').read_text().splitlines()
     assert len(ROWS) == sum(line.startswith('| ') for line in lines) - 1  # the header
     assert len(ROWS) > 30
 

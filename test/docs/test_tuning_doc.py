@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""docs/tuning.md names commands, options and parameters that exist, and bins of the right size."""
+"""The tuning page names commands, options and parameters that exist, and bins of their size."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from spec_vla_ros.commands import record_sim, tune
 from spec_vla_ros.models.checkpoint import read_config
 from spec_vla_ros.settings.nodes import PolicySettings
 
-TEXT = (Path(__file__).parents[2] / 'docs' / 'tuning.md').read_text()
+TEXT = (Path(__file__).parents[2] / 'docs' / 'how-to' / 'tuning.md').read_text()
 BLOCKS = '\n'.join(re.findall(r'```bash\n(.*?)```', TEXT, re.DOTALL))
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS, ClosedLoop, Episode, Step
+from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode, Step
 from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import accept_length_by_dimension, summarise
 from spec_vla_ros.sim.expert import expert_action
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import Action, DecodeStats, Decoding
 
 STATS = NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool))

@@ -3,8 +3,10 @@
 
 import json
 
+import pytest
+
 from spec_vla_ros.cli import main
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 EPISODES = ['evaluate', '--episodes', '2', '--modes']
 
@@ -13,6 +15,7 @@ def rows(folder):
     return json.loads((folder / 'evaluate.json').read_text())
 
 
+@pytest.mark.slow
 def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
     assert main([*EPISODES, 'strict', 'relaxed r=9', '--out', str(tmp_path)]) == 0
     modes = rows(tmp_path)['modes']
@@ -23,6 +26,7 @@ def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
     assert (tmp_path / 'evaluate.png').stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_rounded_weights_are_compared_with_those_of_the_checkpoint(tmp_path):
     arguments = [*EPISODES, 'autoregressive', '--dtype', 'bfloat16', '--out', str(tmp_path)]
     assert main(arguments) == 0

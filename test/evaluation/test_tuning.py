@@ -103,7 +103,7 @@ def results(*, off=lambda r: r, temporal_ms=3.0):
     for name, way in sweep().items():
         if name != AUTOREGRESSIVE:
             ms = temporal_ms if way.temporal else 5.0
-            actions = replayed(off=(off(way.max_distance), 0, 0, 0, 0, 0, 0), ms=ms)
+            actions = replayed(off=(off(way.acceptance_threshold), 0, 0, 0, 0, 0, 0), ms=ms)
             found[name] = figures(actions, REFERENCE)
     return found
 
@@ -111,7 +111,9 @@ def results(*, off=lambda r: r, temporal_ms=3.0):
 def test_the_sweep_holds_every_way():
     ways = sweep()
     assert len(ways) == 1 + 2 * len(DISTANCES)
-    assert {w.max_distance for w in ways.values() if w.mode == 'relaxed'} == set(DISTANCES[1:])
+    assert {w.acceptance_threshold for w in ways.values() if w.mode == 'relaxed'} == set(
+        DISTANCES[1:]
+    )
     assert not ways['strict'].temporal
     assert ways['relaxed r=9 + temporal'].temporal
 
@@ -166,7 +168,9 @@ def test_tables_and_picture(tmp_path, dimensions):
     short = sweep()
     reference = replayed(off=(0,) * dimensions, ms=10.0, stats=AR)
     rows = {
-        name: figures(replayed(off=(way.max_distance,) + (0,) * (dimensions - 1)), reference)
+        name: figures(
+            replayed(off=(way.acceptance_threshold,) + (0,) * (dimensions - 1)), reference
+        )
         for name, way in short.items()
     }
     table = markdown_tables(rows)

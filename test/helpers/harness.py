@@ -2,13 +2,12 @@
 """Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
 
 import contextlib
+import functools
 import sys
 import threading
-import time
-from pathlib import Path
 
 import numpy as np
-import psutil
+from processes import python_path
 from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -16,28 +15,18 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import String
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import Children
-from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.ros.converters import rgb_to_image, to_nanoseconds
+from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.types import Action, DecodeStats, PolicyInfo
 
-PATIENCE = 40.0  # for things to happen on a loaded machine; nothing is asserted about how fast
 FORWARD = np.array([0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
 STILL_IMAGE = np.full((48, 64, 3), 90, np.uint8)
-
-
-def wait_for(condition, what='the condition', *, timeout=PATIENCE):
-    """Return the condition's first true value."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f'waited {timeout} s in vain for {what}'
-        time.sleep(0.005)
 
 
 def action_client(node, kind, name):
@@ -128,13 +117,30 @@ class Camera:
             self._publisher.publish(self.make(self._clock.now().nanoseconds))
 
 
+class PatientRemote(RemoteNode):
+    """Waits for answers as long as a busy machine may need."""
+
+    call, configure, activate, deactivate, clean_up, state, set_parameters = (
+        functools.partialmethod(method, timeout=PATIENCE)
+        for method in (
+            RemoteNode.call,
+            RemoteNode.configure,
+            RemoteNode.activate,
+            RemoteNode.deactivate,
+            RemoteNode.clean_up,
+            RemoteNode.state,
+            RemoteNode.set_parameters,
+        )
+    )
+
+
 class World:
     """One ROS domain: the observer, nodes under test, processes."""
 
     def __init__(self, domain_id, directory):
         self.domain_id = domain_id
         self.directory = directory
-        self.remote = RemoteNode('observer', domain_id=domain_id)
+        self.remote = PatientRemote('observer', domain_id=domain_id)
         self.children = Children()
         self._spun = []
 
@@ -207,36 +213,22 @@ class World:
         self.remote.close()
 
 
-def kill_outright(pid):
-    """SIGKILL a process, and remove the shared memory it could not clean up itself."""
-    locks = []
-    for path in Path(f'/proc/{pid}/fd').iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed in the meantime
-            locks.append(path.readlink())
-    process = psutil.Process(pid)
-    process.kill()
-    wait_for(lambda: gone(process), 'the killed process to end')
-    for lock in locks:  # Fast DDS's owner of a segment holds the lock file beside it
-        if lock.match('/dev/shm/fastdds_*_el') and 'port' not in lock.name:
-            lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
-            lock.unlink(missing_ok=True)
+@contextlib.contextmanager
+def new_world(directory):
+    """Make a world in a ROS domain of its own, and close it in the end."""
+    directory.mkdir(exist_ok=True)
+    with free_domain() as domain_id:
+        world = World(domain_id, directory)
+        try:
+            yield world
+        finally:
+            world.close()
 
 
-def command_line(process):
-    """Return the words of a process's command; none of one that has ended meanwhile."""
-    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie is one, too
-        return process.cmdline()
-    return []
-
-
-def gone(process):
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-
-
-def python_path():
-    """Return a PYTHONPATH that holds the source tree and what this process has."""
-    root = str(Path(__file__).parents[2])
-    return ':'.join([root, *filter(None, sys.path)])
+def on_time(messages, rate=30.0):
+    """Whether messages came at a rate, none of them late, by their stamps."""
+    stamps = [to_nanoseconds(message.header.stamp) for message in messages]
+    return len(stamps) > 1 and max(np.diff(stamps)) < 2e9 / rate
 
 
 def running(status):

@@ -5,12 +5,12 @@ import threading
 import time
 
 import numpy as np
+from waiting import PATIENCE
 
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, DecodeStats
 
-PATIENCE = 20.0
 PERIOD_NS = 33_333_333
 DELTA = np.array([0.01, 0.0, -0.01, 0.0, 0.1, 0.0, 0.25])
 

@@ -36,7 +36,7 @@ class Obedient:
         stats = DecodeStats(decoding.mode, 1, accept_lengths=(3, 4), phases_ms={'vision': 1.5})
         # what was seen, for the test to compare
         seen = np.array([observation.image.sum(), observation.image.shape[0], self.resets])
-        return Action(values, seen, np.full(7, decoding.max_distance[0]), stats)
+        return Action(values, seen, np.full(7, decoding.acceptance_threshold[0]), stats)
 
     def go(self):
         pass

@@ -1,19 +1,20 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Small models decoding with recorded steps, emulated on the CPU or as graphs on a GPU."""
+"""Small models decoding with recordings, emulated on the CPU or as graphs on a GPU."""
 
 import pytest
 import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
-from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
+from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.decoding.acceptance import per_dimension
-from spec_vla_ros.decoding.cuda_graphs import CudaRecorder, GraphSteps
-from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
-from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.decoding.speculative_settings import SpeculativeSettings
-from spec_vla_ros.decoding.tree_plan import TreePlan
+from spec_vla_ros.decoding.acceptance import within_bins
+from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.recording import CudaRecorder
+from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount
+from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.types import thresholds_by_dimension
 
 SHAPES = {
     'chain': TreeShape(1, 6, 6),
@@ -28,42 +29,44 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CU
 class Engine:
     """A target, its drafter and their caches on a device."""
 
-    def __init__(self, seed, device, *, steps, **drafter):
+    def __init__(self, seed, device, *, runner, **drafter):
         self.target = PackedLlama(random_target(seed).to(device))
-        self.drafter = PackedDrafter(random_drafter(seed, **drafter).to(device))
-        self.caches = {
-            'cache': self.target.new_cache(120),
-            'draft_cache': self.drafter.new_cache(120),
-        }
-        self.steps, self.device = steps, device
+        model = PackedDrafter(random_drafter(seed, **drafter).to(device))
+        self.drafter = TreeDrafter(model, self.target, ids=ACTION_IDS)
+        self.cache = self.target.new_cache(120)
+        self.runner, self.device = runner, device
+        self._rules = {}
 
     def autoregressive(self, prompt):
-        return autoregressive_generate(
-            self.target,
-            prompt.to(self.device),
-            num_tokens=7,
-            cache=self.caches['cache'],
-            steps=self.steps,
+        return self.runner.autoregressive(
+            self.target, prompt.to(self.device), num_tokens=7, cache=self.cache
         )
 
-    def speculative(self, prompt, distance, shape, draft=None):
-        settings = SpeculativeSettings(
-            per_dimension(distance, 7), action_ids=ACTION_IDS, shape=SHAPES[shape]
-        )
-        return speculative_generate(
+    def speculative(self, prompt, threshold, shape, draft=None):
+        accept, tree = self._rule(threshold, shape)
+        return self.runner.speculative(
             self.target,
             self.drafter,
             prompt.to(self.device),
-            settings=settings,
+            accept=accept,
+            tree=tree,
+            stop=FixedCount(7),
             draft=draft,
-            steps=self.steps,
-            **self.caches,
+            cache=self.cache,
         )
 
+    def _rule(self, threshold, shape):
+        """The same rule each time, as a decoder keeps them."""
+        if (threshold, shape) not in self._rules:
+            thresholds = thresholds_by_dimension(threshold, 7)
+            accept = within_bins(thresholds, action_ids=ACTION_IDS, device=self.device)
+            self._rules[threshold, shape] = accept, spaced(SHAPES[shape], thresholds)
+        return self._rules[threshold, shape]
 
-def graphs(device, *, branches=True):
+
+def graphs(device, *, whole=True):
     recorder = OpRecorder() if device == 'cpu' else CudaRecorder(torch.device(device))
-    return GraphSteps(recorder, branches=branches)
+    return GraphRunner(recorder, whole=whole)
 
 
 def prompts(count):
@@ -78,4 +81,4 @@ def guesses(prompt_seed, tokens):
     right = prompt_seed % 7
     rows = torch.cat((tokens[:right], wrong[0, right:]))[None]
     more = wrong[1 : 1 + prompt_seed % 3]
-    return DraftTree.from_candidates(torch.zeros(1, dtype=torch.int64), torch.cat((rows, more)))
+    return merged(torch.cat((rows, more)))

@@ -3,8 +3,8 @@
 
 A repeated recording runs the same operations on the same tensors, whatever Python would do now. So
 a step that reads a tensor on the host, or depends on a number that is not in its key, gives wrong
-results here as it would there. On the host two things bypass torch's operations for speed;
-`torch_only` puts the device's way of doing them in their place.
+results here as it would there. On the host one thing bypasses torch's operations for speed;
+`torch_only` puts the device's way of doing it in its place.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-from spec_vla_ros.decoding import drafting, generate, speculative_settings, verifying
+from spec_vla_ros.decoding import drafting, generate, speculative
 
 READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_copy.host')
 
@@ -22,18 +22,20 @@ READS = ('_local_scalar_dense', 'nonzero', 'masked_select', 'is_nonzero', '_to_c
 @pytest.fixture
 def torch_only(monkeypatch):
     """Let every operation go through torch, as on a device."""
-    for module in (speculative_settings, verifying):
-        monkeypatch.setattr(module, 'on_host', lambda device: False)
-    for module in (generate, drafting, verifying):
+    for module in (generate, drafting, speculative):
         monkeypatch.setattr(module, 'greedy', lambda scores: scores.argmax(-1))
 
 
 class RecordedOps(TorchDispatchMode):
-    """Records operations while it is entered, and repeats them."""
+    """Records operations while it is entered, and repeats them.
 
-    def __init__(self):
+    forgets: what was computed on the way is lost as soon as it was repeated, as where recordings
+        share their memory.
+    """
+
+    def __init__(self, *, forgets=False):
         super().__init__()
-        self._ops = []
+        self._ops, self._forgets = [], forgets
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         name = func._schema.name.removeprefix('aten::')
@@ -57,6 +59,18 @@ class RecordedOps(TorchDispatchMode):
     def replay(self):
         for op in self._ops:
             op()
+        if self._forgets:
+            _forget(self._ops)
+
+
+def _forget(ops):
+    for op in ops:
+        if op.func is _repeat_where_true:
+            _forget(op.args[1])
+            continue
+        for tensor in tree_flatten(op.args[3])[0]:
+            if isinstance(tensor, torch.Tensor):
+                tensor.fill_(5)
 
 
 def _repeat(func, args, kwargs, result):
@@ -77,14 +91,14 @@ def _repeat_where_true(condition, ops):
 class OpRecorder:
     """A `Recorder` of operations."""
 
-    def __init__(self):
-        self._recording = None
+    def __init__(self, *, forgets=False):
+        self._recording, self._forgets = None, forgets
 
     def record(self, step):
-        self._recording = RecordedOps()
+        self._recording = RecordedOps(forgets=self._forgets)
         with self._recording:
             result = step()
-        return self._recording, result
+        return self._recording.replay, result
 
     def branch(self, condition, body):
         self._recording.branch(condition, body)

@@ -5,10 +5,11 @@ import dataclasses
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
-from harness import FORWARD, ScriptedPolicy, halted, running, twist_vector, wait_for
+from harness import FORWARD, ScriptedPolicy, halted, running, twist_vector
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.settings.nodes import PolicySettings

@@ -3,8 +3,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -13,18 +11,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from processes import gone, python_path, start_python
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding, Observation, PolicyInfo
 
-PATIENCE = 30.0
 RELAXED = Decoding('relaxed', (9, 9, 9, 9, 9, 9, 0))
 IMAGE = np.arange(480 * 640 * 3, dtype=np.uint32).astype(np.uint8).reshape(480, 640, 3)
 
-ROOT = Path(__file__).parents[2]
-HELPERS = ROOT / 'test' / 'helpers'
+HELPERS = Path(__file__).parents[1] / 'helpers'
 
 
 @pytest.fixture
@@ -41,13 +39,6 @@ def start(monkeypatch):
     for policy in started:
         policy.close()
         assert policy.pid is None
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def ask(policy, instruction='go', image=IMAGE):
@@ -110,7 +101,7 @@ def test_a_hang_can_be_killed(start):
     policy = start()
     pid = policy.pid
     with pytest.raises(ProcessEndedError, match='SIGKILL'):
-        _while(lambda: ask(policy, 'hang_deaf'), after=0.1, do=policy.kill)
+        _while(lambda: ask(policy, 'hang_deaf'), after=0.5, do=policy.kill)
     wait_for(lambda: policy.trouble is None)
     assert policy.pid != pid
     ask(policy)
@@ -190,29 +181,20 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
         "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
         'print(policy.pid, flush=True)\n'
         'image = np.zeros((4, 4, 3), np.uint8)\n'
-        "policy.infer(Observation(image, 'hang_deaf'), Decoding(max_distance=(0,) * 7))\n"
+        "policy.infer(Observation(image, 'hang_deaf'), Decoding(acceptance_threshold=(0,) * 7))\n"
     )
-    parent = subprocess.Popen(
-        [sys.executable, '-c', program],
-        env={
-            **os.environ,
-            'PYTHONPATH': f'{HELPERS}:{ROOT}:{":".join(filter(None, sys.path))}',
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with parent:
+    with start_python('-c', program, PYTHONPATH=f'{HELPERS}:{python_path()}') as parent:
         child = psutil.Process(int(parent.stdout.readline()))
         time.sleep(0.2)
         assert child.is_running()
         parent.kill()
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: gone(child), 'its end')
 
 
 def test_closing_ends_a_running_inference(start):
     policy = start()
     with pytest.raises(ProcessEndedError):
-        _while(lambda: ask(policy, 'hang'), after=0.1, do=policy.close)
+        _while(lambda: ask(policy, 'hang'), after=0.5, do=policy.close)
     assert policy.pid is None
 
 

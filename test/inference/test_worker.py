@@ -2,13 +2,11 @@
 """The inference worker: one at a time, newest wins, discarded results never surface."""
 
 import threading
-import time
 
 import pytest
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.inference.worker import InferenceWorker
-
-PATIENCE = 10.0
 
 
 class Gate:
@@ -42,16 +40,6 @@ def worker(gate):
     yield worker
     gate.pass_one.release(100)
     assert worker.close(timeout=PATIENCE)
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.001)
-    raise AssertionError('waited in vain')
 
 
 def test_an_answer_is_handed_out_once(gate, worker):

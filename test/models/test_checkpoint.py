@@ -2,11 +2,10 @@
 """Checkpoint folders load strictly, in any layout, and what does not fit is named."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
+from processes import run_python
 from safetensors.torch import load_file, save_file
 from toy_checkpoint import tiny_config, toy_folder, write_tiny
 
@@ -247,6 +246,7 @@ def test_unknown_device_or_dtype(folder, options, message):
         load_openvla(folder, **options)
 
 
+@pytest.mark.slow
 def test_peak_memory_is_at_most_a_fifth_above_the_weights():
     program = """
 import sys
@@ -260,7 +260,4 @@ load_openvla(sys.argv[1], device='cpu', progress=lambda done, total: seen.append
 print((kilobytes('VmHWM') - before) * 1024 / seen[-1])
 """
     folder = toy_folder('base')
-    done = subprocess.run(
-        [sys.executable, '-c', program, folder], capture_output=True, text=True, check=True
-    )
-    assert float(done.stdout) <= 1.2
+    assert float(run_python('-c', program, folder).stdout) <= 1.2

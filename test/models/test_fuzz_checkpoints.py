@@ -21,8 +21,6 @@ from spec_vla_ros.models.safetensors_files import CheckpointError
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Decoding, Observation
 
-pytestmark = pytest.mark.timeout(240)
-
 WEIGHTS = 'model.safetensors'
 OBSERVATION = Observation(np.full((20, 30, 3), 90, np.uint8), 'pick up the red block')
 JSON_FILES = (

@@ -2,10 +2,9 @@
 """Loading says how far it is, and programs of ours show what the package says."""
 
 import logging
-import subprocess
-import sys
 
 import pytest
+from processes import run_python
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.load_progress import LoggedProgress
@@ -36,8 +35,6 @@ def test_programs_show_the_log_and_the_library_alone_does_not(shown, expected):
     program += 'log_to_stderr()\n' * 2 * shown  # the second time changes nothing
     program += "logging.getLogger('spec_vla_ros.models').info('loading')\n"
     program += "logging.getLogger('another').info('chatter')\n"
-    done = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, check=True
-    )
+    done = run_python('-c', program)
     assert done.stderr.count('[spec_vla_ros.models]: loading') == expected
     assert 'chatter' not in done.stderr

@@ -1,20 +1,15 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Packed for inference, target and drafter give the numbers and tokens that they gave before."""
 
-import os
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
-from malloc import RETURNED_WHEN_FREED
-from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
+from processes import RETURNED_WHEN_FREED, run_python
+from small_models import random_drafter, random_prompt, random_target, speculate
 
-from spec_vla_ros.decoding.acceptance import per_dimension
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.models import packed_linear
 from spec_vla_ros.models.llama import Llama, causal_mask
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -100,9 +95,7 @@ def test_tokens_are_the_plain_models(seed, shape):
     plain, packed = random_target(seed), PackedLlama(random_target(seed))
     expected = autoregressive_generate(plain, prompt, num_tokens=7).tokens
     assert torch.equal(autoregressive_generate(packed, prompt, num_tokens=7).tokens, expected)
-    settings = SpeculativeSettings(per_dimension(0, 7), action_ids=ACTION_IDS, shape=shape)
-    drafter = PackedDrafter(random_drafter(seed))
-    decoded = speculative_generate(packed, drafter, prompt, settings=settings)
+    decoded = speculate(packed, PackedDrafter(random_drafter(seed)), prompt, tree=shape)
     assert torch.equal(decoded.tokens, expected)
 
 
@@ -126,6 +119,7 @@ def test_weights_are_shared_not_copied():
         assert start <= linear.weight.data_ptr() < start + size
 
 
+@pytest.mark.slow
 def test_without_blocks_nothing_is_held_twice():
     program = """
 import torch
@@ -143,14 +137,7 @@ packed = PackedLlama(model.eval(), blocks=False)
 weights = sum(p.nbytes for p in model.parameters())
 print((kilobytes('VmHWM') - before) * 1024 / weights)
 """
-    done = subprocess.run(
-        [sys.executable, '-c', program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, **RETURNED_WHEN_FREED},
-    )
-    assert float(done.stdout) <= 1.2
+    assert float(run_python('-c', program, **RETURNED_WHEN_FREED).stdout) <= 1.2
 
 
 def test_half_precision_runs_without_blocks():

@@ -3,19 +3,16 @@
 
 import pytest
 from geometry_msgs.msg import TwistStamped
-from harness import World
+from harness import new_world
 from spec_vla_ros.msg import PolicyStatus
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.free_domain import free_domain
 
 
 @pytest.fixture
 def world(tmp_path):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path)
+    with new_world(tmp_path) as world:
         yield world
-        world.close()
 
 
 @pytest.fixture

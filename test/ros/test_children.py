@@ -3,18 +3,15 @@
 
 import os
 import signal
-import subprocess
 import sys
 import textwrap
-import time
-from pathlib import Path
 
-import psutil
 import pytest
+from processes import gone, start_python
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros.children import ChildFailedError, Children
 
-PATIENCE = 20.0
 SLEEPER = [sys.executable, '-S', '-c', 'import time; time.sleep(600)']
 STUBBORN = [
     sys.executable,
@@ -23,17 +20,6 @@ STUBBORN = [
     'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN);'
     'print("ready", flush=True); time.sleep(600)',
 ]
-
-
-def gone(pid):
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, 'waited in vain'
-        time.sleep(0.01)
 
 
 def test_stopped_at_the_end_of_the_context(tmp_path):
@@ -77,12 +63,7 @@ def test_a_killed_parent_leaves_no_orphan(tmp_path):
         print(children.start('a', sys.argv[2:], log=Path(sys.argv[1])), flush=True)
         time.sleep(600)
     """)
-    parent = subprocess.Popen(
-        [sys.executable, '-c', script, str(tmp_path / 'log'), *STUBBORN],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
+    parent = start_python('-c', script, tmp_path / 'log', *STUBBORN)
     child = int(parent.stdout.readline())
     try:
         wait_for(lambda: 'ready' in (tmp_path / 'log').read_text())

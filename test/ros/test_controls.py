@@ -2,14 +2,15 @@
 """The services enable, stop and reset, and the emergency stop, over DDS."""
 
 import pytest
-from harness import ScriptedPolicy, halted, running, twist_vector, wait_for
+from harness import ScriptedPolicy, halted, running, twist_vector
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
 
 

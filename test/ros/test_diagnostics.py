@@ -7,8 +7,9 @@ import time
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from harness import FORWARD, PATIENCE, ScriptedPolicy, wait_for
+from harness import FORWARD, ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.control.performance import Performance
 from spec_vla_ros.control.tick import RUNNING, Counters, Halt, Reason
@@ -72,8 +73,13 @@ def diagnostics(world):
     return world.record(DiagnosticArray, 'diagnostics')
 
 
+def keeps_up(message):
+    figures = values(message)
+    rates = [float(figures[f'{name} [Hz]']) for name in ('images', 'commands')]
+    return message.status[0].message == 'running' and all(20 < rate < 40 for rate in rates)
+
+
 @pytest.mark.dds
-@pytest.mark.timeout(180)
 class TestOverDds:
     def test_figures_of_a_running_node(self, world, diagnostics):
         policy = ScriptedPolicy(has_drafter=True)
@@ -83,7 +89,7 @@ class TestOverDds:
         world.camera()
         world.instruct('go')
         wait_for(lambda: len(statistics.messages) > 20, 'twenty actions')
-        found = diagnostics.wait(lambda m: m.status[0].message == 'running')
+        found = diagnostics.wait(keeps_up, 'the rates of a machine that keeps up')
         (status,) = found.status
         assert status.level == OK
         assert status.name == 'spec_vla: policy'
@@ -95,8 +101,6 @@ class TestOverDds:
         assert figures['target passes per action'] == '3.00'
         assert figures['draft passes per action'] == '5.00'
         assert figures['drafter'] == 'loaded'
-        assert 20 < float(figures['images [Hz]']) < 40
-        assert float(figures['commands [Hz]']) > 20
         latency = [float(figures[f'latency {p} [ms]']) for p in ('p50', 'p95', 'p99')]
         assert latency == sorted(latency)
         assert 0 < float(figures['inference p50 [ms]']) < latency[2]

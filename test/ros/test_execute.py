@@ -4,22 +4,15 @@
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from harness import (
-    FORWARD,
-    PATIENCE,
-    ScriptedPolicy,
-    action_client,
-    halted,
-    twist_vector,
-    wait_for,
-)
+from harness import FORWARD, ScriptedPolicy, action_client, halted, twist_vector
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
 Result = ExecuteInstruction.Result
 SUCCEEDED, CANCELED, ABORTED = (
@@ -99,10 +92,10 @@ def test_a_step_limit_ends_a_goal_well(client, node, policy):
 
 @pytest.mark.usefixtures('node')
 def test_a_time_limit_ends_a_goal_well(client, twists):
-    done, result = client.result(client.send(time_limit=0.5))
+    done, result = client.result(client.send(time_limit=2.0))
     assert done == SUCCEEDED
     assert result.outcome == Result.OUTCOME_TIME_LIMIT
-    assert result.seconds >= 0.5
+    assert result.seconds >= 2.0
     assert result.steps >= 1
     wait_for(lambda: not twist_vector(twists.last).any(), 'the arm to stand still')
 

@@ -7,18 +7,20 @@ import numpy as np
 import psutil
 import pytest
 from geometry_msgs.msg import TwistStamped
-from harness import action_client, halted, running, twist_vector, wait_for
+from harness import action_client, halted, running, twist_vector
+from processes import gone
 from random_messages import damaged_bytes, message_class, plausible_image, random_message
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_srvs.srv import SetBool, Trigger
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.remote import RemoteNode
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.dds, pytest.mark.slow]
 
 NODE = '/spec_vla'
 STOP = '/emergency_stop'
@@ -57,8 +59,7 @@ class Victim:
     def assert_well(self):
         """It lives, goes on reporting, and has commanded nothing that is no number."""
         self.status.wait(lambda s: s.state in OUTSIDE, 'the next status')
-        assert self.process.is_running()
-        assert self.process.status() != psutil.STATUS_ZOMBIE
+        assert not gone(self.process)
         assert all(np.isfinite(twist_vector(t)).all() for t in list(self.twists.messages))
 
     def assert_works(self):

@@ -5,41 +5,32 @@ import contextlib
 import os
 import pty
 import signal
-import subprocess
-import sys
 
 import psutil
 import pytest
-from harness import PATIENCE, command_line, gone, python_path, wait_for
+from processes import command_line, gone, start_python
+from waiting import PATIENCE, wait_for
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 
 ENTER_SCREEN, LEAVE_SCREEN = b'\x1b[?1049h', b'\x1b[?1049l'  # the alternate one of xterm
 
 PROGRAMS = ['demo.live_tuning', 'overhead', 'soak']  # the demo's own tests say more of the demo
 
 
-def start(*command, output, **environment):
-    return subprocess.Popen(
-        [sys.executable, '-m', *command],
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, 'PYTHONPATH': python_path(), **environment},
-    )
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize('program', PROGRAMS)
 def test_an_interrupt_stops_everything(program, tmp_path):
     module = f'spec_vla_ros.ros.{program}'
-    process = start(module, '--results', str(tmp_path), output=subprocess.PIPE)
+    process = start_python('-m', module, '--results', tmp_path)
     wait_for(lambda: any('active: commands at' in log for log in policy_logs(tmp_path)))
     nodes = psutil.Process(process.pid).children(recursive=True)
     assert len(nodes) >= 2, list(map(command_line, nodes))
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, output
-    assert b'everything is stopped' in output
-    assert b'Traceback' not in output
+    assert 'everything is stopped' in output
+    assert 'Traceback' not in output
     assert all(map(gone, nodes))
 
 
@@ -49,8 +40,9 @@ def policy_logs(folder):
 
 def test_the_dashboard_gives_the_terminal_back(world):
     ours, theirs = pty.openpty()
-    process = start(
-        'spec_vla_ros.cli', 'top', output=theirs, TERM='xterm', ROS_DOMAIN_ID=str(world.domain_id)
+    command = ('-m', 'spec_vla_ros.cli', 'top')
+    process = start_python(
+        *command, output=theirs, TERM='xterm', ROS_DOMAIN_ID=str(world.domain_id)
     )
     os.close(theirs)
     drawn = b''

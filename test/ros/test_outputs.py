@@ -7,9 +7,10 @@ import types
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector, wait_for
+from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
+from waiting import wait_for
 
 from spec_vla_ros.ros import gripper_outputs, qos
 from spec_vla_ros.ros.gripper_outputs import ActionOutput
@@ -17,8 +18,6 @@ from spec_vla_ros.settings.nodes import PolicySettings
 
 RATE = 30.0
 SLOW = [0.4, 0.4, 0.4, 0.8, 0.8, 0.8]
-
-over_dds = [pytest.mark.dds, pytest.mark.timeout(180)]
 
 
 def start(world, policy=None, **parameters):
@@ -66,7 +65,7 @@ def actions(world):
 
 
 class TestTwists:
-    pytestmark = over_dds
+    pytestmark = pytest.mark.dds
 
     def test_unitless_twists_are_parts_of_the_fastest(self, world):
         twists = world.record(TwistStamped, 'delta_twist_cmds')
@@ -82,7 +81,7 @@ class TestTwists:
 
 
 class TestPoses:
-    pytestmark = over_dds
+    pytestmark = pytest.mark.dds
 
     def test_targets_start_at_the_arm_and_end_at_the_delta(self, world, actions):
         arm = Arm(world)
@@ -151,7 +150,7 @@ class TestPoses:
 
 
 class TestMessageOnly:
-    pytestmark = over_dds
+    pytestmark = pytest.mark.dds
 
     def test_nobody_is_told_anything_but_the_action(self, world, actions):
         twists = world.record(TwistStamped, 'delta_twist_cmds')
@@ -166,7 +165,6 @@ class TestMessageOnly:
 
 class TestGripper:
     @pytest.mark.dds
-    @pytest.mark.timeout(180)
     def test_positions_are_those_of_the_gripper(self, world):
         grippers = world.record(Float64, 'gripper_command')
         half = ScriptedPolicy(FORWARD * [1, 1, 1, 1, 1, 1, 0.25])
@@ -174,7 +172,6 @@ class TestGripper:
         assert grippers.wait().data == pytest.approx(0.02)
 
     @pytest.mark.dds
-    @pytest.mark.timeout(180)
     def test_the_action_needs_control_msgs(self, world, monkeypatch):
         monkeypatch.setitem(sys.modules, 'control_msgs', None)
         world.policy_node(lambda settings: ScriptedPolicy(), active=False, gripper_type='action')

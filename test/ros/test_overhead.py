@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from spec_vla_ros.ros.overhead.__main__ import main
-from spec_vla_ros.ros.overhead.busy_policy import PHASE, BusyPolicy
-from spec_vla_ros.ros.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
+from spec_vla_ros.ros.develop.overhead.__main__ import main
+from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE, BusyPolicy
+from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
 from spec_vla_ros.types import Action, DecodeStats, Decoding, Observation, PolicyInfo
 
 MS = 1_000_000
@@ -55,7 +55,7 @@ def test_the_busy_policy_says_how_long_it_computed():
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(240)
+@pytest.mark.slow
 def test_it_measures_real_nodes(tmp_path, monkeypatch, capsys):
     arguments = ['--seconds', '2', '--rounds', '1', '--workers', 'process']
     arguments += ['--results', str(tmp_path)]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
-from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, vector, wait_for
+from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, vector
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import Marker, MarkerArray
+from waiting import wait_for
 
 from spec_vla_ros.ros import overlay, qos
 from spec_vla_ros.ros.annotate import annotated
@@ -41,7 +42,6 @@ def start(world, policy, **parameters):
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(180)
 class TestOverDds:
     def test_arrow_path_and_words_of_an_action(self, world, policy):
         pose = PoseStamped()
@@ -132,7 +132,8 @@ def topics_in(layout):
 def test_the_foxglove_layout_shows_topics_that_exist():
     layout = json.loads(LAYOUT.read_text())
     assert set(layout['configById']) >= {'3D!markers', 'Image!annotated', 'Plot!passes'}
-    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', (ROOT / 'docs/ros.md').read_text(), re.M))
+    page = (ROOT / 'docs' / 'reference' / 'ros.md').read_text()
+    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', page, re.M))
     named = {topic.removeprefix('/') for topic in topics_in(layout['configById'])}
     assert {'markers', 'annotated_image', 'statistics', 'status', 'instruction'} <= named
     assert named <= documented

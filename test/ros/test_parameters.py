@@ -17,7 +17,6 @@ def node(world):
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(120)
 class TestOverDds:
     def test_every_parameter_is_described(self, world, node):
         names = [field.name for field in dataclasses.fields(PolicySettings)]

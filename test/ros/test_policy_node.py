@@ -4,25 +4,16 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
-from harness import (
-    FORWARD,
-    PATIENCE,
-    STILL_IMAGE,
-    ScriptedPolicy,
-    halted,
-    running,
-    twist_vector,
-    vector,
-    wait_for,
-)
+from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, halted, running, twist_vector, vector
 from sensor_msgs.msg import CompressedImage
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.dds
 RATE = 30.0
 
 
@@ -103,13 +94,13 @@ def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
 
 
 def test_stale_image_halts_and_a_new_one_resumes(world, topics, policy):
-    world.policy_node(lambda settings: policy, image_timeout=0.3)
+    world.policy_node(lambda settings: policy, image_timeout=1.0)
     camera = world.camera()
     world.instruct('go')
     topics.twists.wait(moving)
     camera.covered = True
     status = topics.status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
-    assert 'image_timeout=0.3' in status.reason_text
+    assert 'image_timeout=1.0' in status.reason_text
     halted_at = to_nanoseconds(status.header.stamp)
     count = len(topics.twists.messages)
     wait_for(lambda: len(topics.twists.messages) > count + 10, 'zero twists at control rate')

@@ -2,15 +2,15 @@
 """Clocks that jump, stand still, or are simulated."""
 
 import pytest
-from harness import World, wait_for
+from harness import new_world
 from rosgraph_msgs.msg import Clock
 from safety_bench import SafetyBench, commanded_since, moving
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.ros.free_domain import free_domain
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.dds
 
 
 class SimulatedClock:
@@ -30,15 +30,13 @@ class SimulatedClock:
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path_factory.mktemp('world'))
+    with new_world(tmp_path_factory.mktemp('world')) as world:
         clock = SimulatedClock(world.remote)
         bench = SafetyBench(world, use_sim_time=True)
         bench.clock = clock
         picture = bench.picture
         bench.picture = lambda now_ns: picture(clock.now_ns)
         yield bench
-        world.close()
 
 
 @pytest.fixture

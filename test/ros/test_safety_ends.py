@@ -10,15 +10,17 @@ import signal
 import psutil
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from harness import gone, kill_outright, twist_vector, vector, wait_for
+from harness import twist_vector, vector
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from processes import gone, kill_outright
 from spec_vla_ros.msg import EpisodeStatus, PolicyStatus
 from std_msgs.msg import String
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.dds, pytest.mark.slow]
 NODE = '/spec_vla'
 
 

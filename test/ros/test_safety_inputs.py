@@ -3,25 +3,23 @@
 
 import numpy as np
 import pytest
-from harness import STILL_IMAGE, World, wait_for
+from harness import STILL_IMAGE, new_world
 from rclpy.serialization import serialize_message
 from safety_bench import SafetyBench
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import String
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
-from spec_vla_ros.ros.free_domain import free_domain
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.dds
 
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path_factory.mktemp('world'))
+    with new_world(tmp_path_factory.mktemp('world')) as world:
         yield SafetyBench(world, max_inference_failures=1000, inference_timeout=100.0)
-        world.close()
 
 
 @pytest.fixture
@@ -125,7 +123,7 @@ def test_a_change_of_thresholds_holds_for_whole_inferences(bench):
     bench.set(**new)
     bench.policy.open.set()
     wait_for(lambda: len(bench.policy.decodings) > first + 3, 'more inferences')
-    distances = [decoding.max_distance for decoding in bench.policy.decodings[first:]]
+    distances = [decoding.acceptance_threshold for decoding in bench.policy.decodings[first:]]
     assert distances[0] == (1, 1, 1, 1, 1, 1, 0)
     assert set(distances[1:]) == {(5,) * 7}
 

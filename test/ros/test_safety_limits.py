@@ -4,23 +4,21 @@
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped
-from harness import FORWARD, World, wait_for
+from harness import FORWARD, new_world
 from safety_bench import NODE, SafetyBench, commanded_since, moving
 from std_msgs.msg import Bool
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.free_domain import free_domain
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.dds
 WANTED = FORWARD[:6] / 0.1  # m/s and rad/s
 
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path_factory.mktemp('world'))
+    with new_world(tmp_path_factory.mktemp('world')) as world:
         yield SafetyBench(world)
-        world.close()
 
 
 @pytest.fixture

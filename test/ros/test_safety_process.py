@@ -6,16 +6,16 @@ import signal
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
-from harness import World, gone, halted, wait_for
+from harness import halted, new_world
+from processes import gone
 from safety_bench import NODE, SafetyBench, moving
 from spec_vla_ros.msg import PolicyStatus
+from waiting import wait_for
 
 from spec_vla_ros.inference.process_policy import ProcessPolicy
-from spec_vla_ros.ros.free_domain import free_domain
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.dds
 TESTS = str(Path(__file__).parents[1] / 'helpers')
 
 
@@ -48,12 +48,10 @@ class Bench(SafetyBench):
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path_factory.mktemp('world'))
+    with new_world(tmp_path_factory.mktemp('world')) as world:
         yield Bench(world)
         assert world.remote.deactivate(NODE)
         assert world.remote.clean_up(NODE)
-        world.close()
 
 
 @pytest.fixture
@@ -104,7 +102,7 @@ def test_an_inference_that_hangs_is_killed_and_does_not_act_afterwards(bench):
     bench.wait_halted('INFERENCE_TIMEOUT')
     bench.wait_halted('WORKER_DOWN')
     assert bench.status.last.inference_timeouts > 0
-    wait_for(lambda: not psutil.pid_exists(pid) or gone(psutil.Process(pid)), 'its end')
+    wait_for(lambda: gone(pid), 'its end')
     assert len(bench.actions.messages) == actions
     bench.instruct('go')
     bench.wait_moving()
@@ -130,19 +128,14 @@ def test_a_crash_does_not_take_the_node_along(bench):
     bench.wait_moving()
 
 
-def test_a_policy_that_cannot_be_loaded_fails_to_configure_with_the_reason(tmp_path):
-    with free_domain() as domain_id:
-        world = World(domain_id, tmp_path)
-        try:
-            world.process(
-                'policy',
-                'spec_vla_ros.ros.policy_node',
-                *('--ros-args', '-p', 'checkpoint:=/no/such/folder'),
-                *('-p', 'inference_worker:=process'),
-            )
-            assert not world.remote.configure(NODE)
-            log = (tmp_path / 'policy.log').read_text()
-            assert 'cannot load the policy: CheckpointError' in log
-            assert '/no/such/folder' in log
-        finally:
-            world.close()
+def test_a_policy_that_cannot_be_loaded_fails_to_configure_with_the_reason(world):
+    world.process(
+        'policy',
+        'spec_vla_ros.ros.policy_node',
+        *('--ros-args', '-p', 'checkpoint:=/no/such/folder'),
+        *('-p', 'inference_worker:=process'),
+    )
+    assert not world.remote.configure(NODE)
+    log = (world.directory / 'policy.log').read_text()
+    assert 'cannot load the policy: CheckpointError' in log
+    assert '/no/such/folder' in log

@@ -2,43 +2,35 @@
 """A minute of the soak on real nodes, and what its figures are made of."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 
 import pytest
-from harness import PATIENCE, python_path, wait_for
+from processes import run_python
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.soak import relay
-from spec_vla_ros.ros.soak.growth import Sample, by_process, growth
-from spec_vla_ros.ros.soak.report import figures, markdown, plot
-from spec_vla_ros.ros.soak.run import Outcome
-from spec_vla_ros.ros.soak.trial import Trial
+from spec_vla_ros.ros.develop.soak import relay
+from spec_vla_ros.ros.develop.soak.growth import Sample, by_process, growth
+from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.trial import Trial
 
 MB = 2**20
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_a_minute(tmp_path):
     """No missed halt, nothing that dies by itself; of growth and rates a minute says little."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'spec_vla_ros.ros.soak', '--minutes', '1', '--results', tmp_path],
-        env={**os.environ, 'PYTHONPATH': python_path()},
-        capture_output=True,
-        text=True,
-        timeout=380,
-        check=False,
-    )
+    arguments = ('--minutes', '1', '--results', tmp_path)
+    done = run_python('-m', 'spec_vla_ros.ros.develop.soak', *arguments, check=False)
     assert (tmp_path / 'soak.json').exists(), done.stdout + done.stderr
     found = json.loads((tmp_path / 'soak.json').read_text())
     assert found['faults_gone_wrong'] == []
-    assert found['faults_injected'] >= 4
+    assert found['faults_injected'] >= 2  # many more where there is nothing else to do
     assert any('killed' in name for name in found['by_fault'])
     assert found['successes'] > 0
     assert found['processes'].keys() >= {'sim_robot', 'camera_relay', 'policy_node', 'inference'}
@@ -128,9 +120,8 @@ def test_verdict(seen, passed, tmp_path):
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(120)
 def test_the_relay_spoils_images(world):
-    world.process('relay', 'spec_vla_ros.ros.soak.relay')
+    world.process('relay', 'spec_vla_ros.ros.develop.soak.relay')
     images = world.record(Image, 'image_relayed', qos.CAMERA)
     camera, count = world.camera(), iter(range(10**9))
     make = camera.make
@@ -162,7 +153,7 @@ def test_the_relay_spoils_images(world):
     stamps = [to_nanoseconds(m.header.stamp) for m in images.messages[-4:]]
     assert len(set(stamps)) == 4
     mode.publish(String(data=relay.SILENT))
-    wait_for(lambda: silent_for_a_while(images), 'silence', timeout=PATIENCE)
+    wait_for(lambda: silent_for_a_while(images), 'silence')
 
 
 def same_pixels(messages):

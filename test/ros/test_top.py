@@ -1,14 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The dashboard: drawn from messages, and of a running node."""
 
-import os
-import subprocess
 import sys
 
 import pytest
-from harness import ScriptedPolicy, python_path, wait_for
+from harness import ScriptedPolicy
+from processes import run_python
 from rich.console import Console
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros import cli
 from spec_vla_ros.ros.top import Seen, Watcher, dashboard, sparkline
@@ -70,7 +70,6 @@ def test_sparkline():
 
 
 @pytest.mark.dds
-@pytest.mark.timeout(180)
 class TestOverDds:
     def test_it_follows_a_node_in_a_namespace(self, world):
         watcher = Watcher(world.remote, namespace='/left_arm')
@@ -86,25 +85,18 @@ class TestOverDds:
         world.policy_node(lambda settings: ScriptedPolicy())
         world.camera()
         world.instruct('go')
-        done = run_top(world, '--once', '--timeout', '60')
-        assert done.returncode == 0, done.stderr
+        done = run_top(world, '--once', '--timeout', str(PATIENCE))
         assert 'images [Hz]' in done.stdout
 
     def test_it_says_when_there_is_no_node(self, world):
-        done = run_top(world, '--once', '--timeout', '1')
+        done = run_top(world, '--once', '--timeout', '1', check=False)
         assert done.returncode == 1
         assert 'no node has been heard' in done.stdout
 
 
-def run_top(world, *arguments):
-    return subprocess.run(
-        [sys.executable, '-m', 'spec_vla_ros.cli', 'top', *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, 'PYTHONPATH': python_path(), 'ROS_DOMAIN_ID': str(world.domain_id)},
-        timeout=120,
-    )
+def run_top(world, *arguments, **options):
+    command = ('-m', 'spec_vla_ros.cli', 'top', *arguments)
+    return run_python(*command, ROS_DOMAIN_ID=str(world.domain_id), **options)
 
 
 def test_without_ros_it_says_what_is_missing(monkeypatch, capsys):

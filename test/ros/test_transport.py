@@ -7,12 +7,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from harness import wait_for
 from sensor_msgs.msg import Image
+from waiting import wait_for
 
 from spec_vla_ros.ros import qos
 
-pytestmark = [pytest.mark.dds, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.dds
 SEGMENT = 16 * 2**20
 
 

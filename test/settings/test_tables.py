@@ -28,7 +28,7 @@ def tree(tmp_path):
     """A copy of what is generated."""
     for path in generated(ROOT):
         copy = tmp_path / path.relative_to(ROOT)
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, copy)
     return tmp_path
 
@@ -40,7 +40,7 @@ def test_the_files_of_this_tree_are_those_of_the_settings():
 
 @pytest.mark.parametrize('name', ['config/spec_vla.yaml', 'config/sim_robot.yaml', 'docs'])
 def test_a_difference_is_an_error_that_names_the_file_and_can_be_undone(tree, name):
-    file = next((tree / name).glob('*.md')) if name == 'docs' else tree / name
+    file = next((tree / name).rglob('*.md')) if name == 'docs' else tree / name
     good = file.read_text()
     file.write_text(re.sub(r'\b30\.0\b|\b0\.1\b', '31.0', good))
     assert file.read_text() != good
@@ -59,13 +59,13 @@ def test_a_file_that_is_missing_is_an_error(tree):
 
 
 def test_what_is_written_around_a_table_stays(tree):
-    (document,) = (tree / 'docs').glob('*.md')
+    (document,) = (tree / 'docs').rglob('*.md')
     document.write_text('before\n' + document.read_text() + 'after\n')
     assert check('--check', '--root', tree).returncode == 0
 
 
 def test_a_table_that_stands_nowhere_is_an_error(tree):
-    (document,) = (tree / 'docs').glob('*.md')
+    (document,) = (tree / 'docs').rglob('*.md')
     document.write_text(document.read_text().replace('params: sim_robot', 'sim_robot'))
     assert 'parameter table of sim_robot' in check('--check', '--root', tree).stderr
     document.write_text('<!-- params: robot -->\n<!-- params: end -->\n')

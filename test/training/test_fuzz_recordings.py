@@ -15,8 +15,6 @@ from spec_vla_ros.training.recordings import (
     recorded_observations,
 )
 
-pytestmark = pytest.mark.timeout(240)
-
 TOPICS = RecordingTopics('/image', '/instruction')
 
 

@@ -79,6 +79,7 @@ def test_packed_training_forward_is_the_inference_forward(frames, policy):
         torch.testing.assert_close(trained[0, segment], alone[0], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
     model, _, codec, packed = policy
     reports = []

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.policy import load_policy
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.training.frames import load_frames
 from spec_vla_ros.training.pipeline import Recipe, scaled, train_policy
 from spec_vla_ros.types import Observation
 
 
+@pytest.mark.slow
 def test_from_seed_to_checkpoint(tmp_path):
     recipe = scaled(replace(Recipe(), files=2, episodes_per_file=3), 1.0)
     recipe = replace(

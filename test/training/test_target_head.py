@@ -3,12 +3,11 @@
 
 import pytest
 import torch
-from small_models import ACTION_IDS, TargetAsDrafter, random_drafter, random_prompt, random_target
+from small_models import TargetAsDrafter, random_drafter, random_prompt, random_target, speculate
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.speculative import SpeculativeSettings, speculative_generate
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.training.target_head import StoredTarget, load_target_head
 
@@ -28,7 +27,6 @@ def test_the_head_is_the_whole_models(tmp_path):
 @pytest.mark.parametrize('noise', [None, 0.0, 0.3])
 @torch.inference_mode()
 def test_strict_decoding_goes_as_with_the_target(shape, noise):
-    settings = SpeculativeSettings((0,) * DIMENSIONS, ACTION_IDS, shape)
     for seed in range(4):
         target, prompt = random_target(seed), random_prompt(seed)
         drafter = random_drafter(seed)
@@ -38,11 +36,9 @@ def test_strict_decoding_goes_as_with_the_target(shape, noise):
         embeds = torch.cat((prompt, target.embed(tokens[None, :-1])), dim=1)
         hidden = target(embeds, positions=torch.arange(embeds.shape[1]))[0]
 
-        replayed = speculative_generate(
-            StoredTarget(target, hidden), drafter, prompt, settings=settings
-        )
+        replayed = speculate(StoredTarget(target, hidden), drafter, prompt, tree=shape)
         if noise is not None:
             drafter = TargetAsDrafter(target, prompt, noise=noise)  # the same noise again
-        real = speculative_generate(target, drafter, prompt, settings=settings)
+        real = speculate(target, drafter, prompt, tree=shape)
         assert torch.equal(replayed.tokens, tokens)
-        assert replayed.stats.accept_lengths == real.stats.accept_lengths
+        assert replayed.accept_lengths == real.accept_lengths

@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from spec_vla_ros.evaluation.closed_loop import HELD_OUT_SEEDS
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
@@ -24,6 +23,7 @@ from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 REQUIRED_SUCCESS = 0.8
 

@@ -1,0 +1,131 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Measures how far one must walk in the source: python scripts/house.py.
+
+Each figure stands beside the most it should be. The way of an image is not written down but
+watched: every file of the package that runs while the control loop makes a command of a picture,
+with the shipped policy decoding relaxed, drafts from the past included. What is not watched - the
+node's topics, and the process in which a policy may run - is listed, and added.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import threading
+import token
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'spec_vla_ros'
+DEVELOPING = ('training/', 'evaluation/', 'benchmark/', 'commands/', 'ros/demo/', 'ros/develop/')
+THRESHOLD = {
+    *('threshold', 'thresholds', 'acceptance_threshold', 'acceptance_thresholds'),
+    *('thresholds_by_dimension', 'acceptance_by_dimension'),
+}
+OTHER_THRESHOLDS = ('inference/', 'programs.py')  # of the C library's allocator
+TOPICS = ('inputs', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
+PROCESS = ('process_policy', 'child', 'wire', 'process_main')
+NANOSECONDS = 1_000_000_000
+
+
+def main() -> None:
+    """Print the figures."""
+    for name, (figure, most) in figures().items():
+        print(f'{figure:6} {"" if most is None else f"(at most {most})":16} {name}')
+
+
+def figures() -> dict[str, tuple[int, int | None]]:
+    """Return each figure by name, and the most that it should be."""
+    decoding = sorted((PACKAGE / 'decoding').rglob('*.py'))
+    seen = files_of_an_image()
+    inside = {f for f in seen if f.startswith('decoding/')}
+    return {
+        'lines of speculative_generate': (lines_of_the_loop(), 60),
+        'files that name the acceptance threshold, on a robot': (len(files_of_a_threshold()), 10),
+        'files an image passes on its way to a command': (len(seen), None),
+        '... of them outside decoding and models': (
+            len({f for f in seen - inside if not f.startswith('models/')}),
+            25,
+        ),
+        'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2400),
+        'files of decoding': (len(decoding), 14),
+        'files of control': (len(list((PACKAGE / 'control').glob('*.py'))), 16),
+        'files of inference': (len(list((PACKAGE / 'inference').glob('*.py'))), 16),
+    }
+
+
+def lines_of_the_loop() -> int:
+    """Return the lines of `speculative_generate`, its docstring included."""
+    tree = ast.parse((PACKAGE / 'decoding' / 'speculative.py').read_text())
+    (loop,) = (n for n in tree.body if getattr(n, 'name', '') == 'speculative_generate')
+    return (loop.end_lineno or 0) - loop.lineno + 1
+
+
+def files_of_a_threshold() -> set[str]:
+    """Return the files that name the acceptance threshold, those for developing left out."""
+    return {
+        name
+        for name, path in sources()
+        if not name.startswith((*DEVELOPING, *OTHER_THRESHOLDS)) and THRESHOLD & names_in(path)
+    }
+
+
+def sources() -> Iterator[tuple[str, Path]]:
+    """Return every file of the package, by its path there."""
+    for path in sorted(PACKAGE.rglob('*.py')):
+        yield str(path.relative_to(PACKAGE)), path
+
+
+def names_in(path: Path) -> set[str]:
+    """Return every name that a file's code uses, comments and texts left out."""
+    with tokenize.open(path) as file:
+        return {t.string for t in tokenize.generate_tokens(file.readline) if t.type == token.NAME}
+
+
+def files_of_an_image() -> set[str]:
+    """Return the files that run between an image and a command."""
+    seen: set[str] = set()
+
+    def watch(frame: FrameType, event: str, arg: object) -> None:
+        if event == 'call' and frame.f_code.co_filename.startswith(str(PACKAGE)):
+            seen.add(str(Path(frame.f_code.co_filename).relative_to(PACKAGE)))
+
+    sys.path.insert(0, str(ROOT))
+    import numpy as np
+
+    from spec_vla_ros.checkpoints import TABLETOP
+    from spec_vla_ros.control.loop import ControlLoop
+    from spec_vla_ros.decoding.draft_tree import TreeShape
+    from spec_vla_ros.policy import load_policy
+    from spec_vla_ros.settings.nodes import PolicySettings
+
+    policy = load_policy(TABLETOP, device='cpu', tree=TreeShape(4, 3, 9))
+    settings = PolicySettings(decoding_mode='relaxed', step_duration=0.1)
+    picture = np.random.default_rng(0).integers(0, 255, (192, 192, 3), np.uint8)
+    threading.setprofile(watch)
+    loop = ControlLoop(policy, to_rgb=lambda image: image, settings=settings)
+    threading.setprofile(None)
+    loop.store_instruction('pick up the red block')
+    try:
+        for second in range(3):  # the first action draws on nothing before it
+            now_ns = (10 + second) * NANOSECONDS
+            sys.setprofile(watch)
+            loop.store_image(picture, stamp_ns=now_ns, now_ns=now_ns)
+            for tick in range(1, 10_000):
+                if loop.tick(now_ns + tick * NANOSECONDS // 30_000).new_action is not None:
+                    break
+            sys.setprofile(None)
+            for tick in range(31):
+                loop.tick(now_ns + tick * NANOSECONDS // 30)
+    finally:
+        sys.setprofile(None)
+        loop.close(timeout=10.0)
+    seen |= {f'ros/{name}.py' for name in TOPICS} | {f'inference/{name}.py' for name in PROCESS}
+    return seen
+
+
+if __name__ == '__main__':
+    main()

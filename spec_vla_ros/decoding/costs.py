@@ -1,0 +1,201 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What drafting and verifying cost on this device: milliseconds, measured at warm-up.
+
+Verifying n tokens costs one pass, but not the same pass everywhere: on a large GPU 50 tokens cost
+hardly more than one, on a CPU almost 50 times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spec_vla_ros.decoding.acceptance import exact_match
+from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import (
+    Decoded,
+    FixedCount,
+    LanguageModel,
+    Run,
+    autoregressive_generate,
+    call_step,
+    prefill,
+)
+from spec_vla_ros.decoding.speculative import speculative_generate, verify
+from spec_vla_ros.device import least_ms
+
+_VERIFIED = (1, 2, 4, 8, 16, 32, 50)
+_WIDTHS = (1, 2, 4, 8)
+_DEPTHS = (1, 3)
+_GUESSES = (8, 24)
+"""Tokens of a verification, widths and depths of a tree, guesses inside a prefill."""
+
+_TOKENS = 7  # of an action
+_CHAIN = TreeShape(1, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Milliseconds on one device.
+
+    verify: tokens in one pass of the target, root included -> cost.
+    draft: top_k -> cost of a tree's first level, and of each further level.
+    features: cost of the hidden states that the drafter reads, in every prefill.
+    draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
+    round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
+    guess: cost of verifying any guesses inside the prefill, and of each of them.
+    """
+
+    verify: Mapping[int, float]
+    draft: Mapping[int, tuple[float, float]]
+    features: float = 0.0
+    draft_prefill: float = 0.0
+    round: float = 0.0
+    guess: tuple[float, float] = (0.0, 0.0)
+
+    def of_verifying(self, tokens: int) -> float:
+        """Cost of a pass over some tokens, interpolated."""
+        known = sorted(self.verify)
+        return float(np.interp(tokens, known, [self.verify[n] for n in known]))
+
+    @property
+    def of_reading(self) -> float:
+        """Cost of what the drafter needs of the prompt, once an action."""
+        return self.features + self.draft_prefill
+
+    def of_drafting(self, shape: TreeShape) -> float:
+        """Cost of proposing a tree."""
+        first, further = self.draft[shape.top_k]
+        return first + further * (shape.depth - 1)
+
+
+@torch.inference_mode()
+def measure_costs(
+    target: LanguageModel,
+    drafter: TreeDrafter,
+    prompt: Tensor,
+    *,
+    run: Run = call_step,
+    generate: Callable[..., Decoded] = speculative_generate,
+    repeats: int = 9,
+) -> Costs:
+    """Time the target's and the drafter's passes behind a prompt of typical length.
+
+    Args:
+        target: the language model.
+        drafter: the drafter.
+        prompt: (1, S, H); its content does not matter.
+        run: how passes will run, for nothing else is worth measuring.
+        generate: how whole actions will be decoded.
+        repeats: see `least_ms`.
+    """
+    passes = _TimedPasses(target, drafter, prompt, run, generate)
+    least = least_ms(passes.by_name(), device=prompt.device, repeats=repeats)
+    draft = {}
+    for top_k in _WIDTHS:
+        short, long = (least['draft', (top_k, depth)] for depth in _DEPTHS)
+        draft[top_k] = (short, max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0])))
+    few, many = _GUESSES
+    with_few, with_many = (least['prefill with guesses', n] for n in _GUESSES)
+    each = max(0.0, (with_many - with_few) / (many - few))
+    costs = Costs(
+        verify={n: least['verify', n] for n in _VERIFIED},
+        draft=draft,
+        features=max(0.0, least['prefill with features'] - least['prefill']),
+        draft_prefill=max(0.0, least['read'] - draft[1][0]),
+        guess=(max(0.0, with_few - few * each - least['prefill']), each),
+    )
+    spent = least['first token'] + costs.of_reading
+    spent += passes.rounds * (costs.of_drafting(_CHAIN) + costs.of_verifying(2))
+    return replace(costs, round=max(0.0, (least['action'] - spent) / passes.rounds))
+
+
+class _TimedPasses:
+    """The passes whose costs decide about draft trees, ready to be run again and again."""
+
+    def __init__(
+        self,
+        target: LanguageModel,
+        drafter: TreeDrafter,
+        prompt: Tensor,
+        run: Run,
+        generate: Callable[..., Decoded],
+    ) -> None:
+        self._target, self._drafter, self._prompt = target, drafter.fresh(), prompt
+        self._run, self._generate, self._length = run, generate, prompt.shape[1]
+        self._cache = target.new_cache(self._length + max(_VERIFIED) + _TOKENS)
+        self._root = torch.zeros(1, dtype=torch.int64, device=prompt.device)
+        self._context = target.embed(self._root)[None]
+        self._accept = exact_match()
+        self._whole = (target, drafter.fresh(), prompt)
+        self._whole_cache = target.new_cache(0)
+        self.rounds = 0  # of the whole action
+
+    def by_name(self) -> dict[Hashable, Callable[[], object]]:
+        """Return the passes: verifications, prefills, drafts, an action of chains of one."""
+        drafter, length = self._drafter, self._length
+        drafter.begin(self._prompt, num_tokens=_TOKENS, drafts=True)
+        drafter.read(length)  # so that its cache has room for what is claimed to be there
+        shapes = [TreeShape(k, depth, k * depth) for k in _WIDTHS for depth in _DEPTHS]
+        return {
+            **{('verify', n): self._verifying(n) for n in _VERIFIED},
+            'prefill with features': partial(self._prefill, drafter.wants(0, length)),
+            'prefill': partial(self._prefill, 1),
+            'first token': self._first_token,
+            **{('draft', (s.top_k, s.depth)): partial(self._draft, s, length) for s in shapes},
+            'read': partial(self._draft, _CHAIN, 0),
+            **{('prefill with guesses', n): self._guessing(n) for n in _GUESSES},
+            'action': self._action,
+        }
+
+    def _verifying(self, tokens: int) -> Callable[[], object]:
+        ids = torch.zeros(tokens, dtype=torch.int64, device=self._prompt.device)
+        tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
+
+        def verifying() -> object:
+            self._cache.rewind(self._length)  # empty entries cost as much as real ones
+            return self._run('verify', verify, self._target, self._context, tree, self._cache)
+
+        return verifying
+
+    def _prefill(self, outputs: int) -> object:
+        self._cache.rewind(0)
+        return self._run('prefill', prefill, self._target, self._prompt, self._cache, outputs)
+
+    def _first_token(self) -> object:
+        return autoregressive_generate(
+            self._target, self._prompt, num_tokens=1, cache=self._cache, run=self._run
+        )
+
+    def _draft(self, shape: TreeShape, read: int) -> object:
+        """Propose a tree where so much of the prompt has been read."""
+        self._drafter.rewind(read)
+        place = self._length + (read == self._length)
+        return self._run('draft', TreeDrafter.propose, self._drafter, self._root, shape, place)
+
+    def _guessing(self, guesses: int) -> Callable[[], object]:
+        parents = [max(0, node - 3) for node in range(1 + guesses)]  # three abreast
+        tree = DraftTree.from_lists(range(1 + guesses), parents).to(self._prompt.device)
+
+        def guessing() -> object:
+            self._cache.rewind(0)
+            return self._run('prefill', verify, self._target, self._prompt, tree, self._cache, 1)
+
+        return guessing
+
+    def _action(self) -> None:
+        decoded = self._generate(
+            *self._whole,
+            accept=self._accept,
+            tree=_CHAIN,
+            stop=FixedCount(_TOKENS),
+            cache=self._whole_cache,
+            run=self._run,
+        )
+        self.rounds = len(decoded.commits) - 1

@@ -1,0 +1,112 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Recordings of steps, made by CUDA or by what stands for it in the tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar('Result')
+
+
+class Recorder(Protocol):
+    """Records what steps launch."""
+
+    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
+        """Return what repeats a step, and the step's result, which every repetition overwrites.
+
+        Raises whatever says that the step cannot be recorded.
+        """
+
+    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
+        """Record, while a step is recorded, something that runs where the condition is true."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recording:
+    """What repeats a step, where its result lies, and the step, which keeps alive what it uses."""
+
+    repeat: Callable[[], object]
+    result: Any
+    step: Callable[[], object]
+
+    def launch(self) -> Any:
+        """Run it, and return its result, which the next launch overwrites."""
+        self.repeat()
+        return self.result
+
+
+class CudaRecorder:
+    """Records CUDA graphs, all of one device in the same memory, branches as conditional nodes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream, self._memory = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
+
+    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
+        """See `Recorder`; nothing runs until the graph is replayed."""
+        graph = torch.cuda.CUDAGraph()
+        with (
+            torch.cuda.device(self._device),
+            # Other threads may use the device meanwhile.
+            torch.cuda.graph(
+                graph,
+                pool=self._memory,
+                stream=self._stream,
+                capture_error_mode='thread_local',
+            ),
+        ):
+            result = step()
+        return graph.replay, result
+
+    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
+        """See `Recorder`; torch knows conditional nodes from 2.12 on."""
+        graph = torch.cuda.CUDAGraph.get_currently_capturing_graph()
+        graph.begin_capture_to_if_node(condition)
+        try:
+            body()
+        finally:
+            graph.end_capture_to_conditional_node()
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """Return the tensors in a tensor, a dataclass or a tuple of them, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, tuple):
+        return [t for part in value for t in tensors_of(part)]
+    if dataclasses.is_dataclass(value):
+        parts = (getattr(value, field.name) for field in dataclasses.fields(value))
+        return [t for part in parts for t in tensors_of(part)]
+    return []
+
+
+def with_tensors(value: Result, tensors: Iterable[Tensor]) -> Result:
+    """Return the same with other tensors, in the order of `tensors_of`."""
+    left = iter(tensors)
+
+    def rebuilt(part: Any) -> Any:
+        if isinstance(part, Tensor):
+            return next(left)
+        if isinstance(part, tuple):
+            return tuple(map(rebuilt, part))
+        if dataclasses.is_dataclass(part) and not isinstance(part, type):
+            fields = dataclasses.fields(part)
+            return dataclasses.replace(
+                part, **{f.name: rebuilt(getattr(part, f.name)) for f in fields}
+            )
+        return part
+
+    return rebuilt(value)
+
+
+def copied(value: Result, *, into: Result) -> Result:
+    """Copy the tensors of a value into those of another of the same form, and return that."""
+    for source, target in zip(tensors_of(value), tensors_of(into), strict=True):
+        if source is not target:
+            target.copy_(source)
+    return into

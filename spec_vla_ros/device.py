@@ -1,0 +1,114 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a device asks of those who use it: copies without waiting, and honest times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar('Result')
+Name = TypeVar('Name', bound=Hashable)
+
+_ROUNDS = 3
+"""How often everything is timed, one after the other."""
+_ENOUGH_MS, _LONG_MS = 8.0, 400.0
+"""So long a run is repeated in a round at least, and at most where it has not been repeated often
+enough; one that takes longer is timed in the first round only."""
+
+
+def upload(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, the same one where it is there already.
+
+    A plain `.to` waits until the device has done all that was launched before. From pinned memory
+    the copy queues up behind it, as a kernel does.
+    """
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+class PhaseTimer:
+    """Adds up the wall time of named phases.
+
+    On CUDA it records events between the kernels and reads them at the end, so that measuring
+    brings no synchronisation into an action.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._cuda = device, device.type == 'cuda'
+        self._spans: list[tuple[str, Any, Any]] = []
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count what is done inside as part of the phase `name`."""
+        start = self._now()
+        yield
+        self._spans.append((name, start, self._now()))
+
+    def timed(self, run: Callable[..., Result]) -> Callable[..., Result]:
+        """Return what runs steps in named phases as `run` does, and counts each in its phase."""
+
+        def run_timed(phase: str, step: Callable[..., Result], *args: Any) -> Result:
+            with self.phase(phase):
+                return run(phase, step, *args)
+
+        return run_timed
+
+    def milliseconds(self) -> dict[str, float]:
+        """Return the milliseconds of each phase so far; on CUDA, waits for the last one's end."""
+        if self._cuda and self._spans:
+            self._spans[-1][2].synchronize()  # of one stream: all others have come before
+        total: dict[str, float] = {}
+        for name, start, end in self._spans:
+            span = start.elapsed_time(end) if self._cuda else (end - start) * 1e3
+            total[name] = total.get(name, 0.0) + span
+        return total
+
+    def _now(self) -> Any:
+        if not self._cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+
+def least_ms(
+    runs: Mapping[Name, Callable[[], object]], *, device: torch.device, repeats: int = 9
+) -> dict[Name, float]:
+    """Return the least milliseconds of each run: whatever disturbs only adds.
+
+    All are timed in turns. A machine that is busy for a moment then slows a little of everything,
+    and not all of one run: what is compared would be wrong.
+
+    Args:
+        runs: by name.
+        device: where they compute.
+        repeats: how often at least, where it does not take too long; short ones more often.
+    """
+    least: dict[Name, float] = {}
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            if least.get(name, 0.0) < _LONG_MS:
+                taken = _least_of_some(run, device, repeats=-(-repeats // _ROUNDS))
+                least[name] = min(taken, least.get(name, taken))
+    return least
+
+
+def _least_of_some(run: Callable[[], object], device: torch.device, *, repeats: int) -> float:
+    def once() -> float:
+        start = time.perf_counter()
+        run()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return (time.perf_counter() - start) * 1e3
+
+    once()
+    taken = [once(), once()]
+    while sum(taken) < (_ENOUGH_MS if len(taken) >= repeats else _LONG_MS):
+        taken.append(once())
+    return min(taken)

@@ -1,0 +1,54 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Runs a soak from the command line; the exit code says whether all went well."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from spec_vla_ros.programs import ending_when_asked
+from spec_vla_ros.ros.children import ChildFailedError
+from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.run import SoakError, soak
+
+
+def main() -> None:
+    """Run, and write soak.json, soak.md and soak.png."""
+    args = _parse()
+    try:
+        with ending_when_asked() as check:
+            outcome = soak(
+                seconds=60 * args.minutes,
+                seed=args.seed,
+                logs=args.results / 'soak_logs',
+                check=check,
+                say=lambda text: print(text, flush=True),
+            )
+    except (ChildFailedError, SoakError, TimeoutError) as error:
+        print(f'soak failed: {error}')
+        sys.exit(1)
+    found = figures(outcome)
+    args.results.mkdir(parents=True, exist_ok=True)
+    (args.results / 'soak.json').write_text(json.dumps(found, indent=2) + '\n')
+    (args.results / 'soak.md').write_text(markdown(found))
+    plot(outcome, args.results / 'soak.png')
+    print('\n' + markdown(found))
+    print(f'wrote {args.results}/soak.json, soak.md, soak.png')
+    sys.exit(0 if found['passed'] else 1)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog='soak', description=__doc__)
+    parser.add_argument('--minutes', type=float, default=60.0, help='default: %(default)s')
+    parser.add_argument('--seed', type=int, default=0, help='of the faults and their times')
+    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    args = parser.parse_args()
+    if not args.minutes > 0:
+        parser.error(f'--minutes must be above 0, got {args.minutes}')
+    return args
+
+
+if __name__ == '__main__':
+    main()

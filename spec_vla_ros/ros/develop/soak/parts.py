@@ -1,0 +1,140 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The processes of a soak: robot, relay, policy; killed, started again, and watched."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import psutil
+from ament_index_python.packages import get_package_share_directory
+
+from spec_vla_ros.ros.children import ChildFailedError, Children
+from spec_vla_ros.ros.develop.soak.growth import Sample
+
+ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
+SAMPLE_PERIOD = 2.0
+
+
+class Parts:
+    """Starts the processes in a ROS domain, and samples what they hold.
+
+    Args:
+        children: starts them, and stops them in the end.
+        domain_id: the ROS domain.
+        logs: folder.
+    """
+
+    def __init__(self, children: Children, *, domain_id: int, logs: Path) -> None:
+        self._children, self._domain_id, self._logs = children, domain_id, logs
+        self._processes: dict[str, psutil.Process] = {}
+        self._starts: dict[str, int] = defaultdict(int)
+        self._killed: set[str] = set()
+        self._began = time.monotonic()
+        self._ended = threading.Event()
+        self.samples: dict[str, list[Sample]] = defaultdict(list)
+        self._sampler = threading.Thread(target=self._sample, name='sampler', daemon=True)
+
+    def start_all(self) -> None:
+        """Start every part, and the sampling."""
+        for part in (ROBOT, RELAY, POLICY):
+            self.start(part)
+        self._sampler.start()
+
+    def start(self, part: str) -> None:
+        """Start a part, again if it was killed."""
+        config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
+        commands: dict[str, list[object]] = {
+            ROBOT: ['sim_node', '--ros-args', '--params-file', config / 'sim_robot.yaml'],
+            RELAY: ['develop.soak.relay'],
+            POLICY: [
+                *('policy_node', '--ros-args', '--params-file', config / 'spec_vla.yaml'),
+                *('-r', 'image:=image_relayed'),
+            ],
+        }
+        command = commands[part]
+        self._starts[part] += 1
+        pid = self._children.start(
+            part,
+            [sys.executable, '-m', f'spec_vla_ros.ros.{command[0]}', *map(str, command[1:])],
+            log=self._logs / f'{part}_{self._starts[part]}.log',
+            env={'ROS_DOMAIN_ID': str(self._domain_id)},
+        )
+        self._processes[part] = psutil.Process(pid)
+        self._killed.discard(part)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL a part, and remove the shared memory that it cannot clean up itself."""
+        process = self._processes[part]
+        self._killed.add(part)
+        locks = []
+        for path in Path(f'/proc/{process.pid}/fd').iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed in the meantime
+                locks.append(path.readlink())
+        process.kill()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(5.0)
+        for lock in locks:  # Fast DDS's owner of a segment holds the lock file beside it
+            if lock.match('/dev/shm/fastdds_*_el') and 'port' not in lock.name:
+                lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
+                lock.unlink(missing_ok=True)
+
+    def kill_worker(self) -> None:
+        """SIGKILL the process that infers."""
+        worker = self._worker()
+        if worker is not None:
+            worker.kill()
+
+    def check(self) -> None:
+        """Raise ChildFailedError when a part has ended that nobody killed."""
+        for part, process in self._processes.items():
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            if part not in self._killed and not alive:
+                log = self._logs / f'{part}_{self._starts[part]}.log'
+                raise ChildFailedError(f'{part} has ended by itself, see {log}')
+
+    def close(self) -> None:
+        """End the sampling."""
+        self._ended.set()
+        if self._sampler.is_alive():
+            self._sampler.join()
+
+    def _worker(self) -> psutil.Process | None:
+        """The largest child of the policy node; None while there is none."""
+        with contextlib.suppress(psutil.Error):
+            children = self._processes[POLICY].children(recursive=True)
+            return max(children, key=lambda p: p.memory_info().rss, default=None)
+        return None
+
+    def _sample(self) -> None:
+        while not self._ended.wait(SAMPLE_PERIOD):
+            parts = {**self._processes, WORKER: self._worker()}
+            for part, process in parts.items():
+                if process is None:
+                    continue
+                with contextlib.suppress(psutil.Error, OSError):  # it is being killed
+                    sample = Sample(
+                        seconds=time.monotonic() - self._began,
+                        pid=process.pid,
+                        memory=_anonymous(process.pid),
+                        resident=process.memory_info().rss,
+                        threads=process.num_threads(),
+                        descriptors=process.num_fds(),
+                    )
+                    if sample.memory:  # a zombie holds nothing
+                        self.samples[part].append(sample)
+
+
+def _anonymous(pid: int) -> int:
+    """Return the bytes a process has of no file, and so shares with nobody.
+
+    Pages of a library would count as its own or not by who else happens to run.
+    """
+    for line in Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('RssAnon:'):
+            return 1024 * int(line.split()[1])
+    return 0

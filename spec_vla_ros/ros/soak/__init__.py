@@ -1,2 +1,0 @@
-# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Hours under load with faults injected: `python -m spec_vla_ros.ros.soak --minutes 60`."""
