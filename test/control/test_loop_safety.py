@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What the control loop does when something is wrong: it halts, says why, and counts."""
 
+import time
+
 import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
