@@ -140,8 +140,10 @@ class World:
     def __init__(self, domain_id, directory):
         self.domain_id = domain_id
         self.directory = directory
-        self.remote = PatientRemote('observer', domain_id=domain_id)
         self.children = Children()
+        self.remote = PatientRemote(
+            'observer', domain_id=domain_id, while_waiting=self.children.check
+        )
         self._spun = []
 
     def record(self, kind, topic, profile=qos.COMMAND):

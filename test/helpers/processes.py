@@ -34,6 +34,22 @@ def start_python(*arguments, output=subprocess.PIPE, **environment):
     )
 
 
+def assert_runs(process):
+    """Fail with all that a process of start_python has said, if it has ended."""
+    assert process.poll() is None, process.communicate()[0]
+
+
+def wait_until_active(program, folder):
+    """Wait for the policy node that a running program has started, by its log in the folder."""
+
+    def active():
+        assert_runs(program)
+        logs = [path.read_text() for path in folder.rglob('*policy_node*.log')]
+        return any('active: commands at' in log for log in logs)
+
+    wait_for(active, 'activation')
+
+
 def run_python(*arguments, check=True, **environment):
     """Run Python to its end and return what subprocess.run returns, in text.
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
-from processes import command_line, gone, kill_outright, start_python
+from processes import (
+    assert_runs,
+    command_line,
+    gone,
+    kill_outright,
+    start_python,
+    wait_until_active,
+)
 from toy_checkpoint import write_tiny
 from waiting import PATIENCE, wait_for
 
@@ -45,16 +52,12 @@ def nodes_of(demo):
     """Return the demo's node processes, once both run."""
 
     def both():
+        assert_runs(demo)
         children = psutil.Process(demo.pid).children(recursive=True)
         found = [c for c in children if any(node in command_line(c) for node in NODES)]
         return found if len(found) == len(NODES) else None
 
     return wait_for(both, 'robot and policy to start')
-
-
-def wait_until_active(results):
-    log = results / 'logs' / 'policy_node.log'
-    wait_for(lambda: log.exists() and 'active: commands at' in log.read_text(), 'activation')
 
 
 def all_gone(processes):
@@ -64,7 +67,7 @@ def all_gone(processes):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_everything(demo, tmp_path, number):
     nodes = nodes_of(demo)
-    wait_until_active(tmp_path)
+    wait_until_active(demo, tmp_path)
     demo.send_signal(number)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 130, output
@@ -83,7 +86,7 @@ def test_an_interrupt_while_it_starts_stops_everything(demo):
 
 def test_a_kill_leaves_no_orphan(demo, tmp_path):
     nodes = nodes_of(demo)
-    wait_until_active(tmp_path)
+    wait_until_active(demo, tmp_path)
     kill_outright(demo.pid)
     wait_for(lambda: all_gone(nodes), 'the nodes to end')
 
@@ -91,7 +94,7 @@ def test_a_kill_leaves_no_orphan(demo, tmp_path):
 @pytest.mark.parametrize('node', NODES)
 def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
     nodes = nodes_of(demo)
-    wait_until_active(tmp_path)
+    wait_until_active(demo, tmp_path)
     victim = next(p for p in nodes if node in command_line(p))
     kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
