@@ -34,7 +34,9 @@ def test_distance_goes_by_dimension():
     rule = within_bins([0, 5], action_ids=ACTIONS)
     assert not accepted(rule, 203, 200, place=0)
     assert accepted(rule, 203, 200, place=1)
-    assert not accepted(rule, 203, 200, place=2)  # behind the action
+    for behind_the_action in (2, 3, 40):
+        assert not accepted(rule, 201, 200, place=behind_the_action)
+        assert accepted(rule, 200, 200, place=behind_the_action)
 
 
 @pytest.mark.parametrize(('draft', 'choice'), [(99, 100), (100, 99), (356, 355), (355, 356)])
