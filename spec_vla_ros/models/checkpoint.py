@@ -24,6 +24,7 @@ from spec_vla_ros.models.safetensors_files import (
     load_tensors,
     read_json,
 )
+from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LARGEST_IMAGE = 4096
 
@@ -175,10 +176,9 @@ def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> t
     Raises:
         ValueError: unknown name.
     """
+    check_choice('dtype', dtype, ('auto', *PRECISIONS))
     if dtype == 'auto':
         return torch.float32 if device.type == 'cpu' else stored
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}: use 'auto', {', '.join(map(repr, DTYPES))}")
     return DTYPES[dtype]
 
 

@@ -141,8 +141,7 @@ class ExecuteServer:
         return CancelResponse.ACCEPT if ours else CancelResponse.REJECT
 
     def _tell(self, running: _Running, tick: Tick, *, latency_ms: float | None) -> None:
-        # Any: rclpy's types ask for the message around it, its code for what is in it.
-        feedback: Any = ExecuteInstruction.Feedback(
+        feedback: Any = ExecuteInstruction.Feedback(  # rclpy's type asks for what it wraps it in
             step=running.steps, elapsed=running.seconds, halt=tick.halt.text
         )
         if tick.new_action is not None:

@@ -7,13 +7,14 @@ A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap file. ROS need
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
@@ -88,7 +89,7 @@ def recorded_examples(
         topics: where images and instructions are.
         episode: its number.
         every: take one image of so many.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `recorded_observations`.
@@ -116,7 +117,7 @@ def recorded_observations(
         topics: where images and instructions are.
         every: take one image of so many.
         interval: leave out images recorded sooner than this after the last one taken, seconds.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
@@ -137,7 +138,7 @@ def recorded_observations(
             if (seen - 1) % every or recorded_ns < due_ns:
                 continue
             due_ns = recorded_ns + round(interval * 1e9)
-            message = _TYPES.deserialize_cdr(data, connection.msgtype)
+            message = _message(connection, data)
             try:
                 image = _DECODERS[connection.msgtype](message)
             except ValueError as error:
@@ -167,14 +168,16 @@ def _instructions(
         return [-np.inf], [str(topics.instruction).strip()]
     connections = _connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
     said = [
-        (stamp_ns, _TYPES.deserialize_cdr(data, connection.msgtype).data.strip())
+        (stamp_ns, _message(connection, data).data.strip())
         for connection, stamp_ns, data in reader.messages(connections)
     ]
     said.sort(key=lambda pair: pair[0])
     return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]
 
 
-def _connections(reader: Reader, path: Path, topic: str, types: Any) -> list[Any]:
+def _connections(
+    reader: Reader, path: Path, topic: str, types: Collection[str]
+) -> list[Connection]:
     """Return a topic's connections of one of these types."""
     named = [c for c in reader.connections if c.topic.strip('/') == topic.strip('/')]
     if not named:
@@ -188,9 +191,14 @@ def _connections(reader: Reader, path: Path, topic: str, types: Any) -> list[Any
     return named
 
 
+def _message(connection: Connection, data: bytes) -> Any:
+    """Return a recorded message; its fields are those of its type."""
+    return _TYPES.deserialize_cdr(data, connection.msgtype)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Reader]:
-    """Open a recording; whatever goes wrong inside is told with the recording's name."""
+    """Open a recording; errors inside are raised with the recording's name."""
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such recording')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
