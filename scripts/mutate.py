@@ -5,8 +5,8 @@
 scripts/mutate.py MODULE_OR_FOLDER... [--tests TEST...] [--sample N] [--seed N] [--limit SECONDS]
 
 Each change is made in a copy of the tree. First the tests that mirror the module run
-(test/ROOM/test_MODULE*.py), then those of its room; --tests names others. docs/mutation.md has
-what it found.
+(test/ROOM/test_MODULE*.py), then those of its room; --tests names others. What it found is in
+docs/results/mutation.md.
 """
 
 from __future__ import annotations

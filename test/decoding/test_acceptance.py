@@ -34,7 +34,9 @@ def test_distance_goes_by_dimension():
     rule = within_bins([0, 5], action_ids=ACTIONS)
     assert not accepted(rule, 203, 200, place=0)
     assert accepted(rule, 203, 200, place=1)
-    assert not accepted(rule, 203, 200, place=2)  # behind the action
+    for behind in (2, 3, 50):  # the action: exact
+        assert not accepted(rule, 201, 200, place=behind)
+        assert accepted(rule, 200, 200, place=behind)
 
 
 @pytest.mark.parametrize(('draft', 'choice'), [(99, 100), (100, 99), (356, 355), (355, 356)])
@@ -74,6 +76,7 @@ def decided(tree, choices, rule, *, first_place=0):
     """The accepted path; what comes behind its end repeats its last node."""
     path, count = accepted_path(tree, choices, rule, first_place=first_place)
     assert len(path) == 1 + tree.depth
+    assert count.shape == (1,)
     assert (path[int(count) :] == path[int(count) - 1]).all()
     return path[: int(count)].tolist()
 
@@ -105,7 +108,7 @@ def test_the_path_is_the_longest_and_then_the_nearest(seed, nodes, r):
     if nodes > 1 and seed % 3 == 0:
         tree = DraftTree.chain(tree.tokens)
     choices = draw(90, 130)
-    rule = within_bins([r] * (tree.depth + 1), action_ids=ACTIONS)
+    rule = within_bins(draw(0, r + 1, tree.depth + 1).tolist(), action_ids=ACTIONS)
     assert decided(tree, choices, rule) == walked(tree, choices, rule)
 
 
@@ -115,12 +118,27 @@ def by_depth(tree):
     return tree.tokens[order], order.argsort()[tree.parents[order]]
 
 
+def test_a_chain_goes_by_the_threshold_of_each_place():
+    chain = DraftTree.chain(torch.tensor([0, 110, 120, 130]))
+    rule = within_bins([0, 9, 0], action_ids=ACTIONS)
+    assert decided(chain, torch.tensor([110, 129, 130, 0]), rule) == [0, 1, 2, 3]
+    assert decided(chain, torch.tensor([111, 120, 130, 0]), rule) == [0]
+
+
 def test_nothing_accepted_leaves_the_root():
     assert path([200, 0, 0, 0, 0, 0], 0) == [0]
 
 
 def test_longest_path_wins_though_another_is_nearer():
     assert path([110, 300, 150, 0, 0, 0], 10) == [0, 2, 5]
+
+
+def test_longest_path_wins_though_it_is_the_farthest_of_all():
+    tree = DraftTree.from_parents(
+        torch.tensor([0, 110, 120, 150]), torch.tensor([0, 0, 0, 2]), depth=2
+    )
+    rule = within_bins([10] * 3, action_ids=ACTIONS)
+    assert decided(tree, torch.tensor([110, 0, 150, 0]), rule) == [0, 2, 3]
 
 
 def test_nearest_of_equally_long_paths_wins():
