@@ -7,7 +7,6 @@ EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
-TEST_WORKERS ?= 3
 EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
@@ -15,7 +14,7 @@ MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check . && \
 	python -m spec_vla_ros.settings --check && mypy
-PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest -n $(TEST_WORKERS) --dist worksteal
+PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
 
 help: ## Show the targets.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,10 +43,10 @@ lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.
-	@$(ACTIVATE); $(LINT) && $(PYTEST) $(PYTEST_ARGS)
+	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 $(PYTEST_ARGS)
 
 test-fast: setup ## Run the tests without nodes and without training, for a first look.
-	@$(ACTIVATE); $(PYTEST) -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
+	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
 
 test-gpu: setup ## Run the tests that need a CUDA device.
 	@$(ACTIVATE); \

@@ -7,7 +7,7 @@ results here as it would there. On the host one thing bypasses torch's operation
 `torch_only` puts the device's way of doing it in its place.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
@@ -43,10 +43,10 @@ class RecordedOps(TorchDispatchMode):
             raise RuntimeError(f'{name} reads a tensor on the host')
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        writes = any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
-        views = any(r.alias_info for r in func._schema.returns)
-        if writes or not (views or name.startswith(('empty', 'new_empty'))):
-            self._ops.append(partial(_repeat, func, args, kwargs, None if writes else result))
+        if _writes(func):
+            self._ops.append(partial(_repeat, func, args, kwargs, ()))
+        elif not (_views(func) or name.startswith(('empty', 'new_empty'))):
+            self._ops.append(partial(_repeat, func, args, kwargs, _tensors(result)))
         return result
 
     def branch(self, condition, body):
@@ -68,18 +68,31 @@ def _forget(ops):
         if op.func is _repeat_where_true:
             _forget(op.args[1])
             continue
-        for tensor in tree_flatten(op.args[3])[0]:
-            if isinstance(tensor, torch.Tensor):
-                tensor.fill_(5)
+        for tensor in op.args[3]:
+            tensor.fill_(5)
 
 
-def _repeat(func, args, kwargs, result):
+def _repeat(func, args, kwargs, results):
     again = func(*args, **kwargs)
-    if result is None:
-        return
-    for old, new in zip(tree_flatten(result)[0], tree_flatten(again)[0], strict=True):
-        if isinstance(old, torch.Tensor):
+    if results:
+        for old, new in zip(results, _tensors(again), strict=True):
             old.copy_(new)
+
+
+@cache
+def _writes(func):
+    return any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
+
+
+@cache
+def _views(func):
+    return any(r.alias_info for r in func._schema.returns)
+
+
+def _tensors(result):
+    if isinstance(result, torch.Tensor):  # nearly always
+        return (result,)
+    return tuple(part for part in tree_flatten(result)[0] if isinstance(part, torch.Tensor))
 
 
 def _repeat_where_true(condition, ops):
