@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spec_vla_ros.models.checkpoint import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.safetensors_files import find_tensors
 
 
