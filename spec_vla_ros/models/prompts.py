@@ -154,9 +154,10 @@ def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
         pairs = zip(encoding.tokens, encoding.offsets, strict=True)
         unknown = [text[start:end] for token, (start, end) in pairs if token == unknown_token]
         return list(encoding.ids), unknown
-    ids, pieces = tokenizer.EncodeAsIds(text), tokenizer.EncodeAsPieces(text)
-    pairs = zip(ids, pieces, strict=True)
-    return list(ids), [piece for number, piece in pairs if number == tokenizer.unk_id()]
+    ids: list[int] = list(tokenizer.EncodeAsIds(text))
+    pieces: list[str] = list(tokenizer.EncodeAsPieces(text))
+    unknown_id = tokenizer.unk_id()
+    return ids, [p for number, p in zip(ids, pieces, strict=True) if number == unknown_id]
 
 
 def id_of(tokenizer: TextTokenizer, piece: str) -> int | None:
