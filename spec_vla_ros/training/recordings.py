@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Prompts from users' own recordings: what the camera saw while an instruction was in force.
 
-A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap file. ROS need not be installed.
+A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap or .db3 file, compressed or not.
+ROS need not be installed.
 """
 
 from __future__ import annotations
