@@ -21,7 +21,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.env import TabletopEnv
 
@@ -67,16 +67,15 @@ class Verification:
 def simulated_prompt(checkpoint: OpenVLACheckpoint, *, seed: int, steps: int) -> Tensor:
     """Return image and instruction as embeddings (1, L, H), some steps into an episode."""
     policy = SpecVlaPolicy(checkpoint)
-    model, env = checkpoint.model, TabletopEnv()
+    dimensions = policy.codec.stats.dimensions
+    encode, env = ObservationEncoder(checkpoint, num_tokens=dimensions), TabletopEnv()
     try:
         instruction = env.reset(seed=seed)
         for _ in range(steps):
             env.step(policy.infer(Observation(env.render(), instruction)).values)
-        pixels = checkpoint.image_processor(env.render())
+        return encode(Observation(env.render(), instruction))
     finally:
         env.close()
-    words = model.prompt_embeds(checkpoint.prompt_processor(instruction))
-    return multimodal_embeds(words, model.image_embeds(pixels))
 
 
 @torch.inference_mode()

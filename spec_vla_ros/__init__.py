@@ -18,6 +18,7 @@ _HOME = {
     'ActionCodec': 'action_codec',
     'NormStats': 'action_codec',
     'SpecVlaPolicy': 'policy',
+    'PolicyConfig': 'policy',
     'load_policy': 'policy',
     'load_openvla': 'models.checkpoint',
 }

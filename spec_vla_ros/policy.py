@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,12 +25,61 @@ from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.prompts import require_tokenizer
 from spec_vla_ros.models.safetensors_files import Progress
-from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import (
+    GRAPHS,
+    POSITION_MODES,
+    PRECISIONS,
+    STORED_AS,
+    Action,
+    Decoding,
+    Observation,
+    PolicyInfo,
+    check_choice,
+)
 
 _LOG = logging.getLogger(__name__)
 
-AUTOREGRESSIVE = Decoding()
 DRAFTER_FOLDER = 'drafter'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """What is fixed when a policy is loaded: its norm stats, where it runs, how it drafts.
+
+    unnorm_key: which norm stats to un-normalise with; may be None where there is only one.
+    device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
+    dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
+    stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
+    cuda_graphs: what is recorded on CUDA, one of `GRAPHS`.
+    drafter: the folder of its drafter; None takes the folder `drafter` inside the checkpoint's,
+        if there is one.
+    draft_position_mode: one of `POSITION_MODES`; None takes what the drafter was made for.
+    tree: how large a draft tree may grow; None lets `SpecVlaPolicy.warm_up` choose by measured
+        costs.
+
+    Raises:
+        ValueError: a word is none of the valid ones; the message lists them.
+    """
+
+    unnorm_key: str | None = None
+    device: str = 'auto'
+    dtype: str = 'auto'
+    stored_as: str | None = None
+    cuda_graphs: str = 'action'
+    drafter: str | Path | None = None
+    draft_position_mode: str | None = None
+    tree: TreeShape | TreePlan | None = None
+
+    def __post_init__(self) -> None:
+        check_choice('dtype', self.dtype, ('auto', *PRECISIONS))
+        check_choice('cuda_graphs', self.cuda_graphs, GRAPHS)
+        if self.stored_as is not None:
+            check_choice('stored_as', self.stored_as, STORED_AS)
+        if self.draft_position_mode is not None:
+            check_choice('draft_position_mode', self.draft_position_mode, POSITION_MODES)
+
+
+_DEFAULT_CONFIG, _DEFAULT_DECODING = PolicyConfig(), Decoding()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +101,11 @@ class SpecVlaPolicy:
     One inference at a time: call it from one thread.
 
     Args:
-        checkpoint: what `load_openvla` returns.
-        unnorm_key: which norm stats to un-normalise with, see `NormStats.select`.
+        checkpoint: what `load_openvla` returns; with `stored_as` in the configuration it cannot
+            be used for another policy.
+        config: its `unnorm_key`, `stored_as`, `cuda_graphs` and `tree` count; the rest is for
+            loading, which has been done.
         drafter: needed by the speculative modes.
-        tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
-        stored_as: 'int8' or 'int4' stores the language model's weights so, see `PackedLlama`; the
-            checkpoint cannot be used for another policy then.
-        graphs: what is recorded on CUDA, see `runner_for`.
 
     Raises:
         ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
@@ -67,21 +115,18 @@ class SpecVlaPolicy:
         self,
         checkpoint: OpenVLACheckpoint,
         *,
-        unnorm_key: str | None = None,
+        config: PolicyConfig = _DEFAULT_CONFIG,
         drafter: Drafter | None = None,
-        tree: TreeShape | TreePlan | None = None,
-        stored_as: str | None = None,
-        graphs: str = 'action',
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._codec = checkpoint.config.codec(unnorm_key)
-        runner = runner_for(self._model.device, graphs=graphs)
+        self._codec = checkpoint.config.codec(config.unnorm_key)
+        runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
         self._decoder = ActionDecoder(
-            PackedLlama(checkpoint.model.language_model, stored_as=stored_as),
+            PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
-            tree=tree,
+            tree=config.tree,
             runner=runner,
         )
         self._encoder = ObservationEncoder(
@@ -91,7 +136,7 @@ class SpecVlaPolicy:
         _LOG.info(
             '%s, weights in %s, %s',
             self._model.device,
-            stored_as or self.checkpoint_info.dtype,
+            config.stored_as or self.checkpoint_info.dtype,
             'no drafter' if drafter is None else 'with a drafter',
         )
 
@@ -140,7 +185,7 @@ class SpecVlaPolicy:
     def infer(
         self,
         observation: Observation,
-        decoding: Decoding = AUTOREGRESSIVE,
+        decoding: Decoding = _DEFAULT_DECODING,
         *,
         refuse_words: bool = True,
     ) -> Action:
@@ -185,7 +230,7 @@ class SpecVlaPolicy:
         self._decoder.reset()
 
     @torch.inference_mode()
-    def warm_up(self, decoding: Decoding = AUTOREGRESSIVE) -> None:
+    def warm_up(self, decoding: Decoding = _DEFAULT_DECODING) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
         prompt = self._encoder.warm_up()
@@ -199,47 +244,30 @@ class SpecVlaPolicy:
 def load_policy(
     checkpoint: str | Path,
     *,
-    unnorm_key: str | None = None,
-    device: str = 'auto',
-    dtype: str = 'auto',
-    drafter: str | Path | None = None,
-    draft_position_mode: str | None = None,
-    tree: TreeShape | TreePlan | None = None,
-    stored_as: str | None = None,
-    graphs: str = 'action',
+    config: PolicyConfig = _DEFAULT_CONFIG,
     progress: Progress | None = None,
+    **options: Any,
 ) -> SpecVlaPolicy:
     """Load a policy from an OpenVLA checkpoint folder.
 
     Args:
         checkpoint: the folder, see `load_openvla`.
-        unnorm_key: which norm stats to un-normalise with; may be None where there is only one.
-        device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
-        dtype: 'auto', 'float32', 'float16', 'bfloat16'.
-        drafter: the folder of its drafter, see `load_drafter`; None takes the folder `drafter`
-            inside the checkpoint's, if there is one.
-        draft_position_mode: see `load_drafter`.
-        tree: how large a draft tree may grow; None lets `warm_up` choose by measured costs.
-        stored_as: None, or 'int8' or 'int4' for the language model's weights, see `PackedLlama`.
-        graphs: what is recorded on CUDA, see `runner_for`.
+        config: norm stats, device, drafter and so on.
         progress: called with (bytes loaded, bytes in all); None writes it to the log.
+        options: fields of the configuration by name, for short: `load_policy(folder,
+            device='cpu')`. They replace those of `config`.
 
     Raises:
         CheckpointError: the folder cannot be used; the message says why.
-        ValueError: unknown `unnorm_key`, device or dtype; the message lists the valid ones.
+        ValueError: unknown `unnorm_key` or device, or a word that `PolicyConfig` does not know;
+            the message lists the valid ones.
     """
-    read_config(checkpoint).codec(unnorm_key)  # a wrong key is told before the weights are read
+    config = replace(config, **options)
+    read_config(checkpoint).codec(config.unnorm_key)  # wrong keys end before weights are read
     require_tokenizer(Path(checkpoint))
-    loaded = load_openvla(checkpoint, device=device, dtype=dtype, progress=progress)
-    found = load_drafter_beside(loaded, drafter, position_mode=draft_position_mode)
-    return SpecVlaPolicy(
-        loaded,
-        unnorm_key=unnorm_key,
-        drafter=found,
-        tree=tree,
-        stored_as=stored_as,
-        graphs=graphs,
-    )
+    loaded = load_openvla(checkpoint, device=config.device, dtype=config.dtype, progress=progress)
+    drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
+    return SpecVlaPolicy(loaded, config=config, drafter=drafter)
 
 
 def load_drafter_beside(

@@ -28,7 +28,9 @@ class Observation:
     stamp_ns: int = 0
 
 
-MODES = ('autoregressive', 'strict', 'relaxed')
+AUTOREGRESSIVE = 'autoregressive'
+
+MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
 """How to decode: token by token; speculatively with the same result; speculatively, and taking
 draft tokens near the target's choice as well."""
 
@@ -36,6 +38,21 @@ draft tokens near the target's choice as well."""
 GRAPHS = ('action', 'pass', 'off')
 """What is recorded on CUDA and launched at once: a speculative action, each of its passes, or
 nothing."""
+
+PRECISIONS = ('float32', 'float16', 'bfloat16')
+"""What weights are computed with."""
+
+STORED_AS = ('int8', 'int4')
+"""What weights can be stored as in few bits."""
+
+POSITION_MODES = ('correct', 'reference')
+"""Rotary positions of draft trees: those of the sequence, or those of the published code."""
+
+
+def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
+    """Raise ValueError if the value is none of the valid ones; the message lists them."""
+    if value not in valid:
+        raise ValueError(f'{name} {value!r} is none of {", ".join(valid)}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +66,12 @@ class Decoding:
         autoregressive mode).
     """
 
-    mode: str = 'autoregressive'
+    mode: str = AUTOREGRESSIVE
     acceptance_threshold: int | tuple[int, ...] = 0
     temporal: bool = True
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f'decoding mode {self.mode!r} is none of {", ".join(MODES)}')
+        check_choice('decoding mode', self.mode, MODES)
 
 
 def thresholds_by_dimension(

@@ -10,7 +10,7 @@ from toy_checkpoint import write_tiny
 from spec_vla_ros import cli
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.policy import PolicyConfig, load_policy
 from spec_vla_ros.types import Decoding, NotAnActionError, Observation
 
 INSTRUCTION = 'pick up the red block'
@@ -91,6 +91,29 @@ def test_unknown_key_is_told_before_the_weights_are_read(folder, monkeypatch):
     monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
     with pytest.raises(ValueError, match=r"'nowhere'.*'tiny'"):
         load_policy(folder, unnorm_key='nowhere')
+
+
+@pytest.mark.parametrize(
+    ('option', 'valid'),
+    [
+        ('dtype', 'auto, float32, float16, bfloat16'),
+        ('stored_as', 'int8, int4'),
+        ('cuda_graphs', 'action, pass, off'),
+        ('draft_position_mode', 'correct, reference'),
+    ],
+)
+def test_unknown_words_are_told_before_the_weights_are_read(folder, monkeypatch, option, valid):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    with pytest.raises(ValueError, match=f"{option} 'best' is none of {valid}"):
+        load_policy(folder, **{option: 'best'})
+
+
+def test_options_are_fields_of_the_configuration(folder):
+    config = PolicyConfig(device='cpu', dtype='bfloat16')
+    assert load_policy(folder, config=config).info.dtype == 'bfloat16'
+    assert load_policy(folder, config=config, dtype='float32').info.dtype == 'float32'
+    with pytest.raises(TypeError, match='dtyp'):
+        load_policy(folder, dtyp='float32')
 
 
 def test_checkpoint_info(policy, folder):

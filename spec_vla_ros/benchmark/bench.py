@@ -19,7 +19,6 @@ import torch
 from spec_vla_ros.benchmark import history
 from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
 from spec_vla_ros.benchmark.random_case import (
-    AUTOREGRESSIVE,
     CUDA_ONLY,
     FIRST_TOKEN,
     GENERATE,
@@ -37,6 +36,7 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.types import AUTOREGRESSIVE
 
 SHIPPED = 'shipped policy'
 FRAME_SEEDS = range(9_041_000, 9_042_000)
@@ -180,7 +180,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
             ways,
             acceptance_threshold=args.acceptance_threshold,
             actions=args.actions,
-            graphs='pass',
+            cuda_graphs='pass',
         )
         apart = _measure({way: methods[way] for way in ways}, device, **count)
         measured |= {way: divided(measured[way], apart[way]) for way in ways}

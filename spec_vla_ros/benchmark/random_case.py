@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,27 +28,29 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.types import thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)
 NUM_TOKENS = 7
-AUTOREGRESSIVE = 'autoregressive'
 GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
+
+
+Module = TypeVar('Module', bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
 class RandomCase:
     """A model of random weights.
 
-    layers, hidden, intermediate: its shape; heads are 64 wide, or 128 from 4096 on.
+    layers, hidden_size, intermediate_size: its shape; heads are 64 wide, or 128 from 4096 on.
     prompt_length: tokens of image and text.
     towers: timm's names of the vision towers, where the image is computed too.
     image_size: side of their image, pixels.
     """
 
     layers: int
-    hidden: int
-    intermediate: int
+    hidden_size: int
+    intermediate_size: int
     prompt_length: int
     towers: tuple[str, ...] = ()
     image_size: int = 224
@@ -55,13 +58,14 @@ class RandomCase:
     @property
     def config(self) -> LlamaConfig:
         """The language model's, with OpenVLA's vocabulary."""
+        head_dim = 128 if self.hidden_size >= 4096 else 64
         return LlamaConfig.from_dict(
             {
                 'vocab_size': 32064,
-                'hidden_size': self.hidden,
-                'intermediate_size': self.intermediate,
+                'hidden_size': self.hidden_size,
+                'intermediate_size': self.intermediate_size,
                 'num_hidden_layers': self.layers,
-                'num_attention_heads': self.hidden // (128 if self.hidden >= 4096 else 64),
+                'num_attention_heads': self.hidden_size // head_dim,
             }
         )
 
@@ -102,13 +106,12 @@ class RandomModel:
     ) -> None:
         self.config = case.config
         generator = torch.Generator(device).manual_seed(0)
-        self._vision = None
+        self._vision: Callable[[], Tensor] | None = None
         if case.towers:
             openvla = _random(lambda: OpenVLA(_openvla(case)), device, dtype, generator)
-            self.plain, pixels = openvla.language_model, (1, 3 * len(case.towers))
-            pixels = torch.randn(
-                *pixels, case.image_size, case.image_size, device=device, generator=generator
-            )
+            self.plain = openvla.language_model
+            shape = (1, 3 * len(case.towers), case.image_size, case.image_size)
+            pixels = torch.randn(shape, device=device, generator=generator)
             self._vision = partial(openvla.image_embeds, pixels.to(dtype))
         else:
             self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
@@ -121,8 +124,8 @@ class RandomModel:
         )
         self.target = PackedLlama(self.plain)
         self.drafter = TreeDrafter(PackedDrafter(drafter), self.target, ids=ACTION_IDS)
-        shape = (1, case.prompt_length, case.hidden)
-        self.prompt = torch.randn(shape, device=device, generator=generator).to(dtype)
+        prompt = (1, case.prompt_length, case.hidden_size)
+        self.prompt = torch.randn(prompt, device=device, generator=generator).to(dtype)
         self._cache = self.target.new_cache(case.prompt_length + 128)
 
     def _see(self, runner: Runner) -> tuple[Tensor, PhaseTimer]:
@@ -142,7 +145,7 @@ class RandomModel:
         *,
         acceptance_threshold: int,
         actions: int,
-        graphs: str = 'action',
+        cuda_graphs: str = 'action',
     ) -> dict[str, Method]:
         """Return every way to an action, by name.
 
@@ -150,10 +153,10 @@ class RandomModel:
             ways: what is replayed, by way of decoding.
             acceptance_threshold: relaxed acceptance's, as when it was recorded.
             actions: how many are chosen from each way's recording.
-            graphs: see `runner_for`.
+            cuda_graphs: see `runner_for`.
         """
         generate = TransformersGenerate(self.plain)
-        runner = runner_for(self.prompt.device, graphs=graphs)
+        runner = runner_for(self.prompt.device, cuda_graphs=cuda_graphs)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
                 tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())
@@ -243,11 +246,11 @@ def _openvla(case: RandomCase) -> OpenVLAConfig:
 
 
 def _random(
-    build: Callable[[], nn.Module],
+    build: Callable[[], Module],
     device: torch.device,
     dtype: torch.dtype,
     generator: torch.Generator,
-) -> nn.Module:
+) -> Module:
     with torch.device('meta'):
         module = build()
     for owner in module.modules():

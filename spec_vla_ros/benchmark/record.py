@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
 from spec_vla_ros.decoding.acceptance import within_bins
@@ -18,15 +17,13 @@ from spec_vla_ros.decoding.generate import FixedCount
 from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import TemporalDraft
-from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
+from spec_vla_ros.evaluation.closed_loop import drive
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.types import Observation, thresholds_by_dimension
-
-_STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
 
 
 def episodes(
@@ -40,13 +37,7 @@ def episodes(
         act: observation -> values of the action.
     """
     for seed in seeds:
-        instruction = env.reset(seed=seed)
-        for step in range(MAX_STEPS):
-            observation = Observation(env.render(), instruction, step * _STEP_NS)
-            env.step(act(observation), settle=SETTLE)
-            yield observation
-            if env.outcome().success:
-                break
+        yield from drive(env, env.reset(seed=seed), act)
 
 
 class Recorder:
@@ -61,8 +52,8 @@ class Recorder:
     def __init__(
         self, checkpoint: OpenVLACheckpoint, drafter: Drafter, *, acceptance_threshold: int
     ) -> None:
-        self._checkpoint = checkpoint
         self._codec = checkpoint.config.codec()
+        self._encoder = ObservationEncoder(checkpoint, num_tokens=self._codec.stats.dimensions)
         self._target = PackedLlama(checkpoint.model.language_model)
         self._drafter = TreeDrafter(
             PackedDrafter(drafter), self._target, ids=self._codec.action_ids
@@ -96,22 +87,27 @@ class Recorder:
         actions: list[ActionTrace] = []
 
         def act(observation: Observation) -> np.ndarray:
-            when = {'instruction': observation.instruction, 'stamp_ns': observation.stamp_ns}
-            if not observation.stamp_ns:
+            instruction, stamp_ns = observation.instruction, observation.stamp_ns
+            if not stamp_ns:
                 temporal.reset()
             draft: DraftTree | None = None
             if way.endswith('temporal'):
-                draft = temporal.draft(**when, thresholds=thresholds, nodes=plan.guesses)
+                draft = temporal.draft(
+                    instruction=instruction,
+                    stamp_ns=stamp_ns,
+                    thresholds=thresholds,
+                    nodes=plan.guesses,
+                )
             decoded = speculative_generate(
                 self._target,
                 self._drafter,
-                self._prompt(observation),
+                self._encoder(observation),
                 accept=accept,
                 tree=tree,
                 stop=stop,
                 draft=draft,
             )
-            temporal.record(decoded.choices.numpy(), **when)
+            temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
             guesses = () if draft is None else tuple(draft.parents.tolist())
             actions.append(ActionTrace(guesses, decoded.commits))
             return self._codec.decode(decoded.tokens)
@@ -119,9 +115,3 @@ class Recorder:
         for _ in episodes(env, seeds, act):
             pass
         return WayTrace(plan.shapes, tuple(actions))
-
-    def _prompt(self, observation: Observation) -> Tensor:
-        model = self._checkpoint.model
-        pixels = self._checkpoint.image_processor(observation.image)
-        ids = self._checkpoint.prompt_processor(observation.instruction)
-        return multimodal_embeds(model.prompt_embeds(ids), model.image_embeds(pixels))

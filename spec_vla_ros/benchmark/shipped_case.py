@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 
 from spec_vla_ros.benchmark.floor import Pass
-from spec_vla_ros.benchmark.random_case import AUTOREGRESSIVE, FIRST_TOKEN, GENERATE, passes_of
+from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
 from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.types import Decoding, Observation
+from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 
 def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
@@ -72,7 +73,9 @@ class ShippedPolicy:
             policy.warm_up(decoding)
             self._policies[name] = policy
         self._generate = TransformersGenerate(checkpoint.model.language_model)
-        self._embedded = ('', torch.empty(0))
+        self._encoder = ObservationEncoder(
+            checkpoint, num_tokens=checkpoint.config.codec().stats.dimensions
+        )
 
     @property
     def prompt_length(self) -> int:
@@ -107,10 +110,10 @@ class ShippedPolicy:
             FIRST_TOKEN: lambda i: self._reference(i, 1),
         }
         for name in self._decodings:
-            found[name] = lambda i, n=name: self._ours(i, n)
+            found[name] = partial(self._ours, name)
         return found
 
-    def _ours(self, index: int, name: str) -> Outcome:
+    def _ours(self, name: str, index: int) -> Outcome:
         frame, policy = self._frames[index], self._policies[name]
         if not frame.stamp_ns:
             policy.reset()
@@ -120,10 +123,5 @@ class ShippedPolicy:
 
     @torch.inference_mode()
     def _reference(self, index: int, num_tokens: int) -> Outcome:
-        frame, model = self._frames[index], self._checkpoint.model
-        pixels = self._checkpoint.image_processor(frame.image)
-        if self._embedded[0] != frame.instruction:
-            ids = self._checkpoint.prompt_processor(frame.instruction)
-            self._embedded = (frame.instruction, model.prompt_embeds(ids))
-        prompt = multimodal_embeds(self._embedded[1], model.image_embeds(pixels))
+        prompt = self._encoder(self._frames[index])
         return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))

@@ -15,9 +15,9 @@ from spec_vla_ros.types import DecodeStats
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One action: its token ids where they mean something, and how it came about if known."""
+    """One action: its token ids, and how it came about if known."""
 
-    tokens: tuple[int, ...] | None = None
+    tokens: tuple[int, ...]
     stats: DecodeStats | None = None
 
 
@@ -42,7 +42,7 @@ class Measured:
     target_passes: float | None
     tokens_per_pass: float | None
     peak_bytes: int | None
-    tokens: tuple[tuple[int, ...] | None, ...]
+    tokens: tuple[tuple[int, ...], ...]
 
     @property
     def mean_ms(self) -> float:

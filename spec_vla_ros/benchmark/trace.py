@@ -3,7 +3,7 @@
 
 A model of random weights has the speed of a trained one and accepts nothing. So what a trained
 policy accepted in closed loop is recorded, pass by pass, and replayed on it: every pass is run
-in full, only how many draft tokens pass is taken from the recording.
+in full, only how many draft tokens are accepted is taken from the recording.
 """
 
 from __future__ import annotations
@@ -126,13 +126,13 @@ def _way(recorded: Mapping) -> WayTrace:
 
 
 def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
-    """Let drafts pass as far as they did in a recorded action, whatever they are.
+    """Accept drafts as far as they were in a recorded action, whatever they are.
 
     commits: tokens that each pass committed, the prefill first.
     """
-    passes = torch.ones(sum(commits), dtype=torch.bool)
-    passes[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
-    known = upload(passes, device)
+    accepted = torch.ones(sum(commits), dtype=torch.bool)
+    accepted[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
+    known = upload(accepted, device)
 
     def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
         return known[place.clamp(max=len(known) - 1)]

@@ -15,7 +15,7 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy import PolicyConfig, SpecVlaPolicy
 from spec_vla_ros.training.drafter_data import Example, write_features
 from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 
@@ -131,7 +131,7 @@ def _write_part(job: tuple[Path, str | None, Source, Path]) -> None:
     folder, unnorm_key, source, out = job
     torch.set_num_threads(1)
     checkpoint = load_openvla(folder)
-    policy = SpecVlaPolicy(checkpoint, unnorm_key=unnorm_key)
+    policy = SpecVlaPolicy(checkpoint, config=PolicyConfig(unnorm_key=unnorm_key))
     write_features(
         checkpoint,
         source(policy=policy),

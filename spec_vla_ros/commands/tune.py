@@ -15,7 +15,6 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
-    AUTOREGRESSIVE,
     Recording,
     Replayed,
     Tolerance,
@@ -23,21 +22,18 @@ from spec_vla_ros.evaluation.tuning import (
     median_ms,
     recommend,
     replay,
-    sweep,
 )
-from spec_vla_ros.evaluation.tuning_report import (
-    markdown_tables,
-    plot,
-    summary,
-)
+from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
+from spec_vla_ros.evaluation.ways import REPLAYED
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.training.recordings import (
     RecordingTopics,
     check_recording,
     recorded_observations,
 )
+from spec_vla_ros.types import AUTOREGRESSIVE, Decoding
 
 DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
 
@@ -100,29 +96,28 @@ def run(args: argparse.Namespace) -> int:
     dimensions = checkpoint.config.codec(args.unnorm_key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
 
-    ways = sweep()
-    tree = TreeShape(*args.tree)
+    config = PolicyConfig(unnorm_key=args.unnorm_key, tree=TreeShape(*args.tree))
 
-    def run_way(name: str) -> list[Replayed]:
+    def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
-        policy = SpecVlaPolicy(checkpoint, unnorm_key=args.unnorm_key, drafter=drafter, tree=tree)
-        policy.warm_up(ways[name])
-        replayed = list(replay(policy, recordings, ways[name]))
+        policy = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
+        policy.warm_up(decoding)
+        replayed = list(replay(policy, recordings, decoding))
         print(f'{name}: {len(replayed)} actions', flush=True)
         return replayed
 
-    reference = run_way(AUTOREGRESSIVE)
+    reference = run_way(AUTOREGRESSIVE, Decoding())
     baselines = [median_ms(reference)]
     results = {AUTOREGRESSIVE: figures(reference, reference, reference_ms=baselines[0])}
-    for name in list(ways)[1:]:
-        replayed = run_way(name)
+    for way in REPLAYED:
+        replayed = run_way(way.name, way.decoding)
         # AR again after each way, so that a machine that slows down does not favour any
-        baselines.append(median_ms(run_way(AUTOREGRESSIVE)))
+        baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
         around = (baselines[-2] + baselines[-1]) / 2
-        results[name] = figures(replayed, reference, reference_ms=around)
+        results[way.name] = figures(replayed, reference, reference_ms=around)
     drift = max(baselines) / min(baselines)
 
-    found = recommend(results, ways, tolerance)
+    found = recommend(results, tolerance)
     advice = summary(results, found, tolerance, drift=drift)
     args.out.mkdir(parents=True, exist_ok=True)
     report = {
@@ -139,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
     (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     text = f'{markdown_tables(results)}\n{advice}\n'
     (args.out / 'tune.md').write_text(text)
-    plot(results, ways, args.out / 'tune.png', found=found)
+    plot(results, args.out / 'tune.png', found=found)
     print(text)
     print(f'written: {args.out}/tune.json, tune.md, tune.png')
     return 0

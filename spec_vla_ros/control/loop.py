@@ -143,8 +143,7 @@ class ControlLoop(Generic[Image]):
         one tries again what was given up.
         """
         if self._halt is not RUNNING:
-            self._preconditions.cancel()
-            self._drop_everything()
+            self._preconditions.cancel()  # the next tick drops what was begun for it
         self._preconditions.emergency.release()
         self._supervisor.recover()
 

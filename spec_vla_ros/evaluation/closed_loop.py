@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.policy import AUTOREGRESSIVE, SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
 from spec_vla_ros.types import Action, Decoding, Observation
 
@@ -18,7 +18,31 @@ MAX_STEPS = 60
 SETTLE = 0.06
 """Time between the end of one motion and the next one in the running system, seconds."""
 
-_STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
+STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
+"""Between the images of two steps, nanoseconds."""
+
+
+def drive(
+    env: TabletopEnv,
+    instruction: str,
+    act: Callable[[Observation], np.ndarray],
+    *,
+    start_ns: int = 0,
+) -> Iterator[Observation]:
+    """Drive the simulated arm until it succeeds, and give each observation after acting on it.
+
+    Args:
+        env: the simulator, reset.
+        instruction: what it is to do.
+        act: observation -> values of the action.
+        start_ns: stamp of the first observation.
+    """
+    for step in range(MAX_STEPS):
+        observation = Observation(env.render(), instruction, start_ns + step * STEP_NS)
+        env.step(act(observation), settle=SETTLE)
+        yield observation
+        if env.outcome().success:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +78,7 @@ class ClosedLoop:
     The two take turns at going first, so that neither finds the caches warmer.
 
     Args:
-        policy: decodes as told and drives the arm.
+        policy: decodes as asked for and drives the arm.
         reference: another policy over the same checkpoint; its actions are only compared.
         image_size: side of the camera image, pixels.
     """
@@ -83,8 +107,8 @@ class ClosedLoop:
         steps: list[Step] = []
         wrong = success = False
         while not success and len(steps) < MAX_STEPS:
-            observation = Observation(env.render(), instruction, len(steps) * _STEP_NS)
-            jobs = [(self._policy, decoding), (self._reference, AUTOREGRESSIVE)]
+            observation = Observation(env.render(), instruction, len(steps) * STEP_NS)
+            jobs = [(self._policy, decoding), (self._reference, Decoding())]
             if len(steps) % 2:
                 timed = [_timed(*job, observation) for job in reversed(jobs)][::-1]
             else:

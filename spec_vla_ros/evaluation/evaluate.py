@@ -21,13 +21,11 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
 from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
 from spec_vla_ros.evaluation.summary import summarise
+from spec_vla_ros.evaluation.ways import EVALUATED
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.models.quantised import KINDS
-from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.types import Decoding
-
-DISTANCES = (1, 3, 5, 9, 15)
+from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='draft tree (default: a chain), the same on every machine so that counts are too',
     )
     parser.add_argument(
-        '--dtype', default='auto', help='of the weights: auto, float32, float16, bfloat16'
+        '--dtype', default='auto', choices=('auto', *PRECISIONS), help='of the weights'
     )
     parser.add_argument(
         '--stored-as',
-        choices=KINDS,
+        choices=STORED_AS,
         help="store the language model's weights in few bits; the columns compare with "
         "autoregressive decoding with the checkpoint's own",
     )
@@ -69,15 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def decodings() -> dict[str, Decoding]:
     """Return every way of decoding that is compared, by the name it has in the results."""
-    ways = {
-        'autoregressive': Decoding(),
-        'strict': Decoding('strict', temporal=False),
-        'strict + temporal': Decoding('strict', temporal=True),
-    }
-    for temporal, suffix in ((False, ''), (True, ' + temporal')):
-        for r in DISTANCES:
-            ways[f'relaxed r={r}{suffix}'] = Decoding('relaxed', r, temporal=temporal)
-    return ways
+    strict_first = sorted(EVALUATED, key=lambda way: way.r > 0)
+    return {AUTOREGRESSIVE: Decoding(), **{way.name: way.decoding for way in strict_first}}
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
             'training never uses: change --first-seed or --episodes'
         )
     has_drafter = (args.checkpoint / DRAFTER_FOLDER).is_dir()
-    names = args.modes or (list(decodings()) if has_drafter else ['autoregressive'])
+    names = args.modes or (list(decodings()) if has_drafter else [AUTOREGRESSIVE])
     unknown = sorted(set(names) - decodings().keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
@@ -128,7 +119,8 @@ def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
     checkpoint = changed = load_openvla(folder, device='cpu')
     if dtype != 'auto' or stored_as is not None:
         changed = load_openvla(folder, device='cpu', dtype=dtype)
-    reference, policy = _policy(checkpoint, tree), _policy(changed, tree, stored_as=stored_as)
+    reference = _policy(checkpoint, PolicyConfig(tree=tree))
+    policy = _policy(changed, PolicyConfig(tree=tree, stored_as=stored_as))
     decoding = decodings()[name]
     policy.warm_up(decoding)
     reference.warm_up()
@@ -145,8 +137,5 @@ def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
     return summarise(episodes, policy.codec)
 
 
-def _policy(
-    checkpoint: OpenVLACheckpoint, tree: TreeShape, *, stored_as: str | None = None
-) -> SpecVlaPolicy:
-    drafter = load_drafter_beside(checkpoint)
-    return SpecVlaPolicy(checkpoint, drafter=drafter, tree=tree, stored_as=stored_as)
+def _policy(checkpoint: OpenVLACheckpoint, config: PolicyConfig) -> SpecVlaPolicy:
+    return SpecVlaPolicy(checkpoint, config=config, drafter=load_drafter_beside(checkpoint))

@@ -8,20 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.types import DecodeStats
+from spec_vla_ros.types import DecodeStats, accept_length
 
 
 @dataclass(frozen=True, slots=True)
 class DecodingFigures:
     """How many passes and tokens the actions of a run took.
 
-    accept_length: tokens of an action by verify rounds, as the Spec-VLA paper counts it (arXiv
-    2507.22424): all tokens over all rounds, prefill not counted as a round.
+    accept_length: all tokens over all verify rounds, see `types.accept_length`; None without any.
     tokens_per_pass: tokens over target passes, prefill counted.
     target_passes, draft_passes: mean for each action, prefill counted.
     """
 
-    accept_length: float
+    accept_length: float | None
     tokens_per_pass: float
     target_passes: float
     draft_passes: float
@@ -37,9 +36,8 @@ def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> Decodi
         raise ValueError('no actions to count')
     tokens = dimensions * len(stats)
     passes = sum(s.target_passes for s in stats)
-    rounds = passes - len(stats)
     return DecodingFigures(
-        accept_length=tokens / rounds if rounds else float('inf'),
+        accept_length=accept_length(tokens, passes, actions=len(stats)),
         tokens_per_pass=tokens / passes,
         target_passes=passes / len(stats),
         draft_passes=sum(s.draft_passes for s in stats) / len(stats),

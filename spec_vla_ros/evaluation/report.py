@@ -12,6 +12,9 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
+from spec_vla_ros.evaluation.ways import EVALUATED, by_threshold
+from spec_vla_ros.types import AUTOREGRESSIVE
+
 _COLUMNS = (
     'decoding',
     'success',
@@ -48,7 +51,7 @@ def markdown_table(results: Mapping[str, Mapping]) -> str:
             f'{sum(off) / len(off):.2f}',
             f'{1e3 * sum(values[:3]) / 3:.2f}',
             f'{1e3 * sum(values[3:6]) / 3:.2f}',
-            f'{row["accept_length"]:.2f}',
+            '-' if row['accept_length'] is None else f'{row["accept_length"]:.2f}',
             f'{row["target_passes"]:.2f}',
             f'{row["tokens_per_pass"]:.2f}',
             f'{row["median_ms"]:.1f}',
@@ -70,43 +73,30 @@ def dimension_table(results: Mapping[str, Mapping]) -> str:
 
 
 def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
-    """Draw success and speed against the accepted distance, with and without temporal drafts."""
+    """Draw success and speed against the threshold, with and without temporal drafts."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
-    for suffix, label in (('', 'drafter'), (' + temporal', 'drafter + temporal')):
-        points = _sweep(results, suffix)
+    for temporal, label in ((False, 'drafter'), (True, 'drafter + temporal')):
+        points = by_threshold(results, EVALUATED, temporal=temporal)
         if not points:
             continue
-        distances = [r for r, _ in points]
+        thresholds = [r for r, _ in points]
         rates = [100 * row['success_rate'] for _, row in points]
         bounds = [row['success_interval_95'] for _, row in points]
         errors = [
             [max(0, rate - 100 * low) for rate, (low, _) in zip(rates, bounds, strict=True)],
             [max(0, 100 * high - rate) for rate, (_, high) in zip(rates, bounds, strict=True)],
         ]
-        left.errorbar(distances, rates, errors, marker='o', capsize=3, label=label)
-        right.plot(distances, [row['speedup'] for _, row in points], marker='o', label=label)
-    baseline = results.get('autoregressive')
+        left.errorbar(thresholds, rates, errors, marker='o', capsize=3, label=label)
+        right.plot(thresholds, [row['speedup'] for _, row in points], marker='o', label=label)
+    baseline = results.get(AUTOREGRESSIVE)
     if baseline is not None:
-        left.axhline(100 * baseline['success_rate'], color='grey', ls='--', label='autoregressive')
-    right.axhline(1.0, color='grey', ls='--', label='autoregressive')
-    left.set(xlabel='accepted distance r, bins (0: strict)', ylabel='success, %')
-    right.set(xlabel='accepted distance r, bins (0: strict)', ylabel='speed, times autoregressive')
+        left.axhline(100 * baseline['success_rate'], color='grey', ls='--', label=AUTOREGRESSIVE)
+    right.axhline(1.0, color='grey', ls='--', label=AUTOREGRESSIVE)
+    left.set(ylabel='success, %')
+    right.set(ylabel='speed, times autoregressive')
     for axes in (left, right):
+        axes.set(xlabel='acceptance threshold r, bins (0: strict)')
         axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def _sweep(results: Mapping[str, Mapping], suffix: str) -> list[tuple[int, Mapping]]:
-    """Return (r, row) of the strict and relaxed ways whose name ends like this."""
-    points = []
-    for name, row in results.items():
-        base = name.removesuffix(suffix)
-        if base + suffix != name or '+' in base:
-            continue
-        if base == 'strict':
-            points.append((0, row))
-        elif base.startswith('relaxed r='):
-            points.append((int(base.removeprefix('relaxed r=')), row))
-    return points

@@ -7,8 +7,8 @@ installed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.evaluation.closed_loop import MAX_STEPS, SETTLE
-from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+from spec_vla_ros.evaluation.closed_loop import drive
+from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
@@ -25,7 +25,6 @@ IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 _IMAGE, _STRING = 'sensor_msgs/msg/Image', 'std_msgs/msg/String'
 _START_NS = 1_000_000_000  # a stamp of 0 would mean that the camera gives none
-_STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +61,17 @@ def record_episode(
         instruction = env.reset(seed=seed)
         said = _TYPES.types[_STRING](data=instruction)
         writer.write(words, _START_NS, _TYPES.serialize_cdr(said, _STRING))
-        for seen in _drive(env, policy, instruction):
+        policy.reset()
+        act = partial(_act, policy)
+        for seen in drive(env, instruction, act, start_ns=_START_NS):
             data = _TYPES.serialize_cdr(_image_message(seen), _IMAGE)
             writer.write(pictures, seen.stamp_ns, data)
             images += 1
     return RecordedEpisode(folder, instruction, images, env.outcome().success)
 
 
-def _drive(env: TabletopEnv, policy: Policy, instruction: str) -> Iterator[Observation]:
-    policy.reset()
-    for step in range(MAX_STEPS):
-        seen = Observation(env.render(), instruction, _START_NS + step * _STEP_NS)
-        yield seen
-        env.step(policy.infer(seen, Decoding()).values, settle=SETTLE)
-        if env.outcome().success:
-            return
+def _act(policy: Policy, seen: Observation) -> np.ndarray:
+    return policy.infer(seen, Decoding()).values
 
 
 def _image_message(seen: Observation) -> Any:

@@ -15,15 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.evaluation.measures import decoding_figures, mean_deviation
+from spec_vla_ros.evaluation.ways import REPLAYED, Way
 from spec_vla_ros.types import Action, Decoding, Observation, Policy
 
-DISTANCES = (0, 1, 3, 5, 9, 15, 25)
-"""The r of the sweep; 0 is strict."""
-
-AUTOREGRESSIVE = 'autoregressive'
-
 Recording = Callable[[], Iterable[Observation]]
-"""Reads a recording anew, so that no more than one image need be held."""
+"""Reads a recording from its beginning; no more than one image need be in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class Tolerance:
         given = ' and '.join(f'{v:g} {name}' for name, v in parts.items() if v is not None)
         return f'a 95th percentile of {given}'
 
-    def holds(self, figures: Mapping) -> bool:
+    def allows(self, figures: Mapping) -> bool:
         """Whether a way's figures (see `figures`) are within it."""
         limits = {
             'worst_bins': self.bins,
@@ -70,26 +66,6 @@ class Tolerance:
             for name, limit in limits.items()
             if limit is not None
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """The way that was found, and its name in the results."""
-
-    name: str
-    r: int
-    temporal: bool
-
-
-def sweep() -> dict[str, Decoding]:
-    """Return every way that is tried, by name, AR first."""
-    ways = {AUTOREGRESSIVE: Decoding()}
-    for temporal, suffix in ((False, ''), (True, ' + temporal')):
-        for r in DISTANCES:
-            name = f'relaxed r={r}' if r else 'strict'
-            mode = 'relaxed' if r else 'strict'
-            ways[name + suffix] = Decoding(mode, r, temporal=temporal)
-    return ways
 
 
 def replay(
@@ -152,37 +128,32 @@ def figures(
         'target_passes': counted.target_passes,
         'draft_passes': counted.draft_passes,
         'tokens_per_pass': counted.tokens_per_pass,
-        # None: every action came out of its prefill, without a verify round
-        'accept_length': counted.accept_length if np.isfinite(counted.accept_length) else None,
+        'accept_length': counted.accept_length,
         'identical_to_autoregressive': float(np.mean(~bins.any(axis=1))),
         'gripper_differs': float(np.mean(bins[:, -1] > 0)),
         'deviation': deviation,
     }
 
 
-def recommend(
-    results: Mapping[str, Mapping], ways: Mapping[str, Decoding], tolerance: Tolerance
-) -> Recommendation:
-    """Return the largest r that stays within a tolerance, as all smaller ones tried do.
+def recommend(results: Mapping[str, Mapping], tolerance: Tolerance) -> Way:
+    """Return the way with the largest r that stays within a tolerance, as all smaller ones do.
 
     It is looked for with and without temporal drafts; the faster of the two is returned. Strict
     decoding deviates by nothing, so there always is one.
+
+    Args:
+        results: the `figures` of every way in `REPLAYED`, by name.
+        tolerance: how far actions may deviate.
     """
     found = []
     for temporal in (False, True):
-        names = [n for n, way in ways.items() if _speculates(way) and way.temporal is temporal]
-        names.sort(key=lambda name: ways[name].acceptance_threshold)
-        best, *larger = names
-        for name in larger:
-            if not tolerance.holds(results[name]):
+        best, *larger = (way for way in REPLAYED if way.temporal is temporal)
+        for way in larger:
+            if not tolerance.allows(results[way.name]):
                 break
-            best = name
-        found.append(Recommendation(best, ways[best].acceptance_threshold, temporal))
-    return max(found, key=lambda one: results[one.name]['speedup'])
-
-
-def _speculates(way: Decoding) -> bool:
-    return way.mode != AUTOREGRESSIVE
+            best = way
+        found.append(best)
+    return max(found, key=lambda way: results[way.name]['speedup'])
 
 
 def _by_dimension(found: np.ndarray, wanted: np.ndarray) -> dict[str, list[float]]:

@@ -12,8 +12,9 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
-from spec_vla_ros.evaluation.tuning import AUTOREGRESSIVE, Recommendation, Tolerance
-from spec_vla_ros.types import Decoding
+from spec_vla_ros.evaluation.tuning import Tolerance
+from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
+from spec_vla_ros.types import AUTOREGRESSIVE
 
 NODE = '/spec_vla'
 
@@ -51,9 +52,9 @@ def markdown_tables(results: Mapping[str, Mapping]) -> str:
     )
 
 
-def settings_lines(found: Recommendation) -> list[str]:
+def settings_lines(found: Way) -> list[str]:
     """Return the commands that set a running node, and then the lines of its parameter file."""
-    parameters = {'decoding_mode': 'relaxed' if found.r else 'strict'}
+    parameters = {'decoding_mode': found.decoding.mode}
     if found.r:
         parameters['acceptance_threshold'] = str(found.r)
     parameters['temporal_draft'] = str(found.temporal).lower()
@@ -68,7 +69,7 @@ def settings_lines(found: Recommendation) -> list[str]:
 
 def summary(
     results: Mapping[str, Mapping],
-    found: Recommendation,
+    found: Way,
     tolerance: Tolerance,
     *,
     drift: float,
@@ -99,13 +100,7 @@ def summary(
     return '\n'.join(lines)
 
 
-def plot(
-    results: Mapping[str, Mapping],
-    ways: Mapping[str, Decoding],
-    path: Path,
-    *,
-    found: Recommendation,
-) -> None:
+def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
     """Draw cost against deviation, and the deviation of each dimension against r."""
     figure, panels = plt.subplots(2, 3, figsize=(15, 8), layout='constrained')
     arm = _is_arm(results)
@@ -114,14 +109,10 @@ def plot(
         (panels[0, 0], 'median_ms', 'ms an action (median)'),
         (panels[0, 1], 'target_passes', 'target passes an action'),
     ):
-        _cost(axes, results, ways, cost=cost, off=off, scale=scale, found=found)
+        _cost(axes, results, cost=cost, off=off, scale=scale, found=found)
         axes.set(xlabel=f'p95 deviation from the AR action, {unit}', ylabel=label)
-    _accept_lengths(panels[0, 2], results, ways)
-    drawn = {name for name, way in ways.items() if way.temporal is found.temporal}
-    sweep = sorted(
-        ((ways[n].acceptance_threshold, results[n]) for n in drawn if n != AUTOREGRESSIVE),
-        key=lambda pair: pair[0],
-    )
+    _accept_lengths(panels[0, 2], results)
+    sweep = by_threshold(results, REPLAYED, temporal=found.temporal)
     names = [name for name, _, _ in _axes(results)]
     groups = [('bins', range(len(names)), 1.0, 'bins')]
     if arm:
@@ -144,20 +135,21 @@ def plot(
 def _cost(
     axes: plt.Axes,
     results: Mapping[str, Mapping],
-    ways: Mapping[str, Decoding],
     *,
     cost: str,
     off: str,
     scale: float,
-    found: Recommendation,
+    found: Way,
 ) -> None:
     for temporal, label in _TEMPORAL.items():
-        points = _points(results, ways, temporal=temporal)
+        points = by_threshold(results, REPLAYED, temporal=temporal)
         x = [scale * row['deviation'][off]['p95'] for _, row in points]
         y = [row[cost] for _, row in points]
         axes.plot(x, y, marker='o', label=label)
-        for (r, _), *place in zip(points, x, y, strict=True):
-            axes.annotate(f'{r}', place, textcoords='offset points', xytext=(4, 5), fontsize=8)
+        for (r, _), across, up in zip(points, x, y, strict=True):
+            axes.annotate(
+                f'{r}', (across, up), textcoords='offset points', xytext=(4, 5), fontsize=8
+            )
     axes.axhline(results[AUTOREGRESSIVE][cost], color='grey', ls='--', label=AUTOREGRESSIVE)
     best = results[found.name]
     axes.plot(
@@ -174,11 +166,9 @@ def _cost(
     axes.legend(fontsize=8)
 
 
-def _accept_lengths(
-    axes: plt.Axes, results: Mapping[str, Mapping], ways: Mapping[str, Decoding]
-) -> None:
+def _accept_lengths(axes: plt.Axes, results: Mapping[str, Mapping]) -> None:
     for temporal, label in _TEMPORAL.items():
-        points = _points(results, ways, temporal=temporal)
+        points = by_threshold(results, REPLAYED, temporal=temporal)
         axes.plot(
             [r for r, _ in points],
             [row['tokens_per_pass'] for _, row in points],
@@ -190,16 +180,6 @@ def _accept_lengths(
             axes.plot([r for r, _ in points], lengths, marker='s', label=f'{label}: accept length')
     axes.set(xlabel='r, bins (0: strict)', ylabel='tokens')
     axes.legend(fontsize=8)
-
-
-def _points(
-    results: Mapping[str, Mapping], ways: Mapping[str, Decoding], *, temporal: bool
-) -> list[tuple[int, Mapping]]:
-    return [
-        (way.acceptance_threshold, results[name])
-        for name, way in ways.items()
-        if name != AUTOREGRESSIVE and way.temporal is temporal
-    ]
 
 
 def _is_arm(results: Mapping[str, Mapping]) -> bool:

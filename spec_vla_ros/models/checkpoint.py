@@ -23,6 +23,7 @@ from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
 from spec_vla_ros.models.safetensors_files import CheckpointError, Progress, load_tensors
+from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LOG = logging.getLogger(__name__)
 
@@ -152,8 +153,7 @@ def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> t
     Raises:
         ValueError: unknown name.
     """
+    check_choice('dtype', dtype, ('auto', *PRECISIONS))
     if dtype == 'auto':
         return torch.float32 if device.type == 'cpu' else stored
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}: use 'auto', {', '.join(map(repr, DTYPES))}")
     return DTYPES[dtype]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -28,8 +28,8 @@ from spec_vla_ros.models.llama import (
 )
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
+from spec_vla_ros.types import POSITION_MODES, check_choice
 
-POSITION_MODES = ('reference', 'correct')
 _EMBEDDING = 'embed_tokens.weight'
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
@@ -57,6 +57,8 @@ class Drafter(nn.Module):
             count the places of the whole prompt, or a temperature that is not positive.
     """
 
+    layers: Sequence[DecoderLayer]
+
     def __init__(
         self,
         config: LlamaConfig,
@@ -67,10 +69,7 @@ class Drafter(nn.Module):
         temperature: float = 1.0,
     ) -> None:
         super().__init__()
-        if position_mode not in POSITION_MODES:
-            raise ValueError(
-                f'draft position mode {position_mode!r} is not one of {", ".join(POSITION_MODES)}'
-            )
+        check_choice('draft_position_mode', position_mode, POSITION_MODES)
         if window is not None and (type(window) is not int or window < 1):
             raise ValueError(
                 f'the draft window must be a whole number from 1, or null for all, not {window!r}'
@@ -87,7 +86,8 @@ class Drafter(nn.Module):
         self.position_mode = position_mode
         self.num_patches = num_patches
         self.fc = nn.Linear(2 * config.hidden_size, config.hidden_size)
-        self.layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
+        layers = nn.ModuleList([DecoderLayer(config, 0, input_norm=False)])
+        self.layers = cast('Sequence[DecoderLayer]', layers)
         self.rotary = RotaryTable(config)
 
     @property

@@ -7,6 +7,9 @@ State-dict keys and the order of floating-point operations are those of Hugging 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,6 +35,9 @@ class RMSNorm(nn.Module):
 
 class RotaryTable(nn.Module):
     """Cosines and sines of every position, computed once."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
@@ -136,11 +142,13 @@ class DecoderLayer(nn.Module):
 class LlamaBody(nn.Module):
     """Everything but the language-model head."""
 
+    layers: Sequence[DecoderLayer]
+
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         layers = (DecoderLayer(config, i) for i in range(config.num_hidden_layers))
-        self.layers = nn.ModuleList(layers)
+        self.layers = cast('Sequence[DecoderLayer]', nn.ModuleList(layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.rotary = RotaryTable(config)
 

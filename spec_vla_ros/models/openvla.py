@@ -16,9 +16,10 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.prompts import DEFAULT_BACKBONE, prompt_of
 from spec_vla_ros.models.vision import Projector, VisionBackbone
+from spec_vla_ros.types import PRECISIONS, check_choice
 
 _ARCHITECTURES = ('no-align+fused-gelu-mlp', 'no-align+gelu-mlp')
-DTYPES = {'float32': torch.float32, 'float16': torch.float16, 'bfloat16': torch.bfloat16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,7 @@ class OpenVLAConfig:
                 f'image_sizes {sizes}, timm_override_act_layers {act_layers}'
             )
         dtype = config.get('torch_dtype') or config.get('dtype') or 'bfloat16'
-        if dtype not in DTYPES:
-            raise ValueError(f'torch_dtype {dtype!r} is not one of {", ".join(DTYPES)}')
+        check_choice('torch_dtype', dtype, PRECISIONS)
         text = LlamaConfig.from_dict({'vocab_size': 32064, **config['text_config']})
         return cls(
             timm_model_ids=tuple(ids[:count]),

@@ -167,7 +167,7 @@ def pack_linear(
     Args:
         linears: biases are left alone; of the same input width; the outputs follow each other.
         blocks: whether a second copy in blocks may be held.
-        stored_as: one of `quantised.KINDS`, or None for the weights as they are.
+        stored_as: one of `STORED_AS`, or None for the weights as they are.
 
     Raises:
         ValueError: see `quantise`.

@@ -92,9 +92,8 @@ class ImageProcessor:
         picture = Image.fromarray(image)
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
-        resized: dict[
-            tuple[int, ...], np.ndarray
-        ] = {}  # towers of the same size share the resizing
+        # Towers of the same size share the resizing.
+        resized: dict[tuple[tuple[int, ...], tuple[int, int], int], np.ndarray] = {}
         planes = []
         for tower in self._towers:
             key = (tower.size, tower.crop, tower.resampling)

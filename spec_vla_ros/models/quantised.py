@@ -11,8 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-KINDS = ('int8', 'int4')
-"""What weights can be stored as."""
+from spec_vla_ros.types import STORED_AS, check_choice
 
 _GROUP = 128  # weights of a row that share scale and zero in four bits
 
@@ -22,13 +21,12 @@ def quantise(weight: Tensor, kind: str) -> Tensor:
 
     Args:
         weight: float; four bits need bfloat16 on CUDA, and groups of 128 columns elsewhere.
-        kind: one of `KINDS`.
+        kind: one of `STORED_AS`.
 
     Raises:
         ValueError: unknown kind, torchao is not installed, or it refuses this weight.
     """
-    if kind not in KINDS:
-        raise ValueError(f'weights cannot be stored as {kind!r}: only as {", ".join(KINDS)}')
+    check_choice('stored_as', kind, STORED_AS)
     try:
         from torchao.quantization import (
             Int4WeightOnlyConfig,
@@ -49,7 +47,7 @@ def quantise(weight: Tensor, kind: str) -> Tensor:
         config = Int4WeightOnlyConfig(group_size=_GROUP, int4_packing_format='tile_packed_to_4d')
     else:
         config = IntxWeightOnlyConfig(
-            weight_dtype=torch.int4,
+            weight_dtype=torch.int4,  # type: ignore[attr-defined]  # torch's stubs lack it
             granularity=PerGroup(_GROUP),
             mapping_type=MappingType.ASYMMETRIC,
         )

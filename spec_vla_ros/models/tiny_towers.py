@@ -8,6 +8,7 @@ policy names the two below, so that both come in the same way. 64 px images give
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -51,7 +52,7 @@ def spec_vla_conv_vit_patch16_64(
     pretrained: bool = False,
     num_classes: int = 0,
     img_size: int = 64,
-    weight_init: str = '',
+    weight_init: Literal['', 'skip'] = '',
     **_: object,
 ) -> nn.Module:
     """Build the tower that localises: convolutions, then three transformer blocks and a spare.
@@ -79,7 +80,7 @@ def spec_vla_vit_patch16_64(
     pretrained: bool = False,
     num_classes: int = 0,
     img_size: int = 64,
-    weight_init: str = '',
+    weight_init: Literal['', 'skip'] = '',
     **_: object,
 ) -> nn.Module:
     """Build the plain tower: patches straight into one transformer block and a spare."""

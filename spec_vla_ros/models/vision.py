@@ -7,7 +7,7 @@ OpenVLA reads the second-to-last block of one or two timm vision transformers, s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,9 @@ class VisionBackbone(nn.Module):
         ValueError: timm knows no such tower, it is no vision transformer, or the towers do not
             see the same number of patches.
     """
+
+    featurizer: VisionTransformer
+    fused_featurizer: VisionTransformer
 
     def __init__(
         self,
@@ -105,13 +108,14 @@ def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> 
 
 def _features(tower: VisionTransformer, pixel_values: Tensor) -> Tensor:
     """(B, 3, S, S) -> (B, P, D): the second-to-last block, no final norm, no prefix tokens."""
-    (features,) = tower.forward_intermediates(
+    found = tower.forward_intermediates(
         pixel_values,
         indices=[len(tower.blocks) - 2],
         stop_early=True,
         output_fmt='NLC',
         intermediates_only=True,
     )
+    (features,) = cast('list[Tensor]', found)  # a list when intermediates alone are asked for
     return features
 
 

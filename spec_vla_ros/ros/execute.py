@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
@@ -140,7 +141,7 @@ class ExecuteServer:
         return CancelResponse.ACCEPT if ours else CancelResponse.REJECT
 
     def _tell(self, running: _Running, tick: Tick, *, latency_ms: float | None) -> None:
-        feedback = ExecuteInstruction.Feedback(
+        feedback: Any = ExecuteInstruction.Feedback(  # rclpy's type asks for what it wraps it in
             step=running.steps, elapsed=running.seconds, halt=tick.halt.text
         )
         if tick.new_action is not None:

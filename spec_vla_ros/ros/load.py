@@ -32,17 +32,17 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
-    loaded = policy.load_policy(
-        settings.checkpoint or TABLETOP,
+    config = policy.PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
         device=settings.device,
         dtype=settings.dtype,
+        stored_as=settings.stored_as or None,
+        cuda_graphs=settings.cuda_graphs,
         drafter=settings.drafter or None,
         draft_position_mode=settings.draft_position_mode or None,
         tree=_tree(settings),
-        stored_as=settings.stored_as or None,
-        graphs=settings.cuda_graphs,
     )
+    loaded = policy.load_policy(settings.checkpoint or TABLETOP, config=config)
     dimensions = loaded.checkpoint_info.action_dimensions
     if dimensions != 7:
         raise ValueError(

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from spec_vla_ros.settings.parameter import parameter
-from spec_vla_ros.types import GRAPHS, MODES, Decoding, thresholds_by_dimension
+from spec_vla_ros.types import (
+    GRAPHS,
+    MODES,
+    POSITION_MODES,
+    PRECISIONS,
+    STORED_AS,
+    Decoding,
+    thresholds_by_dimension,
+)
 
 AUTO = 'auto'
 Self = TypeVar('Self', bound='ModelSettings')
@@ -31,13 +39,13 @@ class ModelSettings:
     dtype: str = parameter(
         'Precision of the weights',
         default='auto',
-        choices=('auto', 'float32', 'float16', 'bfloat16'),
+        choices=('auto', *PRECISIONS),
     )
     stored_as: str = parameter(
         "How the language model's weights are stored: empty for `dtype`, or in eight or four bits "
         'through torchao, which must be installed',
         default='',
-        choices=('', 'int8', 'int4'),
+        choices=('', *STORED_AS),
     )
     cuda_graphs: str = parameter(
         'What is recorded on CUDA and then launched at once: a speculative action, whose passes '
@@ -53,7 +61,7 @@ class ModelSettings:
         "Rotary positions of draft trees: 'correct', 'reference' as published, or empty for what "
         'the drafter says it was made for',
         default='',
-        choices=('', 'correct', 'reference'),
+        choices=('', *POSITION_MODES),
     )
     draft_top_k: int = parameter(
         'Width of the draft tree; 0: width, depth and size are chosen by measured costs',

@@ -18,6 +18,9 @@ MAX_TRANSLATION = 0.018
 MAX_ROTATION = 0.10
 """Largest rotation per axis in one step, radians."""
 
+MAX_MOTION = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
+"""Both, (6,): the largest motion in one step."""
+
 _GAIN_TRANSLATION = 0.5
 _GAIN_ROTATION = 0.45
 _HOVER_HEIGHT = 0.075
@@ -49,9 +52,8 @@ def expert_action(env: TabletopEnv, colour: str) -> np.ndarray:
     else:
         goal = np.array([*block[:2], _approach_height(block, position, turn, opening)])
         gripper = 1.0
-    move = np.clip(_GAIN_TRANSLATION * (goal - position), -MAX_TRANSLATION, MAX_TRANSLATION)
-    turn = np.clip(_GAIN_ROTATION * turn, -MAX_ROTATION, MAX_ROTATION)
-    return np.array([*move, *turn, gripper])
+    motion = [*(_GAIN_TRANSLATION * (goal - position)), *(_GAIN_ROTATION * turn)]
+    return np.array([*np.clip(motion, -MAX_MOTION, MAX_MOTION), gripper])
 
 
 def _approach_height(

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION, expert_action
+from spec_vla_ros.sim.expert import MAX_MOTION, expert_action
 from spec_vla_ros.sim.scene import COLOURS
 from spec_vla_ros.training.frames import IMAGE_SIZE, Frames
 
@@ -47,15 +47,14 @@ def _episode(env: TabletopEnv, seed: int) -> list[dict]:
         record = _label(env, image, seed)
         records.append(record)
         action = record['actions'][env.present.index(wanted)].astype(float)
-        scale = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
         if burst_left == 0 and noise > 0 and rng.random() < 0.06:
             burst_left, burst = int(rng.integers(2, 6)), rng.uniform(-1.2, 1.2, 6)
         if burst_left:
             burst_left -= 1
-            action[:6] = burst * scale
+            action[:6] = burst * MAX_MOTION
             if rng.random() < 0.1:
                 action[6] = 1.0 - action[6]
-        action[:6] += noise * rng.standard_normal(6) * scale
+        action[:6] += noise * rng.standard_normal(6) * MAX_MOTION
         env.step(action, settle=rng.uniform(*_SETTLE))
         if env.outcome().lifted == wanted:
             steps_after_success += 1

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.openvla import multimodal_embeds
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
 
@@ -84,9 +85,8 @@ def target_features(
 ) -> dict[str, Tensor]:
     """Run the target on one prompt; tensors named as in `TargetFeatures`, without the N."""
     model, language_model = checkpoint.model, checkpoint.model.language_model
-    ids = checkpoint.prompt_processor(example.instruction)
-    image = model.image_embeds(checkpoint.image_processor(example.image))
-    prompt = multimodal_embeds(model.prompt_embeds(ids), image)
+    encode = ObservationEncoder(checkpoint, num_tokens=num_tokens)
+    prompt = encode(Observation(example.image, example.instruction))
     tokens = autoregressive_generate(language_model, prompt, num_tokens=num_tokens).tokens
     chosen = language_model.embed(tokens[None, :-1].to(model.device))
     embeds = torch.cat((prompt, chosen), dim=1)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION
+from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.training.drafter_data import Example
-from spec_vla_ros.types import Observation, Policy
+from spec_vla_ros.types import Decoding, Observation, Policy
 
 _MAX_STEPS = 36
 _SETTLE = (0.02, 0.10)
@@ -21,7 +21,6 @@ _STEPS_AFTER_SUCCESS = 1
 def simulated_examples(policy: Policy, seeds: range) -> Iterator[Example]:
     """Let the policy drive one episode a seed, some of them disturbed, and give what it sees."""
     env = TabletopEnv()
-    scale = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
     try:
         for seed in seeds:
             rng = np.random.default_rng((seed, 2))
@@ -31,8 +30,8 @@ def simulated_examples(policy: Policy, seeds: range) -> Iterator[Example]:
             for _ in range(_MAX_STEPS):
                 image = env.render()
                 yield Example(image=image, instruction=instruction, episode=seed)
-                action = policy.infer(Observation(image, instruction)).values.copy()
-                action[:6] += noise * rng.standard_normal(6) * scale
+                action = policy.infer(Observation(image, instruction), Decoding()).values.copy()
+                action[:6] += noise * rng.standard_normal(6) * MAX_MOTION
                 env.step(action, settle=rng.uniform(*_SETTLE))
                 steps_after_success += env.outcome().success
                 if steps_after_success > _STEPS_AFTER_SUCCESS:

@@ -66,7 +66,7 @@ def train_drafter(
         features: on the CPU.
         recipe: how.
         checkpoint: state file, see `training.loop.train`.
-        report: told the progress.
+        report: called with a line at every validation.
         record: given the figures of every validation.
         action_ids: what drafts are chosen from in the validation; None for the whole vocabulary.
         accelerator: where several processes train together, each on its part of every batch.

@@ -128,7 +128,10 @@ def accept_length(
     action_ids: range | None,
     temperature: float,
 ) -> float:
-    """Decode the examples strictly and return tokens by verify rounds, as the paper counts it."""
+    """Decode the examples strictly and return tokens by verify rounds, as the paper counts it.
+
+    Not a number for actions of one token, which take no round.
+    """
     dimensions = examples.tokens.shape[1]
     stats = []
     for embeds, hidden, length in zip(
@@ -144,4 +147,5 @@ def accept_length(
             stop=FixedCount(dimensions),
         )
         stats.append(decoded.stats('strict'))
-    return decoding_figures(stats, dimensions=dimensions).accept_length
+    found = decoding_figures(stats, dimensions=dimensions).accept_length
+    return float('nan') if found is None else found

@@ -81,6 +81,8 @@ class CachedFrames:
 class PackedPolicy(nn.Module):
     """The projector and the language model over packed sequences: one image, K instructions."""
 
+    text: Tensor
+
     def __init__(self, model: OpenVLA, prompts: PromptProcessor, codec: ActionCodec) -> None:
         super().__init__()
         self.projector, self.language_model = model.projector, model.language_model

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -62,20 +62,22 @@ def train(
     Raises:
         ValueError: the processes do not all find the same state file.
     """
-    alone = accelerator is None or accelerator.num_processes == 1
-    parameters = [p for p in module.parameters() if p.requires_grad]
+    if accelerator is not None and accelerator.num_processes == 1:
+        accelerator = None
+    parameters: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {'params': [p for p in parameters if p.dim() > 1]},
+        {'params': [p for p in parameters if p.dim() < 2], 'weight_decay': 0.0},
+    ]
     optimiser = torch.optim.AdamW(
-        [
-            {'params': [p for p in parameters if p.dim() > 1]},
-            {'params': [p for p in parameters if p.dim() < 2], 'weight_decay': 0.0},
-        ],
+        groups,
         lr=settings.learning_rate,
         betas=(0.9, 0.98),
         weight_decay=settings.weight_decay,
     )
     average = [p.detach().clone() for p in parameters]
     start = _resume(checkpoint, module, optimiser, average)
-    if not alone:
+    if accelerator is not None:
         _check_same_start(start, checkpoint, accelerator)
     began = time.perf_counter()
     for iteration in range(start, settings.iterations):
@@ -84,8 +86,8 @@ def train(
         loss = loss_at(iteration)
         optimiser.zero_grad()
         loss.backward()
-        if not alone:
-            _average([p.grad for p in parameters], accelerator)
+        if accelerator is not None:
+            _average([p.grad for p in parameters if p.grad is not None], accelerator)
         nn.utils.clip_grad_norm_(parameters, _CLIP)
         optimiser.step()
         decay = min(settings.ema_decay, (iteration + 1) / (iteration + 10))
@@ -93,7 +95,7 @@ def train(
             torch._foreach_lerp_(average, parameters, 1 - decay)
         done = iteration + 1
         if done % settings.save_every == 0 or done == settings.iterations:
-            if not alone:
+            if accelerator is not None:
                 loss = accelerator.reduce(loss.detach(), reduction='mean')
                 if not accelerator.is_main_process:
                     continue  # it waits for the main process at the next gradient
@@ -106,7 +108,7 @@ def train(
             report(f'{done}/{settings.iterations} loss {loss:.4f} {found} ({left:.0f} min left)')
             if record is not None:
                 record(done, loss.item(), found)
-    if not alone:
+    if accelerator is not None:
         accelerator.wait_for_everyone()
     _exchange(parameters, average)
 
@@ -132,7 +134,7 @@ def _check_same_start(start: int, checkpoint: Path, accelerator: Accelerator) ->
         )
 
 
-def _exchange(parameters: list[nn.Parameter], average: list[Tensor]) -> None:
+def _exchange(parameters: list[Tensor], average: list[Tensor]) -> None:
     with torch.no_grad():
         for parameter, other in zip(parameters, average, strict=True):
             kept = parameter.detach().clone()

@@ -7,14 +7,18 @@ ROS need not be installed.
 
 from __future__ import annotations
 
+import shutil
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from backports import zstd  # which rosbags reads compressed recordings with
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
@@ -26,6 +30,7 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
+_ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
 _INSTRUCTION_TYPES = ('std_msgs/msg/String',)
 
 # These messages are the same in every distribution, so the definitions that a recording brings
@@ -89,7 +94,7 @@ def recorded_examples(
         topics: where images and instructions are.
         episode: its number.
         every: take one image of so many.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `recorded_observations`.
@@ -117,7 +122,7 @@ def recorded_observations(
         topics: where images and instructions are.
         every: take one image of so many.
         interval: leave out images recorded sooner than this after the last one taken, seconds.
-        report: told at the end how many images were used.
+        report: called at the end with a line that says how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
@@ -138,7 +143,7 @@ def recorded_observations(
             if (seen - 1) % every or recorded_ns < due_ns:
                 continue
             due_ns = recorded_ns + round(interval * 1e9)
-            message = _TYPES.deserialize_cdr(data, connection.msgtype)
+            message = _message(connection, data)
             try:
                 image = _DECODERS[connection.msgtype](message)
             except ValueError as error:
@@ -168,14 +173,16 @@ def _instructions(
         return [-np.inf], [str(topics.instruction).strip()]
     connections = _connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
     said = [
-        (stamp_ns, _TYPES.deserialize_cdr(data, connection.msgtype).data.strip())
+        (stamp_ns, _message(connection, data).data.strip())
         for connection, stamp_ns, data in reader.messages(connections)
     ]
     said.sort(key=lambda pair: pair[0])
     return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]
 
 
-def _connections(reader: Reader, path: Path, topic: str, types: Any) -> list[Any]:
+def _connections(
+    reader: Reader, path: Path, topic: str, types: Collection[str]
+) -> list[Connection]:
     """Return a topic's connections of one of these types."""
     named = [c for c in reader.connections if c.topic.strip('/') == topic.strip('/')]
     if not named:
@@ -189,9 +196,16 @@ def _connections(reader: Reader, path: Path, topic: str, types: Any) -> list[Any
     return named
 
 
+def _message(connection: Connection, data: bytes) -> Any:
+    """Return a recorded message; its fields are those of its type."""
+    if data[:4] == _ZSTD:  # its metadata.yaml, which says so, is not here: CDR begins with a zero
+        data = zstd.decompress(data)
+    return _TYPES.deserialize_cdr(data, connection.msgtype)
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Reader]:
-    """Open a recording; whatever goes wrong inside is told with the recording's name."""
+    """Open a recording; errors inside are raised with the recording's name."""
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such recording')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
@@ -200,9 +214,20 @@ def _opened(path: Path) -> Iterator[Reader]:
             'its .mcap or .db3 file, or run `ros2 bag reindex` on it)'
         )
     try:
-        with Reader(path) as reader:
-            yield reader
+        with ExitStack() as stack:
+            file = stack.enter_context(_decompressed(path)) if path.suffix == '.zstd' else path
+            yield stack.enter_context(Reader(file))
     except (RecordingError, OSError):
         raise
     except Exception as error:  # each storage format has its own
         raise RecordingError(f'{path} cannot be read as a rosbag2 recording: {error}') from error
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
+    """Write a compressed file of a recording out, for as long as it is read."""
+    with TemporaryDirectory(prefix='spec_vla_recording_') as folder:
+        plain = Path(folder) / path.stem
+        with zstd.open(path, 'rb') as compressed, open(plain, 'wb') as written:
+            shutil.copyfileobj(compressed, written)
+        yield plain

@@ -57,10 +57,9 @@ def norm_stats(actions: np.ndarray, *, trajectories: int) -> dict:
         'q99': np.quantile(actions, 0.99, axis=0),
     }
     rounded = {key: [round(float(v), 6) for v in values] for key, values in action.items()}
-    rounded['mask'] = [True] * 6 + [False]
     return {
         UNNORM_KEY: {
-            'action': rounded,
+            'action': {**rounded, 'mask': [True] * 6 + [False]},
             'num_transitions': len(actions),
             'num_trajectories': trajectories,
         }

@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.models.openvla import OpenVLA
-from spec_vla_ros.sim.expert import MAX_ROTATION, MAX_TRANSLATION
+from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.sim.scene import COLOURS
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
 
-ACTION_SCALE = torch.tensor([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
+ACTION_SCALE = torch.from_numpy(MAX_MOTION).float()
 _POSITION_SCALE = 0.1
 BATCH = 64
 VALIDATION_SHARE = 0.02
@@ -106,7 +106,7 @@ def train_vision(
 ) -> None:
     """Train the towers and the projector in place; the heads are dropped at the end."""
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
-    heads = SceneHeads(model.projector.fc3.out_features)
+    heads = SceneHeads(model.config.text.hidden_size)
     trained = nn.ModuleDict(
         {'towers': model.vision_backbone, 'projector': model.projector, 'heads': heads}
     )

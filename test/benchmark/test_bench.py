@@ -30,8 +30,8 @@ from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.policy import SpecVlaPolicy
-from spec_vla_ros.types import DecodeStats
+from spec_vla_ros.policy import PolicyConfig, SpecVlaPolicy
+from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats
 
 CPU = torch.device('cpu')
 
@@ -98,7 +98,7 @@ def test_methods_take_turns_and_medians_are_of_each_action():
 @pytest.fixture
 def tiny_case(monkeypatch, tmp_path):
     """A case of the benchmark that takes milliseconds, and an invented trace of it."""
-    cases = {'tiny': RandomCase(layers=2, hidden=64, intermediate=96, prompt_length=9)}
+    cases = {'tiny': RandomCase(layers=2, hidden_size=64, intermediate_size=96, prompt_length=9)}
     monkeypatch.setattr(bench, 'RANDOM_CASES', cases)
     shapes = (None, *(TreeShape(1, n, n) for n in range(1, 7)))
     actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
@@ -125,12 +125,12 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     assert set(rows) == {
         random_case.GENERATE,
         random_case.FIRST_TOKEN,
-        random_case.AUTOREGRESSIVE,
+        AUTOREGRESSIVE,
         *WAYS,
     }
     assert rows['strict']['target_passes'] == 2.5
     assert rows['strict']['phases_ms'].keys() >= {'prefill', 'draft', 'verify', 'rest'}
-    assert rows[random_case.AUTOREGRESSIVE]['times_floor'] > 0
+    assert rows[AUTOREGRESSIVE]['times_floor'] > 0
     assert rows[random_case.GENERATE]['times_generate'] == 1.0
     page = (docs / 'bench.md').read_text()
     assert page.startswith('Before')
@@ -146,7 +146,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
 
 def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypatch):
     """With trees and hardware that are given: by measured costs, nothing may be drafted here."""
-    drafts = partial(SpecVlaPolicy, tree=TreeShape(1, 6, 6))
+    drafts = partial(SpecVlaPolicy, config=PolicyConfig(tree=TreeShape(1, 6, 6)))
     monkeypatch.setattr(shipped_case, 'SpecVlaPolicy', drafts)
     hardware = Hardware(bandwidth=1e12, rate=1e18)  # reading is what takes time
     monkeypatch.setattr(bench, 'measure_hardware', lambda *given, **named: hardware)
@@ -156,15 +156,15 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypat
     assert case['same_tokens']
     assert case['strict_is_exact']
     rows = case['methods']
-    assert rows[random_case.AUTOREGRESSIVE]['target_passes'] == 7
+    assert rows[AUTOREGRESSIVE]['target_passes'] == 7
     assert rows['relaxed']['target_passes'] < 4
-    for way in (random_case.AUTOREGRESSIVE, *WAYS):
+    for way in (AUTOREGRESSIVE, *WAYS):
         assert rows[way]['times_floor'] == rows[way]['mean_ms'] / rows[way]['floor_ms'] > 1
         assert rows[way]['phases_ms']['vision'] > 0
     seven_readings = 7 * case['weight_bytes'] / hardware.bandwidth * 1e3
-    assert rows[random_case.AUTOREGRESSIVE]['floor_ms'] == pytest.approx(seven_readings)
+    assert rows[AUTOREGRESSIVE]['floor_ms'] == pytest.approx(seven_readings)
     # Fewer passes read the weights less often.
-    assert rows['relaxed']['floor_ms'] < rows[random_case.AUTOREGRESSIVE]['floor_ms']
+    assert rows['relaxed']['floor_ms'] < rows[AUTOREGRESSIVE]['floor_ms']
 
 
 @pytest.mark.usefixtures('tiny_case', 'torch_only')
@@ -173,7 +173,7 @@ def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
     monkeypatch.setattr(
         random_case,
         'runner_for',
-        lambda device, *, graphs: GraphRunner(OpRecorder(), whole=graphs == 'action'),
+        lambda device, *, cuda_graphs: GraphRunner(OpRecorder(), whole=cuda_graphs == 'action'),
     )
     monkeypatch.setattr(bench, '_WARM_UPS', 4)  # on a device each action is warmed up
     arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
@@ -184,7 +184,7 @@ def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
         assert phases.keys() == {'prefill', 'draft', 'verify', 'rest'}
         assert all(phases[name] > 0 for name in ('prefill', 'draft', 'verify'))
         assert rows[way]['target_passes'] == 2.5
-    assert 'decode' in rows[random_case.AUTOREGRESSIVE]['phases_ms']
+    assert 'decode' in rows[AUTOREGRESSIVE]['phases_ms']
 
 
 def test_divided_phases_add_up_to_the_whole():

@@ -8,7 +8,6 @@ import torch
 
 from spec_vla_ros.benchmark.random_case import (
     ACTION_IDS,
-    AUTOREGRESSIVE,
     GENERATE,
     RandomCase,
     RandomModel,
@@ -25,8 +24,9 @@ from spec_vla_ros.benchmark.trace import (
     save_trace,
 )
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.types import AUTOREGRESSIVE
 
-CASE = RandomCase(layers=2, hidden=64, intermediate=96, prompt_length=12)
+CASE = RandomCase(layers=2, hidden_size=64, intermediate_size=96, prompt_length=12)
 CHAINS = (None, *(TreeShape(1, n, n) for n in range(1, 7)))
 TREES = (None, *(TreeShape(4, n, 4 * n) for n in range(1, 7)))
 GUESSES = (0, 0, 0, 1, 2, 3, 3, 4, 6, 8)  # parents; 5 levels deep

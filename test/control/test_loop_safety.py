@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What the control loop does when something is wrong: it halts, says why, and counts."""
 
+import time
+
 import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
@@ -121,6 +123,23 @@ def test_failures_in_a_row_give_up_until_reset(drive):
     assert driver.until(began).halt.reason is Reason.NONE
 
 
+def test_inferences_that_take_too_long_count_as_failures(drive):
+    seconds = [0.0]
+    options = {'clock': lambda: seconds[0]}
+    driver = drive(max_inference_failures=2, inference_timeout=2.0, options=options)
+    driver.policy.gate.clear()
+    driver.loop.store_instruction('go')
+    for asked in (1, 2):
+        driver.until(lambda tick, asked=asked: len(driver.policy.seen) == asked)
+        seconds[0] += 3.0
+        driver.until(halted_for(Reason.INFERENCE_TIMEOUT))
+        driver.policy.gate.set()  # it returns, too late
+        driver.policy.gate.clear()  # and the next one waits
+        driver.until(lambda tick, n=asked: driver.loop.counters.results_discarded == n)
+    tick = driver.until(halted_for(Reason.TOO_MANY_FAILURES))
+    assert 'longer than inference_timeout=2.0' in tick.halt.text
+
+
 def test_a_new_instruction_is_a_new_chance(drive):
     driver = drive(max_inference_failures=3)
     driver.policy.answer = np.full(7, np.nan)
@@ -171,6 +190,7 @@ def test_images_before_the_first_tick_start_no_inference(drive):
     for _ in range(3):
         driver.now_ns += PERIOD_NS
         driver.frame()
+        time.sleep(0.01)  # in which a worker that was asked would begin
     assert driver.loop.close(timeout=PATIENCE)
     assert not driver.policy.seen
 
@@ -248,6 +268,21 @@ def test_the_next_image_shows_the_arm_after_it_has_slowed_down(drive):
     last = max(i for i, tick in enumerate(driver.ticks[:-1]) if moves(tick))
     ended_ns = driver.now_ns - (len(driver.ticks) - 1 - (last + 1)) * PERIOD_NS
     assert driver.policy.seen[1].stamp_ns >= ended_ns
+
+
+def test_a_new_instruction_stops_the_arm_at_once_whatever_the_acceleration(drive):
+    driver = started(drive, max_acceleration=(0.3,) * 3 + (3.0,) * 3, max_gripper_rate=0.1)
+    driver.policy.answer = np.array([*DELTA[:6], 1.0])
+    driver.until(began)
+    for _ in range(5):
+        assert driver.tick().gripper is not None
+        assert moves(driver.ticks[-1])
+    driver.policy.gate.clear()
+    driver.loop.store_instruction('another')
+    tick = driver.tick()
+    assert tick.halt.reason is Reason.NONE
+    assert not moves(tick)
+    assert tick.gripper is None
 
 
 def test_velocity_limits_clamp_and_count(drive):
@@ -361,5 +396,6 @@ def test_images_after_a_stop_start_no_inference(drive, act):
     for _ in range(5):
         driver.now_ns += PERIOD_NS
         driver.frame()
+        time.sleep(0.01)  # in which a worker that was asked would begin
     assert driver.loop.close(timeout=PATIENCE)
     assert len(driver.policy.seen) == asked

@@ -144,8 +144,10 @@ def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
     drafter = Drafter(target.config).to(DEVICE).eval().requires_grad_(requires_grad=False)
     checkpoint.model.to(DEVICE)
     recorder = RuleRecorder()
-    monkeypatch.setattr(policy, 'runner_for', lambda device, graphs: GraphRunner(recorder))
-    found = policy.SpecVlaPolicy(checkpoint, drafter=drafter, tree=SHAPES['tree'])
+    monkeypatch.setattr(policy, 'runner_for', lambda device, cuda_graphs: GraphRunner(recorder))
+    found = policy.SpecVlaPolicy(
+        checkpoint, config=policy.PolicyConfig(tree=SHAPES['tree']), drafter=drafter
+    )
     picture = np.zeros((48, 64, 3), np.uint8)
     for stamp in range(6):
         for decoding in (Decoding('relaxed', 9, temporal=True), Decoding('strict'), Decoding()):

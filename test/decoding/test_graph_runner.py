@@ -104,7 +104,7 @@ def test_a_cache_that_grew_is_recorded_anew():
 
 def test_how_actions_are_recorded_is_one_of_three_ways():
     with pytest.raises(ValueError, match='not one of action, pass, off'):
-        runner_for(torch.device('cpu'), graphs='all')
+        runner_for(torch.device('cpu'), cuda_graphs='all')
 
 
 def test_on_the_cpu_steps_are_plain():
@@ -184,5 +184,5 @@ def fail():
 def test_ways_of_recording_on_cuda():
     device = torch.device('cuda')
     assert runner_for(device).whole
-    assert not runner_for(device, graphs='pass').whole
-    assert isinstance(runner_for(device, graphs='off'), Runner)
+    assert not runner_for(device, cuda_graphs='pass').whole
+    assert isinstance(runner_for(device, cuda_graphs='off'), Runner)

@@ -9,17 +9,14 @@ import pytest
 
 from spec_vla_ros.evaluation import tuning
 from spec_vla_ros.evaluation.tuning import (
-    AUTOREGRESSIVE,
-    DISTANCES,
-    Recommendation,
     Replayed,
     Tolerance,
     recommend,
     replay,
-    sweep,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, settings_lines, summary
-from spec_vla_ros.types import Action, DecodeStats, Observation
+from spec_vla_ros.evaluation.ways import REPLAYED, Way
+from spec_vla_ros.types import AUTOREGRESSIVE, Action, DecodeStats, Decoding, Observation
 
 AR = DecodeStats('autoregressive', 7, accept_lengths=(1,) * 6)
 FAST = DecodeStats('relaxed', 2, draft_passes=3, accept_lengths=(6,))
@@ -89,67 +86,56 @@ def test_other_actions_than_an_arms_have_no_metres():
     ],
 )
 def test_tolerance(tolerance, held):
-    assert tolerance.holds(figures(replayed(off=(3, 0, 0, 1, 0, 0, 0)), REFERENCE)) is held
+    assert tolerance.allows(figures(replayed(off=(3, 0, 0, 1, 0, 0, 0)), REFERENCE)) is held
 
 
 def test_a_gripper_that_differs_is_never_tolerated():
     mixed = replayed(count=18) + replayed(off=(0, 0, 0, 0, 0, 0, 255), count=2)
-    assert not Tolerance().holds(figures(mixed, REFERENCE))
+    assert not Tolerance().allows(figures(mixed, REFERENCE))
 
 
 def results(*, off=lambda r: r, temporal_ms=3.0):
     """A sweep in which each way is off by `off(r)` bins in x."""
     found = {AUTOREGRESSIVE: figures(REFERENCE, REFERENCE)}
-    for name, way in sweep().items():
-        if name != AUTOREGRESSIVE:
-            ms = temporal_ms if way.temporal else 5.0
-            actions = replayed(off=(off(way.acceptance_threshold), 0, 0, 0, 0, 0, 0), ms=ms)
-            found[name] = figures(actions, REFERENCE)
+    for way in REPLAYED:
+        ms = temporal_ms if way.temporal else 5.0
+        actions = replayed(off=(off(way.r), 0, 0, 0, 0, 0, 0), ms=ms)
+        found[way.name] = figures(actions, REFERENCE)
     return found
-
-
-def test_the_sweep_holds_every_way():
-    ways = sweep()
-    assert len(ways) == 1 + 2 * len(DISTANCES)
-    assert {w.acceptance_threshold for w in ways.values() if w.mode == 'relaxed'} == set(
-        DISTANCES[1:]
-    )
-    assert not ways['strict'].temporal
-    assert ways['relaxed r=9 + temporal'].temporal
 
 
 @pytest.mark.parametrize(
     ('bins', 'temporal_ms', 'expected'),
     [
-        (9, 3.0, Recommendation('relaxed r=9 + temporal', 9, True)),
-        (8.9, 7.0, Recommendation('relaxed r=5', 5, False)),
-        (1000, 3.0, Recommendation('relaxed r=25 + temporal', 25, True)),
-        (0.5, 3.0, Recommendation('strict + temporal', 0, True)),
+        (9, 3.0, Way(9, temporal=True)),
+        (8.9, 7.0, Way(5, temporal=False)),
+        (1000, 3.0, Way(25, temporal=True)),
+        (0.5, 3.0, Way(0, temporal=True)),
     ],
 )
 def test_the_largest_r_within_the_tolerance_is_recommended(bins, temporal_ms, expected):
-    found = recommend(results(temporal_ms=temporal_ms), sweep(), Tolerance(bins=bins))
+    found = recommend(results(temporal_ms=temporal_ms), Tolerance(bins=bins))
     assert found == expected
 
 
 def test_no_r_above_one_that_fails_is_recommended():
     """A larger r that happens to be within the tolerance is luck."""
     lucky = results(off=lambda r: 7 if r == 5 else 0)
-    assert recommend(lucky, sweep(), Tolerance(bins=2)).r == 3
+    assert recommend(lucky, Tolerance(bins=2)).r == 3
 
 
 def test_the_lines_to_set():
-    lines = settings_lines(Recommendation('relaxed r=5', 5, temporal=False))
+    lines = settings_lines(Way(5, temporal=False))
     assert 'ros2 param set /spec_vla acceptance_threshold 5' in lines
     assert '    temporal_draft: false' in lines
-    strict = settings_lines(Recommendation('strict + temporal', 0, temporal=True))
+    strict = settings_lines(Way(0, temporal=True))
     assert 'ros2 param set /spec_vla decoding_mode strict' in strict
     assert not any('acceptance_threshold' in line for line in strict)
 
 
 @pytest.mark.parametrize(('drift', 'warned'), [(1.05, False), (1.4, True)])
 def test_summary(drift, warned):
-    found = recommend(results(), sweep(), Tolerance(bins=5))
+    found = recommend(results(), Tolerance(bins=5))
     text = summary(results(), found, Tolerance(bins=5), drift=drift)
     assert 'relaxed r=5 + temporal, 3.33 times as fast' in text
     assert 'open loop' in text
@@ -159,26 +145,23 @@ def test_summary(drift, warned):
 def test_a_way_that_is_slower_is_not_praised():
     slow = results(temporal_ms=50.0)
     slow = {name: {**row, 'speedup': 0.9} for name, row in slow.items()}
-    found = recommend(slow, sweep(), Tolerance(bins=5))
+    found = recommend(slow, Tolerance(bins=5))
     assert 'not faster' in summary(slow, found, Tolerance(bins=5), drift=1.0)
 
 
 @pytest.mark.parametrize('dimensions', [7, 3])
 def test_tables_and_picture(tmp_path, dimensions):
-    short = sweep()
     reference = replayed(off=(0,) * dimensions, ms=10.0, stats=AR)
-    rows = {
-        name: figures(
-            replayed(off=(way.acceptance_threshold,) + (0,) * (dimensions - 1)), reference
-        )
-        for name, way in short.items()
-    }
+    rows = {AUTOREGRESSIVE: figures(reference, reference)}
+    for way in REPLAYED:
+        actions = replayed(off=(way.r,) + (0,) * (dimensions - 1))
+        rows[way.name] = figures(actions, reference)
     table = markdown_tables(rows)
     assert ('x [mm]' in table) is (dimensions == 7)
     lines = [line for line in table.splitlines() if line.startswith('|')]
     assert len(lines) == 2 * 2 + 2 * len(rows) - 1
-    found = recommend(rows, short, Tolerance(bins=9))
-    plot(rows, short, tmp_path / 'tune.png', found=found)
+    found = recommend(rows, Tolerance(bins=9))
+    plot(rows, tmp_path / 'tune.png', found=found)
     assert (tmp_path / 'tune.png').stat().st_size > 10_000
 
 
@@ -204,8 +187,7 @@ def test_replay_keeps_order_and_stamps_and_resets_for_each_task():
         return iter([Observation(IMAGE, 'b', 9)])
 
     policy = Remembers()
-    ways = sweep()
-    found = list(replay(policy, [first, second], ways['strict']))
+    found = list(replay(policy, [first, second], Decoding('strict')))
     assert policy.events == [
         'reset',
         (0, 'strict'),

@@ -238,7 +238,7 @@ def test_blind_model_fails_the_vision_self_test(folder, value):
     ('options', 'message'),
     [
         ({'device': 'gpu'}, "unknown device 'gpu'"),
-        ({'device': 'cpu', 'dtype': 'fp8'}, "unknown dtype 'fp8'.*bfloat16"),
+        ({'device': 'cpu', 'dtype': 'fp8'}, "dtype 'fp8' is none of auto, .*bfloat16"),
     ],
 )
 def test_unknown_device_or_dtype(folder, options, message):

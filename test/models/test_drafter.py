@@ -80,7 +80,7 @@ def test_position_mode_comes_from_argument_then_file_then_default(tmp_path, weig
     assert load_drafter(marked, target, num_patches=4).position_mode == 'reference'
     given = load_drafter(marked, target, num_patches=4, position_mode='correct')
     assert given.position_mode == 'correct'
-    with pytest.raises(CheckpointError, match="'Reference' is not one of reference, correct"):
+    with pytest.raises(CheckpointError, match="'Reference' is none of correct, reference"):
         load_drafter(plain, target, num_patches=4, position_mode='Reference')
 
 

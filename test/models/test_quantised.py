@@ -20,7 +20,7 @@ def test_without_torchao_the_error_says_what_to_install(monkeypatch):
 
 
 def test_unknown_kinds_are_told():
-    with pytest.raises(ValueError, match="'int2': only as int8, int4"):
+    with pytest.raises(ValueError, match="'int2' is none of int8, int4"):
         quantise(torch.ones(4, 4), 'int2')
 
 

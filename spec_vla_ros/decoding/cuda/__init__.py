@@ -216,24 +216,24 @@ class GraphRunner(Runner):
         return self._tensors[key]
 
 
-def runner_for(device: torch.device, *, graphs: str = 'action') -> Runner:
+def runner_for(device: torch.device, *, cuda_graphs: str = 'action') -> Runner:
     """Return how a device decodes, and say so in the log.
 
     Args:
         device: where.
-        graphs: on CUDA, one of `GRAPHS`: record a whole speculative action, so that the host waits
-            once; pass by pass; or nothing. Nothing is recorded elsewhere.
+        cuda_graphs: on CUDA, one of `GRAPHS`: record a whole speculative action, so that the host
+            waits once; pass by pass; or nothing. Nothing is recorded elsewhere.
 
     Raises:
-        ValueError: `graphs` is none of these.
+        ValueError: `cuda_graphs` is none of these.
     """
-    if graphs not in GRAPHS:
-        raise ValueError(f'CUDA graphs {graphs!r} are not one of {", ".join(GRAPHS)}')
-    if device.type != 'cuda' or graphs == 'off':
+    if cuda_graphs not in GRAPHS:
+        raise ValueError(f'CUDA graphs {cuda_graphs!r} are not one of {", ".join(GRAPHS)}')
+    if device.type != 'cuda' or cuda_graphs == 'off':
         return Runner()
     name = torch.cuda.get_device_name(device)
-    _LOG.info('CUDA graphs on %s, recorded by %s', name, graphs)
-    return GraphRunner(CudaRecorder(device), whole=graphs == 'action')
+    _LOG.info('CUDA graphs on %s, recorded by %s', name, cuda_graphs)
+    return GraphRunner(CudaRecorder(device), whole=cuda_graphs == 'action')
 
 
 def _key(step: Callable[..., object], args: tuple[Any, ...]) -> Hashable:

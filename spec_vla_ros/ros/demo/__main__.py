@@ -24,11 +24,12 @@ from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
+from spec_vla_ros.types import AUTOREGRESSIVE
 
 REQUIRED_SUCCESS = 0.8
 
-SPECULATIVE, AUTOREGRESSIVE = 'speculative', 'autoregressive'
-WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: 'autoregressive'}
+SPECULATIVE = 'speculative'
+WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
 """What is compared, and the value of the parameter decoding_mode that stands for it."""
 
 
