@@ -67,7 +67,7 @@ class ImageProcessor:
             ) from error
 
     def __eq__(self, other: object) -> bool:
-        """Whether both give the same pixel values."""
+        """Whether both prepare images in the same way, to the digits of `description`."""
         return isinstance(other, ImageProcessor) and self.description == other.description
 
     __hash__ = None  # type: ignore[assignment]
