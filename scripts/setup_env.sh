@@ -81,7 +81,8 @@ install_wheels() {
     local file
     for file in torch core sim train bench ros dev; do # torch first: the others resolve against it
         say "requirements/$file.txt"
-        python -m pip install --quiet --use-pep517 -r "requirements/$file.txt"
+        python -m pip install --quiet --use-pep517 \
+            -c requirements/constraints.txt -r "requirements/$file.txt"
     done
     python -m pip install --quiet --no-deps --no-build-isolation -e .
     choose_renderer

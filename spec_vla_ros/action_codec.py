@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from spec_vla_ros.types import NotAnActionError
+
 _SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
 
 
@@ -62,18 +64,23 @@ class NormStats:
         return cls._from_dict(found, norm_stats[found])
 
     @classmethod
-    def _from_dict(cls, key: str, entry: Mapping[str, Any]) -> NormStats:
-        action = entry.get('action', {})
-        if not {'q01', 'q99'} <= action.keys():
+    def _from_dict(cls, key: str, entry: Any) -> NormStats:
+        action = entry.get('action') if isinstance(entry, Mapping) else None
+        if not isinstance(action, Mapping) or not {'q01', 'q99'} <= action.keys():
             raise ValueError(f'norm stats {key!r} lack action.q01 or action.q99')
-        q01 = np.asarray(action['q01'], np.float64)
-        q99 = np.asarray(action['q99'], np.float64)
-        mask = np.asarray(action.get('mask', np.ones(q01.shape)), bool)
+        try:
+            q01 = np.asarray(action['q01'], np.float64)
+            q99 = np.asarray(action['q99'], np.float64)
+            mask = np.asarray(action.get('mask', np.ones(q01.shape)), bool)
+        except (TypeError, ValueError) as error:  # ragged lists, words
+            raise ValueError(f'norm stats {key!r} are no lists of numbers: {error}') from error
         if q01.ndim != 1 or not q01.shape == q99.shape == mask.shape:
             raise ValueError(
                 f'norm stats {key!r}: q01 {q01.shape}, q99 {q99.shape} and mask {mask.shape} '
                 'must be lists of the same length'
             )
+        if not (np.isfinite(q01).all() and np.isfinite(q99).all()):
+            raise ValueError(f'norm stats: {key!r} has bounds that are not finite')
         return cls(key, q01, q99, mask)
 
     def unnormalise(self, normalised: ArrayLike) -> np.ndarray:
@@ -111,6 +118,24 @@ class ActionCodec:
     def edges(self) -> np.ndarray:
         """(num_bins,) float64: where one bin ends and the next begins."""
         return np.linspace(-1.0, 1.0, self.num_bins)
+
+    def check_actions(self, tokens: ArrayLike) -> None:
+        """Make sure that every token of an answer is an action.
+
+        Raises:
+            NotAnActionError: some are not; what they would be as bins is the farthest motion.
+        """
+        ids = np.asarray(tokens, np.int64).reshape(-1)
+        wrong = np.flatnonzero((ids < self.action_ids.start) | (ids >= self.action_ids.stop))
+        if len(wrong):
+            raise NotAnActionError(
+                f'the policy answered in words instead of an action: {len(wrong)} of {len(ids)} '
+                f'tokens are none of the action ids {self.action_ids.start} to '
+                f'{self.action_ids.stop - 1} (ids {", ".join(map(str, ids))}). It was not trained '
+                'to answer this image and instruction with an action at once; checkpoints that '
+                'reason first (embodied chain of thought) never do',
+                tokens=tuple(map(int, ids)),
+            )
 
     def tokens_to_bins(self, tokens: ArrayLike) -> np.ndarray:
         """Token ids (...) -> bin numbers (...) int64 in 0 .. num_bins - 2, low value first."""

@@ -18,10 +18,12 @@ from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.device import PhaseTimer
-from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, read_config
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.prompts import require_tokenizer
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.types import (
     GRAPHS,
@@ -180,10 +182,24 @@ class SpecVlaPolicy:
         return self._decoder.tree(mode)
 
     @torch.inference_mode()
-    def infer(self, observation: Observation, decoding: Decoding = _DEFAULT_DECODING) -> Action:
+    def infer(
+        self,
+        observation: Observation,
+        decoding: Decoding = _DEFAULT_DECODING,
+        *,
+        refuse_words: bool = True,
+    ) -> Action:
         """Return the action for this observation.
 
+        Args:
+            observation: an image and an instruction.
+            decoding: how.
+            refuse_words: whether an answer that is no action is an error. Otherwise its words
+                become the nearest bins, the fastest motion mostly: look at `Action.tokens`, and
+                never let a robot execute it.
+
         Raises:
+            NotAnActionError: some of the answer's tokens are no actions.
             ValueError: the image is not (H, W, 3) uint8, the instruction has unknown words or is
                 too long, or the decoding does not fit the policy.
         """
@@ -198,6 +214,8 @@ class SpecVlaPolicy:
             timer=timer,
         )
         tokens = decoded.tokens.numpy()
+        if refuse_words:
+            self._codec.check_actions(tokens)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
             values=self._codec.stats.unnormalise(normalised),
@@ -246,6 +264,7 @@ def load_policy(
     """
     config = replace(config, **options)
     read_config(checkpoint).codec(config.unnorm_key)  # wrong keys end before weights are read
+    require_tokenizer(Path(checkpoint))
     loaded = load_openvla(checkpoint, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)

@@ -173,6 +173,17 @@ class PolicyInfo:
     device_memory_peak_mb: float | None = None
 
 
+class NotAnActionError(ValueError):
+    """The policy answered with tokens that are no actions, as one does that was taught none.
+
+    tokens: the ids that it answered with.
+    """
+
+    def __init__(self, message: str, *, tokens: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.tokens = tokens
+
+
 class Policy(Protocol):
     """Anything that turns observations into actions."""
 

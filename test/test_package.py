@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ElementTree.parse(ROOT / 'package.xml').getroot()
@@ -43,6 +44,27 @@ def test_the_changelog_is_read_by_the_tools_of_ros():
     assert version == PACKAGE.findtext('version')
     assert day is not None
     assert sum(len(block.bullets) for block in content) > 20
+
+
+def test_the_library_leaves_the_owners_torch_alone():
+    """Ranges in what is installed, exact versions in what `make` constrains."""
+    pinned = ('torch', 'torchvision', 'timm', 'transformers')
+    asked = [
+        line
+        for name in ('torch', 'core', 'bench')
+        for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+        if re.match(rf'({"|".join(pinned)})\b', line)
+    ]
+    assert len(asked) == len(pinned)
+    assert not [line for line in asked if '==' in line]
+    lines = (ROOT / 'requirements' / 'constraints.txt').read_text().splitlines()
+    exact = [Requirement(line) for line in lines if line and not line.startswith('#')]
+    assert {pin.name for pin in exact} == set(pinned)
+    for wanted in map(Requirement, asked):
+        versions = [str(p.specifier).removeprefix('==') for p in exact if p.name == wanted.name]
+        assert versions
+        assert all(wanted.specifier.contains(version) for version in versions)
+    assert '-c requirements/constraints.txt' in (ROOT / 'scripts' / 'setup_env.sh').read_text()
 
 
 def test_every_ros_package_that_is_imported_is_declared():

@@ -8,8 +8,10 @@ from PIL import Image
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.policy import PolicyConfig, load_policy
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import Decoding, NotAnActionError, Observation
 
 INSTRUCTION = 'pick up the red block'
 
@@ -165,3 +167,36 @@ def test_unknown_command_lists_the_valid_ones(capsys):
     with pytest.raises(SystemExit):
         cli.main(['nonsense'])
     assert 'predict' in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def words(tmp_path_factory):
+    """A checkpoint that answers in words, as one that was never taught actions."""
+    return write_tiny(tmp_path_factory.mktemp('words'), answers='words')
+
+
+@pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
+def test_words_instead_of_an_action_are_an_error(words, mode):
+    target = load_openvla(words, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), words / 'drafter')
+    policy = load_policy(words, device='cpu')
+    with pytest.raises(NotAnActionError, match='none of the action ids 64 to 319') as error:
+        policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
+    assert len(error.value.tokens) == 7
+    assert not set(error.value.tokens) <= set(policy.codec.action_ids)
+
+
+def test_words_become_the_nearest_bins_when_asked_for(words):
+    policy = load_policy(words, device='cpu')
+    action = policy.infer(Observation(image(), INSTRUCTION), refuse_words=False)
+    assert set(action.tokens) <= set(range(64))
+    np.testing.assert_allclose(action.values, 0.05 * policy.codec.tokens_to_normalised(0))
+
+
+def test_predict_says_that_the_answer_is_no_action(words, tmp_path, capsys):
+    Image.fromarray(image()).save(tmp_path / 'x.png')
+    options = ['--checkpoint', str(words), '--image', str(tmp_path / 'x.png'), '--device', 'cpu']
+    assert cli.main(['predict', *options, '--instruction', INSTRUCTION]) == 2
+    said = capsys.readouterr()
+    assert 'answered in words instead of an action' in said.err
+    assert 'action ' not in said.out

@@ -1,35 +1,159 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla inspect`: what a checkpoint folder holds, without loading the weights."""
+"""`spec-vla inspect`: what a checkpoint folder is, and whether it can be used."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from spec_vla_ros.models.checkpoint import read_config
-from spec_vla_ros.models.safetensors_files import find_tensors
+import numpy as np
+import torch
+
+from spec_vla_ros.action_codec import NormStats
+from spec_vla_ros.models.checkpoint_files import (
+    read_config,
+    read_image_processor,
+    read_prompt_processor,
+    read_tensors,
+)
+from spec_vla_ros.models.checkpoint_kind import left_aside
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
+from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer, tokenizer_file
+from spec_vla_ros.models.safetensors_files import CheckpointError, check_tensors
+from spec_vla_ros.policy import DRAFTER_FOLDER, load_policy
+from spec_vla_ros.types import Observation
+
+_INSTRUCTION = 'pick up the red block'
+_NODE_DIMENSIONS = 7
+_AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (rad)', 'gripper')
+_FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('folder', type=Path, metavar='DIR')
+    parser.add_argument('--unnorm-key', metavar='K', help='the data set to ask with')
+    parser.add_argument('--drafter', type=Path, metavar='DIR', help='default: DIR/drafter')
+    parser.add_argument(
+        '--instruction',
+        metavar='TEXT',
+        help=f'what to ask for, in words that the checkpoint knows (default: {_INSTRUCTION})',
+    )
+    parser.add_argument(
+        '--headers-only',
+        action='store_true',
+        help='do not load the weights: neither ask for an action nor try the drafter',
+    )
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
+    parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print towers, language model, weight files and norm stats."""
+    """Print what the folder holds, then load it and ask for one action.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used; the message says why.
+    """
     config = read_config(args.folder)
-    tensors = find_tensors(args.folder)
-    text = config.text
+    _print_model(args.folder, config)
+    usable = _print_data_sets(config)
+    _print_weights(args.folder, config)
+    require_tokenizer(args.folder)
+    if not usable:
+        raise CheckpointError(
+            'no data set can be used, so no action can be un-normalised: add the '
+            'dataset_statistics.json of the training'
+        )
+    drafter = args.drafter or args.folder / DRAFTER_FOLDER
+    if args.headers_only:
+        there = drafter.is_dir()
+        print(f'drafter     {f"{drafter}, not tried" if there else "none"}')
+        print('asked       nothing: the weights were not loaded')
+    else:
+        _ask(args, usable, has_drafter=args.drafter is not None or drafter.is_dir())
+    return 0
+
+
+def _print_model(folder: Path, config: OpenVLAConfig) -> None:
+    text, towers = config.text, len(config.timm_model_ids)
+    print(f'family      OpenVLA, {towers} vision tower(s), {config.llm_backbone_id}')
     for name, size in zip(config.timm_model_ids, config.image_sizes, strict=True):
         print(f'tower       {name} at {size} px')
+    for i, description in enumerate(read_image_processor(folder).description):
+        print(f'image {i + 1}     {description}')
     print(
         f'language    Llama, {text.num_hidden_layers} layers, hidden {text.hidden_size}, '
         f'{text.num_attention_heads} heads, vocabulary {text.vocab_size}'
     )
+    read_prompt_processor(folder, config)
+    file = tokenizer_file(folder)
+    print(f'tokenizer   {file.name if file else "none"}')
+    print(f'prompt      {config.prompt!r}')
     print(f'actions     ids {config.vocab_size - config.num_bins} to {config.vocab_size - 1}')
+
+
+def _print_data_sets(config: OpenVLAConfig) -> dict[str, NormStats]:
+    """Print what each data set would ask of the robot; return those that can be used."""
+    usable = {}
+    for key in sorted(config.norm_stats):
+        try:
+            stats = config.codec(key).stats
+        except ValueError as error:
+            print(f'norm stats  {key}: not usable: {error}')
+            continue
+        usable[key] = stats
+        print(f'norm stats  {key}: {stats.dimensions} dimensions, usable')
+        if stats.dimensions != _NODE_DIMENSIONS:
+            print('            by the library only: the policy node drives 7')
+        for line in _bounds(stats):
+            print(f'            {line}')
+    return usable
+
+
+def _bounds(stats: NormStats) -> list[str]:
+    """Return the range of each dimension in words, one step of the policy."""
+    named = stats.dimensions == len(_AXES)
+    names = _AXES if named else tuple(f'dimension {i}' for i in range(stats.dimensions))
+    low, high = (np.where(stats.mask, q, s) for q, s in ((stats.q01, -1.0), (stats.q99, 1.0)))
+    lines = [f'{n:<12} {a:+.4f} to {b:+.4f}' for n, a, b in zip(names, low, high, strict=True)]
+    farthest = np.abs([low[:3], high[:3]]).max()
+    if named and farthest > _FARTHEST_STEP:
+        lines.append(
+            f'a step of {farthest:.2f} cannot be metres: these actions have a scale of their own'
+        )
+    return lines
+
+
+def _print_weights(folder: Path, config: OpenVLAConfig) -> None:
+    tensors = read_tensors(folder)
+    with torch.device('meta'):
+        model = OpenVLA(config)
+    check_tensors(model, tensors, key_of=checkpoint_key)
     mebibytes = sum(t.nbytes for t in tensors.values()) / 2**20
     files = len({t.file for t in tensors.values()})
     print(f'weights     {len(tensors)} tensors, {mebibytes:.1f} MiB in {files} file(s)')
-    for key in sorted(config.norm_stats):
-        print(f'norm stats  {key}: {config.codec(key).stats.dimensions} dimensions')
-    return 0
+    for note in left_aside(folder):
+        print(f'note        {note}')
+
+
+def _ask(args: argparse.Namespace, usable: dict[str, NormStats], *, has_drafter: bool) -> None:
+    """Load the checkpoint with its drafter, and ask for the action of a grey picture.
+
+    Raises:
+        NotAnActionError: it answered in words.
+    """
+    key = args.unnorm_key or next(iter(usable))
+    policy = load_policy(
+        args.folder, unnorm_key=key, device=args.device, dtype=args.dtype, drafter=args.drafter
+    )
+    print(f'drafter     {"fits its target" if has_drafter else "none"}')
+    picture = np.full((224, 224, 3), 128, np.uint8)
+    instruction = args.instruction or _INSTRUCTION
+    try:
+        action = policy.infer(Observation(picture, instruction))
+    except UnknownWordsError as error:
+        if args.instruction:
+            raise
+        print(f'asked       nothing: {error}, with --instruction')
+        return
+    print(f'asked       {instruction!r} with {key}: {len(action.tokens)} action tokens')

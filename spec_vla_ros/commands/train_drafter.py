@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.models.checkpoint import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, read_features

@@ -31,6 +31,7 @@ from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, sh
 from spec_vla_ros.types import POSITION_MODES, check_choice
 
 _EMBEDDING = 'embed_tokens.weight'
+_BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
 class Drafter(nn.Module):
@@ -186,6 +187,7 @@ def load_drafter(
     weights = _read_weights(folder)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
+    weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
     _check_keys(folder, expected, weights)
     head = target.lm_head.weight
     drafter.load_state_dict(

@@ -14,6 +14,7 @@ from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.device import upload
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.prompts import DEFAULT_BACKBONE, prompt_of
 from spec_vla_ros.models.vision import Projector, VisionBackbone
 from spec_vla_ros.types import PRECISIONS, check_choice
 
@@ -27,6 +28,7 @@ class OpenVLAConfig:
 
     vocab_size: the text vocabulary without its padding, V of the action codec.
     norm_stats: as in the file, see `NormStats.select`.
+    llm_backbone_id: which language model it began with, one of `PROMPTS`.
     """
 
     timm_model_ids: tuple[str, ...]
@@ -37,6 +39,7 @@ class OpenVLAConfig:
     num_bins: int = 256
     dtype: torch.dtype = torch.bfloat16
     norm_stats: Mapping[str, Any] = field(default_factory=dict)
+    llm_backbone_id: str = DEFAULT_BACKBONE
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> OpenVLAConfig:
@@ -45,9 +48,6 @@ class OpenVLAConfig:
         Raises:
             ValueError: it is not an OpenVLA's, or asks for something that is not computed here.
         """
-        kind = config.get('model_type')
-        if kind != 'openvla':
-            raise ValueError(f"config.json has model_type {kind!r}: an OpenVLA's has 'openvla'")
         arch = config.get('arch_specifier', _ARCHITECTURES[0])
         if arch not in _ARCHITECTURES:
             raise ValueError(
@@ -56,7 +56,9 @@ class OpenVLAConfig:
         absent = [k for k in ('timm_model_ids', 'image_sizes', 'text_config') if k not in config]
         if absent:
             raise ValueError(f'config.json lacks {", ".join(absent)}')
-        count = 2 if config.get('use_fused_vision_backbone', True) else 1
+        backbone = config.get('llm_backbone_id') or DEFAULT_BACKBONE
+        prompt_of(backbone)  # told before anything is built
+        count = 2 if _is_fused(config) else 1
         ids, sizes = config['timm_model_ids'], config['image_sizes']
         act_layers = config.get('timm_override_act_layers') or [None] * count
         if min(len(ids), len(sizes), len(act_layers)) < count:
@@ -76,7 +78,13 @@ class OpenVLAConfig:
             num_bins=config.get('n_action_bins', 256),
             dtype=DTYPES[dtype],
             norm_stats=config.get('norm_stats') or {},
+            llm_backbone_id=backbone,
         )
+
+    @property
+    def prompt(self) -> str:
+        """The prompt of its language model, with a place for the instruction."""
+        return prompt_of(self.llm_backbone_id)
 
     def codec(self, unnorm_key: str | None = None) -> ActionCodec:
         """Return the action codec with the norm stats of a data set (see `NormStats.select`)."""
@@ -121,6 +129,12 @@ class OpenVLA(nn.Module):
     def prompt_embeds(self, prompt_ids: Tensor) -> Tensor:
         """Token ids (B, L) int64 -> embeddings (B, L, H)."""
         return self.language_model.embed(upload(prompt_ids, self.device))
+
+
+def _is_fused(config: Mapping[str, Any]) -> bool:
+    """Whether there are two vision towers; where nothing says so, their ids do."""
+    said = config.get('use_fused_vision_backbone')
+    return len(config['timm_model_ids']) > 1 if said is None else bool(said)
 
 
 def multimodal_embeds(prompt_embeds: Tensor, image_embeds: Tensor) -> Tensor:

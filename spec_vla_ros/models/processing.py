@@ -4,63 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from tokenizers import Tokenizer
 from torch import Tensor
 
-PROMPT = 'In: What action should the robot take to {instruction}?\nOut:'
+from spec_vla_ros.models.prompts import (
+    PURE,
+    TOKENIZER_FILES,
+    TextTokenizer,
+    UnknownWordsError,
+    encode,
+    id_of,
+    read_json_tokenizer,
+)
+from spec_vla_ros.models.tower_transform import tower_transform
+
 _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 _STRATEGIES = ('resize-naive', 'letterbox', 'resize-crop')
-_RESAMPLING = {
-    'nearest': Image.Resampling.NEAREST,
-    'bilinear': Image.Resampling.BILINEAR,
-    'bicubic': Image.Resampling.BICUBIC,
-    'lanczos': Image.Resampling.LANCZOS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TowerTransform:
-    """How one tower sees an image.
-
-    size: (height, width) to resize to, or (side,) to resize the shorter side to.
-    crop: (height, width) cut out of the middle.
-    resampling: PIL's filter; PIL always antialiases.
-    mean, std: (3, 1, 1) float32.
-    """
-
-    size: tuple[int, ...]
-    crop: tuple[int, int]
-    resampling: Image.Resampling
-    mean: np.ndarray
-    std: np.ndarray
-
-    def resize(self, image: Image.Image) -> np.ndarray:
-        """Return the resized and cropped image, (H, W, 3) uint8."""
-        width, height = image.size
-        if len(self.size) == 1:
-            short = min(width, height)
-            height, width = (int(self.size[0] * side / short) for side in (height, width))
-        else:
-            height, width = self.size
-        if height < self.crop[0] or width < self.crop[1]:
-            raise ValueError(f'cannot crop {self.crop} out of an image resized to {height, width}')
-        top = round((height - self.crop[0]) / 2)
-        left = round((width - self.crop[1]) / 2)
-        resized = np.asarray(image.resize((width, height), self.resampling))
-        return resized[top : top + self.crop[0], left : left + self.crop[1]]
-
-    def normalise(self, resized: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (3, H, W) float32."""
-        scaled = resized.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        return (scaled - self.mean) / self.std
 
 
 class ImageProcessor:
@@ -83,7 +48,7 @@ class ImageProcessor:
         self._letterbox = config.get('tvf_do_letterbox', strategy == 'letterbox')
         self._fill = tuple(config.get('tvf_letterbox_fill') or _letterbox_fill(config))
         self._towers = [
-            _tower_transform(config, i, strategy) for i in range(len(config['input_sizes']))
+            tower_transform(config, i, strategy) for i in range(len(config['input_sizes']))
         ]
 
     @classmethod
@@ -100,6 +65,18 @@ class ImageProcessor:
                 f'preprocessor_config.json is incomplete or malformed ({error!r}): it needs '
                 'input_sizes, and tvf_* parameters or means, stds and interpolations, per tower'
             ) from error
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both prepare images in the same way, to the digits of `description`."""
+        return isinstance(other, ImageProcessor) and self.description == other.description
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def description(self) -> tuple[str, ...]:
+        """How each tower sees an image, in words."""
+        pad = f'padded to a square with {self._fill}, ' if self._letterbox else ''
+        return tuple(f'{pad}{tower.description}' for tower in self._towers)
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """Image (H, W, 3) uint8 RGB -> pixel values (1, 3 per tower, S, S) float32.
@@ -139,54 +116,28 @@ def _pad_to_square(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:
     return padded
 
 
-def _tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> TowerTransform:
-    _, height, width = config['input_sizes'][index]
-    resize = _entry(config, 'tvf_resize_params', index)
-    normalise = _entry(config, 'tvf_normalize_params', index)
-    default_size = (height, width) if strategy == 'resize-naive' else height
-    crop = _sizes(_entry(config, 'tvf_crop_params', index).get('output_size', (height, width)))
-    filter_code = resize.get('interpolation')
-    return TowerTransform(
-        size=_sizes(resize.get('size', default_size)),
-        crop=(crop[0], crop[-1]),
-        resampling=(
-            _RESAMPLING[config['interpolations'][index]]
-            if filter_code is None
-            else Image.Resampling(filter_code)
-        ),
-        mean=_channels(normalise['mean'] if normalise else config['means'][index]),
-        std=_channels(normalise['std'] if normalise else config['stds'][index]),
-    )
-
-
-def _entry(config: Mapping[str, Any], name: str, index: int) -> Mapping[str, Any]:
-    entries = config.get(name)
-    return entries[index] if entries else {}
-
-
-def _sizes(value: int | list[int] | tuple[int, ...]) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
-
-
-def _channels(values: list[float]) -> np.ndarray:
-    return np.asarray(values, np.float32).reshape(3, 1, 1)
-
-
 class PromptProcessor:
     """Instructions, or token ids that somebody else made, to the ids of a complete prompt.
 
     tokenizer: the checkpoint's; None where there is none, which leaves prompts given as ids.
     vocab_size: the text vocabulary without its padding.
     bos_token_id: what every prompt starts with; added where the tokenizer does not.
+    template: the words around an instruction, see `PROMPTS`.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer | None, *, vocab_size: int, bos_token_id: int = 1
+        self,
+        tokenizer: TextTokenizer | None,
+        *,
+        vocab_size: int,
+        bos_token_id: int = 1,
+        template: str = PURE,
     ) -> None:
         self._tokenizer = tokenizer
         self._bos = bos_token_id
+        self._template = template
         if tokenizer is not None:
-            self._empty = tokenizer.token_to_id(_EMPTY_PIECE)
+            self._empty = id_of(tokenizer, _EMPTY_PIECE)
         else:
             self._empty = _LLAMA_EMPTY_ID if vocab_size == _LLAMA_VOCABULARY else None
 
@@ -199,20 +150,15 @@ class PromptProcessor:
         Raises:
             ValueError: the file cannot be read as a tokenizer.
         """
-        tokenizer = None
-        if Path(path).exists():
-            try:
-                tokenizer = Tokenizer.from_file(str(path))
-            except Exception as error:  # tokenizers raises plain Exception
-                raise ValueError(f'{path} is not a tokenizer file: {error}') from error
+        tokenizer = read_json_tokenizer(Path(path)) if Path(path).exists() else None
         return cls(tokenizer, vocab_size=vocab_size, bos_token_id=bos_token_id)
 
     def __call__(self, instruction: str | Sequence[int]) -> Tensor:
         """Instruction in words, or a prompt's token ids -> ids of the whole prompt, (1, L) int64.
 
         Raises:
-            ValueError: the instruction has words that the tokenizer does not know, or there is
-                no tokenizer.
+            UnknownWordsError: the instruction has words that the tokenizer does not know.
+            ValueError: there is no tokenizer, or half characters in the instruction.
         """
         ids = self._encode(instruction) if isinstance(instruction, str) else list(instruction)
         if not ids or ids[0] != self._bos:
@@ -224,19 +170,16 @@ class PromptProcessor:
     def _encode(self, instruction: str) -> list[int]:
         if self._tokenizer is None:
             raise ValueError(
-                'the checkpoint has no tokenizer.json, so instructions cannot be read: add the '
-                'file that belongs to its language model'
+                f'the checkpoint has no {" or ".join(TOKENIZER_FILES)}, so instructions cannot be '
+                'read: add the file that belongs to its language model'
             )
         if any('\ud800' <= c <= '\udfff' for c in instruction):
             raise ValueError('the instruction holds half characters (surrogates): give whole text')
-        prompt = PROMPT.format(instruction=instruction.lower())
-        encoding = self._tokenizer.encode(prompt)
-        unknown_token = getattr(self._tokenizer.model, 'unk_token', None)
-        pairs = zip(encoding.tokens, encoding.offsets, strict=True)
-        unknown = [prompt[start:end] for token, (start, end) in pairs if token == unknown_token]
+        prompt = self._template.format(instruction=instruction.lower())
+        ids, unknown = encode(self._tokenizer, prompt)
         if unknown:
-            raise ValueError(
+            raise UnknownWordsError(
                 f'the policy does not know the words {", ".join(map(repr, unknown))}: use the '
                 'words of the instructions it was trained on'
             )
-        return list(encoding.ids)
+        return ids

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 Progress = Callable[[int, int], None]
 """Called with the bytes loaded so far and the bytes in all."""
 
+INDEX = 'model.safetensors.index.json'
+
 _BYTES = {'F32': 4, 'F16': 2, 'BF16': 2}
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
 _MAPPED_BYTES = 32 * 2**20
@@ -47,7 +49,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
         CheckpointError: a file is missing, truncated, or holds another kind of numbers.
     """
     tensors: dict[str, StoredTensor] = {}
-    index = folder / 'model.safetensors.index.json'
+    index = folder / INDEX
     weight_map = _read_index(index) if index.exists() else {}
     for file in _weight_files(folder, weight_map):
         for tensor in _read_header(file):
@@ -89,7 +91,7 @@ def load_tensors(
         CheckpointError: keys are missing, unexpected or mis-shaped; the message names them.
     """
     names = {key_of(name): name for name, _ in model.named_parameters()}
-    _compare(names, tensors, model)
+    check_tensors(model, tensors, key_of=key_of)
     total = sum(t.nbytes for t in tensors.values())
     done = 0
     for batch in _batches(tensors.values()):
@@ -109,6 +111,36 @@ def load_tensors(
             f'buffers that are computed when a model is built cannot be loaded: {shorten(left)}'
         )
     model.to(device)
+
+
+def check_tensors(
+    model: nn.Module, tensors: Mapping[str, StoredTensor], *, key_of: Callable[[str], str]
+) -> None:
+    """Compare what the files hold with what a model has, by its shapes.
+
+    Raises:
+        CheckpointError: keys are missing, unexpected or mis-shaped; the message names them.
+    """
+    names = {key_of(name): name for name, _ in model.named_parameters()}
+    problems = []
+    if missing := names.keys() - tensors.keys():
+        problems.append(f'missing: {shorten(missing)}')
+    if unexpected := tensors.keys() - names.keys():
+        problems.append(f'unexpected: {shorten(unexpected)}')
+    shapes = {key: tuple(model.get_parameter(name).shape) for key, name in names.items()}
+    mis_shaped = [
+        f'{key} is {tensors[key].shape} and should be {shapes[key]}'
+        for key in names.keys() & tensors.keys()
+        if tensors[key].shape != shapes[key]
+    ]
+    if mis_shaped:
+        problems.append(f'mis-shaped: {shorten(mis_shaped)}')
+    if problems:
+        raise CheckpointError(
+            'the weights do not fit the model that config.json describes; '
+            f'{"; ".join(problems)}. '
+            'Check that config.json and the weight files are of the same checkpoint'
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -157,9 +189,15 @@ def _read_index(path: Path) -> dict[str, str]:
 
 
 def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
-    names = sorted(set(weight_map.values())) or sorted(
-        p.name for p in folder.glob('*.safetensors') if not p.name.startswith('adapter_')
-    )
+    there = sorted(path.name for path in folder.glob('*.safetensors'))
+    names = sorted(set(weight_map.values())) or there
+    strays = [name for name in there if name not in names]
+    strays += [p.name for p in folder.glob('*.safetensors.index.json') if p.name != INDEX]
+    if strays:
+        raise CheckpointError(
+            f'{folder} holds two sets of weights: {INDEX if weight_map else shorten(names)}, and '
+            f'{shorten(strays)}. Move away what does not belong to the checkpoint'
+        )
     if not names:
         hint = ''
         if list(folder.glob('*.bin')) or list(folder.glob('*.pt')):
@@ -167,8 +205,6 @@ def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
                 '; pickled weights (.bin, .pt) are not loaded, since they can run code: convert '
                 'them to safetensors'
             )
-        elif (folder / 'adapter_config.json').exists():
-            hint = '; it is a LoRA adapter: merge it into its base model first'
         raise CheckpointError(f'{folder} has no *.safetensors file{hint}')
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
@@ -197,29 +233,6 @@ def _read_header(file: Path) -> list[StoredTensor]:
         StoredTensor(key, file, shape, int(torch.Size(shape).numel()) * _BYTES[dtype])
         for key, shape, dtype in found
     ]
-
-
-def _compare(
-    names: Mapping[str, str], tensors: Mapping[str, StoredTensor], model: nn.Module
-) -> None:
-    problems = []
-    if missing := names.keys() - tensors.keys():
-        problems.append(f'missing: {shorten(missing)}')
-    if unexpected := tensors.keys() - names.keys():
-        problems.append(f'unexpected: {shorten(unexpected)}')
-    shapes = {key: tuple(model.get_parameter(name).shape) for key, name in names.items()}
-    mis_shaped = [
-        f'{key} is {tensors[key].shape} and should be {shapes[key]}'
-        for key in names.keys() & tensors.keys()
-        if tensors[key].shape != shapes[key]
-    ]
-    if mis_shaped:
-        problems.append(f'mis-shaped: {shorten(mis_shaped)}')
-    if problems:
-        raise CheckpointError(
-            f'the weights do not fit the model that config.json describes; {"; ".join(problems)}. '
-            'Check that config.json and the weight files are of the same checkpoint'
-        )
 
 
 def _batches(tensors: Iterable[StoredTensor]) -> Iterable[list[StoredTensor]]:

@@ -1,19 +1,23 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Prompts from users' own recordings: what the camera saw while an instruction was in force.
 
-A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap file. ROS need not be installed.
+A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap or .db3 file, compressed or not.
+ROS need not be installed.
 """
 
 from __future__ import annotations
 
+import shutil
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from backports import zstd  # which rosbags reads compressed recordings with
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
@@ -26,6 +30,7 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
+_ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
 _INSTRUCTION_TYPES = ('std_msgs/msg/String',)
 
 # These messages are the same in every distribution, so the definitions that a recording brings
@@ -193,6 +198,8 @@ def _connections(
 
 def _message(connection: Connection, data: bytes) -> Any:
     """Return a recorded message; its fields are those of its type."""
+    if data[:4] == _ZSTD:  # its metadata.yaml, which says so, is not here: CDR begins with a zero
+        data = zstd.decompress(data)
     return _TYPES.deserialize_cdr(data, connection.msgtype)
 
 
@@ -207,9 +214,20 @@ def _opened(path: Path) -> Iterator[Reader]:
             'its .mcap or .db3 file, or run `ros2 bag reindex` on it)'
         )
     try:
-        with Reader(path) as reader:
-            yield reader
+        with ExitStack() as stack:
+            file = stack.enter_context(_decompressed(path)) if path.suffix == '.zstd' else path
+            yield stack.enter_context(Reader(file))
     except (RecordingError, OSError):
         raise
     except Exception as error:  # each storage format has its own
         raise RecordingError(f'{path} cannot be read as a rosbag2 recording: {error}') from error
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[Path]:
+    """Write a compressed file of a recording out, for as long as it is read."""
+    with TemporaryDirectory(prefix='spec_vla_recording_') as folder:
+        plain = Path(folder) / path.stem
+        with zstd.open(path, 'rb') as compressed, open(plain, 'wb') as written:
+            shutil.copyfileobj(compressed, written)
+        yield plain

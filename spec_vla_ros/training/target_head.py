@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.models.checkpoint import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
 

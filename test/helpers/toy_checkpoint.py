@@ -191,8 +191,11 @@ def tiny_config(*, layers=2, hidden=32, dimensions=7, fused=True):
     }
 
 
-def write_tiny(folder, *, seed=0, dtype=torch.float32, **shape):
-    """Write the random checkpoint into a folder, and return the folder."""
+def write_tiny(folder, *, seed=0, dtype=torch.float32, answers='actions', **shape):
+    """Write the random checkpoint into a folder, and return the folder.
+
+    answers: 'actions', or 'words', which it says as if it had never been taught an action.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = tiny_config(**shape)
     towers = 2 if config['use_fused_vision_backbone'] else 1
@@ -204,8 +207,16 @@ def write_tiny(folder, *, seed=0, dtype=torch.float32, **shape):
     tiny_tokenizer().save(str(folder / 'tokenizer.json'))
     torch.manual_seed(seed)
     model = OpenVLA(OpenVLAConfig.from_dict(config))
+    _quieten(model, range(64) if answers == 'actions' else range(64, 320))
     save_weights(model, folder / 'model.safetensors', dtype=dtype)
     return folder
+
+
+def _quieten(model, ids):
+    """Let the head give these ids scores near zero, and those of padding too: others win."""
+    weight = model.language_model.lm_head.weight.data
+    weight[list(ids)] *= 0.02
+    weight[model.config.vocab_size :] *= 0.02
 
 
 def tiny_tokenizer():

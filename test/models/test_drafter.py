@@ -105,7 +105,7 @@ def test_tree_positions():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda w: w.pop('fc.bias'), r'missing: fc\.bias'),
+        (lambda w: w.pop('fc.weight'), r'missing: fc\.weight'),
         (lambda w: w.update({'norm.weight': torch.ones(32)}), r'unexpected: norm\.weight'),
         (lambda w: w.update({'fc.bias': torch.ones(3)}), r'fc\.bias is \(3,\).*\(32,\)'),
         (lambda w: w.update({'embed_tokens.weight': torch.ones(384, 32)}), 'another target'),
@@ -159,3 +159,10 @@ def test_it_can_be_trained():
     out = drafter(*torch.randn(2, 3, 5, 32), positions=torch.arange(5))
     out.square().mean().backward()
     assert all(p.grad is not None for p in drafter.parameters())
+
+
+def test_a_drafter_without_a_bias_has_one_of_zeros(tmp_path, weights, target):
+    del weights['fc.bias']
+    loaded = load_drafter(write(tmp_path / 'd', weights), target, num_patches=4)
+    assert torch.equal(loaded.fc.bias, torch.zeros(32))
+    assert torch.equal(loaded.fc.weight, weights['fc.weight'])

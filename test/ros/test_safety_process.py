@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from geometry_msgs.msg import TwistStamped
 from harness import halted, new_world
 from processes import gone
 from safety_bench import NODE, SafetyBench, moving
-from spec_vla_ros.msg import PolicyStatus
+from spec_vla_ros.msg import PolicyStatus, VlaAction
+from toy_checkpoint import write_tiny
 from waiting import wait_for
 
 from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.load import make_policy
 
 pytestmark = pytest.mark.dds
 TESTS = str(Path(__file__).parents[1] / 'helpers')
@@ -126,6 +130,34 @@ def test_a_crash_does_not_take_the_node_along(bench):
     assert 'SIGSEGV' in bench.wait_halted('WORKER_DOWN').reason_text
     bench.instruct('go')
     bench.wait_moving()
+
+
+@pytest.mark.parametrize('worker', ['process', 'thread'])
+def test_words_instead_of_an_action_are_refused_and_counted(world, tmp_path, worker):
+    twists = world.record(TwistStamped, 'delta_twist_cmds')
+    actions = world.record(VlaAction, 'action')
+    status = world.record(PolicyStatus, 'status', qos.LATCHED)
+    world.camera()
+    world.policy_node(
+        make_policy,
+        checkpoint=str(write_tiny(tmp_path / 'words', answers='words')),
+        inference_worker=worker,
+        max_inference_failures=3,
+    )
+    world.instruct('pick up the red block')
+    given_up_for = halted(PolicyStatus.REASON_TOO_MANY_FAILURES)
+    given_up = wait_for(lambda: next(filter(given_up_for, status.messages), None), 'the end')
+    refused = next(filter(halted(PolicyStatus.REASON_INFERENCE_ERROR), status.messages))
+    assert 'answered in words instead of an action' in refused.reason_text
+    assert refused.inference_errors >= 1
+    assert 'answered in words instead of an action' in given_up.reason_text
+    assert given_up.inference_errors == 3
+    assert given_up.actions_published == 0
+    assert actions.last is None
+    assert twists.wait() is not None
+    assert not any(map(moving, twists.messages))
+    assert world.remote.deactivate(NODE)
+    assert world.remote.clean_up(NODE)
 
 
 def test_a_policy_that_cannot_be_loaded_fails_to_configure_with_the_reason(world):

@@ -58,6 +58,35 @@ def test_each_image_comes_with_the_instruction_in_force(recording):
     assert reports == [f'{recording}: 5 of 8 images, 3 left out without an instruction']
 
 
+@pytest.fixture(params=['message mcap', 'message sqlite3', 'file mcap', 'file sqlite3'])
+def compressed_file(request, tmp_path):
+    """A file of a compressed recording, taken out of its folder."""
+    mode, plugin = request.param.split()
+    folder = record(
+        tmp_path / 'bag',
+        two_instructions(),
+        plugin=plugin,
+        compression=CompressionMode[mode.upper()],
+    )
+    file = next(f for f in folder.iterdir() if f.suffix in ('.mcap', '.db3', '.zstd'))
+    (folder / 'metadata.yaml').unlink()
+    return file.rename(tmp_path / file.name)
+
+
+def test_a_compressed_file_without_its_metadata_is_read(compressed_file):
+    check_recording(compressed_file, TOPICS)
+    examples, _ = read(compressed_file)
+    assert [e.instruction for e in examples] == ['pick up the red block'] * 3 + ['stack them'] * 2
+    np.testing.assert_array_equal([e.image for e in examples], PICTURES[2:7])
+
+
+def test_a_damaged_compressed_file_is_told(tmp_path):
+    file = tmp_path / 'cut.mcap.zstd'
+    file.write_bytes(b'\x28\xb5\x2f\xfd and no more')
+    with pytest.raises(RecordingError, match=r'cut\.mcap\.zstd cannot be read'):
+        check_recording(file, TOPICS)
+
+
 def test_every_counts_images_that_have_an_instruction(tmp_path):
     examples, reports = read(record(tmp_path / 'bag', two_instructions()), every=2)
     np.testing.assert_array_equal([e.image for e in examples], PICTURES[[2, 4, 6]])

@@ -46,32 +46,33 @@ def whole_action(
         branch: how to run what the device may not need.
 
     Returns:
-        The progress, see `Progress`.
+        What is decided, see `DecidedTokens`.
     """
     length, num_tokens, drafter = prompt.shape[1], len(shapes), pair.drafter
-    progress = Progress(torch.zeros(1 + 3 * num_tokens, dtype=torch.int64, device=prompt.device))
+    numbers = torch.zeros(1 + 3 * num_tokens, dtype=torch.int64, device=prompt.device)
+    so_far = DecidedTokens(numbers)
 
     def rounds() -> None:
         if drafter.has_unread(length - 1):
             drafter.rewind(0)
             drafter.read(length - 1)
         for decided in range(1, num_tokens):
-            branch(progress.is_at(decided), partial(one_round, decided))
+            branch(so_far.is_at(decided), partial(one_round, decided))
 
     def one_round(decided: int) -> None:
         pair.cache.rewind(length + decided - 1)
         # The drafter reads all decided tokens again: the same work whatever came before.
         drafter.rewind(length - 1)
-        root, shape = progress.root(decided), shapes[num_tokens - decided - 1]
-        progress.add(speculative_round(pair, root, shape, decided), decided)
+        root, shape = so_far.root(decided), shapes[num_tokens - decided - 1]
+        so_far.add(speculative_round(pair, root, shape, decided), decided)
 
     pair.cache.rewind(0)
-    progress.add(verify_and_commit(pair, prompt, draft, 0), 0)
-    branch(progress.is_at(num_tokens).logical_not(), rounds)
-    return progress.numbers
+    so_far.add(verify_and_commit(pair, prompt, draft, 0), 0)
+    branch(so_far.is_at(num_tokens).logical_not(), rounds)
+    return numbers
 
 
-class Progress:
+class DecidedTokens:
     """How far an action is: numbers on the device, all in one tensor (1 + 3 L,) int64.
 
     The number of decided tokens; the tokens; the target's choices; and at d, how many tokens the
@@ -79,12 +80,12 @@ class Progress:
     """
 
     def __init__(self, numbers: Tensor) -> None:
-        self.numbers = numbers
+        self._numbers = numbers
         self._tokens, self._choices, self._commits = numbers[1:].view(3, -1)
 
     def is_at(self, decided: int) -> Tensor:
         """Whether exactly so many tokens are decided: one bool on the device."""
-        return self.numbers[0] == decided
+        return self._numbers[0] == decided
 
     def root(self, decided: int) -> Tensor:
         """Return the last of so many decided tokens, (1,)."""
@@ -96,7 +97,7 @@ class Progress:
         reached = slice(decided, decided + len(tokens))
         self._tokens[reached], self._choices[reached] = tokens, choices
         self._commits[decided : decided + 1] = count
-        self.numbers[:1] = count + decided
+        self._numbers[:1] = count + decided
 
 
 def read_action(numbers: Tensor, shapes: Sequence[TreeShape | None], *, guessed: bool) -> Decoded:

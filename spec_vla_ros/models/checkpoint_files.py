@@ -1,0 +1,150 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The files of a checkpoint folder besides its weights: read, checked, and refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from spec_vla_ros.models.checkpoint_kind import (
+    refuse_other_configs,
+    refuse_other_files,
+    refuse_other_tensors,
+)
+from spec_vla_ros.models.config_checks import check_llama, check_sizes
+from spec_vla_ros.models.openvla import OpenVLAConfig
+from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
+from spec_vla_ros.models.prompts import read_tokenizer
+from spec_vla_ros.models.safetensors_files import (
+    CheckpointError,
+    StoredTensor,
+    find_tensors,
+    read_json,
+)
+
+_LARGEST_IMAGE = 4096
+_PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
+_STATISTICS = 'dataset_statistics.json'
+
+
+def read_config(folder: str | Path) -> OpenVLAConfig:
+    """Read config.json, and merge dataset_statistics.json (fine-tunes have it) into the stats.
+
+    Raises:
+        CheckpointError: the folder is no OpenVLA checkpoint.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f'{folder} is not a folder: give the path of a downloaded checkpoint'
+        )
+    refuse_other_files(folder)
+    raw = read_json(folder / 'config.json')
+    refuse_other_configs(folder, raw)
+    with blaming(f'{folder} is not an OpenVLA checkpoint'):
+        config = OpenVLAConfig.from_dict(raw)
+        _check_sizes(config)
+    return replace(config, norm_stats=_norm_stats(folder, config.norm_stats))
+
+
+def read_image_processor(folder: Path) -> ImageProcessor:
+    """Read preprocessor_config.json, or what transformers 5 writes into processor_config.json.
+
+    Raises:
+        CheckpointError: neither is there, both are and differ, or one is malformed.
+    """
+    plain, nesting = folder / _PREPROCESSOR, folder / _PROCESSOR
+    nested = read_json(nesting).get('image_processor') if nesting.exists() else None
+    if nested is None and not plain.exists() and nesting.exists():
+        raise CheckpointError(
+            f'{plain} is missing, and {_PROCESSOR} has no image_processor: add the file of the '
+            'model that was fine-tuned'
+        )
+    raw = nested if nested is not None and not plain.exists() else read_json(plain)
+    with blaming(f'{folder}'):
+        processor = ImageProcessor.from_dict(raw)
+        if nested is not None and ImageProcessor.from_dict(nested) != processor:
+            raise CheckpointError(
+                f'{folder}: {_PREPROCESSOR} and {_PROCESSOR} prepare images differently: remove '
+                'the one that the model was not trained with'
+            )
+    return processor
+
+
+def read_prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcessor:
+    """Read the tokenizer, and what a prompt of this checkpoint begins with.
+
+    Raises:
+        ValueError: a file cannot be read; the message says which.
+    """
+    generation = folder / 'generation_config.json'
+    bos = read_json(generation).get('bos_token_id', 1) if generation.exists() else 1
+    if type(bos) is not int or not 0 <= bos < config.text.vocab_size:
+        raise ValueError(f'bos_token_id in {generation.name} is {bos!r}, which is no token id')
+    return PromptProcessor(
+        read_tokenizer(folder),
+        vocab_size=config.vocab_size,
+        bos_token_id=bos,
+        template=config.prompt,
+    )
+
+
+def read_tensors(folder: Path) -> dict[str, StoredTensor]:
+    """List the weights of an OpenVLA; see `find_tensors`.
+
+    Raises:
+        CheckpointError: as `find_tensors`; or they hold an adapter or another head.
+    """
+    tensors = find_tensors(folder)
+    refuse_other_tensors(tensors)
+    return tensors
+
+
+@contextmanager
+def blaming(culprit: str) -> Iterator[None]:
+    """Turn whatever a malformed file leads to into a CheckpointError that names the culprit."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f'{culprit}: {error}') from error
+    except Exception as error:  # a value of a wrong type fails wherever it is used first
+        kind = type(error).__name__
+        raise CheckpointError(f'{culprit}: a value is malformed ({kind}: {error})') from error
+
+
+def _check_sizes(config: OpenVLAConfig) -> None:
+    """Refuse numbers that no model has, which would take all memory before anything fits."""
+    largest = config.text.vocab_size
+    check_llama(config.text)
+    check_sizes(
+        [
+            ('n_action_bins', config.num_bins, largest),
+            ('vocab_size without padding', config.vocab_size, largest),
+            *((f'image_sizes[{i}]', n, _LARGEST_IMAGE) for i, n in enumerate(config.image_sizes)),
+        ]
+    )
+    if config.num_bins > config.vocab_size:
+        raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
+
+
+def _norm_stats(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add what dataset_statistics.json holds to the norm stats of config.json.
+
+    A file without the data set's name around its statistics describes the only data set.
+    """
+    if not isinstance(own, Mapping):
+        raise CheckpointError(f'{folder}: norm_stats in config.json are no object of data sets')
+    file = folder / _STATISTICS
+    extra = read_json(file) if file.exists() else {}
+    action = extra.get('action')
+    if isinstance(action, Mapping) and 'action' not in action:
+        return {next(iter(own)) if len(own) == 1 else file.stem: extra}
+    for key, entry in extra.items():
+        if not isinstance(entry, Mapping):
+            raise CheckpointError(f"{file}: {key!r} is {entry!r:.40} and no data set's statistics")
+    return {**own, **extra}

@@ -1,0 +1,169 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How an instruction becomes a prompt: the words around it, and the tokenizer of the checkpoint.
+
+Every backbone that OpenVLA's configuration names was trained with one prompt and understands no
+other (prismatic/models/backbones/llm of the published code).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceProcessor
+
+TextTokenizer: TypeAlias = 'Tokenizer | SentencePieceProcessor'
+
+_QUESTION = 'What action should the robot take to {instruction}?'
+PURE = f'In: {_QUESTION}\nOut:'
+_LLAMA_CHAT = (
+    '[INST] <<SYS>\n'  # as published: one bracket is missing, and was while training
+    'You are a helpful language and vision assistant. You are able to understand the visual '
+    'content that the user provides, and assist the user with a variety of tasks using natural '
+    f'language.\n<</SYS>>\n\n{_QUESTION} [/INST]'
+)
+_VICUNA = (
+    'A chat between a curious user and an artificial intelligence assistant. The assistant gives '
+    f"helpful, detailed, and polite answers to the user's questions. USER: {_QUESTION} ASSISTANT:"
+)
+
+DEFAULT_BACKBONE = 'llama2-7b-pure'
+"""What config.json means that names none: OpenVLA and its fine-tunes."""
+
+PROMPTS = {
+    DEFAULT_BACKBONE: PURE,
+    'llama2-13b-pure': PURE,
+    'llama2-7b-chat': _LLAMA_CHAT,
+    'llama2-13b-chat': _LLAMA_CHAT,
+    'vicuna-v15-7b': _VICUNA,
+    'vicuna-v15-13b': _VICUNA,
+    'spec-vla-tiny-llama': PURE,  # the small policy that is shipped
+}
+"""`llm_backbone_id` -> its prompt, with a place for the instruction."""
+
+_OTHER_MODELS = {
+    'mistral-v0.1-7b-pure': 'Mistral',
+    'mistral-v0.1-7b-instruct': 'Mistral',
+    'phi-2-3b': 'Phi-2',
+}
+
+TOKENIZER_FILES = ('tokenizer.json', 'tokenizer.model')
+"""Where the tokenizer may be, the first that is there."""
+
+_WAY_ON = (
+    'write tokenizer.json instead, with `AutoTokenizer.from_pretrained(folder)'
+    '.save_pretrained(folder)` of the transformers library'
+)
+
+
+class UnknownWordsError(ValueError):
+    """An instruction has words that the policy's tokenizer does not know; the message has them."""
+
+
+def prompt_of(backbone: object) -> str:
+    """`llm_backbone_id` of config.json -> the prompt that this language model was trained with.
+
+    Raises:
+        ValueError: another kind of language model, or one whose prompt is not known.
+    """
+    if isinstance(backbone, str) and backbone in PROMPTS:
+        return PROMPTS[backbone]
+    if isinstance(backbone, str) and backbone in _OTHER_MODELS:
+        raise ValueError(
+            f'llm_backbone_id {backbone!r} is a {_OTHER_MODELS[backbone]} language model: only '
+            'Llama and its descendants are computed here'
+        )
+    raise ValueError(
+        f'llm_backbone_id {backbone!r} is not known, and so neither is the prompt that it was '
+        f'trained with; known are {", ".join(PROMPTS)}'
+    )
+
+
+def tokenizer_file(folder: Path) -> Path | None:
+    """Return the file that the folder's tokenizer is read from; None where there is none."""
+    found = (folder / name for name in TOKENIZER_FILES)
+    return next((file for file in found if file.exists()), None)
+
+
+def require_tokenizer(folder: Path) -> None:
+    """Make sure that instructions can be read: whoever gives token ids needs no tokenizer.
+
+    Raises:
+        ValueError: the folder has no tokenizer.
+    """
+    if tokenizer_file(folder) is None:
+        raise ValueError(
+            f'{folder} has no {" or ".join(TOKENIZER_FILES)}, so no instruction could be read: '
+            'add the file that belongs to its language model'
+        )
+
+
+def read_tokenizer(folder: Path) -> TextTokenizer | None:
+    """Read the folder's tokenizer; None where there is none.
+
+    Raises:
+        ValueError: its file cannot be read; the message says why and what to do.
+    """
+    file = tokenizer_file(folder)
+    if file is None:
+        return None
+    return read_sentencepiece(file) if file.suffix == '.model' else read_json_tokenizer(file)
+
+
+def read_json_tokenizer(file: Path) -> Tokenizer:
+    """Read a tokenizer.json.
+
+    Raises:
+        ValueError: the file cannot be read as a tokenizer.
+    """
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise ValueError(f'{file} is not a tokenizer file: {error}') from error
+
+
+def read_sentencepiece(file: Path) -> SentencePieceProcessor:
+    """Read a tokenizer.model, as Llama's own tokenizer is published.
+
+    Raises:
+        ValueError: the file cannot be read, or the sentencepiece library is not installed.
+    """
+    try:
+        from sentencepiece import SentencePieceProcessor
+    except ModuleNotFoundError:
+        raise ValueError(
+            f'{file} can only be read with the sentencepiece library: pip install sentencepiece, '
+            f'or {_WAY_ON}'
+        ) from None
+    try:
+        return SentencePieceProcessor(model_file=str(file))
+    except Exception as error:  # sentencepiece raises RuntimeError, OSError, TypeError
+        raise ValueError(
+            f'{file} is not a SentencePiece model ({error}): download it again, or {_WAY_ON}'
+        ) from error
+
+
+def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
+    """Text -> its token ids, and the parts of it for which there is no token."""
+    if isinstance(tokenizer, Tokenizer):
+        encoding = tokenizer.encode(text)
+        unknown_token = getattr(tokenizer.model, 'unk_token', None)
+        pairs = zip(encoding.tokens, encoding.offsets, strict=True)
+        unknown = [text[start:end] for token, (start, end) in pairs if token == unknown_token]
+        return list(encoding.ids), unknown
+    ids: list[int] = list(tokenizer.EncodeAsIds(text))
+    pieces: list[str] = list(tokenizer.EncodeAsPieces(text))
+    unknown_id = tokenizer.unk_id()
+    return ids, [p for number, p in zip(ids, pieces, strict=True) if number == unknown_id]
+
+
+def id_of(tokenizer: TextTokenizer, piece: str) -> int | None:
+    """Return the id of a piece; None where the tokenizer has no such piece."""
+    if isinstance(tokenizer, Tokenizer):
+        found: int | None = tokenizer.token_to_id(piece)
+        return found
+    number = int(tokenizer.piece_to_id(piece))
+    return None if number == tokenizer.unk_id() else number

@@ -1,0 +1,159 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla inspect` tells what a folder is; it succeeds exactly where it can be used."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros import cli
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter, save_drafter
+
+WEIGHTS = 'model.safetensors'
+METRES = {'q01': [-0.01] * 7, 'q99': [0.03] * 7, 'mask': [True] * 6 + [False]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_tiny(tmp_path / 'checkpoint')
+
+
+@pytest.fixture
+def inspect(folder, capsys):
+    """Run the command on the folder: its status, what it prints, what it complains of."""
+
+    def run(*options, of=folder):
+        status = cli.main(['inspect', str(of), '--device', 'cpu', *options])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def edit_json(folder, name, **changes):
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+
+
+def test_it_tells_everything(folder, inspect):
+    stats = {'mine': {'action': METRES}, 'bare': {'action': {'mean': [0.0]}}}
+    (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
+    (folder / 'optimizer.pt').touch()
+    target = load_openvla(folder, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), folder / 'drafter')
+    status, out, err = inspect('--unnorm-key', 'mine')
+    assert (status, err) == (0, '')
+    for said in (
+        'OpenVLA, 2 vision tower(s), llama2-7b-pure',
+        'spec_vla_vit_patch16_64 at 64 px',
+        'resized to 64 x 64 bicubic, middle 64 x 64, mean 0.485 0.456 0.406',
+        r"prompt      'In: What action should the robot take to {instruction}?\nOut:'",
+        'tokenizer   tokenizer.json',
+        'mine: 7 dimensions, usable',
+        'x (m)        -0.0100 to +0.0300',
+        'yaw (rad)    -0.0100 to +0.0300',
+        'gripper      -1.0000 to +1.0000',
+        "bare: not usable: norm stats 'bare' lack action.q01 or action.q99",
+        "a trainer's state is here too (optimizer.pt)",
+        'drafter     fits its target',
+        "'pick up the red block' with mine: 7 action tokens",
+    ):
+        assert said in out
+
+
+def test_the_shipped_policy(inspect):
+    status, out, _ = inspect(of=TABLETOP)
+    assert status == 0
+    assert 'tabletop: 7 dimensions, usable' in out
+    assert 'fits its target' in out
+    assert 'cannot be metres' not in out
+
+
+def test_headers_only_loads_nothing(folder, inspect, monkeypatch):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    status, out, _ = inspect('--headers-only')
+    assert status == 0
+    assert 'asked       nothing' in out
+
+
+@pytest.mark.parametrize('options', [(), ('--headers-only',)])
+def test_weights_that_do_not_fit(folder, inspect, options):
+    save_file({**load_file(folder / WEIGHTS), 'extra': torch.zeros(2)}, folder / WEIGHTS)
+    status, _, err = inspect(*options)
+    assert status == 2
+    assert 'unexpected: extra' in err
+
+
+def test_the_vicuna_prompt_of_one_tower(tmp_path, inspect):
+    folder = write_tiny(tmp_path / 'v01', fused=False)
+    edit_json(folder, 'config.json', llm_backbone_id='vicuna-v15-7b')
+    _, out, _ = inspect('--headers-only', of=folder)
+    assert '1 vision tower(s), vicuna-v15-7b' in out
+    assert 'USER: What action should the robot take to {instruction}? ASSISTANT:' in out
+
+
+def test_answers_in_words_are_told(tmp_path, inspect):
+    status, _, err = inspect(of=write_tiny(tmp_path / 'words', answers='words'))
+    assert status == 2
+    assert 'answered in words instead of an action' in err
+
+
+def test_words_that_it_does_not_know(folder, inspect, tmp_path):
+    tokenizer = json.loads((folder / 'tokenizer.json').read_text())
+    del tokenizer['model']['vocab']['red']
+    (folder / 'tokenizer.json').write_text(json.dumps(tokenizer))
+    status, out, _ = inspect()
+    assert status == 0
+    assert "does not know the words 'red'" in out
+    assert '--instruction' in out
+    status, _, err = inspect('--instruction', 'pick up the red block')
+    assert status == 2
+    assert "'red'" in err
+    assert inspect('--instruction', 'pick up the green block')[0] == 0
+
+
+def test_no_tokenizer_fails(folder, inspect):
+    (folder / 'tokenizer.json').unlink()
+    status, _, err = inspect()
+    assert status == 2
+    assert 'has no tokenizer.json or tokenizer.model' in err
+
+
+def test_no_usable_data_set_fails(folder, inspect):
+    edit_json(folder, 'config.json', norm_stats={'bare': {'action': {'mean': [0.0]}}})
+    status, out, err = inspect()
+    assert status == 2
+    assert 'bare: not usable' in out
+    assert 'no data set can be used' in err
+
+
+def test_a_drafter_of_another_target_fails(folder, inspect, tmp_path):
+    other = load_openvla(write_tiny(tmp_path / 'other', hidden=64), device='cpu')
+    save_drafter(Drafter(other.model.language_model.config), tmp_path / 'drafter')
+    status, _, err = inspect('--drafter', str(tmp_path / 'drafter'))
+    assert status == 2
+    assert 'made for another target: hidden_size is 64' in err
+
+
+def test_other_units_and_other_robots_are_said(folder, inspect):
+    stats = {
+        'units': {'action': {'q01': [-1.0] * 7, 'q99': [1.0] * 7}},
+        'arms': {'action': {'q01': [-0.1] * 14, 'q99': [0.1] * 14}},
+    }
+    (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
+    status, out, _ = inspect('--headers-only')
+    assert status == 0
+    assert 'a step of 1.00 cannot be metres' in out
+    assert 'arms: 14 dimensions, usable\n            by the library only' in out
+
+
+def test_what_the_folder_is_instead(folder, inspect):
+    (folder / 'action_head--1_checkpoint.pt').touch()
+    status, _, err = inspect()
+    assert status == 2
+    assert 'OpenVLA-OFT' in err
+    assert err.count('\n') == 1

@@ -1,0 +1,113 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Files as different releases and trainers write them are read; what cannot be is named."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint_files import read_config, read_image_processor
+from spec_vla_ros.models.safetensors_files import CheckpointError
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.types import Observation
+
+PLAIN, NESTING = 'preprocessor_config.json', 'processor_config.json'
+IMAGE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+SEEN = Observation(IMAGE, 'pick up the red block')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_tiny(tmp_path / 'checkpoint')
+
+
+def nest(folder, **changes):
+    """Write the image processor as transformers 5 does."""
+    plain = json.loads((folder / PLAIN).read_text())
+    content = {'processor_class': 'PrismaticProcessor', 'image_processor': {**plain, **changes}}
+    (folder / NESTING).write_text(json.dumps(content))
+
+
+def test_an_image_processor_inside_processor_config(folder):
+    expected = read_image_processor(folder)(IMAGE)
+    before = load_policy(folder, device='cpu').infer(SEEN)
+    nest(folder)
+    (folder / PLAIN).unlink()
+    assert torch.equal(read_image_processor(folder)(IMAGE), expected)
+    assert np.array_equal(load_policy(folder, device='cpu').infer(SEEN).tokens, before.tokens)
+
+
+def test_two_image_processors_must_agree(folder):
+    nest(folder)
+    load_openvla(folder, device='cpu')
+    nest(folder, means=[[0.1, 0.2, 0.3]] * 2)
+    with pytest.raises(CheckpointError, match='differently'):
+        load_openvla(folder, device='cpu')
+
+
+def test_a_processor_config_without_an_image_processor(folder):
+    (folder / NESTING).write_text(json.dumps({'processor_class': 'PrismaticProcessor'}))
+    load_openvla(folder, device='cpu')  # as transformers 4 writes it, beside the other file
+    (folder / PLAIN).unlink()
+    with pytest.raises(CheckpointError, match=r'preprocessor_config\.json is missing.*no image_p'):
+        load_openvla(folder, device='cpu')
+
+
+def statistics(folder, content):
+    (folder / 'dataset_statistics.json').write_text(json.dumps(content))
+
+
+def test_flat_statistics_are_the_only_data_set(folder):
+    bounds = {'q01': [-0.02] * 7, 'q99': [0.04] * 7}
+    statistics(folder, {'action': bounds, 'proprio': bounds, 'num_trajectories': 3})
+    policy = load_policy(folder, device='cpu')
+    np.testing.assert_array_equal(policy.codec.stats.q99, bounds['q99'])
+    assert policy.checkpoint_info.unnorm_keys == ('tiny',)
+
+
+def test_flat_statistics_replace_those_of_the_model_that_was_fine_tuned(folder):
+    config = json.loads((folder / 'config.json').read_text())
+    config['norm_stats']['other'] = config['norm_stats']['tiny']
+    (folder / 'config.json').write_text(json.dumps(config))
+    statistics(folder, {'action': {'q01': [0.0], 'q99': [1.0]}})
+    assert set(read_config(folder).norm_stats) == {'dataset_statistics'}
+
+
+def test_a_data_set_may_be_called_action(folder):
+    statistics(folder, {'action': {'action': {'q01': [0.0], 'q99': [1.0]}}})
+    assert set(read_config(folder).norm_stats) == {'action', 'tiny'}
+
+
+def test_statistics_of_another_shape_name_file_and_key(folder):
+    statistics(folder, {'mine': [1, 2]})
+    with pytest.raises(CheckpointError, match=r"dataset_statistics\.json: 'mine' is \[1, 2\]"):
+        load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    'broken',
+    [
+        {'action': {'mean': [0.0]}},
+        {'action': {'q01': [0.0], 'q99': [float('nan')]}},
+        {'action': {'q01': ['a'], 'q99': [1.0]}},
+        {'action': 5},
+        {},
+    ],
+    ids=str,
+)
+def test_a_broken_data_set_does_not_spoil_the_others(folder, broken):
+    statistics(folder, {'broken': broken})
+    policy = load_policy(folder, device='cpu', unnorm_key='tiny')
+    assert policy.infer(SEEN).values.shape == (7,)
+    with pytest.raises(ValueError, match="'broken'"):
+        load_policy(folder, device='cpu', unnorm_key='broken')
+
+
+def test_no_tokenizer_is_told_before_anything_else(folder):
+    (folder / 'tokenizer.json').unlink()
+    load_openvla(folder, device='cpu')  # prompts may come as token ids
+    with pytest.raises(ValueError, match=r'has no tokenizer\.json or tokenizer\.model'):
+        load_policy(folder, device='cpu')

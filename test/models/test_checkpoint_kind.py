@@ -1,0 +1,210 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Folders of something else than an OpenVLA are refused by what they are; others are read."""
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.safetensors_files import INDEX, CheckpointError
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.types import Observation
+
+WEIGHTS = 'model.safetensors'
+SEEN = Observation(np.full((20, 30, 3), 90, np.uint8), 'pick up the red block')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_tiny(tmp_path / 'checkpoint')
+
+
+def edit_json(folder, name, **changes):
+    content = json.loads((folder / name).read_text())
+    (folder / name).write_text(json.dumps({**content, **changes}))
+
+
+def refusal(folder):
+    with pytest.raises(CheckpointError) as refused:
+        load_policy(folder, device='cpu')
+    return str(refused.value)
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'action_head--150000_checkpoint.pt',
+        'proprio_projector--150000_checkpoint.pt',
+        'noisy_action_projector--latest_checkpoint.pt',
+    ],
+)
+def test_openvla_oft_is_refused_by_its_heads(folder, name):
+    touch(folder, name, 'lora_adapter/adapter_config.json')
+    message = refusal(folder)
+    assert 'OpenVLA-OFT' in message
+    assert name in message
+    assert 'not autoregressive' in message
+
+
+@pytest.mark.parametrize('key', ['use_l1_regression', 'num_actions_chunk'])
+def test_openvla_oft_is_refused_by_its_config(folder, key):
+    edit_json(folder, 'config.json', **{key: 8})
+    assert 'OpenVLA-OFT' in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ('tensor', 'message'),
+    [
+        ('action_head.fc1.weight', 'action head'),
+        ('language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight', 'not merged'),
+    ],
+)
+def test_weights_of_something_else_are_refused_by_what_they_are(folder, tensor, message):
+    tensors = load_file(folder / WEIGHTS)
+    save_file({**tensors, tensor: torch.zeros(2)}, folder / WEIGHTS)
+    assert message in refusal(folder)
+
+
+@pytest.mark.parametrize('place', ['', 'lora_adapter'])
+@pytest.mark.parametrize('weights', [False, True])
+def test_an_adapter_is_told_with_its_base_and_how_to_merge_it(folder, place, weights):
+    if not weights:
+        shutil.rmtree(folder)
+    where = folder / place
+    where.mkdir(parents=True, exist_ok=True)
+    config = {'peft_type': 'LORA', 'base_model_name_or_path': 'somebody/base-7b'}
+    (where / 'adapter_config.json').write_text(json.dumps(config))
+    save_file({'x.lora_A.weight': torch.zeros(2)}, where / 'adapter_model.safetensors')
+    message = refusal(folder)
+    assert 'LoRA adapter' in message
+    assert "'somebody/base-7b'" in message
+    assert 'merge_and_unload' in message
+    assert ('nothing says whether' in message) == weights
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'model_type': 'prismatic'}, 'Prismatic'),
+        ({'model_type': 'llama'}, 'a drafter'),
+        ({'model_type': 'paligemma'}, 'PaliGemma'),
+        ({'model_type': 'unheard_of', 'architectures': ['Some']}, r"'unheard_of'.*Some"),
+        ({'type': 'smolvla'}, "LeRobot policy.*'smolvla'"),
+        ({'vla': {'base_vlm': 'x'}}, 'convert_openvla_weights_to_hf'),
+        ({}, 'model_type None'),
+    ],
+    ids=str,
+)
+def test_other_families_are_named(folder, config, message):
+    (folder / 'config.json').write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=message):
+        load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize('name', ['ecot-openvla-7b-oxe', 'embodied_cot', 'Embodied-CoT-bridge'])
+def test_reasoning_checkpoints_are_refused_by_their_name(tmp_path, name):
+    assert 'reasoning' in refusal(write_tiny(tmp_path / name))
+
+
+def test_reasoning_checkpoints_are_refused_by_where_they_came_from(folder):
+    edit_json(folder, 'config.json', _name_or_path='Embodied-CoT/ecot-openvla-7b-bridge')
+    assert 'reasoning' in refusal(folder)
+
+
+@pytest.mark.parametrize('name', ['second', 'apricot', 'cotton-picker'])
+def test_other_names_mean_nothing(tmp_path, name):
+    assert load_policy(write_tiny(tmp_path / name), device='cpu').infer(SEEN)
+
+
+def test_a_folder_of_checkpoints_asks_for_one(tmp_path):
+    for name in ('checkpoint-100', 'checkpoint-200'):
+        write_tiny(tmp_path / name)
+    message = refusal(tmp_path)
+    assert 'checkpoint-100, checkpoint-200' in message
+
+
+def test_a_download_cache_asks_for_the_snapshot(tmp_path):
+    write_tiny(tmp_path / 'snapshots' / 'abc')
+    assert 'snapshots/abc' in refusal(tmp_path)
+
+
+def test_a_training_run_is_to_be_converted(tmp_path):
+    touch(tmp_path, 'config.yaml', 'checkpoints/step-1.pt')
+    assert 'convert_openvla_weights_to_hf' in refusal(tmp_path)
+
+
+def with_index(folder):
+    weight_map = dict.fromkeys(load_file(folder / WEIGHTS), 'part.safetensors')
+    (folder / WEIGHTS).rename(folder / 'part.safetensors')
+    (folder / INDEX).write_text(json.dumps({'weight_map': weight_map}))
+
+
+@pytest.mark.parametrize('second', [WEIGHTS, 'model.fp16.safetensors.index.json'])
+def test_two_sets_of_weights_are_refused(folder, second):
+    with_index(folder)
+    (folder / second).write_bytes((folder / 'part.safetensors').read_bytes())
+    message = refusal(folder)
+    assert 'two sets of weights' in message
+    assert second in message
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('optimizer.pt', "trainer's state"),
+        ('trainer_state.json', "trainer's state"),
+        ('global_step500/mp_rank_00_model_states.pt', "trainer's state"),
+        ('pytorch_model.bin', 'other weights'),
+        ('checkpoint-500/config.json', 'other checkpoints'),
+    ],
+)
+def test_what_is_left_aside_is_said(folder, name, said, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
+    touch(folder, name)
+    load_openvla(folder, device='cpu')
+    assert said in caplog.text
+    assert name.partition('/')[0] in caplog.text
+
+
+def test_nothing_is_said_of_a_plain_folder(folder, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
+    (folder / 'drafter').mkdir()
+    touch(folder, 'drafter/config.json', 'README.md', 'modeling_prismatic.py')
+    load_openvla(folder, device='cpu')
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+def test_towers_are_counted_where_nothing_says_how_many(tmp_path):
+    for towers, fused in ((1, False), (2, True)):
+        folder = write_tiny(tmp_path / str(towers), fused=fused)
+        edit_json(folder, 'config.json', use_fused_vision_backbone=None)
+        assert len(read_config(folder).timm_model_ids) == towers
+        assert load_policy(folder, device='cpu').infer(SEEN).values.shape == (7,)
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'message'),
+    [
+        ('mistral-v0.1-7b-pure', 'Mistral'),
+        ('phi-2-3b', 'Phi-2'),
+        ('qwen25-0_5b-pure', r"'qwen25-0_5b-pure' is not known.*vicuna-v15-7b"),
+        (7, '7 is not known'),
+    ],
+)
+def test_other_language_models_are_refused_by_name(folder, backbone, message):
+    edit_json(folder, 'config.json', llm_backbone_id=backbone)
+    with pytest.raises(CheckpointError, match=message):
+        load_policy(folder, device='cpu')
