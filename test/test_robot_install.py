@@ -108,10 +108,12 @@ def test_what_is_hidden_is_what_is_for_developing():
     }
 
 
+@pytest.mark.slow
 def test_the_policy_infers_and_the_node_starts_without_what_is_for_developing():
     run_without(FOR_DEVELOPING | {'rich'}, INFER + NODE * ROS_IS_HERE)
 
 
+@pytest.mark.slow
 def test_a_robot_needs_everything_that_its_requirements_name():
     commands = 'import spec_vla_ros.commands.inspect, spec_vla_ros.commands.predict\n'
     pieces = """

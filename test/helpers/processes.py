@@ -17,6 +17,13 @@ ROOT = Path(__file__).parents[2]
 # treated like them.
 RETURNED_WHEN_FREED = {'MALLOC_MMAP_THRESHOLD_': '65536'}
 
+KILOBYTES = """
+def kilobytes(field):
+    lines = open('/proc/self/status').read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+"""
+"""What a program begins with that says how much memory it takes: `kilobytes('VmHWM')`."""
+
 
 def python_path():
     """Return a PYTHONPATH that holds the source tree and what this process has."""

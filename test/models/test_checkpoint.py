@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from processes import run_python
+from processes import KILOBYTES, run_python
 from safetensors.torch import load_file, save_file
 from toy_checkpoint import tiny_config, toy_folder, write_tiny
 
@@ -251,13 +251,10 @@ def test_peak_memory_is_at_most_a_fifth_above_the_weights():
     program = """
 import sys
 from spec_vla_ros.models.checkpoint import load_openvla
-def kilobytes(field):
-    lines = open('/proc/self/status').read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 before = kilobytes('VmRSS')
 seen = []
 load_openvla(sys.argv[1], device='cpu', progress=lambda done, total: seen.append(total))
 print((kilobytes('VmHWM') - before) * 1024 / seen[-1])
 """
     folder = toy_folder('base')
-    assert float(run_python('-c', program, folder).stdout) <= 1.2
+    assert float(run_python('-c', KILOBYTES + program, folder).stdout) <= 1.2

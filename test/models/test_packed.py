@@ -5,7 +5,7 @@ import time
 
 import pytest
 import torch
-from processes import RETURNED_WHEN_FREED, run_python
+from processes import KILOBYTES, RETURNED_WHEN_FREED, run_python
 from small_models import random_drafter, random_prompt, random_target, speculate
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
@@ -126,9 +126,6 @@ import torch
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedLlama
-def kilobytes(field):
-    lines = open('/proc/self/status').read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 shape = {'hidden_size': 512, 'intermediate_size': 1376, 'num_attention_heads': 8}
 torch.mm(torch.ones(9, 9), torch.ones(9, 9))
 before = kilobytes('VmRSS')
@@ -137,7 +134,7 @@ packed = PackedLlama(model.eval(), blocks=False)
 weights = sum(p.nbytes for p in model.parameters())
 print((kilobytes('VmHWM') - before) * 1024 / weights)
 """
-    assert float(run_python('-c', program, **RETURNED_WHEN_FREED).stdout) <= 1.2
+    assert float(run_python('-c', KILOBYTES + program, **RETURNED_WHEN_FREED).stdout) <= 1.2
 
 
 def test_half_precision_runs_without_blocks():

@@ -2,9 +2,9 @@
 """Packed segments compute exactly what each of them computes alone."""
 
 import torch
+from small_models import CONFIG
 
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.training.packing import pack
 
 PREFIX, TEXT, ACTION, SEGMENTS = 5, 3, 4, 3
@@ -12,17 +12,7 @@ PREFIX, TEXT, ACTION, SEGMENTS = 5, 3, 4, 3
 
 def test_packed_equals_alone():
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=50,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=16,
-        max_position_embeddings=64,
-    )
-    llama = Llama(config).eval()
+    llama = Llama(CONFIG).eval()
     length = TEXT + ACTION - 1
     prefix = torch.randn(2, PREFIX, 32)
     segments = torch.randn(2, SEGMENTS, length, 32)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from processes import RETURNED_WHEN_FREED, run_python
+from processes import KILOBYTES, RETURNED_WHEN_FREED, run_python
 from safetensors.torch import save_file
 
 from spec_vla_ros.models.llama import Llama
@@ -27,9 +27,6 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedLlama
 from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
-def kilobytes(field):
-    lines = open('/proc/self/status').read().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(field))
 folder, shape, dtype = Path(sys.argv[1]), json.loads(sys.argv[2]), getattr(torch, sys.argv[3])
 with torch.device('meta'):
     model = Llama(LlamaConfig.from_dict(shape))
@@ -71,7 +68,9 @@ def sharded(tmp_path_factory):
 @pytest.mark.parametrize('dtype', ['bfloat16', 'float32'])
 def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
     folder, count, head_sum = sharded
-    done = run_python('-c', LOAD, folder, json.dumps(SHAPE), dtype, **RETURNED_WHEN_FREED)
+    done = run_python(
+        '-c', KILOBYTES + LOAD, folder, json.dumps(SHAPE), dtype, **RETURNED_WHEN_FREED
+    )
     peak, seen, total = done.stdout.split()
     assert float(peak) <= 1.2
     assert int(seen) == count
