@@ -2,7 +2,7 @@
 """The simulated robot and the policy node, for a closer look with the ROS tools.
 
 ros2 launch spec_vla_ros demo.launch.py
-ros2 topic pub --once --qos-durability transient_local /instruction std_msgs/msg/String \
+ros2 topic pub --once /instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
 A new scene: ros2 service call /reset spec_vla_ros/srv/ResetEpisode '{seed: 1}'

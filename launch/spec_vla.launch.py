@@ -41,7 +41,7 @@ ARGUMENTS = {
     'command_type': ('', "'twist', 'pose' or 'message'"),
     'gripper_type': ('', "'position', 'action' or 'none'"),
     'image_topic': ('image', 'Camera images; for compressed ones the name before /compressed'),
-    'instruction_topic': ('instruction', 'What to do, std_msgs/String, transient local'),
+    'instruction_topic': ('instruction', 'What to do, std_msgs/String'),
     'command_topic': ('delta_twist_cmds', 'Where velocities go'),
     'target_topic': ('pose_target', 'Where target poses go, with command_type pose'),
     'gripper_topic': ('gripper_command', 'Where gripper positions go'),

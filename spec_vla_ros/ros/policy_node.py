@@ -63,7 +63,9 @@ class SpecVlaNode(LifecycleNode):
         self._ticked_at = 0.0
         self._controls = Controls(
             self,
+            steady=self._steady,
             emergency_stop=self._emergency_stop,
+            not_heard=self._emergency_not_heard,
             enable=self._enable,
             stop=self._stop,
             reset=self._reset,
@@ -194,6 +196,11 @@ class SpecVlaNode(LifecycleNode):
         else:
             self._configured.loop.emergency_stop(source)
         self.get_logger().error(self._emergency.text)
+
+    def _emergency_not_heard(self, who: str) -> None:
+        """Halt as if it had been pressed: whoever publishes it relies on it."""
+        if not self._emergency.pressed:
+            self._emergency_stop(who)
 
     def _enable(self, *, on: bool) -> Done:
         if self._configured is None:
