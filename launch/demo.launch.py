@@ -20,6 +20,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import existing_file
 
 SHARE = get_package_share_directory('spec_vla_ros')
 
@@ -69,7 +70,10 @@ def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             executable='sim_robot',
             name='sim_robot',
             namespace=given['namespace'],
-            parameters=[given['sim_params_file'], *([override] if transport else [])],
+            parameters=[
+                existing_file(given['sim_params_file']),
+                *([override] if transport else []),
+            ],
             output='screen',
         )
     ]

@@ -27,6 +27,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import existing_file
 
 SHARE = get_package_share_directory('spec_vla_ros')
 
@@ -91,7 +92,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         executable='policy_node',
         name='spec_vla',
         namespace=given['namespace'],
-        parameters=[given['params_file'], *([overrides] if overrides else [])],
+        parameters=[existing_file(given['params_file']), *([overrides] if overrides else [])],
         remappings=[
             ('image', given['image_topic']),
             ('image/compressed', f'{given["image_topic"]}/compressed'),

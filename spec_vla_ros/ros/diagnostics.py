@@ -32,7 +32,7 @@ class Health:
 
     halt: why the node halts; None while it is inactive. settings: as they are in force.
     images_missed: published, and not seen by the node. not_heard: publishers that cannot be, in
-    words.
+    words. held_back: why the node may not be activated; empty when it may.
     """
 
     halt: Halt | None
@@ -42,6 +42,7 @@ class Health:
     summary: Summary
     images_missed: int
     not_heard: tuple[str, ...] = ()
+    held_back: str = ''
 
 
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
@@ -70,7 +71,7 @@ def verdict(health: Health) -> tuple[bytes, str]:
 def _verdict_of_the_halt(health: Health) -> tuple[bytes, str]:
     halt = health.halt
     if halt is None:
-        return OK, 'inactive'
+        return (ERROR, f'inactive: {health.held_back}') if health.held_back else (OK, 'inactive')
     if halt.reason is not Reason.NONE:
         waiting = halt.reason is Reason.NO_INSTRUCTION
         return LEVELS.get(halt.reason, ERROR), f'{"waiting" if waiting else "halted"}: {halt.text}'

@@ -110,13 +110,15 @@ def status_message(
     instruction: str,
     counters: Counters,
     not_heard: tuple[str, ...] = (),
+    held_back: str = '',
 ) -> PolicyStatus:
     """Return the node's status; without a halt object the node is inactive.
 
-    not_heard: each publisher that cannot be heard, in words.
+    not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
+    not be activated; empty when it may.
     """
     if halt is None:
-        state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE)
+        state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
     elif halt.reason is Reason.NONE:
         state = PolicyStatus.STATE_RUNNING
     else:

@@ -37,6 +37,7 @@ class Reports:
         policy: likewise.
         settings: returns those in force.
         inputs: know how many images were published and not seen, and who cannot be heard.
+        held_back: returns why the node may not be activated; empty when it may.
         steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
     """
 
@@ -48,10 +49,11 @@ class Reports:
         *,
         settings: Callable[[], PolicySettings],
         inputs: Inputs,
+        held_back: Callable[[], str],
         steady: Clock,
     ) -> None:
         self._node, self._loop, self._policy = node, loop, policy
-        self._settings, self._inputs = settings, inputs
+        self._settings, self._inputs, self._held_back = settings, inputs, held_back
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
@@ -86,10 +88,11 @@ class Reports:
         self._due_ns = now_ns + STATUS_PERIOD_NS
         self._status.publish(
             status_message(
-                self._in_full(halt),
+                None if halt is None else self._in_full(halt),
                 now_ns=now_ns,
                 instruction=self._loop.instruction,
                 not_heard=self._not_heard,
+                held_back=self._held_back(),
                 counters=self._loop.counters,
             )
         )
@@ -111,9 +114,9 @@ class Reports:
         self._node.destroy_publisher(self._status)
         self._node.destroy_publisher(self._diagnostics)
 
-    def _in_full(self, halt: Halt | None) -> Halt | None:
+    def _in_full(self, halt: Halt) -> Halt:
         """Return a halt with what is known here of its reason."""
-        if halt is None or halt.reason is Reason.NONE:
+        if halt.reason is Reason.NONE:
             return halt
         texts = [halt.text]
         if halt.reason is Reason.NO_IMAGE:
@@ -132,13 +135,14 @@ class Reports:
         self._look_who_is_not_heard()
         counters = self._loop.counters
         health = Health(
-            halt=self._in_full(self.halt),
+            halt=None if self.halt is None else self._in_full(self.halt),
             settings=self._settings(),
             info=self._policy.info,
             counters=counters,
             summary=self._performance.summary(counters, now=time.monotonic()),
             images_missed=self._inputs.images_missed,
             not_heard=self._not_heard,
+            held_back=self._held_back(),
         )
         self._diagnostics.publish(
             diagnostics_message(
