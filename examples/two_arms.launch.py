@@ -2,7 +2,7 @@
 """Two arms, each with a camera, an instruction and a policy node of its own; one emergency stop.
 
 ros2 launch examples/two_arms.launch.py model:=/path/to/checkpoint
-ros2 topic pub --once --qos-durability transient_local /left_arm/instruction std_msgs/msg/String \
+ros2 topic pub --once /left_arm/instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
 Each node lives in the namespace of its arm, so all its topics do: /left_arm/action,

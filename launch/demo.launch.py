@@ -2,7 +2,7 @@
 """The simulated robot and the policy node, for a closer look with the ROS tools.
 
 ros2 launch spec_vla_ros demo.launch.py
-ros2 topic pub --once --qos-durability transient_local /instruction std_msgs/msg/String \
+ros2 topic pub --once /instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
 A new scene: ros2 service call /reset spec_vla_ros/srv/ResetEpisode '{seed: 1}'
@@ -20,6 +20,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import existing_file
 
 SHARE = get_package_share_directory('spec_vla_ros')
 
@@ -69,7 +70,10 @@ def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             executable='sim_robot',
             name='sim_robot',
             namespace=given['namespace'],
-            parameters=[given['sim_params_file'], *([override] if transport else [])],
+            parameters=[
+                existing_file(given['sim_params_file']),
+                *([override] if transport else []),
+            ],
             output='screen',
         )
     ]

@@ -27,6 +27,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import existing_file
 
 SHARE = get_package_share_directory('spec_vla_ros')
 
@@ -41,7 +42,7 @@ ARGUMENTS = {
     'command_type': ('', "'twist', 'pose' or 'message'"),
     'gripper_type': ('', "'position', 'action' or 'none'"),
     'image_topic': ('image', 'Camera images; for compressed ones the name before /compressed'),
-    'instruction_topic': ('instruction', 'What to do, std_msgs/String, transient local'),
+    'instruction_topic': ('instruction', 'What to do, std_msgs/String'),
     'command_topic': ('delta_twist_cmds', 'Where velocities go'),
     'target_topic': ('pose_target', 'Where target poses go, with command_type pose'),
     'gripper_topic': ('gripper_command', 'Where gripper positions go'),
@@ -91,7 +92,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         executable='policy_node',
         name='spec_vla',
         namespace=given['namespace'],
-        parameters=[given['params_file'], *([overrides] if overrides else [])],
+        parameters=[existing_file(given['params_file']), *([overrides] if overrides else [])],
         remappings=[
             ('image', given['image_topic']),
             ('image/compressed', f'{given["image_topic"]}/compressed'),

@@ -26,7 +26,7 @@ THRESHOLD = {
     *('thresholds_by_dimension', 'acceptance_by_dimension'),
 }
 OTHER_THRESHOLDS = ('inference/', 'programs.py')  # of the C library's allocator
-TOPICS = ('inputs', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
+TOPICS = ('inputs', 'hearing', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
 PROCESS = ('process_policy', 'child', 'wire', 'process_main')
 NANOSECONDS = 1_000_000_000
 

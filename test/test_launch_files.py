@@ -134,7 +134,7 @@ class TestWithoutTheLaunchSystem:
         packages.PackageNotFoundError = KeyError
         packages.installed = set()
         packages.get_package_prefix = prefix
-        packages.get_package_share_directory = lambda name: f'/share/{name}'
+        packages.get_package_share_directory = lambda name: str(ROOT)
         monkeypatch.setitem(sys.modules, 'ament_index_python', StandIn('ament_index_python'))
         monkeypatch.setitem(sys.modules, 'ament_index_python.packages', packages)
 
@@ -155,7 +155,7 @@ class TestWithoutTheLaunchSystem:
         assert remaps['image/compressed'] == '/cam/rgb/compressed'
         assert remaps['diagnostics'] == '/diagnostics'
         file, overrides = node.named['parameters']
-        assert file == '/share/spec_vla_ros/config/spec_vla.yaml'
+        assert file == str(ROOT / 'config' / 'spec_vla.yaml')
         assert {name: value.given[0] for name, value in overrides.items()} == {
             'checkpoint': '/models/one'
         }
@@ -165,9 +165,26 @@ class TestWithoutTheLaunchSystem:
     def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):
         (node,) = bring_up(file=DEMO, function='_robot', **given)
         file, *overrides = node.named['parameters']
-        assert file == '/share/spec_vla_ros/config/sim_robot.yaml'
+        assert file == str(ROOT / 'config' / 'sim_robot.yaml')
         values = [{name: v.given[0] for name, v in each.items()} for each in overrides]
         assert values == ([given] if given else [])
+
+    @pytest.mark.parametrize(
+        'options',
+        [
+            {'params_file': '~/mine.yaml'},
+            {'file': DEMO, 'function': '_robot', 'sim_params_file': '~/mine.yaml'},
+        ],
+        ids=['policy', 'demo'],
+    )
+    def test_a_parameter_file_must_be_there(self, bring_up, options, monkeypatch, tmp_path):
+        monkeypatch.setenv('HOME', str(tmp_path))
+        with pytest.raises(RuntimeError, match=f"no parameter file '{tmp_path}/mine.yaml'"):
+            bring_up(**options)
+        (tmp_path / 'mine.yaml').write_text('/**: {ros__parameters: {dry_run: true}}')
+        made = bring_up(**options)
+        (node,) = [m for m in made if m.kind.endswith('Node')]
+        assert node.named['parameters'][0] == str(tmp_path / 'mine.yaml')
 
     def test_recording_is_one_more_process(self, bring_up):
         installed = ('ros2bag', 'rosbag2_storage_mcap')

@@ -17,6 +17,8 @@ Image = TypeVar('Image')
 MAX_INSTRUCTION = 500
 """Characters; beyond it an instruction is a mistake, not a wish."""
 
+_NOTHING = 'None'  # what `ros2 topic pub` makes of {data: }
+
 _REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
 
 
@@ -26,6 +28,11 @@ def instruction_fault(text: str) -> str | None:
         return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
     if _REPLACEMENT in text:
         return 'the instruction is not valid UTF-8'
+    if text == _NOTHING:
+        return (
+            "the instruction is 'None', which is what an empty {data: } sends; to cancel, send "
+            "{data: ''} or call the service stop"
+        )
     if any(unicodedata.category(character) == 'Cc' for character in text):
         return 'the instruction holds control characters'
     return None

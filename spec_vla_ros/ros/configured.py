@@ -34,6 +34,7 @@ class Configured:
         current: returns the settings in force.
         emergency: the latch, which is older.
         active: returns whether the node commands.
+        held_back: returns why it may not be activated; empty when it may.
         on_finished: called from another thread when an inference has ended.
         steady: a clock that runs whatever becomes of the node's own.
 
@@ -49,6 +50,7 @@ class Configured:
         current: Callable[[], PolicySettings],
         emergency: EmergencyStop,
         active: Callable[[], bool],
+        held_back: Callable[[], str],
         on_finished: Callable[[], None],
         steady: Clock,
     ) -> None:
@@ -71,7 +73,13 @@ class Configured:
             node, self.loop, compressed=compressed, on_instruction=self._on_instruction
         )
         self._reports = Reports(
-            node, self.loop, policy, settings=current, inputs=inputs, steady=steady
+            node,
+            self.loop,
+            policy,
+            settings=current,
+            inputs=inputs,
+            held_back=held_back,
+            steady=steady,
         )
         self._overlay = Overlay(node, self.loop, inputs, to_rgb=to_rgb, settings=settings)
         self._execute = ExecuteServer(

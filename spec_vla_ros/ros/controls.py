@@ -6,11 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.clock import Clock
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.hearing import Listener, MessageInfo
+
+LOOK_PERIOD = 0.5
+"""Seconds between two looks for publishers of the emergency stop that cannot be heard."""
 
 Done = tuple[bool, str]
 """Whether it could be done, and in words what came of it."""
@@ -21,7 +25,9 @@ class Controls:
 
     Args:
         node: whose they are.
+        steady: a clock that runs whatever becomes of the node's own.
         emergency_stop: commands nothing but zero until reset; given who asked for it.
+        not_heard: likewise, while somebody's emergency stop cannot be heard; given who and why.
         enable: begins to command, or ceases to (on=False).
         stop: lets go of the instruction.
         reset: releases the emergency stop, and tries again what was given up.
@@ -31,18 +37,27 @@ class Controls:
         self,
         node: Node,
         *,
+        steady: Clock,
         emergency_stop: Callable[[str], None],
+        not_heard: Callable[[str], None],
         enable: Callable[..., Done],
         stop: Callable[[], Done],
         reset: Callable[[], Done],
     ) -> None:
         self._logger = node.get_logger()
 
-        def pressed(message: Bool) -> None:
+        def pressed(message: Bool, _info: MessageInfo) -> None:
             if message.data:  # it is not released by topic
                 emergency_stop('topic')
 
-        node.create_subscription(Bool, 'emergency_stop', pressed, qos.LATCHED)
+        listener = Listener(node, Bool, 'emergency_stop', pressed)
+
+        def look() -> None:
+            found = listener.not_heard()
+            if found:
+                not_heard('; '.join(found))
+
+        node.create_timer(LOOK_PERIOD, look, clock=steady)
         for kind, name, act in (
             (SetBool, 'enable', lambda request: enable(on=request.data)),
             (Trigger, 'stop', lambda request: stop()),

@@ -31,7 +31,8 @@ class Health:
     """What diagnostics are made from.
 
     halt: why the node halts; None while it is inactive. settings: as they are in force.
-    images_missed: published, and not seen by the node.
+    images_missed: published, and not seen by the node. not_heard: publishers that cannot be, in
+    words. held_back: why the node may not be activated; empty when it may.
     """
 
     halt: Halt | None
@@ -40,6 +41,8 @@ class Health:
     counters: Counters
     summary: Summary
     images_missed: int
+    not_heard: tuple[str, ...] = ()
+    held_back: str = ''
 
 
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
@@ -59,9 +62,16 @@ def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> Diagn
 
 def verdict(health: Health) -> tuple[bytes, str]:
     """Return the level, and in words why."""
+    level, text = _verdict_of_the_halt(health)
+    if not health.not_heard:
+        return level, text
+    return ERROR, '; '.join([text, *(who for who in health.not_heard if who not in text)])
+
+
+def _verdict_of_the_halt(health: Health) -> tuple[bytes, str]:
     halt = health.halt
     if halt is None:
-        return OK, 'inactive'
+        return (ERROR, f'inactive: {health.held_back}') if health.held_back else (OK, 'inactive')
     if halt.reason is not Reason.NONE:
         waiting = halt.reason is Reason.NO_INSTRUCTION
         return LEVELS.get(halt.reason, ERROR), f'{"waiting" if waiting else "halted"}: {halt.text}'

@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from rclpy.subscription import MessageInfo
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
@@ -16,6 +15,9 @@ from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, source_of
+
+IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
 class Inputs:
@@ -41,20 +43,40 @@ class Inputs:
         self.image: Image | CompressedImage | None = None  # the newest
         self._latest: tuple[Hashable, int] = (None, 0)
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
-        self._subscriptions = [
-            node.create_subscription(
-                String, 'instruction', lambda message: on_instruction(message.data), qos.LATCHED
+        self._images = Listener(node, kind, topic, self._on_image, profiles=(qos.CAMERA,))
+        self._listeners = (
+            Listener(
+                node,
+                String,
+                'instruction',
+                lambda message, info: on_instruction(message.data),
+                in_order=True,
             ),
-            node.create_subscription(
-                PoseStamped, 'end_effector_pose', self._on_pose, qos.SENSOR_STATE
+            Listener(
+                node, PoseStamped, 'end_effector_pose', self._on_pose, profiles=(qos.MEASURED,)
             ),
-            node.create_subscription(kind, topic, self._on_image, qos.CAMERA),
+            self._images,
+        )
+
+    def not_heard(self) -> tuple[str, ...]:
+        """Return in words each publisher that sends what cannot be heard, and why."""
+        return tuple(text for listener in self._listeners for text in listener.not_heard())
+
+    def image_sources(self) -> str:
+        """Return in words where images are expected from, and where there are others."""
+        ours = {self._images.topic, self._node.resolve_topic_name('annotated_image')}
+        others = [
+            f'{name} ({kind})'
+            for name, (kind, *_) in self._node.get_topic_names_and_types()
+            if kind in IMAGES and name not in ours and self._node.count_publishers(name)
         ]
+        elsewhere = f'; there are images on {", ".join(others)}' if others else ''
+        return f'{self._images.sources()}{elsewhere}'
 
     def close(self) -> None:
         """Listen no more."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+        for listener in self._listeners:
+            listener.close()
 
     def _on_image(self, message: Image | CompressedImage, info: MessageInfo) -> None:
         self.image, source = message, self._note_sequence(info)
@@ -65,7 +87,7 @@ class Inputs:
             source=source,
         )
 
-    def _on_pose(self, message: PoseStamped) -> None:
+    def _on_pose(self, message: PoseStamped, _info: MessageInfo) -> None:
         point, turn = message.pose.position, message.pose.orientation
         self._loop.store_pose(
             Pose(
@@ -78,8 +100,7 @@ class Inputs:
 
     def _note_sequence(self, info: MessageInfo) -> Hashable:
         """Count the numbers left out since the publisher's last image; return who it is."""
-        gid = info.get('publisher_gid')  # not told by every distribution
-        source = None if gid is None else bytes(gid['data'])
+        source = source_of(info)
         number = info.get('publication_sequence_number') or 0
         before, last = self._latest
         if before == source and last:

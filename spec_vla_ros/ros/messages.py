@@ -104,11 +104,21 @@ def pose_message(pose: Pose, *, now_ns: int) -> PoseStamped:
 
 
 def status_message(
-    halt: Halt | None, *, now_ns: int, instruction: str, counters: Counters
+    halt: Halt | None,
+    *,
+    now_ns: int,
+    instruction: str,
+    counters: Counters,
+    not_heard: tuple[str, ...] = (),
+    held_back: str = '',
 ) -> PolicyStatus:
-    """Return the node's status; without a halt object the node is inactive."""
+    """Return the node's status; without a halt object the node is inactive.
+
+    not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
+    not be activated; empty when it may.
+    """
     if halt is None:
-        state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE)
+        state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
     elif halt.reason is Reason.NONE:
         state = PolicyStatus.STATE_RUNNING
     else:
@@ -118,6 +128,7 @@ def status_message(
         reason=int(halt.reason),
         reason_text=halt.text,
         instruction=instruction,
+        not_heard=list(not_heard),
         **dataclasses.asdict(counters),
     )
     message.header.stamp = to_time(now_ns)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import array
 import dataclasses
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import (
@@ -18,6 +19,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from spec_vla_ros.ros.parameter_files import of_no_name, of_other_nodes, sections_of
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 
@@ -28,13 +30,15 @@ class LiveSettings(Generic[SettingsType]):
     """Declares a settings class's fields as a node's parameters and follows their changes.
 
     A set of changes is taken as a whole or refused as a whole, with the reason. Parameters that
-    are not of the table (use_sim_time) are none of its business.
+    are not of the table (use_sim_time) are none of its business. Where a double belongs, an
+    integer is taken.
 
     Args:
         node: whose parameters.
         kind: the settings class.
         on_change: called with the new settings after each change.
         check: called with the new settings before each change; a ValueError refuses it.
+        arguments: of the node alone, beside those of the process.
 
     Raises:
         ValueError: a start value (file or command line) is wrong; says which, and what is valid.
@@ -47,12 +51,19 @@ class LiveSettings(Generic[SettingsType]):
         *,
         on_change: Callable[[SettingsType], None] = lambda settings: None,
         check: Callable[[SettingsType], object] = lambda settings: None,
+        arguments: Sequence[str] | None = None,
     ) -> None:
-        self._names = {field.name for field in dataclasses.fields(kind)}
+        self._logger = node.get_logger()
+        self._fields = {field.name: field for field in dataclasses.fields(kind)}
         self._on_change: Callable[[SettingsType], None] = on_change
         self._check: Callable[[SettingsType], object] = check
         start = {f.name: _declare(node, f) for f in dataclasses.fields(kind)}
         self._current: SettingsType = changed(kind(), start, running=False)
+        self.not_in_force = _not_in_force(node, [*sys.argv, *(arguments or ())])
+        """In words, each parameter that was given at start and is in no force."""
+        for problem in self.not_in_force:
+            self._logger.error(problem)
+        node.add_pre_set_parameters_callback(self._as_declared)
         node.add_on_set_parameters_callback(self._validate)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -62,7 +73,16 @@ class LiveSettings(Generic[SettingsType]):
         return self._current
 
     def _ours(self, parameters: list[Parameter]) -> dict[str, object]:
-        return {p.name: _plain(p.value) for p in parameters if p.name in self._names}
+        return {p.name: _plain(p.value) for p in parameters if p.name in self._fields}
+
+    def _as_declared(self, parameters: list[Parameter]) -> list[Parameter]:
+        """Return them with doubles where whole numbers were given for them."""
+        return [
+            Parameter(p.name, value=_doubles(p.value, self._fields[p.name]))
+            if p.name in self._fields
+            else p
+            for p in parameters
+        ]
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -74,17 +94,60 @@ class LiveSettings(Generic[SettingsType]):
     def _apply(self, parameters: list[Parameter]) -> None:
         ours = self._ours(parameters)
         if ours:
-            self._current = changed(self._current, ours, running=True)
+            before, self._current = self._current, changed(self._current, ours, running=True)
+            for name, value in ours.items():
+                if value != getattr(before, name):
+                    self._logger.info(f'{name}: {getattr(before, name)!r} -> {value!r}')
             self._on_change(self._current)
 
 
 def _declare(node: Node, field: dataclasses.Field[Any]) -> object:
     """Declare one parameter and return its start value: from outside, or the default."""
+    start = list(field.default) if isinstance(field.default, tuple) else field.default
     try:
-        start = list(field.default) if isinstance(field.default, tuple) else field.default
-        return _plain(node.declare_parameter(field.name, start, descriptor(field)).value)
+        try:
+            found = node.declare_parameter(field.name, start, descriptor(field))
+        except InvalidParameterTypeException:
+            given = _as_given(node, field.name)
+            doubles = _doubles(given, field)
+            if doubles is given:
+                raise
+            found = node.declare_parameter(
+                field.name, doubles, descriptor(field), ignore_override=True
+            )
+        return _plain(found.value)
     except (InvalidParameterTypeException, InvalidParameterValueException) as wrong:
         raise ValueError(f'{field.name}: {wrong}') from wrong
+
+
+def _as_given(node: Node, name: str) -> object:
+    """Return a start value of whatever type; it is not declared afterwards."""
+    anything = ParameterDescriptor(dynamic_typing=True)
+    given = node.declare_parameter(name, None, anything).value
+    node.undeclare_parameter(name)
+    return given
+
+
+def _doubles(value: object, field: dataclasses.Field[Any]) -> object:
+    """Return what is given for a parameter, as doubles where it is whole and they belong there."""
+    first = field.default[0] if isinstance(field.default, tuple) else field.default
+    if type(first) is not float:
+        return value
+    if type(value) is int:
+        return float(value)
+    if isinstance(value, list | array.array) and value and all(type(x) is int for x in value):
+        return [float(x) for x in value]
+    return value
+
+
+def _not_in_force(node: Node, arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return in words what was given at start to nobody."""
+    declared = node.list_parameters([], 0).names
+    given: dict[str, Parameter] = node._parameter_overrides  # rclpy has no other way to ask
+    others = of_other_nodes(
+        sections_of(arguments), node=node.get_fully_qualified_name(), names=declared
+    )
+    return (*of_no_name(given, names=declared), *others)
 
 
 def _plain(value: object) -> object:

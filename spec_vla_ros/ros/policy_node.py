@@ -52,7 +52,11 @@ class SpecVlaNode(LifecycleNode):
         self._policy: Policy | None = None
         self._configured: Configured | None = None
         self._settings = LiveSettings(
-            self, PolicySettings, on_change=self._on_settings, check=self._resolved
+            self,
+            PolicySettings,
+            on_change=self._on_settings,
+            check=self._resolved,
+            arguments=kwargs.get('cli_args'),
         )
         self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
@@ -63,7 +67,9 @@ class SpecVlaNode(LifecycleNode):
         self._ticked_at = 0.0
         self._controls = Controls(
             self,
+            steady=self._steady,
             emergency_stop=self._emergency_stop,
+            not_heard=self._emergency_not_heard,
             enable=self._enable,
             stop=self._stop,
             reset=self._reset,
@@ -83,6 +89,7 @@ class SpecVlaNode(LifecycleNode):
                 current=lambda: self._in_force,
                 emergency=self._emergency,
                 active=lambda: self._active,
+                held_back=lambda: self._held_back,
                 on_finished=self._finished.trigger,
                 steady=self._steady,
             )
@@ -92,7 +99,10 @@ class SpecVlaNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to publish."""
+        """Begin to publish; refused while parameters that were given are in no force."""
+        if self._held_back:
+            self.get_logger().error(f'cannot activate: {self._held_back}')
+            return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
         self._in_use.loop.stop()
         gc.collect()  # now, because the collector would hold up the commands later,
@@ -151,6 +161,17 @@ class SpecVlaNode(LifecycleNode):
     def _active(self) -> bool:
         return self._ticker is not None
 
+    @property
+    def _held_back(self) -> str:
+        """Why the node may not be activated; empty when it may."""
+        wrong = self._settings.not_in_force
+        if not wrong or self._settings.current.accept_unknown_parameters:
+            return ''
+        return (
+            f'{"; ".join(wrong)}; correct it and start the node again, or set '
+            'accept_unknown_parameters'
+        )
+
     def _resolved(self, settings: PolicySettings) -> PolicySettings:
         """Return the settings as they are in force; raises ValueError when they cannot be."""
         if self._policy is None:
@@ -195,11 +216,18 @@ class SpecVlaNode(LifecycleNode):
             self._configured.loop.emergency_stop(source)
         self.get_logger().error(self._emergency.text)
 
+    def _emergency_not_heard(self, who: str) -> None:
+        """Halt as if it had been pressed: whoever publishes it relies on it."""
+        if not self._emergency.pressed:
+            self._emergency_stop(who)
+
     def _enable(self, *, on: bool) -> Done:
         if self._configured is None:
             return False, 'the node is not configured'
         if on == self._active:
             return True, f'was {"active" if on else "inactive"} already'
+        if on and self._held_back:
+            return False, f'cannot activate: {self._held_back}'
         done = self.trigger_activate() if on else self.trigger_deactivate()
         return done is TransitionCallbackReturn.SUCCESS, 'active' if on else 'inactive'
 

@@ -36,3 +36,24 @@ SENSOR_STATE = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 """Small measurements such as a pose."""
+
+MEASURED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=10,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Small measurements as they are subscribed to: asks for nothing, so it hears every publisher."""
+
+ANYBODY = (
+    QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=10,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    ),
+    COMMAND,
+    MEASURED,
+)
+"""What people say to the robot: from latched publishers what they said before, from reliable ones
+every message, and from all others what arrives."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -35,7 +36,8 @@ class Reports:
         loop: what is reported of.
         policy: likewise.
         settings: returns those in force.
-        inputs: know how many images were published and not seen.
+        inputs: know how many images were published and not seen, and who cannot be heard.
+        held_back: returns why the node may not be activated; empty when it may.
         steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
     """
 
@@ -47,12 +49,14 @@ class Reports:
         *,
         settings: Callable[[], PolicySettings],
         inputs: Inputs,
+        held_back: Callable[[], str],
         steady: Clock,
     ) -> None:
         self._node, self._loop, self._policy = node, loop, policy
-        self._settings, self._inputs = settings, inputs
+        self._settings, self._inputs, self._held_back = settings, inputs, held_back
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
+        self._not_heard: tuple[str, ...] = ()
         self._due_ns = 0
         self._status = node.create_publisher(PolicyStatus, 'status', qos.LATCHED)
         self._diagnostics = node.create_publisher(DiagnosticArray, 'diagnostics', qos.COMMAND)
@@ -84,9 +88,11 @@ class Reports:
         self._due_ns = now_ns + STATUS_PERIOD_NS
         self._status.publish(
             status_message(
-                halt,
+                None if halt is None else self._in_full(halt),
                 now_ns=now_ns,
                 instruction=self._loop.instruction,
+                not_heard=self._not_heard,
+                held_back=self._held_back(),
                 counters=self._loop.counters,
             )
         )
@@ -99,7 +105,7 @@ class Reports:
         elif halt.reason is Reason.NO_INSTRUCTION:
             logger.info(f'waiting: {halt.text}')
         else:
-            logger.warning(f'halted: {halt.text}')
+            logger.warning(f'halted: {self._in_full(halt).text}')
 
     def close(self) -> None:
         """Close the topics."""
@@ -108,15 +114,35 @@ class Reports:
         self._node.destroy_publisher(self._status)
         self._node.destroy_publisher(self._diagnostics)
 
+    def _in_full(self, halt: Halt) -> Halt:
+        """Return a halt with what is known here of its reason."""
+        if halt.reason is Reason.NONE:
+            return halt
+        texts = [halt.text]
+        if halt.reason is Reason.NO_IMAGE:
+            texts.append(self._inputs.image_sources())
+        return dataclasses.replace(halt, text='; '.join([*texts, *self._not_heard]))
+
+    def _look_who_is_not_heard(self) -> None:
+        before, self._not_heard = self._not_heard, self._inputs.not_heard()
+        for text in self._not_heard:
+            if text not in before:
+                self._node.get_logger().error(text)
+        if self._not_heard != before:
+            self.report(self.halt, now_ns=self._node.get_clock().now().nanoseconds)
+
     def _diagnose(self) -> None:
+        self._look_who_is_not_heard()
         counters = self._loop.counters
         health = Health(
-            halt=self.halt,
+            halt=None if self.halt is None else self._in_full(self.halt),
             settings=self._settings(),
             info=self._policy.info,
             counters=counters,
             summary=self._performance.summary(counters, now=time.monotonic()),
             images_missed=self._inputs.images_missed,
+            not_heard=self._not_heard,
+            held_back=self._held_back(),
         )
         self._diagnostics.publish(
             diagnostics_message(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import faulthandler
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import keep_freed_memory
+from spec_vla_ros.ros.parameter_files import with_whole_numbers
 
 LAST_WORD = 15
 """Seconds a node gets to end in good order; a second before, the log says where it hangs."""
@@ -35,7 +37,12 @@ def spin_node(
     rclpy's own signal handlers would close the context first, and nothing could be published.
     """
     keep_freed_memory()
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = with_whole_numbers(sys.argv, folder=folder)
+        try:
+            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as wrong_argument:
+            sys.exit(f'error: {wrong_argument}')
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:

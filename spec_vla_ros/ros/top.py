@@ -175,6 +175,8 @@ def _state(seen: Seen, *, now: float) -> Table:
     grid.add_row('instruction', status.instruction or '-')
     if status.reason_text:
         grid.add_row('reason', Text(status.reason_text, style='red'))
+    for text in status.not_heard:
+        grid.add_row('not heard', Text(text, style='red'))
     if seen.action is not None:
         delta = seen.action.delta_position
         moved = ' '.join(f'{1e3 * value:+6.1f}' for value in (delta.x, delta.y, delta.z))

@@ -173,6 +173,12 @@ class SafetySettings:
     dry_run: bool = parameter(
         'Publish everything but twists and gripper commands', default=False, live=True
     )
+    accept_unknown_parameters: bool = parameter(
+        'Activate although parameters were given at start that are in no force: of no such name, '
+        "or under another node's",
+        default=False,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         if self.gripper_min > self.gripper_max:

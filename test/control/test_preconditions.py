@@ -32,6 +32,7 @@ def test_words_in_any_language_are_taken(text):
         (b'pick \xff\xc0 up'.decode('utf-8', 'replace'), 'not valid UTF-8'),
         ('pick up\x00the block', 'control characters'),
         ('pick up\x1b[2Jthe block', 'control characters'),
+        ('None', "send {data: ''}"),
     ],
 )
 def test_others_are_refused_with_the_reason(text, words):

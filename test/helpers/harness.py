@@ -97,8 +97,8 @@ class Recorder:
 class Camera:
     """Publishes images until it is covered."""
 
-    def __init__(self, remote, topic='image', rate=30.0):
-        self._publisher = remote.node.create_publisher(Image, topic, qos.CAMERA)
+    def __init__(self, remote, topic='image', rate=30.0, offer=qos.CAMERA):
+        self._publisher = remote.node.create_publisher(Image, topic, offer)
         self._clock = remote.node.get_clock()
         self.covered = False
         self.frames = 0

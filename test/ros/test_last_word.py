@@ -44,6 +44,12 @@ def test_the_status_is_heard_before_its_topic_is_closed(monkeypatch):
     )
     nothing = SimpleNamespace()
     reports.Reports(
-        node, nothing, nothing, settings=lambda: None, inputs=nothing, steady=nothing
+        node,
+        nothing,
+        nothing,
+        settings=lambda: None,
+        inputs=nothing,
+        held_back=lambda: '',
+        steady=nothing,
     ).close()
     assert done == ['heard', 'closed', 'closed']

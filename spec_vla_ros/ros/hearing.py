@@ -1,0 +1,147 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Listening to every publisher of a topic that can be heard, and naming those that cannot."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from spec_vla_ros.ros import qos
+
+NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announcement is to come
+REMEMBERED = 64
+"""Messages; one comes again by another subscription within a few others."""
+
+MessageInfo = Mapping[str, Any]
+"""What rclpy says of a message; which entries there are depends on distribution and middleware."""
+
+
+class Listener:
+    """One topic, each message handed on once, whoever publishes it.
+
+    A subscription hears who offers at least what it asks for. Asking for nothing hears everybody,
+    but may lose a message and gets none from before; so there are several where that matters.
+
+    Args:
+        node: whose subscriptions.
+        kind: of the messages.
+        topic: relative, as it is before it is remapped.
+        callback: given each message, and what rclpy says of it.
+        profiles: a subscription for each.
+        in_order: drop what a newer message of the same publisher has overtaken.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any, MessageInfo], None],
+        *,
+        profiles: tuple[QoSProfile, ...] = qos.ANYBODY,
+        in_order: bool = False,
+    ) -> None:
+        self._node, self._topic, self._callback = node, topic, callback
+        self._profiles, self._in_order = profiles, in_order
+        self._type = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+        self._recent: deque[tuple[Hashable, int, int]] = deque(maxlen=REMEMBERED)
+        self._unnamed: set[bytes] = set()
+
+        def heard(message: Any, info: MessageInfo) -> None:  # rclpy counts the arguments
+            if self._is_news(info):
+                self._callback(message, info)
+
+        # Without rclpy's own warning: what one of them does not hear another one does.
+        silent = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self._subscriptions = [
+            node.create_subscription(kind, topic, heard, profile, event_callbacks=silent)
+            for profile in profiles
+        ]
+
+    @property
+    def topic(self) -> str:
+        """The topic's whole name, as it is remapped."""
+        return self._node.resolve_topic_name(self._topic)
+
+    def not_heard(self) -> list[str]:
+        """Return in words each publisher whose messages cannot arrive, and why."""
+        publishers = self._publishers()
+        unnamed = {bytes(p.endpoint_gid) for p in publishers if p.node_name == NOT_KNOWN_YET}
+        early, self._unnamed = unnamed - self._unnamed, unnamed  # their names come within moments
+        return [
+            f'{node_of(publisher)} publishes {fault} on {self.topic}: it cannot be heard'
+            for publisher in publishers
+            if bytes(publisher.endpoint_gid) not in early
+            and (fault := incompatibility(publisher, self._type, self._profiles))
+        ]
+
+    def sources(self) -> str:
+        """Return the topic, its publishers and the quality of service they offer, in words."""
+        offers = [f'{node_of(p)} ({p.topic_type}, {offered(p)})' for p in self._publishers()]
+        return f'{self.topic} ({self._type}), ' + (
+            f'published by {", ".join(offers)}' if offers else 'which nobody publishes'
+        )
+
+    def close(self) -> None:
+        """Listen no more."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _publishers(self) -> list[TopicEndpointInfo]:
+        return self._node.get_publishers_info_by_topic(self._topic)
+
+    def _is_news(self, info: MessageInfo) -> bool:
+        publisher, number = source_of(info), info.get('publication_sequence_number') or 0
+        message = (publisher, number, info['source_timestamp'])
+        if message in self._recent:
+            return False
+        if self._in_order and publisher is not None:
+            overtaken = any(who == publisher and n > number for who, n, _ in self._recent)
+            if overtaken:
+                return False
+        self._recent.append(message)
+        return True
+
+
+def source_of(info: MessageInfo) -> Hashable:
+    """Return which publisher sent a message; None where the distribution does not tell."""
+    gid = info.get('publisher_gid')
+    return None if gid is None else bytes(gid['data'])
+
+
+def node_of(publisher: TopicEndpointInfo) -> str:
+    """Return the whole name of a publisher's node."""
+    if publisher.node_name == NOT_KNOWN_YET:
+        return 'a node without a name'
+    return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+
+
+def offered(publisher: TopicEndpointInfo) -> str:
+    """Return a publisher's quality of service in words."""
+    profile = publisher.qos_profile
+    both = (profile.reliability.name, profile.durability.name)
+    return ', '.join(name.lower().replace('_', ' ') for name in both)
+
+
+def incompatibility(
+    publisher: TopicEndpointInfo, kind: str, profiles: tuple[QoSProfile, ...]
+) -> str | None:
+    """Return what of a publisher keeps every subscription from hearing it; None: one hears it.
+
+    kind: the subscriptions' type, as package/msg/Name; profiles: their quality of service.
+    """
+    if publisher.topic_type != kind:
+        return f'{publisher.topic_type} instead of {kind}'
+    reasons = []
+    for profile in profiles:
+        verdict, reason = qos_check_compatible(publisher.qos_profile, profile)
+        if verdict != QoSCompatibility.ERROR:  # an enumeration of C++: not the same object
+            return None
+        reasons.append(reason)
+    return f'with another quality of service ({offered(publisher)}; {reasons[-1]})'

@@ -1,0 +1,95 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A listener with several subscriptions: each message once, none that was overtaken."""
+
+import types
+
+import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.hearing import Listener, incompatibility
+
+UNSUPPORTED = 2**64 - 1  # rmw's RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED
+
+
+class Wires:
+    """Stands in for a node: what it subscribes with is called by the test."""
+
+    def __init__(self):
+        self.callbacks = []
+
+    def create_subscription(self, kind, topic, callback, profile, *, event_callbacks):
+        self.callbacks.append(callback)
+
+
+def info(number, *, publisher=b'a', time=None):
+    gid = {} if publisher is None else {'publisher_gid': {'data': publisher}}
+    return {
+        **gid,
+        'source_timestamp': number if time is None else time,
+        'publication_sequence_number': number,
+    }
+
+
+@pytest.fixture
+def listen():
+    def listen(**options):
+        wires, heard = Wires(), []
+        Listener(wires, String, 'words', lambda message, _: heard.append(message), **options)
+        latched, _, anybody = wires.callbacks
+        return latched, anybody, heard
+
+    return listen
+
+
+@pytest.mark.parametrize('publisher', [b'a', None], ids=['known', 'not told'])
+def test_a_message_that_comes_twice_is_handed_on_once(listen, publisher):
+    latched, anybody, heard = listen()
+    for number, words in ((1, 'go'), (2, 'stop'), (3, 'go')):
+        latched(words, info(number, publisher=publisher))
+        anybody(words, info(number, publisher=publisher))
+    assert heard == ['go', 'stop', 'go']
+
+
+def test_middleware_that_does_not_count_messages_tells_them_by_their_time(listen):
+    latched, anybody, heard = listen(in_order=True)
+    for time in (5, 6):
+        latched(time, info(UNSUPPORTED, time=time))
+        anybody(time, info(UNSUPPORTED, time=time))
+    assert heard == [5, 6]
+
+
+def test_an_old_message_that_comes_late_does_not_undo_a_newer_one(listen):
+    latched, anybody, heard = listen(in_order=True)
+    anybody('stop', info(2))
+    latched('go', info(1))
+    latched('stop', info(2))
+    latched('go on', info(1, publisher=b'b'))
+    assert heard == ['stop', 'go on']
+
+
+def test_where_order_does_not_matter_nothing_is_dropped(listen):
+    latched, anybody, heard = listen()
+    anybody('released', info(2))
+    latched('pressed', info(1))
+    assert heard == ['released', 'pressed']
+
+
+def publisher(kind='std_msgs/msg/String', **offer):
+    offer = {'durability': DurabilityPolicy.VOLATILE, **offer}
+    return types.SimpleNamespace(topic_type=kind, qos_profile=QoSProfile(depth=1, **offer))
+
+
+def test_somebody_is_heard_whom_one_subscription_hears():
+    best_effort = publisher(reliability=ReliabilityPolicy.BEST_EFFORT)
+    assert incompatibility(best_effort, 'std_msgs/msg/String', qos.ANYBODY) is None
+    reason = incompatibility(best_effort, 'std_msgs/msg/String', (qos.LATCHED, qos.COMMAND))
+    assert 'quality of service (best effort, volatile' in reason
+    assert 'ERROR' in reason
+
+
+def test_another_type_is_not_heard():
+    reliable = publisher(reliability=ReliabilityPolicy.RELIABLE)
+    reason = incompatibility(reliable, 'std_msgs/msg/Bool', qos.ANYBODY)
+    assert reason == 'std_msgs/msg/String instead of std_msgs/msg/Bool'

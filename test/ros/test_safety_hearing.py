@@ -1,0 +1,184 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Nothing that is said to the robot is lost in silence, whoever says it and how."""
+
+import itertools
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped
+from harness import Camera, ScriptedPolicy, halted, new_world
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from safety_bench import SafetyBench
+from sensor_msgs.msg import CompressedImage, Image
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import Bool, Int32, String
+from waiting import wait_for
+
+from spec_vla_ros.ros.remote import RemoteNode
+
+pytestmark = pytest.mark.dds
+
+OFFERS = {
+    f'{reliability.name} {durability.name}'.lower(): QoSProfile(
+        depth=10, reliability=reliability, durability=durability
+    )
+    for reliability, durability in itertools.product(
+        (ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT),
+        (DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL),
+    )
+}
+whatever_is_offered = pytest.mark.parametrize('offer', OFFERS.values(), ids=OFFERS)
+
+
+class Person:
+    """Somebody else's node, `/person`, and what it publishes until it leaves."""
+
+    def __init__(self, world):
+        self.remote = RemoteNode('person', domain_id=world.domain_id)
+
+    def offers(self, kind, topic, offer=10):
+        return self.remote.node.create_publisher(kind, topic, offer)
+
+    def keeps_saying(self, message, topic, offer=10):
+        """Publish ten times a second, as the first ones may come before they can be heard."""
+        publisher = self.offers(type(message), topic, offer)
+        self.remote.node.create_timer(0.1, lambda: publisher.publish(message))
+
+    def leaves(self):
+        self.remote.close()
+
+
+@pytest.fixture(scope='module')
+def shared(tmp_path_factory):
+    with new_world(tmp_path_factory.mktemp('world')) as world:
+        bench = SafetyBench(world)
+        bench.diagnostics = world.record(DiagnosticArray, 'diagnostics')
+        yield bench
+
+
+@pytest.fixture
+def bench(shared):
+    wait_for(lambda: 'person' not in shared.node.get_node_names(), 'the one before to be gone')
+    shared.reset()
+    shared.put_right()
+    return shared
+
+
+@pytest.fixture
+def person(bench):
+    person = Person(bench.world)
+    yield person
+    person.leaves()
+
+
+@whatever_is_offered
+def test_the_emergency_stop_is_heard_from_every_publisher(bench, person, offer):
+    bench.instruct('go')
+    bench.wait_moving()
+    person.keeps_saying(Bool(data=True), 'emergency_stop', offer)
+    assert 'topic' in bench.wait_halted('EMERGENCY_STOP').reason_text
+    bench.assert_stands_still()
+
+
+@whatever_is_offered
+def test_an_instruction_is_heard_from_every_publisher(bench, person, offer):
+    person.keeps_saying(String(data='go on'), 'instruction', offer)
+    bench.wait_moving()
+    assert bench.wait_running().instruction == 'go on'
+
+
+@whatever_is_offered
+def test_images_are_taken_from_every_publisher(bench, person, offer):
+    bench.camera.covered = True
+    bench.instruct('go')
+    bench.wait_halted('STALE_IMAGE')
+    Camera(person.remote, offer=offer)
+    bench.wait_moving()
+
+
+def test_a_pose_is_taken_from_a_best_effort_publisher(bench, person):
+    bench.set(workspace_min=[-1.0] * 3, workspace_max=[1.0] * 3)
+    bench.instruct('go')
+    bench.wait_halted('POSE_MISSING')
+    pose = PoseStamped()
+    pose.header.frame_id = 'base_link'
+    person.keeps_saying(pose, 'end_effector_pose', OFFERS['best_effort volatile'])
+    bench.wait_moving()
+
+
+def test_an_emergency_stop_pressed_before_the_node_is_up_is_heard(world, status):
+    latched = OFFERS['reliable transient_local']
+    world.remote.node.create_publisher(Bool, 'emergency_stop', latched).publish(Bool(data=True))
+    world.policy_node(lambda settings: ScriptedPolicy())
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+
+
+def test_an_emergency_stop_of_another_type_halts_and_names_its_node(bench, person):
+    bench.instruct('go')
+    bench.wait_moving()
+    person.offers(Int32, 'emergency_stop')
+    text = bench.wait_halted('EMERGENCY_STOP').reason_text
+    for words in ('/person publishes', 'std_msgs/msg/Int32', 'std_msgs/msg/Bool'):
+        assert words in text
+    bench.diagnostics.wait(lambda message: '/person publishes' in error_of(message))
+
+    seen = len(bench.status.messages)
+    bench.reset()
+    reasons = [PolicyStatus.REASON_NO_INSTRUCTION, PolicyStatus.REASON_EMERGENCY_STOP]
+    wait_for(  # it still is there
+        lambda: in_this_order(reasons, [s.reason for s in bench.status.messages[seen:]]),
+        'the next halt',
+    )
+    person.leaves()
+    wait_for(lambda: not bench.node.count_publishers('emergency_stop'), 'it to be gone')
+    bench.reset()
+    bench.instruct('go')
+    bench.wait_moving()
+
+
+@pytest.mark.parametrize('topic', ['/instruction', '/image', '/end_effector_pose'])
+def test_a_publisher_of_another_type_is_an_error_that_names_its_node(bench, person, topic):
+    person.offers(Int32, topic)
+    status = bench.status.wait(lambda s: any(topic in text for text in s.not_heard))
+    (text,) = status.not_heard
+    assert text.startswith('/person publishes std_msgs/msg/Int32 instead of ')
+    assert text in status.reason_text
+    bench.instruct('go')
+    bench.wait_moving()  # what the others say is heard all the same
+    assert text in error_of(bench.diagnostics.wait(lambda m: 'running' in m.status[0].message))
+    person.leaves()
+    bench.status.wait(lambda s: not s.not_heard)
+
+
+def test_no_image_names_the_topic_its_publishers_and_what_they_offer(world, status):
+    world.policy_node(lambda settings: ScriptedPolicy())
+    world.instruct('go')
+    no_image = halted(PolicyStatus.REASON_NO_IMAGE)
+    text = status.wait(no_image).reason_text
+    assert '/image (sensor_msgs/msg/Image), which nobody publishes' in text
+    offer = OFFERS['best_effort volatile']
+    for kind, topic in ((CompressedImage, 'cam/compressed'), (Image, 'image')):
+        world.remote.node.create_publisher(kind, topic, offer)
+    offered = '/observer (sensor_msgs/msg/Image, best effort, volatile)'
+    text = status.wait(lambda s: no_image(s) and offered in s.reason_text).reason_text
+    assert 'there are images on /cam/compressed (sensor_msgs/msg/CompressedImage)' in text
+
+
+def test_the_word_none_is_no_instruction(bench):
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.instruct('None')
+    assert "'None'" in bench.wait_halted('BAD_INSTRUCTION').reason_text
+    bench.assert_stands_still()
+
+
+def error_of(message):
+    """The words of an error in the diagnostics; none if it is not one."""
+    (status,) = message.status
+    return status.message if status.level == DiagnosticStatus.ERROR else ''
+
+
+def in_this_order(wanted, found):
+    """Whether all that is wanted is found, one behind the other."""
+    rest = iter(found)
+    return all(each in rest for each in wanted)
