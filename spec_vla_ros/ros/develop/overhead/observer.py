@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.subscription import MessageInfo
 from std_msgs.msg import String
 
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
@@ -15,6 +14,7 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread
+from spec_vla_ros.ros.hearing import MessageInfo
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.settings.nodes import PolicySettings
 
