@@ -8,7 +8,7 @@ import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import ScriptedPolicy, halted, on_time, running, twist_vector, vector
 from processes import kill_outright
-from spec_vla_ros.msg import PolicyStatus, VlaAction
+from spec_vla_ros.msg import EpisodeStatus, PolicyStatus, VlaAction
 from waiting import wait_for
 
 from spec_vla_ros.ros import qos
@@ -31,6 +31,8 @@ def test_the_robot_moves_by_the_actions_deltas(world):
     policy = ScriptedPolicy(lambda observation: next(deltas, 0 * UP))
     world.policy_node(lambda settings: policy, step_duration=0.2)
     world.instruct('go up and down')
+    robot = world.record(EpisodeStatus, 'episode', qos.LATCHED)
+    wait_for(lambda: robot.last and robot.last.commands_received, 'the robot to be commanded')
     directions = itertools.cycle((1, -1))
 
     def moved():

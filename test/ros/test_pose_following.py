@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import ScriptedPolicy, on_time, vector
-from spec_vla_ros.msg import VlaAction
+from spec_vla_ros.msg import EpisodeStatus, VlaAction
 from waiting import wait_for
 
 from spec_vla_ros.control.schedule import Twist
@@ -77,7 +77,8 @@ def test_the_arm_ends_where_the_deltas_say(world):
         lambda settings: policy, command_type='pose', settle_time=0.7, image_timeout=1.0
     )
     world.instruct('go')
-    actions.wait()
+    robot = world.record(EpisodeStatus, 'episode', qos.LATCHED)
+    wait_for(lambda: robot.last and robot.last.commands_received, 'the robot to be commanded')
     directions = itertools.cycle((1, -1))
 
     def moved():
@@ -92,7 +93,9 @@ def test_the_arm_ends_where_the_deltas_say(world):
         way = vector(follower.pose.pose.position) - start
         turn = product(quaternion(follower.pose), turned * np.array([-1, -1, -1, 1]))
         rotation = 2 * turn[:3] * np.sign(turn[3])
-        in_time = all(on_time(t.messages[n:]) for t, n in zip(topics, before, strict=True))
+        in_time = all(
+            on_time(t.messages[n:], within=0.2) for t, n in zip(topics, before, strict=True)
+        )
         return (direction * way, direction * rotation) if in_time else None
 
     way, rotation = wait_for(moved, 'robot and node to be in time')
