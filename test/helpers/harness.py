@@ -8,10 +8,12 @@ import threading
 
 import numpy as np
 from processes import python_path
+from rcl_interfaces.msg import Log
 from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import String
@@ -148,6 +150,11 @@ class World:
 
     def record(self, kind, topic, profile=qos.COMMAND):
         return Recorder(self.remote, kind, topic, profile)
+
+    def log(self):
+        """Everything that nodes write into their logs."""
+        every = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        return self.record(Log, '/rosout', every)
 
     def camera(self, topic='image', **options):
         return Camera(self.remote, topic, **options)

@@ -27,6 +27,37 @@ def start(world, policy=None, **parameters):
     world.instruct('go')
 
 
+def test_the_log_says_what_an_active_node_will_command(world):
+    log = world.log()
+    limits = {'dry_run': True, 'max_velocity': SLOW, 'max_step_rotation': 0.25}
+    box = {'workspace_min': [-0.1, -0.2, 0.0], 'workspace_max': [0.5, 0.25, 0.75]}
+    frame = {'command_frame': 'arm_base'}
+    world.policy_node(
+        lambda settings: ScriptedPolicy(), name='/lab/spec_vla', **limits, **box, **frame
+    )
+    line = wait_for(lambda: next((m.msg for m in log.messages if 'active: ' in m.msg), None))
+    for words in (
+        "active: commands at 30 Hz on /lab/delta_twist_cmds in frame 'arm_base', dry_run true",
+        f'max_velocity {SLOW}',
+        'max_acceleration none',
+        'max_step_rotation 0.25',
+        'workspace [[-0.1, -0.2, 0.0], [0.5, 0.25, 0.75]]',
+    ):
+        assert words in line
+
+
+@pytest.mark.parametrize(
+    ('command_type', 'topic'), [('pose', '/pose_target'), ('message', 'no topic')]
+)
+def test_the_log_names_the_topic_of_each_kind_of_command(world, command_type, topic):
+    log = world.log()
+    world.policy_node(lambda settings: ScriptedPolicy(), command_type=command_type)
+    line = wait_for(lambda: next((m.msg for m in log.messages if 'active: ' in m.msg), None))
+    assert f'commands at 30 Hz on {topic} in frame' in line
+    assert 'dry_run false' in line
+    assert 'workspace none' in line
+
+
 class Arm:
     """Says where its end effector is: always in the same place."""
 
