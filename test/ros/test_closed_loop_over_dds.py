@@ -39,7 +39,7 @@ def test_the_robot_moves_by_the_actions_deltas(world):
         nonlocal deltas
         before = [len(topic.messages) for topic in (poses, twists, actions)]
         start, direction = vector(poses.wait().pose.position), next(directions)
-        deltas = itertools.repeat(direction * UP, 5)
+        deltas = itertools.repeat(np.append(direction * UP[:6], UP[6]), 5)
         wait_for(lambda: len(actions.messages) >= before[2] + 8, 'the actions')
         way = direction * (vector(poses.wait().pose.position) - start)
         in_time = on_time(poses.messages[before[0] :]) and on_time(twists.messages[before[1] :])

@@ -88,7 +88,7 @@ def test_the_arm_ends_where_the_deltas_say(world):
         before, count = [len(topic.messages) for topic in topics], len(actions.messages)
         start, turned = vector(follower.pose.pose.position), quaternion(follower.pose)
         direction = next(directions)
-        deltas = itertools.repeat(direction * STEP, STEPS)
+        deltas = itertools.repeat(np.append(direction * STEP[:6], STEP[6]), STEPS)
         wait_for(lambda: len(actions.messages) >= count + STEPS + 3, 'the actions')
         way = vector(follower.pose.pose.position) - start
         turn = product(quaternion(follower.pose), turned * np.array([-1, -1, -1, 1]))
