@@ -121,6 +121,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         start_state='configuring',
         goal_state='inactive',
         entities=[transition(Transition.TRANSITION_ACTIVATE)],
+        handle_once=True,  # what is configured later is activated by who configures it
     )
     return [
         *_recorder(given),

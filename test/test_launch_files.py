@@ -169,6 +169,12 @@ class TestWithoutTheLaunchSystem:
         values = [{name: v.given[0] for name, v in each.items()} for each in overrides]
         assert values == ([given] if given else [])
 
+    def test_it_is_activated_once_and_not_after_every_later_configuring(self, bring_up):
+        made = bring_up()
+        (handler,) = [m.given[0] for m in made if m.kind == 'RegisterEventHandler']
+        assert handler.kind == 'OnStateTransition'
+        assert handler.named['handle_once'] is True
+
     @pytest.mark.parametrize(
         'options',
         [

@@ -37,7 +37,8 @@ def main() -> None:
     keep_freed_memory()
     end, memory, parent = map(int, sys.argv[1:4])
     DieWithParent(signal.SIGKILL, parent=parent)()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGINT, signal.SIGHUP):  # the terminal is the parent's to answer
+        signal.signal(number, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=end))
     order = channel.receive()
     if order is None:

@@ -24,6 +24,10 @@ from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS
 class ArmOutput(Protocol):
     """One way of commanding an arm."""
 
+    @property
+    def topic(self) -> str:
+        """The whole name of the topic it commands on; empty where there is none."""
+
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Command what a tick says; measured: where the end effector is, if that is known."""
 
@@ -54,6 +58,7 @@ class TwistOutput:
         self._twists = node.create_lifecycle_publisher(
             TwistStamped, 'delta_twist_cmds', qos.COMMAND
         )
+        self.topic: str = self._twists.topic_name
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Publish the velocity until the next tick."""
@@ -81,6 +86,7 @@ class PoseOutput:
         self._target = PoseTarget()
         self._halted = True
         self._targets = node.create_lifecycle_publisher(PoseStamped, 'pose_target', qos.COMMAND)
+        self.topic: str = self._targets.topic_name
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Publish where the end effector is to be at the next tick."""
@@ -108,6 +114,8 @@ class PoseOutput:
 
 class NoArmOutput:
     """Nothing: who follows the topic `action` does the rest."""
+
+    topic = ''
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         """Open nothing."""

@@ -16,7 +16,7 @@ from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pi
 from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms
-from spec_vla_ros.ros.outputs import Outputs
+from spec_vla_ros.ros.outputs import Outputs, in_words
 from spec_vla_ros.ros.overlay import Overlay
 from spec_vla_ros.ros.reports import Reports
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -95,6 +95,10 @@ class Configured:
     def halt(self) -> Halt | None:
         """Why the arm stands still, as it was reported last; None while inactive."""
         return self._reports.halt
+
+    def in_words(self) -> str:
+        """Return what will be commanded, where, and within which limits."""
+        return in_words(self._current(), topic=self._outputs.topic)
 
     def tick(self) -> None:
         """Publish what is to be said now; called at control rate."""

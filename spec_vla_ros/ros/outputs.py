@@ -15,6 +15,28 @@ from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
 
 
+def in_words(settings: PolicySettings, *, topic: str) -> str:
+    """Return what will be commanded, where, and within which limits.
+
+    topic: of the commands to the arm; empty where there is none.
+    """
+    box = settings.motion_limits.box
+    limits = {
+        'max_velocity': list(settings.max_velocity),
+        'max_acceleration': list(settings.max_acceleration)
+        if any(settings.max_acceleration)
+        else None,
+        'max_step_translation': settings.max_step_translation,
+        'max_step_rotation': settings.max_step_rotation,
+        'workspace': None if box is None else box.tolist(),
+    }
+    limited = ', '.join(f'{n} {"none" if v is None else v}' for n, v in limits.items())
+    return (
+        f'commands at {settings.control_rate:g} Hz on {topic or "no topic"} in frame '
+        f'{settings.command_frame!r}, dry_run {str(settings.dry_run).lower()}; {limited}'
+    )
+
+
 class Outputs:
     """Actions, their statistics, and the commands; open from configure to cleanup.
 
@@ -35,6 +57,11 @@ class Outputs:
         self._statistics = node.create_lifecycle_publisher(
             DecodeStatistics, 'statistics', qos.COMMAND
         )
+
+    @property
+    def topic(self) -> str:
+        """The topic of the commands to the arm, as it is remapped; empty where there is none."""
+        return self._arm.topic
 
     def publish(self, tick: Tick, *, dry_run: bool, measured: Pose | None, now_ns: int) -> None:
         """Publish what a tick says; in a dry run everything but commands."""

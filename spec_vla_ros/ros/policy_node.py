@@ -115,7 +115,7 @@ class SpecVlaNode(LifecycleNode):
         self._ticked_at = time.monotonic()
         if simulated:
             self._watchdog = self.create_timer(0.1, self._on_watchdog, clock=self._steady)
-        self.get_logger().info(f'active: commands at {rate:g} Hz')
+        self.get_logger().info(f'active: {self._in_use.in_words()}')
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -32,8 +32,9 @@ def spin_node(
     *,
     before_exit: Callable[[NodeType], None] | None = None,
 ) -> None:
-    """Spin a node until SIGINT or SIGTERM, then let it say its last word and exit with 0.
+    """Spin a node until it is told to end, then let it say its last word and exit with 0.
 
+    Told to end it is by SIGINT, by SIGTERM, and by the end of its terminal (SIGHUP).
     rclpy's own signal handlers would close the context first, and nothing could be published.
     """
     keep_freed_memory()
@@ -51,7 +52,9 @@ def spin_node(
         faulthandler.dump_traceback_later(LAST_WORD - 1)
         signal.alarm(LAST_WORD)  # whatever hangs by then is killed
 
-    ends = (signal.SIGINT, signal.SIGTERM)
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        ends.append(signal.SIGHUP)
     for number in ends:
         signal.signal(number, stop)
     try:

@@ -22,6 +22,11 @@ from spec_vla_ros.ros import qos
 
 pytestmark = [pytest.mark.dds, pytest.mark.slow]
 NODE = '/spec_vla'
+NODE_PROGRAM = 'spec_vla_ros.ros.policy_node'
+TERMINAL = """
+import pty, sys
+pty.spawn([sys.executable, '-m', *sys.argv[1:]])
+"""
 
 
 class Pair:
@@ -37,11 +42,14 @@ class Pair:
         self.instructions = world.remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         self.instructions.publish(String(data='pick up the red block'))  # before there is a node
 
-    def start(self):
-        """Return the node's process id, when the arm moves."""
+    def start(self, program=(NODE_PROGRAM,)):
+        """Return the node's process id, when the arm moves.
+
+        program: module and first arguments of what runs the node.
+        """
         # Long steps, so that whatever happens happens in the middle of one.
         arguments = ('--ros-args', '-p', 'step_duration:=3.0', '-p', 'draft_top_k:=4')
-        pid = self.world.process('policy', 'spec_vla_ros.ros.policy_node', *arguments)
+        pid = self.world.process('policy', *program, *arguments)
         assert self.world.remote.configure(NODE)
         assert self.world.remote.activate(NODE)
         self.twists.wait(moving)
@@ -64,7 +72,7 @@ def inference_process(pid):
 
 def test_signals_and_kills_end_with_the_arm_at_rest(pair):
     """One robot, one policy node after another, each ended in its own way."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = psutil.Process(pair.start())
         worker = inference_process(process.pid)
         os.kill(process.pid, number)
@@ -82,6 +90,17 @@ def test_signals_and_kills_end_with_the_arm_at_rest(pair):
     stopped = vector(pair.poses.wait().pose.position)
     for _ in range(5):
         assert abs(vector(pair.poses.wait().pose.position) - stopped).max() < 1e-3
+
+
+def test_the_end_of_its_terminal_ends_with_a_zero_twist(pair, tmp_path, monkeypatch):
+    (tmp_path / 'terminal.py').write_text(TERMINAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    terminal = psutil.Process(pair.start(('terminal', NODE_PROGRAM)))
+    (node,) = terminal.children()
+    worker = inference_process(node.pid)
+    terminal.kill()
+    wait_for(lambda: gone(node) and gone(worker), 'the node to end')
+    wait_for(lambda: not moving(pair.twists.last), 'zero to be the last command on the wire')
 
 
 def test_a_shutdown_ends_with_a_zero_twist(pair):
