@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Camera messages to (H, W, 3) uint8 RGB, whoever read them: a ROS node, or a recording's reader.
+"""Pictures to (H, W, 3) uint8 RGB, whoever read them: a ROS node, a recording's reader, a file's.
 
 It takes any object with the fields of sensor_msgs/Image or sensor_msgs/CompressedImage.
 """
@@ -7,6 +7,9 @@ It takes any object with the fields of sensor_msgs/Image or sensor_msgs/Compress
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import cv2
@@ -14,11 +17,25 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
-"""Bytes per pixel of the encodings that are understood.
+"""Bytes per pixel of the encodings that are understood, besides those of `YUV`.
 
 Depth images (16UC1, 32FC1) and raw Bayer patterns are refused: they are no colour picture of the
 scene, and a policy would act on whatever they were mistaken for.
 """
+
+YUV = {
+    'yuv422': cv2.COLOR_YUV2RGB_UYVY,
+    'uyvy': cv2.COLOR_YUV2RGB_UYVY,
+    'yuyv': cv2.COLOR_YUV2RGB_YUY2,
+    'yuv422_yuy2': cv2.COLOR_YUV2RGB_YUY2,
+    'nv12': cv2.COLOR_YUV2RGB_NV12,
+    'nv21': cv2.COLOR_YUV2RGB_NV21,
+}
+"""Encodings of USB and CSI cameras (BT.601, 16 to 235), and OpenCV's name of their conversion."""
+
+_PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
+_MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
+_END, _NO_LENGTH = 0xD9, (0xD8, 0xD9)
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
@@ -49,13 +66,17 @@ class CompressedPicture(Protocol):
 def raw_to_rgb(message: RawImage) -> np.ndarray:
     """Return a raw camera image as a contiguous (H, W, 3) uint8 RGB array.
 
-    mono16 keeps the high byte. Rows may be padded (step) and 16-bit data in either byte order.
+    mono16 keeps the high byte; in YUV two or four pixels share their colour. Rows may be padded
+    (step), and 16-bit data in either byte order.
 
     Raises:
-        ImageError: an encoding that is none of CHANNELS, an empty image, a step too small for a
-            row, or data shorter than height x step.
+        ImageError: an encoding that is none of CHANNELS or YUV, an empty image, a step too small
+            for a row, sides that are not even where pixels share their colour, or data shorter
+            than its rows of step bytes.
     """
     check_raw(message)
+    if message.encoding in YUV:
+        return _yuv_to_rgb(message)
     pixel_bytes = CHANNELS[message.encoding]
     rows = np.frombuffer(message.data, np.uint8, count=message.height * message.step)
     rows = rows.reshape(message.height, message.step)[:, : message.width * pixel_bytes]
@@ -70,8 +91,16 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
+def file_to_rgb(path: Path) -> np.ndarray:
+    """Return a JPEG or PNG file as `compressed_to_rgb` would a message of it."""
+    return compressed_to_rgb(SimpleNamespace(format=path.suffix, data=path.read_bytes()))
+
+
 def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
-    """Return a JPEG or PNG camera image as a contiguous (H, W, 3) uint8 RGB array.
+    """Return a JPEG or PNG image as a contiguous (H, W, 3) uint8 RGB array, upright as seen.
+
+    The orientation that a JPEG's EXIF states is applied. What follows its end marker is not read:
+    drivers with buffers of one size send zeros there.
 
     Raises:
         ImageError: it is empty, truncated, of another format, or larger than MAX_PIXELS.
@@ -81,8 +110,11 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     if 'compressedDepth' in message.format:
         raise ImageError(f'format {message.format!r} is a depth image, a colour image is needed')
     data = np.frombuffer(message.data, np.uint8)
-    if data[:2].tobytes() == b'\xff\xd8' and b'\xff\xd9' not in data[-64:].tobytes():
-        raise ImageError('the JPEG is truncated: it has no end marker')
+    if data[:2].tobytes() == b'\xff\xd8':
+        end = _end_of_jpeg(data.tobytes())
+        if end is None:
+            raise ImageError('the JPEG is truncated: it has no end marker')
+        data = data[:end]
     unreadable = ImageError(
         f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
     )
@@ -106,18 +138,54 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
 
 def check_raw(message: RawImage) -> None:
     """Raise the ImageError of `raw_to_rgb`, if there is one."""
-    if message.encoding not in CHANNELS:
+    if message.encoding not in CHANNELS and message.encoding not in YUV:
         raise ImageError(
             f'encoding {message.encoding!r} is not understood; publish one of '
-            f'{", ".join(CHANNELS)} (depth and Bayer images are no colour picture)'
+            f'{", ".join([*CHANNELS, *YUV])} (depth and Bayer images are no colour picture)'
         )
     if message.height == 0 or message.width == 0:
         raise ImageError(f'the image is empty: {message.width} x {message.height}')
-    row = message.width * CHANNELS[message.encoding]
+    planes = message.encoding in _PLANES
+    if message.encoding in YUV and (message.width % 2 or (planes and message.height % 2)):
+        raise ImageError(
+            f'{message.width} x {message.height} pixels cannot be {message.encoding}, in which '
+            'neighbours share their colour: a side is odd'
+        )
+    row = message.width * (1 if planes else CHANNELS.get(message.encoding, 2))
     if message.step < row:
         raise ImageError(f'step {message.step} is less than a row of {row} bytes')
-    if len(message.data) < message.height * message.step:
+    rows = _rows(message)
+    if len(message.data) < rows * message.step:
         raise ImageError(
-            f'the data is truncated: {len(message.data)} bytes instead of '
-            f'{message.height} x {message.step}'
+            f'the data is truncated: {len(message.data)} bytes instead of {rows} x {message.step}'
         )
+
+
+def _rows(message: RawImage) -> int:
+    """Return how many rows of bytes an image has."""
+    return message.height * 3 // 2 if message.encoding in _PLANES else message.height
+
+
+def _yuv_to_rgb(message: RawImage) -> np.ndarray:
+    data = np.frombuffer(message.data, np.uint8, count=_rows(message) * message.step)
+    rows = data.reshape(_rows(message), message.step)
+    if message.encoding in _PLANES:
+        pixels = rows[:, : message.width]
+    else:
+        pixels = rows[:, : message.width * 2].reshape(message.height, message.width, 2)
+    return cv2.cvtColor(np.ascontiguousarray(pixels), YUV[message.encoding])
+
+
+def _end_of_jpeg(data: bytes) -> int | None:
+    """Return where a JPEG ends, by its markers; None where it is cut off before.
+
+    Segments are stepped over by their length: a thumbnail within has an end marker of its own.
+    """
+    at = 2
+    while (marker := _MARKER.search(data, at)) is not None:
+        at = marker.end()
+        if marker[1][0] == _END:
+            return at
+        if marker[1][0] not in _NO_LENGTH:
+            at += int.from_bytes(data[at : at + 2], 'big')
+    return None

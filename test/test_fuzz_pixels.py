@@ -17,7 +17,7 @@ PICTURE = np.random.default_rng(1).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 JPEG, PNG = (cv2.imencode(suffix, PICTURE)[1].tobytes() for suffix in ('.jpg', '.png'))
 SIZES = st.one_of(st.integers(0, 9), st.sampled_from([640, 2**16, 2**31, 2**32 - 1]))
 ENCODINGS = st.one_of(
-    st.sampled_from([*CHANNELS, '16UC1', '32FC1', 'bayer_rggb8', 'RGB8', 'yuv422']),
+    st.sampled_from([*CHANNELS, '16UC1', '32FC1', 'bayer_rggb8', 'RGB8', 'yuv444']),
     st.text(max_size=8),
 )
 

@@ -6,9 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
+from spec_vla_ros.pixels import file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.types import Observation
@@ -29,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print tokens, action and timings; how far loading is goes to the log."""
     log_to_stderr()
-    image = np.asarray(Image.open(args.image).convert('RGB'))
+    image = file_to_rgb(args.image)
     policy = load_policy(
         args.checkpoint, unnorm_key=args.unnorm_key, device=args.device, dtype=args.dtype
     )

@@ -77,12 +77,12 @@ class LiveSettings(Generic[SettingsType]):
 
     def _as_declared(self, parameters: list[Parameter]) -> list[Parameter]:
         """Return them with doubles where whole numbers were given for them."""
-        return [
-            Parameter(p.name, value=_doubles(p.value, self._fields[p.name]))
-            if p.name in self._fields
-            else p
-            for p in parameters
-        ]
+        taken = []
+        for p in parameters:
+            field = self._fields.get(p.name)
+            value = p.value if field is None else _doubles(p.value, field)
+            taken.append(p if value is p.value else Parameter(p.name, value=value))
+        return taken
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:

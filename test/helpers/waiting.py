@@ -20,3 +20,17 @@ def wait_for(condition, what='the condition'):
             return value
         assert time.monotonic() < deadline, f'waited {PATIENCE:g} s in vain for {what}'
         time.sleep(0.005)
+
+
+def wait_for_line(capfd, words):
+    """Return the first line with these words that a node writes into its log.
+
+    By what is written: rclpy publishes one log of all nodes of one name in a process.
+    """
+    written = []
+
+    def line():
+        written.append(capfd.readouterr().err)
+        return next((x for x in ''.join(written).splitlines() if words in x), None)
+
+    return wait_for(line, f'a line with {words!r}')

@@ -67,7 +67,7 @@ def test_every_encoding(encoding, padding, big_endian):
     assert rgb.flags.c_contiguous
 
 
-@pytest.mark.parametrize('encoding', ['16UC1', '32FC1', 'bayer_rggb8', '8UC3', 'yuv422', ''])
+@pytest.mark.parametrize('encoding', ['16UC1', '32FC1', 'bayer_rggb8', '8UC3', 'nv24', ''])
 def test_other_encodings_are_refused_with_the_valid_ones(encoding):
     bad = message('mono16')
     bad.encoding = encoding

@@ -10,7 +10,7 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.ros import gripper_outputs, qos
 from spec_vla_ros.ros.gripper_outputs import ActionOutput
@@ -27,15 +27,14 @@ def start(world, policy=None, **parameters):
     world.instruct('go')
 
 
-def test_the_log_says_what_an_active_node_will_command(world):
-    log = world.log()
+def test_the_log_says_what_an_active_node_will_command(world, capfd):
     limits = {'dry_run': True, 'max_velocity': SLOW, 'max_step_rotation': 0.25}
     box = {'workspace_min': [-0.1, -0.2, 0.0], 'workspace_max': [0.5, 0.25, 0.75]}
     frame = {'command_frame': 'arm_base'}
     world.policy_node(
         lambda settings: ScriptedPolicy(), name='/lab/spec_vla', **limits, **box, **frame
     )
-    line = wait_for(lambda: next((m.msg for m in log.messages if 'active: ' in m.msg), None))
+    line = wait_for_line(capfd, 'active: ')
     for words in (
         "active: commands at 30 Hz on /lab/delta_twist_cmds in frame 'arm_base', dry_run true",
         f'max_velocity {SLOW}',
@@ -49,10 +48,9 @@ def test_the_log_says_what_an_active_node_will_command(world):
 @pytest.mark.parametrize(
     ('command_type', 'topic'), [('pose', '/pose_target'), ('message', 'no topic')]
 )
-def test_the_log_names_the_topic_of_each_kind_of_command(world, command_type, topic):
-    log = world.log()
+def test_the_log_names_the_topic_of_each_kind_of_command(world, capfd, command_type, topic):
     world.policy_node(lambda settings: ScriptedPolicy(), command_type=command_type)
-    line = wait_for(lambda: next((m.msg for m in log.messages if 'active: ' in m.msg), None))
+    line = wait_for_line(capfd, 'active: ')
     assert f'commands at 30 Hz on {topic} in frame' in line
     assert 'dry_run false' in line
     assert 'workspace none' in line

@@ -1,0 +1,145 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""One rule for the pictures of files and messages, and the encodings of USB and CSI cameras."""
+
+import io
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from spec_vla_ros.pixels import (
+    YUV,
+    ImageError,
+    compressed_to_rgb,
+    file_to_rgb,
+    raw_to_rgb,
+)
+
+ORIENTATION = 0x0112  # the EXIF tag
+AS_STORED = {  # orientation -> how an upright picture is stored
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, 1),
+    7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
+    8: lambda p: np.rot90(p, -1),
+}
+
+
+def picture(height=32, width=48):
+    """Smooth, and different at every corner."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([255 * x / width, 255 * y / height, 128 + 0 * x], axis=-1).astype(np.uint8)
+
+
+def jpeg(pixels, **options):
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, 'JPEG', quality=95, **options)
+    return file.getvalue()
+
+
+def decoded(data):
+    return compressed_to_rgb(SimpleNamespace(format='jpeg', data=data))
+
+
+@pytest.mark.parametrize('orientation', AS_STORED)
+def test_a_photo_is_seen_as_its_exif_says(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    data = jpeg(AS_STORED[orientation](picture()), exif=exif)
+    (tmp_path / 'photo.jpg').write_bytes(data)
+    for rgb in (decoded(data), file_to_rgb(tmp_path / 'photo.jpg')):
+        assert rgb.shape == picture().shape
+        assert np.abs(rgb.astype(int) - picture()).max() < 12
+
+
+@pytest.mark.parametrize('progressive', [False, True])
+@pytest.mark.parametrize('rest', [b'', b'\0', b'\0' * 5000, b'\0' * 100 + b'leftovers'])
+def test_what_follows_the_end_marker_is_not_read(rest, progressive):
+    data = jpeg(picture(), progressive=progressive)
+    assert np.array_equal(decoded(data + rest), decoded(data))
+
+
+@pytest.mark.parametrize('padding', [0, 100, 5000])
+@pytest.mark.parametrize('progressive', [False, True])
+def test_a_jpeg_that_is_cut_off_is_refused_though_its_thumbnail_ends(padding, progressive):
+    thumbnail = b'Exif\0\0' + jpeg(picture(8, 8))
+    data = jpeg(picture(), exif=thumbnail, progressive=progressive)
+    assert data.count(b'\xff\xd9') == 2
+    assert np.abs(decoded(data).astype(int) - picture()).max() < 12
+    for end in (len(data) - 2, len(data) - 1, len(data) // 2, len(thumbnail) + 40):
+        with pytest.raises(ImageError, match='the JPEG is truncated: it has no end marker'):
+            decoded(data[:end] + b'\0' * padding)
+
+
+@pytest.mark.parametrize('name', ['no.jpg', 'text.png', 'other.bmp'])
+def test_a_file_that_is_neither_jpeg_nor_png_is_refused(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(cv2.imencode('.bmp', picture())[1].tobytes() if 'bmp' in name else b'words')
+    with pytest.raises(ImageError, match='neither a whole JPEG nor a whole PNG'):
+        file_to_rgb(path)
+
+
+def yuv_of(rgb):
+    """BT.601 with Y in 16 .. 235: (H, W) each, colours of the left upper of four pixels."""
+    r, g, b = (rgb[..., i].astype(float) for i in range(3))
+    y = 16 + 0.257 * r + 0.504 * g + 0.098 * b
+    u = 128 - 0.148 * r - 0.291 * g + 0.439 * b
+    v = 128 + 0.439 * r - 0.368 * g - 0.071 * b
+    return (np.round(plane).astype(np.uint8) for plane in (y, u, v))
+
+
+def bytes_of(encoding, rgb, pad):
+    """An image as a camera sends it, each row padded."""
+    y, u, v = yuv_of(rgb)
+    height, width = y.shape
+    if encoding.startswith('nv'):
+        colours = np.empty((height // 2, width), np.uint8)
+        first, second = (u, v) if encoding == 'nv12' else (v, u)
+        colours[:, 0::2], colours[:, 1::2] = first[::2, ::2], second[::2, ::2]
+        rows = np.concatenate([y, colours])
+    else:
+        rows = np.empty((height, 2 * width), np.uint8)
+        light = 0 if encoding in ('yuyv', 'yuv422_yuy2') else 1
+        rows[:, light::2] = y
+        rows[:, 1 - light :: 4], rows[:, 3 - light :: 4] = u[:, ::2], v[:, ::2]
+    padded = np.pad(rows, ((0, 0), (0, pad)), constant_values=77)
+    return padded.shape[1], padded.tobytes()
+
+
+def raw(encoding, rgb, *, pad=0, **changes):
+    step, data = bytes_of(encoding, rgb, pad)
+    height, width, _ = rgb.shape
+    fields = {'height': height, 'width': width, 'encoding': encoding, 'is_bigendian': 0}
+    return SimpleNamespace(**{**fields, 'step': step, 'data': data, **changes})
+
+
+@pytest.mark.parametrize('pad', [0, 6])
+@pytest.mark.parametrize('encoding', YUV)
+def test_pictures_of_usb_and_csi_cameras_keep_their_colours(encoding, pad):
+    blocks = np.repeat(np.repeat(picture(8, 12), 2, axis=0), 2, axis=1)
+    got = raw_to_rgb(raw(encoding, blocks, pad=pad))
+    assert got.flags.c_contiguous
+    assert got.dtype == np.uint8
+    assert got.shape == blocks.shape
+    assert np.abs(got.astype(int) - blocks).max() <= 3
+
+
+@pytest.mark.parametrize('encoding', YUV)
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [({'width': 5}, 'odd'), ({'step': 3}, 'step 3 is less'), ({'data': b'xy'}, 'truncated')],
+)
+def test_others_of_them_are_refused_with_the_reason(encoding, changes, words):
+    with pytest.raises(ImageError, match=words):
+        raw_to_rgb(raw(encoding, picture(4, 6), **changes))
+
+
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21'])
+def test_planes_need_an_even_height(encoding):
+    with pytest.raises(ImageError, match='odd'):
+        raw_to_rgb(raw(encoding, picture(4, 6), height=3))
