@@ -80,7 +80,7 @@ class LiveSettings(Generic[SettingsType]):
         taken = []
         for p in parameters:
             field = self._fields.get(p.name)
-            value = p.value if field is None else _doubles(p.value, field)
+            value: Any = p.value if field is None else _doubles(p.value, field)
             taken.append(p if value is p.value else Parameter(p.name, value=value))
         return taken
 

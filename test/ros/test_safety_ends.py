@@ -58,7 +58,10 @@ class Pair:
 
 @pytest.fixture
 def pair(world):
-    return Pair(world)
+    # Whoever runs the tests by nohup ignores it, and so would every node.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield Pair(world)
+    signal.signal(signal.SIGHUP, before)
 
 
 def moving(twist):
