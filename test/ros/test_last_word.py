@@ -25,7 +25,7 @@ def test_a_topic_of_commands_is_heard_before_it_is_closed(monkeypatch, command_t
     done = []
     monkeypatch.setattr(arm_outputs, 'wait_until_heard', lambda *_: done.append('heard'))
     node = SimpleNamespace(
-        create_lifecycle_publisher=lambda *_: 'topic',
+        create_lifecycle_publisher=lambda *_: SimpleNamespace(topic_name='topic'),
         destroy_lifecycle_publisher=lambda _: done.append('closed'),
     )
     settings = arm_outputs.PolicySettings(command_type=command_type)
