@@ -7,6 +7,7 @@ their absence an error.
 """
 
 import importlib.util
+import logging
 import os
 import sys
 from pathlib import Path
@@ -43,11 +44,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _tiny_numbers():
-    """Undo what training commands set for their whole process: tiny numbers taken as zero."""
+def _for_the_whole_process():
+    """Undo what commands set for their whole process: tiny numbers taken as zero, a log."""
     yield
     if 'torch' in sys.modules:
         sys.modules['torch'].set_flush_denormal(False)
+    log = logging.getLogger('spec_vla_ros')
+    log.handlers.clear()
+    log.setLevel(logging.NOTSET)
+    log.propagate = True
 
 
 @pytest.fixture

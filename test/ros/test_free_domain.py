@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Domains are held by one at a time, and freed however the holder ends."""
+"""Domains are held by one at a time, and freed however the holder ends.
+
+Where a test needs a certain one, it is none of those that tests beside it take for their nodes.
+"""
 
 import contextlib
 import multiprocessing
@@ -19,16 +22,16 @@ def test_holders_get_different_domains(tmp_path):
 
 
 def test_a_domain_is_free_again_afterwards(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'DOMAINS', range(90, 91))
+    monkeypatch.setattr(module, 'DOMAINS', range(1, 2))
     for _ in range(2):
         with free_domain(directory=tmp_path) as domain:
-            assert domain == 90
+            assert domain == 1
             with pytest.raises(RuntimeError, match='all 1 ROS domains are taken'):
                 free_domain(directory=tmp_path).__enter__()
 
 
 def test_an_error_in_the_body_is_passed_on_and_frees_the_domain(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'DOMAINS', range(91, 92))
+    monkeypatch.setattr(module, 'DOMAINS', range(2, 3))
     for error in (PermissionError, BlockingIOError, ValueError):
         with pytest.raises(error), free_domain(directory=tmp_path):
             raise error
@@ -41,26 +44,26 @@ def _hold_and_die(directory, pipe):
 
 
 def test_a_killed_holder_frees_its_domain(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'DOMAINS', range(92, 93))
+    monkeypatch.setattr(module, 'DOMAINS', range(3, 4))
     ours, theirs = multiprocessing.Pipe()
     holder = multiprocessing.get_context('fork').Process(
         target=_hold_and_die, args=(tmp_path, theirs)
     )
     holder.start()
     assert ours.poll(20)
-    assert ours.recv() == 92
+    assert ours.recv() == 3
     with pytest.raises(RuntimeError):
         free_domain(directory=tmp_path).__enter__()
     holder.kill()
     holder.join()
     with free_domain(directory=tmp_path) as domain:
-        assert domain == 92
+        assert domain == 3
 
 
 def test_a_domain_somebody_listens_in_is_passed_over(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, 'DOMAINS', range(93, 95))
+    monkeypatch.setattr(module, 'DOMAINS', range(4, 6))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind(('', 7400 + 250 * 93 + 10))
+        other.bind(('', 7400 + 250 * 4 + 10))
         for _ in range(4):
             with free_domain(directory=tmp_path) as domain:
-                assert domain == 94
+                assert domain == 5
