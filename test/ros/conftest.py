@@ -9,6 +9,14 @@ from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.ros import qos
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what starts nodes, whoever forgot to."""
+    for item in items:
+        if 'world' in item.fixturenames:
+            item.add_marker(pytest.mark.dds)
+
+
 @pytest.fixture
 def world(tmp_path):
     with new_world(tmp_path) as world:

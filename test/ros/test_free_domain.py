@@ -9,6 +9,7 @@ import multiprocessing
 import socket
 
 import pytest
+from waiting import PATIENCE
 
 from spec_vla_ros.ros import free_domain as module
 from spec_vla_ros.ros.free_domain import DOMAINS, free_domain
@@ -50,7 +51,7 @@ def test_a_killed_holder_frees_its_domain(tmp_path, monkeypatch):
         target=_hold_and_die, args=(tmp_path, theirs)
     )
     holder.start()
-    assert ours.poll(20)
+    assert ours.poll(PATIENCE)
     assert ours.recv() == 3
     with pytest.raises(RuntimeError):
         free_domain(directory=tmp_path).__enter__()
