@@ -30,7 +30,7 @@ def test_a_minute(tmp_path):
     assert (tmp_path / 'soak.json').exists(), done.stdout + done.stderr
     found = json.loads((tmp_path / 'soak.json').read_text())
     assert found['faults_gone_wrong'] == []
-    assert found['faults_injected'] >= 2  # many more where there is nothing else to do
+    assert found['faults_injected'] >= 4
     assert any('killed' in name for name in found['by_fault'])
     assert found['successes'] > 0
     assert found['processes'].keys() >= {'sim_robot', 'camera_relay', 'policy_node', 'inference'}
