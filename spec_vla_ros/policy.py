@@ -126,6 +126,7 @@ class SpecVlaPolicy:
             PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
+            rates=None if drafter is None else drafter.rates,
             tree=config.tree,
             runner=runner,
         )
@@ -177,9 +178,9 @@ class SpecVlaPolicy:
         """Its action tokens and norm stats."""
         return self._codec
 
-    def tree(self, mode: str) -> TreeShape | TreePlan:
-        """Return how large draft trees grow in a mode, 'strict' or 'relaxed'."""
-        return self._decoder.tree(mode)
+    def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
+        """Return how large draft trees grow now, in a speculative mode."""
+        return self._decoder.tree(decoding)
 
     @torch.inference_mode()
     def infer(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -23,13 +22,13 @@ from spec_vla_ros.decoding.generate import (
     Run,
     autoregressive_generate,
 )
-from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, TreePlan, plan_trees
+from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.decoding.planner import Planner
+from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import Decoding, thresholds_by_dimension
-
-_LOG = logging.getLogger(__name__)
 
 
 class Runner:
@@ -59,9 +58,13 @@ class ActionDecoder:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
+        rates: how often its drafts were accepted when it was trained; None: nobody measured.
         runner: how passes run; plainly by default.
-        tree: how large a draft tree may grow; None lets `measure` choose, and until then is
-            the published drafters' tree.
+        tree: how large a draft tree may grow; None lets `measure` and what is accepted choose, see
+            `Planner`.
+
+    Raises:
+        ValueError: the rates are for actions of another length; or see `Planner`.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class ActionDecoder:
         codec: ActionCodec,
         *,
         drafter: DraftModel | None = None,
+        rates: RateTable | None = None,
         tree: TreeShape | TreePlan | None = None,
         runner: Runner | None = None,
     ) -> None:
@@ -78,12 +82,20 @@ class ActionDecoder:
         self._drafter: TreeDrafter | None = None
         if drafter is not None:
             self._drafter = TreeDrafter(drafter, target, ids=codec.action_ids)
-        self._measures = tree is None
-        self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
-            HIT_RATES, tree or TreeShape()
-        )
-        self._rules: dict[Hashable, tuple[AcceptanceRule, TreeRule]] = {}
+        self._rules: dict[Hashable, AcceptanceRule] = {}
+        self._spaced: dict[Hashable, tuple[TreeShape | TreePlan, TreeRule]] = {}
         self._stop = FixedCount(codec.stats.dimensions)
+        rates = rates or RateTable.neutral(self._stop.count)
+        if rates.dimensions != self._stop.count:
+            raise ValueError(
+                f'the drafter was measured on actions of {rates.dimensions} tokens, these have '
+                f'{self._stop.count}'
+            )
+        self._planner = Planner(
+            AcceptanceRates(rates),
+            num_tokens=self._stop.count,
+            given=tree,
+        )
         still = codec.encode(np.zeros(codec.stats.dimensions))
         self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
         self._cache = target.new_cache(0)
@@ -121,44 +133,36 @@ class ActionDecoder:
         return decoded
 
     def measure(self, prompt: Tensor) -> None:
-        """Choose the draft tree by what it costs on this device, unless it was given.
+        """Plan the draft trees by what they cost on this device, unless they were given.
 
         prompt: (1, S, H) of typical length; its content does not matter.
         """
-        if self._drafter is None or not self._measures:
+        if self._drafter is None or not self._planner.wants_costs:
             return
         runner = self._runner.fresh()
         costs = measure_costs(
             self._target, self._drafter, prompt, run=runner.run, generate=runner.speculative
         )
-        for mode, hit_rates in HIT_RATES.items():
-            self._trees[mode] = plan_trees(
-                costs,
-                num_tokens=self._stop.count,
-                hit_rates=hit_rates,
-                guess_rates=GUESS_RATES[mode],
-            )
-            _LOG.info('%s decoding, by measured costs: %s', mode, self._trees[mode])
-        self._rules.clear()
+        self._planner.know(costs)
 
-    def tree(self, mode: str) -> TreeShape | TreePlan:
-        """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""
-        return self._trees[mode]
+    def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
+        """Return how large draft trees grow now, in a speculative mode."""
+        return self._planner.plan(self._thresholds(decoding))
 
     def reset(self) -> None:
         """Forget the motion so far."""
         self._temporal.reset()
 
+    def _thresholds(self, decoding: Decoding) -> tuple[int, ...]:
+        """Return the acceptance threshold of each dimension; strict decoding's are 0."""
+        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
+        return thresholds_by_dimension(threshold, self._stop.count)
+
     def _speculates(self, decoding: Decoding) -> bool:
         """Whether anything is guessed at; a plan may say that no draft pays on this device."""
-        tree = self._trees[decoding.mode]
-        guesses = decoding.temporal and self._guesses(decoding.mode)
+        tree = self.tree(decoding)
+        guesses = decoding.temporal and _guesses(tree)
         return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
-
-    def _guesses(self, mode: str) -> int:
-        """How many guesses are verified inside the prefill at most."""
-        tree = self._trees[mode]
-        return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
     def _speculative(
         self, prompt: Tensor, decoding: Decoding, instruction: str, stamp_ns: int, run: Run
@@ -168,37 +172,47 @@ class ActionDecoder:
                 f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
                 "checkpoint, or choose 'autoregressive'"
             )
-        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
-        thresholds = thresholds_by_dimension(threshold, self._stop.count)
+        thresholds = self._thresholds(decoding)
+        tree = self._planner.plan(thresholds)
         draft: DraftTree | None = None
         if decoding.temporal:
             draft = self._temporal.draft(
                 instruction=instruction,
                 stamp_ns=stamp_ns,
                 thresholds=thresholds,
-                nodes=self._guesses(decoding.mode),
+                nodes=_guesses(tree),
             )
-        accept, tree = self._rules_of(decoding.mode, thresholds, prompt.device)
-        return self._runner.speculative(
+        decoded = self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            accept=accept,
-            tree=tree,
+            accept=self._accept(thresholds, prompt.device),
+            tree=self._spaced_tree(tree, thresholds),
             stop=self._stop,
             draft=draft,
             cache=self._cache,
             run=run,
         )
+        self._planner.observe(thresholds, decoded)
+        return decoded
 
-    def _rules_of(
-        self, mode: str, thresholds: tuple[int, ...], device: torch.device
-    ) -> tuple[AcceptanceRule, TreeRule]:
-        """Return what is accepted and drafted; the same objects again, as recordings need."""
-        key = (mode, thresholds)
-        if key not in self._rules:
+    # Recordings need the same objects again.
+    def _accept(self, thresholds: tuple[int, ...], device: torch.device) -> AcceptanceRule:
+        if thresholds not in self._rules:
             accept = exact_match()
             if any(thresholds):
                 accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
-            self._rules[key] = accept, spaced(self._trees[mode], thresholds)
-        return self._rules[key]
+            self._rules[thresholds] = accept
+        return self._rules[thresholds]
+
+    def _spaced_tree(self, tree: TreeShape | TreePlan, thresholds: tuple[int, ...]) -> TreeRule:
+        known, rule = self._spaced.get(thresholds, (None, None))
+        if rule is None or known != tree:
+            rule = spaced(tree, thresholds)
+            self._spaced[thresholds] = tree, rule
+        return rule
+
+
+def _guesses(tree: TreeShape | TreePlan) -> int:
+    """How many guesses are verified inside the prefill at most."""
+    return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES

@@ -10,6 +10,7 @@ from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.decoding.rates import RateTable
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -154,6 +155,12 @@ def test_speculation_needs_a_drafter():
         Decoding('Relaxed')
 
 
+def test_rates_of_another_action_are_refused():
+    target, drafter = make_models(0)
+    with pytest.raises(ValueError, match='actions of 8 tokens, these have 7'):
+        ActionDecoder(target, CODEC, drafter=drafter, rates=RateTable.neutral(8))
+
+
 @pytest.mark.parametrize('mode', ['strict', 'relaxed'])
 def test_where_no_draft_pays_the_target_decodes_alone(mode):
     target, drafter = make_models(0)
@@ -173,11 +180,13 @@ def test_the_tree_is_measured_unless_it_is_given():
     prompts = slow_prompts(3)
     fixed = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[0])
     fixed.measure(prompts[0])
-    assert fixed.tree('strict') is fixed.tree('relaxed') is SHAPES[0]
+    ways = (Decoding('strict'), Decoding('relaxed', 9))
+    assert all(fixed.tree(way) is SHAPES[0] for way in ways)
     measured = ActionDecoder(target, CODEC, drafter=drafter)
+    assert all(measured.tree(way) == TreeShape() for way in ways)  # nothing is measured yet
     measured.measure(prompts[0])
-    for mode in ('strict', 'relaxed'):
-        assert len(measured.tree(mode).shapes) == DIMENSIONS
+    for way in ways:
+        assert len(measured.tree(way).shapes) == DIMENSIONS
     expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
     found = decode_all(measured, prompts, Decoding('strict'))
     for want, got in zip(expected, found, strict=True):
