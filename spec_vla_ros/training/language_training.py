@@ -166,12 +166,14 @@ def deepen(shallow: OpenVLA, config: OpenVLAConfig) -> OpenVLA:
     deep = OpenVLA(config)
     deep.vision_backbone, deep.projector = shallow.vision_backbone, shallow.projector
     old, new = shallow.language_model, deep.language_model
-    for part in ('model.embed_tokens', 'model.norm', 'lm_head'):
-        new.get_submodule(part).load_state_dict(old.get_submodule(part).state_dict())
+    for name in ('model.embed_tokens', 'model.norm', 'lm_head'):
+        new.get_submodule(name).load_state_dict(old.get_submodule(name).state_dict())
     for index, layer in enumerate(new.model.layers):
         layer.load_state_dict(layers[index // copies].state_dict())
-        for product in (layer.self_attn.o_proj, layer.mlp.down_proj):
-            product.weight.div_(copies)
+        # Their products make the output; divided alike, they go on learning at one rate.
+        attention, mlp = layer.self_attn, layer.mlp
+        for part in (attention.v_proj, attention.o_proj, mlp.up_proj, mlp.down_proj):
+            part.weight.div_(copies**0.5)
     return deep
 
 
