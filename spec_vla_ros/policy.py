@@ -207,6 +207,7 @@ class SpecVlaPolicy:
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
             prompt = self._encoder(observation)
+        plan = self._decoder.draft_plan(decoding)
         decoded = self._decoder.decode(
             prompt,
             decoding,
@@ -222,7 +223,7 @@ class SpecVlaPolicy:
             values=self._codec.stats.unnormalise(normalised),
             normalised=normalised,
             tokens=tokens,
-            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
+            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds(), draft_plan=plan),
         )
 
     def reset(self) -> None:

@@ -108,6 +108,8 @@ class DecodeStats:
     draft_passes: forward passes of the drafter.
     accept_lengths: tokens committed by each verify round (bonus token included).
     phases_ms: wall time of each phase in milliseconds (vision, prefill, draft, verify, ...).
+    draft_plan: what was in force, see `decoding.plan.TreePlan.text`; empty where nothing is
+        drafted by a plan.
     """
 
     mode: str
@@ -115,6 +117,7 @@ class DecodeStats:
     draft_passes: int = 0
     accept_lengths: tuple[int, ...] = ()
     phases_ms: Mapping[str, float] = field(default_factory=dict)
+    draft_plan: str = ''
 
     @property
     def commits(self) -> tuple[int, ...]:

@@ -227,7 +227,7 @@ def _summary(
     dtype: torch.dtype,
     **about: object,
 ) -> dict:
-    itemsize = torch.empty((), dtype=dtype).itemsize
+    itemsize = torch.bfloat16.itemsize  # as checkpoints store them, and the CPU's panels too
     weights = sum(weight_counts(config)) * itemsize
     hardware = measure_hardware(device, dtype, footprint=weights)
     floors = {

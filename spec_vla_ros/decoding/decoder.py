@@ -28,7 +28,7 @@ from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
-from spec_vla_ros.types import Decoding, thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
 
 
 class Runner:
@@ -123,7 +123,7 @@ class ActionDecoder:
             ValueError: a speculative mode without a drafter, or thresholds that do not fit.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
-        if decoding.mode == 'autoregressive' or not self._speculates(decoding):
+        if decoding.mode == AUTOREGRESSIVE or not self._speculates(decoding):
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
@@ -148,6 +148,13 @@ class ActionDecoder:
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
         """Return how large draft trees grow now, in a speculative mode."""
         return self._planner.plan(self._thresholds(decoding))
+
+    def draft_plan(self, decoding: Decoding) -> str:
+        """Return the plan in force as text; empty where there is none."""
+        if decoding.mode == AUTOREGRESSIVE:
+            return ''
+        tree = self.tree(decoding)
+        return tree.text if isinstance(tree, TreePlan) else ''
 
     def reset(self) -> None:
         """Forget the motion so far."""

@@ -99,7 +99,13 @@ class Decoded:
         """Tokens committed by each verify round, the bonus included."""
         return self.commits if self.guessed else self.commits[1:]
 
-    def stats(self, mode: str, *, phases_ms: Mapping[str, float] | None = None) -> DecodeStats:
+    def stats(
+        self,
+        mode: str,
+        *,
+        phases_ms: Mapping[str, float] | None = None,
+        draft_plan: str = '',
+    ) -> DecodeStats:
         """Return how it was decoded, for those who know neither tensors nor torch."""
         return DecodeStats(
             mode=mode,
@@ -107,6 +113,7 @@ class Decoded:
             draft_passes=self.draft_passes,
             accept_lengths=() if mode == 'autoregressive' else self.accept_lengths,
             phases_ms=phases_ms or {},
+            draft_plan=draft_plan,
         )
 
 
