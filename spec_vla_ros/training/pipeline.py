@@ -48,7 +48,7 @@ _VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
 _LANGUAGE = LoopSettings(iterations=4000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
 
 _GROUNDING = LoopSettings(
-    iterations=2000, learning_rate=5e-4, weight_decay=0.03, ema_decay=0.998, save_every=100
+    iterations=1400, learning_rate=5e-4, weight_decay=0.03, ema_decay=0.998, save_every=100
 )
 
 
