@@ -12,6 +12,7 @@ from spec_vla_ros.types import Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
+    from spec_vla_ros.decoding.plan import TreePlan
 
 
 def make_policy(settings: PolicySettings) -> Policy:
@@ -53,10 +54,17 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     return loaded
 
 
-def _tree(settings: PolicySettings) -> TreeShape | None:
-    """Return the draft tree that the parameters fix, or None to have it measured."""
-    from spec_vla_ros.decoding.draft_tree import TreeShape
+def _tree(settings: PolicySettings) -> TreeShape | TreePlan | None:
+    """Return the draft tree or plan that the parameters fix, or None to have it measured.
 
+    Raises:
+        ValueError: `draft_plan` is no plan.
+    """
+    from spec_vla_ros.decoding.draft_tree import TreeShape
+    from spec_vla_ros.decoding.plan import TreePlan
+
+    if settings.draft_plan:
+        return TreePlan.from_text(settings.draft_plan)
     if settings.draft_top_k == 0:
         return None
     return TreeShape(settings.draft_top_k, settings.draft_depth, settings.draft_nodes)

@@ -51,6 +51,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
         mode=stats.mode,
         acceptance_thresholds=list(thresholds(new.decoding)) if relaxed else [0] * dimensions,
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
+        draft_plan=stats.draft_plan,
         accept_lengths=list(stats.accept_lengths),
         accept_length=accept_length_of(new.action),
         target_passes=stats.target_passes,

@@ -75,6 +75,11 @@ class ModelSettings:
     draft_nodes: int = parameter(
         'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
     )
+    draft_plan: str = parameter(
+        'A draft plan to keep to, as the statistics show the one in force: the same drafts on '
+        'every day and machine; empty: draft_top_k says',
+        default='',
+    )
     decoding_mode: str = parameter(
         'Token by token; speculatively with the same result; speculatively, taking draft tokens '
         "near the model's choice; 'auto': relaxed where there is a drafter, else autoregressive",
