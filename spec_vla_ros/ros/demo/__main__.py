@@ -18,7 +18,8 @@ from rich.console import Console
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
-from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
+from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage

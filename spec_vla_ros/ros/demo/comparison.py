@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import summary
 from spec_vla_ros.types import accept_length
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 
 
 class View:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from spec_vla_ros.ros.demo import __main__ as main_module
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
 from spec_vla_ros.ros.demo.report import percentiles, summary, table
 from spec_vla_ros.ros.demo.stage import UncleanEndError
