@@ -158,11 +158,11 @@ class EpisodeRunner:
             if record is None or record.success or message.instruction != record.instruction:
                 return
             record.action_seconds.append(time.monotonic() - self._began)
-            record.mode = message.decode_mode
             record.latency_ms.append(message.latency_ms)
             record.inference_ms.append(message.inference_ms)
             record.target_passes.append(message.target_passes)
             record.draft_passes.append(message.draft_passes)
+            record.mode = message.decode_mode  # last: who sees it, sees the figures
             self._sequences.append(message.sequence)
 
     def _on_statistics(self, message: DecodeStatistics) -> None:
