@@ -120,7 +120,7 @@ def pictures(sides: Mapping[str, Record], times: Sequence[float]) -> list[Image.
             words, colour = _state(record, when, actions=now.actions)
             draw.text((x, y + 2 * ROW), words, colour, font=SMALL)
             if now.actions:
-                each = f'{now.inference_ms / now.actions:.1f} ms an action'
+                each = f'{now.inference_ms / now.actions:.1f} ms each'
                 _right(draw, x + FRAME, y + 2 * ROW, each, DIM)
         result.append(picture)
     words, colour = outcome(shown)

@@ -64,8 +64,9 @@ class View:
         everything = [*self._done, record]
         for mode in dict.fromkeys(r.mode for r in everything if r.mode):
             each = pace([r for r in everything if r.mode == mode])
-            now = f', now {record.inference_ms[-1]:.1f} ms' if mode == record.mode else ''
-            grid.add_row(f'[bold]{mode}', each + now)
+            if mode == record.mode:
+                each += f' (last: {record.inference_ms[-1]:.1f} ms, {record.target_passes[-1]})'
+            grid.add_row(f'[bold]{mode}', each)
         recent = record.latency_ms[-20:]
         latency = f'{np.median(recent):.0f} ms from image to action' if recent else '-'
         grid.add_row('[bold]latency', latency)

@@ -135,10 +135,10 @@ def test_what_is_written_counts(monkeypatch):
     first, middle, last = words_of(monkeypatch, sides(), [0.0, 1.41, 2.0])
     assert first.count('0.00 s, 0 actions') == 2
     assert first.count('0 ms') == 2
-    assert not any('an action' in words for words in first)
-    for words in ('49', '140 ms', '1.41 s, 7 actions', '20.0 ms an action'):  # left, under way
+    assert not any('each' in word for word in first)
+    for words in ('49', '140 ms', '1.41 s, 7 actions', '20.0 ms each'):  # left, under way
         assert words in middle
-    for words in ('20', '100 ms', 'done in 1.00 s, 10 actions', '10.0 ms an action'):  # right
+    for words in ('20', '100 ms', 'done in 1.00 s, 10 actions', '10.0 ms each'):  # right
         assert words in middle
     assert 'done in 2.00 s, 10 actions' in last
     assert 'success in both ways' in last
