@@ -27,6 +27,7 @@ from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.training.recordings import (
     RecordingTopics,
@@ -52,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--drafter', type=Path, help=f'default: {DRAFTER_FOLDER}/ in it')
     parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
+    add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
     parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
     parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
@@ -89,14 +91,15 @@ def run(args: argparse.Namespace) -> int:
         ValueError: the recordings or the checkpoint cannot be used; says why.
     """
     tolerance = _tolerance(args)
-    recordings = _recordings(args)
+    recordings, recipe = _recordings(args), recipe_from(args)
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
     drafter = load_drafter_beside(checkpoint, args.drafter)
-    dimensions = checkpoint.config.codec(args.unnorm_key).stats.dimensions
+    key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
+    dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
 
-    config = PolicyConfig(unnorm_key=args.unnorm_key, tree=TreeShape(*args.tree))
+    config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
