@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import DIMENSIONS
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
-from spec_vla_ros.types import Decoding, Policy
+from spec_vla_ros.types import Decoding, Observation, Policy
 
 _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
 
@@ -106,8 +107,14 @@ def _pairs(
 
     What is not covered by the recorded motion, and pauses, are left out.
     """
-    stamps = [seen.stamp_ns for seen in recording()]
-    said = [one.action.values for one in replay(policy, [recording], Decoding())]
+    stamps: list[int] = []
+
+    def noted() -> Iterator[Observation]:
+        for seen in recording():
+            stamps.append(seen.stamp_ns)
+            yield seen
+
+    said = [one.action.values for one in replay(policy, [noted], Decoding())]
     usual = np.median(np.diff(stamps)) if len(stamps) > 1 else 0
     pairs = [
         (action, done)
@@ -115,5 +122,5 @@ def _pairs(
         if end - start <= _LONGEST_PAUSE * usual
         and (done := motion.between(start, end)) is not None
     ]
-    empty = np.empty((0, DIMENSIONS))
-    return tuple(np.array(part) for part in zip(*pairs, strict=True)) if pairs else (empty, empty)
+    both = np.array(pairs).reshape(-1, 2, DIMENSIONS)
+    return both[:, 0], both[:, 1]
