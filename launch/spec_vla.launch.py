@@ -34,6 +34,10 @@ SHARE = get_package_share_directory('spec_vla_ros')
 ARGUMENTS = {
     'model': ('', 'Folder of an OpenVLA checkpoint'),
     'unnorm_key': ('', 'Norm stats to un-normalise actions with'),
+    'observation_recipe': (
+        '',
+        "Trained on: 'plain', 'libero', 'bridge', or a YAML file",
+    ),
     'drafter': ('', "Folder of the checkpoint's drafter"),
     'decoding_mode': ('', "'auto', 'autoregressive', 'strict' or 'relaxed'"),
     'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
@@ -60,6 +64,7 @@ ARGUMENTS = {
 PARAMETERS = {
     'model': 'checkpoint',
     'unnorm_key': 'unnorm_key',
+    'observation_recipe': 'observation_recipe',
     'drafter': 'drafter',
     'decoding_mode': 'decoding_mode',
     'device': 'device',
