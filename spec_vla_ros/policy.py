@@ -26,7 +26,9 @@ from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.prompts import require_tokenizer
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.types import (
+    AUTOREGRESSIVE,
     GRAPHS,
+    MODES,
     POSITION_MODES,
     PRECISIONS,
     STORED_AS,
@@ -169,6 +171,7 @@ class SpecVlaPolicy:
             dtype=loaded.dtype,
             parameters=loaded.parameters,
             has_drafter=self._has_drafter,
+            undrafted_modes=self._undrafted_modes(),
             **memory,
         )
 
@@ -222,6 +225,17 @@ class SpecVlaPolicy:
             normalised=normalised,
             tokens=tokens,
             stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
+        )
+
+    def _undrafted_modes(self) -> tuple[str, ...]:
+        """Return in which modes a plan of measured costs says that no draft pays."""
+        if not self._has_drafter:
+            return ()
+        trees = {mode: self.tree(mode) for mode in MODES if mode != AUTOREGRESSIVE}
+        return tuple(
+            mode
+            for mode, tree in trees.items()
+            if isinstance(tree, TreePlan) and not any(tree.shapes)
         )
 
     def reset(self) -> None:

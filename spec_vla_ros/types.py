@@ -159,6 +159,7 @@ class PolicyInfo:
     checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
     device, dtype: where it runs and how precisely. parameters: how many, of the target.
     has_drafter: whether the speculative modes can be chosen.
+    undrafted_modes: those of them in which measured costs have switched drafting off.
     device_memory_mb, device_memory_peak_mb: held on the device now, and at most so far; None
         where the device is not one that tells.
     """
@@ -169,6 +170,7 @@ class PolicyInfo:
     dtype: str = ''
     parameters: int = 0
     has_drafter: bool = False
+    undrafted_modes: tuple[str, ...] = ()
     device_memory_mb: float | None = None
     device_memory_peak_mb: float | None = None
 

@@ -13,7 +13,7 @@ from spec_vla_ros.control.tick import Counters, Halt, Reason
 from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.ros.messages import thresholds
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import PolicyInfo
+from spec_vla_ros.types import AUTOREGRESSIVE, PolicyInfo
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -46,15 +46,28 @@ class Health:
 
 
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
-    """Return the node's health as one status with named values."""
-    level, text = verdict(health)
-    status = DiagnosticStatus(
-        level=level,
-        name=f'{node_name}: policy',
-        message=text,
-        hardware_id=health.info.device,
-        values=[KeyValue(key=key, value=value) for key, value in figures(health).items()],
-    )
+    """Return the node's health as one status with named values.
+
+    node_name: with its namespace, in which nodes of several arms differ.
+    """
+    status = _status(*verdict(health), node_name=node_name)
+    status.hardware_id = health.info.device
+    status.values = [KeyValue(key=key, value=value) for key, value in figures(health).items()]
+    return _stamped(status, now_ns=now_ns)
+
+
+def unconfigured_message(
+    text: str, *, failed: bool, node_name: str, now_ns: int
+) -> DiagnosticArray:
+    """Return what there is to say of a node that has no policy; failed: as it could not be."""
+    return _stamped(_status(ERROR if failed else OK, text, node_name=node_name), now_ns=now_ns)
+
+
+def _status(level: bytes, text: str, *, node_name: str) -> DiagnosticStatus:
+    return DiagnosticStatus(level=level, name=f'{node_name.lstrip("/")}: policy', message=text)
+
+
+def _stamped(status: DiagnosticStatus, *, now_ns: int) -> DiagnosticArray:
     message = DiagnosticArray(status=[status])
     message.header.stamp = to_time(now_ns)
     return message
@@ -109,6 +122,7 @@ def figures(health: Health) -> dict[str, str]:
         'draft passes per action': _number(summary.draft_passes),
         'decoding mode': settings.decoding_mode,
         'acceptance thresholds [bins]': ' '.join(map(str, bins)) or '-',
+        'drafting': _drafting(info, settings.decoding_mode),
         'temporal draft': str(settings.temporal_draft),
         'dry run': str(settings.dry_run),
         'checkpoint': info.checkpoint,
@@ -126,6 +140,14 @@ def figures(health: Health) -> dict[str, str]:
         },
         'limits hit in the window': ', '.join(limits_hit(summary.recent)) or 'none',
     }
+
+
+def _drafting(info: PolicyInfo, mode: str) -> str:
+    if not info.has_drafter or mode == AUTOREGRESSIVE:
+        return 'none'
+    if mode in info.undrafted_modes:
+        return 'switched off by measured costs; draft_top_k would fix a tree'
+    return 'on'
 
 
 def _percentiles(name: str, found: Percentiles | None) -> dict[str, str]:

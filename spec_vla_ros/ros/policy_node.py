@@ -24,11 +24,20 @@ from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Policy
 
 PolicyFactory = Callable[[PolicySettings], Policy]
+
+DESCRIPTION = """\
+The policy node: camera and instruction in, end-effector commands out.
+
+It is a lifecycle node, and loads and commands nothing before it is told to:
+  ros2 lifecycle set /spec_vla configure     loads the checkpoint
+  ros2 lifecycle set /spec_vla activate      begins to command
+`ros2 launch spec_vla_ros spec_vla.launch.py` starts it and does both."""
 
 CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 
@@ -56,6 +65,7 @@ class SpecVlaNode(LifecycleNode):
             PolicySettings,
             on_change=self._on_settings,
             check=self._resolved,
+            at_start=lambda: self._policy is None,
             arguments=kwargs.get('cli_args'),
         )
         self._in_force = self._settings.current
@@ -65,6 +75,9 @@ class SpecVlaNode(LifecycleNode):
         self._ticker: Timer | None = None
         self._watchdog: Timer | None = None
         self._ticked_at = 0.0
+        self._status_topics = StatusTopics(
+            self, steady=self._steady, held_back=lambda: self._held_back
+        )
         self._controls = Controls(
             self,
             steady=self._steady,
@@ -73,6 +86,11 @@ class SpecVlaNode(LifecycleNode):
             enable=self._enable,
             stop=self._stop,
             reset=self._reset,
+        )
+        name = self.get_fully_qualified_name()
+        self.get_logger().info(
+            f'not configured; waits for `ros2 lifecycle set {name} configure`, then `activate`, '
+            'which the launch files do by themselves'
         )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -86,6 +104,7 @@ class SpecVlaNode(LifecycleNode):
             self._configured = Configured(
                 self,
                 self._policy,
+                status_topics=self._status_topics,
                 current=lambda: self._in_force,
                 emergency=self._emergency,
                 active=lambda: self._active,
@@ -95,6 +114,7 @@ class SpecVlaNode(LifecycleNode):
             )
         except ValueError as error:
             return self._fail(f'cannot configure: {error}')
+        self._status_topics.configured()
         self._say_how(self._policy)
         return super().on_configure(state)
 
@@ -126,6 +146,7 @@ class SpecVlaNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the topics and let go of the policy."""
         self._release()
+        self._status_topics.not_configured()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -139,6 +160,7 @@ class SpecVlaNode(LifecycleNode):
         self.get_logger().error(f'a transition from {state.label} failed')
         self._stand_still()
         self._release()
+        self._status_topics.not_configured(f'a transition from {state.label} failed')
         return super().on_error(state)
 
     def halt(self) -> None:
@@ -148,6 +170,7 @@ class SpecVlaNode(LifecycleNode):
     def destroy_node(self) -> None:
         """End the worker along with the node: its thread would keep the node's memory."""
         self._release()
+        self._status_topics.close()
         super().destroy_node()
 
     @property
@@ -182,6 +205,11 @@ class SpecVlaNode(LifecycleNode):
         has = 'a drafter' if policy.info.has_drafter else 'no drafter'
         asked, mode = self._settings.current.decoding_mode, self._in_force.decoding_mode
         self.get_logger().info(f'decoding: {mode} (decoding_mode is {asked!r}; {has} is loaded)')
+        for undrafted in policy.info.undrafted_modes:
+            self.get_logger().info(
+                f'{undrafted} decoding drafts nothing: by measured costs no draft is worth its '
+                'time on this device; draft_top_k fixes a tree all the same'
+            )
 
     def _on_settings(self, settings: PolicySettings) -> None:
         self._in_force = self._resolved(settings)
@@ -268,11 +296,13 @@ class SpecVlaNode(LifecycleNode):
         if isinstance(self._policy, ProcessPolicy):
             self._policy.close()
         self._policy = None
+        self._status_topics.not_configured(reason)
         return TransitionCallbackReturn.FAILURE
 
 
 def main() -> None:
     """Run the policy node until it is interrupted or terminated."""
+    read_command_line(DESCRIPTION, node='spec_vla')
     log_to_stderr()
     spin_node(SpecVlaNode, before_exit=SpecVlaNode.halt)
 

@@ -85,7 +85,7 @@ class TestOverDds:
         policy = ScriptedPolicy(has_drafter=True)
         policy.stats = lambda decoding: DecodeStats(decoding.mode, 3, 5, (4, 2))
         world.policy_node(lambda settings: policy, acceptance_threshold=12)
-        statistics = world.record(DecodeStatistics, 'statistics')
+        statistics = world.record(DecodeStatistics, 'spec_vla/statistics')
         world.camera()
         world.instruct('go')
         wait_for(lambda: len(statistics.messages) > 20, 'twenty actions')

@@ -33,7 +33,7 @@ def policy():
 
 @pytest.fixture
 def statistics(world):
-    return world.record(DecodeStatistics, 'statistics')
+    return world.record(DecodeStatistics, 'spec_vla/statistics')
 
 
 @pytest.fixture
