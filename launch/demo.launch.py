@@ -20,7 +20,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from spec_vla_ros.ros.parameter_files import checked_file
 from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, PASSED_ON
 from spec_vla_ros.settings.nodes import SimSettings
@@ -68,6 +68,11 @@ def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             ],
             arguments=['--end-with-parent'],
             output='screen',
-            on_exit=Shutdown(reason='the simulated robot has ended'),
+            on_exit=_end,
         )
     ]
+
+
+def _end(event: Event, context: LaunchContext) -> Shutdown | None:
+    """End the launch, unless it is ending already."""
+    return None if context.is_shutdown else Shutdown(reason='the simulated robot has ended')

@@ -29,7 +29,7 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from spec_vla_ros.ros.parameter_files import checked_file
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, camera, is_true, parameters_given
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -76,7 +76,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         arguments=['--end-with-parent'],  # told to terminate, the launch system leaves nodes alone
         ros_arguments=['--enclave', given['enclave']] if given['enclave'] else None,
         output='screen',
-        on_exit=Shutdown(reason='the policy node has ended'),
+        on_exit=_end,
     )
 
     def transition(transition_id: int) -> EmitEvent:
@@ -100,6 +100,11 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         node,
         transition(Transition.TRANSITION_CONFIGURE),
     ]
+
+
+def _end(event: Event, context: LaunchContext) -> Shutdown | None:
+    """End the launch, unless it is ending already."""
+    return None if context.is_shutdown else Shutdown(reason='the policy node has ended')
 
 
 def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:

@@ -153,7 +153,9 @@ class TestWithoutTheLaunchSystem:
     @pytest.mark.parametrize('options', [{}, {'file': DEMO, 'function': '_robot'}])
     def test_the_end_of_a_node_ends_the_launch(self, bring_up, options):
         (node,) = [m for m in bring_up(**options) if m.kind.endswith('Node')]
-        assert node.named['on_exit'].kind == 'Shutdown'
+        on_exit, event = node.named['on_exit'], object()
+        assert on_exit(event, types.SimpleNamespace(is_shutdown=False)).kind == 'Shutdown'
+        assert on_exit(event, types.SimpleNamespace(is_shutdown=True)) is None
 
     def test_yes_no_and_numbers_get_their_types(self, bring_up):
         given = {'dry_run': 'True', 'use_sim_time': 'no', 'draft_top_k': '4'}

@@ -8,7 +8,6 @@ control/loop.py.
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,7 @@ from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
+from spec_vla_ros.ros.ticker import Ticker
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Policy
 
@@ -39,6 +39,7 @@ It is a lifecycle node, and loads and commands nothing before it is told to:
   ros2 lifecycle set /spec_vla activate      begins to command
 `ros2 launch spec_vla_ros spec_vla.launch.py` starts it and does both."""
 
+CLOCK = '/clock'
 CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 
 
@@ -72,9 +73,8 @@ class SpecVlaNode(LifecycleNode):
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._finished = self.create_guard_condition(self._on_finished)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
-        self._ticker: Timer | None = None
+        self._ticker: Ticker | None = None
         self._watchdog: Timer | None = None
-        self._ticked_at = 0.0
         self._status_topics = StatusTopics(
             self, steady=self._steady, held_back=lambda: self._held_back
         )
@@ -127,12 +127,15 @@ class SpecVlaNode(LifecycleNode):
         self._in_use.loop.stop()
         gc.collect()  # now, because the collector would hold up the commands later,
         gc.freeze()  # and need not look again at what is loaded
-        rate = self._settings.current.control_rate
         simulated = self.get_parameter('use_sim_time').value
         # Somebody may set the system's clock; commands go on all the same.
-        clock = self.get_clock() if simulated else self._steady
-        self._ticker = self.create_timer(1.0 / rate, self._on_tick, clock=clock)
-        self._ticked_at = time.monotonic()
+        self._ticker = Ticker(
+            self,
+            rate=self._settings.current.control_rate,
+            clock=self.get_clock() if simulated else self._steady,
+            tick=self._in_use.tick,
+            at_rest=lambda: self._in_use.loop.at_rest,
+        )
         if simulated:
             self._watchdog = self.create_timer(0.1, self._on_watchdog, clock=self._steady)
         self.get_logger().info(f'active: {self._in_use.in_words()}')
@@ -218,23 +221,21 @@ class SpecVlaNode(LifecycleNode):
 
     def _on_finished(self) -> None:
         """Begin a new action at once, where the arm rests, instead of at the next tick."""
-        if self._ticker is not None and self._in_use.loop.at_rest:
-            self._ticker.reset()  # its first command gets a whole period
-            self._on_tick()
-
-    def _on_tick(self) -> None:
-        self._ticked_at = time.monotonic()
-        self._in_use.tick()
+        if self._ticker is not None:
+            self._ticker.begin()
 
     def _on_watchdog(self) -> None:
         """Stand still while a simulated clock does."""
+        if self._ticker is None:
+            return
         self._in_use.look_at_the_clock()
-        silent = time.monotonic() - self._ticked_at
-        halt = self._in_use.halt
+        silent, halt = self._ticker.silent_for, self._in_use.halt
         reported = halt is not None and halt.reason is Reason.CLOCK_STOPPED
         if reported or silent < CLOCK_PATIENCE:
             return
         text = f'the simulated clock has stood still for {silent:.1f} s'
+        if not self.count_publishers(CLOCK):
+            text = f'use_sim_time is set, and nobody publishes {CLOCK}'
         self._in_use.stand_still(Halt(Reason.CLOCK_STOPPED, text))
 
     def _emergency_stop(self, source: str) -> None:
@@ -276,9 +277,10 @@ class SpecVlaNode(LifecycleNode):
         """End the ticking with a zero twist; does nothing when it has ended."""
         if not self._active:
             return
-        for timer in (self._ticker, self._watchdog):
-            if timer is not None:
-                self.destroy_timer(timer)
+        if self._ticker is not None:
+            self._ticker.close()
+        if self._watchdog is not None:
+            self.destroy_timer(self._watchdog)
         self._ticker = self._watchdog = None
         self._in_use.stand_still(None)
 

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy node over DDS, with a scripted policy: what it publishes, and when it halts."""
 
+import time
+
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -81,6 +83,23 @@ def test_each_delta_is_applied_exactly_once(world, topics):
     assert sum(map(moving, topics.twists.messages)) == 5 * 3
     sequence = [action.sequence for action in topics.actions.messages]
     assert sequence == list(range(1, len(sequence) + 1))
+
+
+def test_commands_come_at_the_control_rate_while_it_moves(world, topics):
+    """Though an action begins when it is inferred, between two ticks."""
+
+    def slow(observation):
+        time.sleep(0.05)  # so long that commands are due before the next action
+        return FORWARD
+
+    world.policy_node(lambda settings: ScriptedPolicy(slow))
+    world.camera(rate=47.0)  # out of step with the commands
+    world.instruct('go')
+    wait_for(lambda: len(topics.actions.messages) > 60, 'sixty actions')
+    began, ended = (to_nanoseconds(topics.actions.messages[n].header.stamp) for n in (1, 60))
+    stamps = [to_nanoseconds(t.header.stamp) for t in list(topics.twists.messages)]
+    commands = [stamp for stamp in stamps if began <= stamp < ended]
+    assert 1e9 * len(commands) / (ended - began) < RATE + 0.75
 
 
 def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
