@@ -186,6 +186,14 @@ class NotAnActionError(ValueError):
         self.tokens = tokens
 
 
+class InstructionError(ValueError):
+    """The policy cannot follow this instruction, whatever it sees; the message says why."""
+
+
+class UnreadableError(ValueError):
+    """Images of this kind cannot be read, however many come; the message says of which kind."""
+
+
 class Policy(Protocol):
     """Anything that turns observations into actions."""
 

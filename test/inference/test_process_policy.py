@@ -17,7 +17,7 @@ from waiting import PATIENCE, wait_for
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import Decoding, InstructionError, Observation, PolicyInfo
 
 RELAXED = Decoding('relaxed', (9, 9, 9, 9, 9, 9, 0))
 IMAGE = np.arange(480 * 640 * 3, dtype=np.uint32).astype(np.uint8).reshape(480, 640, 3)
@@ -78,6 +78,8 @@ def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):
     pid = policy.pid
     with pytest.raises(InferenceFailedError, match=r'^OutOfMemoryError: CUDA out of memory'):
         ask(policy, 'run_out_of_memory')
+    with pytest.raises(InstructionError, match=r'^no such word$'):
+        ask(policy, 'refuse')
     ask(policy)
     assert policy.pid == pid
     assert policy.restarts == 0
