@@ -8,10 +8,12 @@ from PIL import Image
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.policy import PolicyConfig, load_policy
-from spec_vla_ros.types import Decoding, NotAnActionError, Observation
+from spec_vla_ros.types import Decoding, InstructionError, NotAnActionError, Observation
 
 INSTRUCTION = 'pick up the red block'
 
@@ -184,6 +186,19 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
         policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
     assert len(error.value.tokens) == 7
     assert not set(error.value.tokens) <= set(policy.codec.action_ids)
+
+
+@pytest.mark.parametrize('tree', [TreeShape(2, 2, 4), TreePlan((None,) * 7, (0.0,) * 7)])
+def test_modes_in_which_no_draft_pays_are_told(words, tree):
+    target = load_openvla(words, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), words / 'drafter')
+    undrafted = load_policy(words, device='cpu', tree=tree).info.undrafted_modes
+    assert undrafted == (('strict', 'relaxed') if isinstance(tree, TreePlan) else ())
+
+
+def test_unknown_words_are_no_fault_of_the_image(policy):
+    with pytest.raises(InstructionError, match="does not know the words 'hiss'"):
+        policy.infer(Observation(image(), 'hiss'))
 
 
 def test_words_become_the_nearest_bins_when_asked_for(words):

@@ -56,6 +56,7 @@ class ScriptedPolicy:
     def __init__(self, action=FORWARD, *, has_drafter=False):
         self.action = action
         self.has_drafter = has_drafter
+        self.undrafted_modes = ()
         self.observations = []
         self.decodings = []
         self.resets = 0
@@ -65,7 +66,11 @@ class ScriptedPolicy:
 
     @property
     def info(self):
-        return PolicyInfo(device='nowhere', has_drafter=self.has_drafter)
+        return PolicyInfo(
+            device='nowhere',
+            has_drafter=self.has_drafter,
+            undrafted_modes=self.undrafted_modes,
+        )
 
     def infer(self, observation, decoding):
         self.observations.append(observation)

@@ -25,7 +25,12 @@ class Obedient:
 
     @property
     def info(self):
-        return PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0 + self.resets)
+        return PolicyInfo(
+            device='cuda:0',
+            has_drafter=True,
+            undrafted_modes=('relaxed',),
+            device_memory_mb=100.0 + self.resets,
+        )
 
     def reset(self):
         self.resets += 1

@@ -48,7 +48,12 @@ def ask(policy, instruction='go', image=IMAGE):
 def test_observations_go_there_and_actions_come_back(start):
     policy = start()
     assert policy.trouble is None
-    assert policy.info == PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0)
+    assert policy.info == PolicyInfo(
+        device='cuda:0',
+        has_drafter=True,
+        undrafted_modes=('relaxed',),
+        device_memory_mb=100.0,
+    )
     assert psutil.Process(policy.pid).ppid() == os.getpid()
     assert len(running_policies()) == 1
     action = ask(policy)

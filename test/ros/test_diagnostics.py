@@ -68,6 +68,24 @@ def test_memory_and_missed_images_are_told():
     assert found['latency p99 [ms]'] == '-'
 
 
+def test_nodes_of_two_arms_have_two_names():
+    left, right = (
+        diagnostics_message(health(), node_name=f'/{arm}/spec_vla', now_ns=5).status[0].name
+        for arm in ('left_arm', 'right_arm')
+    )
+    assert (left, right) == ('left_arm/spec_vla: policy', 'right_arm/spec_vla: policy')
+
+
+@pytest.mark.parametrize(
+    ('mode', 'words'), [('relaxed', 'switched off'), ('strict', 'on'), ('autoregressive', 'none')]
+)
+def test_drafting_that_measured_costs_have_switched_off_is_told(mode, words):
+    info = PolicyInfo(has_drafter=True, undrafted_modes=('relaxed',))
+    told = health(settings=PolicySettings(decoding_mode=mode), info=info)
+    found = values(diagnostics_message(told, node_name='brain', now_ns=5))
+    assert found['drafting'].startswith(words)
+
+
 @pytest.fixture
 def diagnostics(world):
     return world.record(DiagnosticArray, 'diagnostics')

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from harness import ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.types import DecodeStats
 
@@ -64,6 +64,21 @@ def test_every_action_comes_with_its_statistics(world, policy, statistics):
         assert phases == {'vision': 1.5, 'prefill': 4.0, 'draft': 2.0, 'verify': 3.0}
         assert found.inference_ms == action.inference_ms
         assert found.latency_ms == action.latency_ms
+
+
+def test_drafting_that_measured_costs_have_switched_off_is_told(
+    world, policy, statistics, status, capfd
+):
+    policy.undrafted_modes = ('relaxed',)
+    world.policy_node(lambda settings: policy)
+    assert 'relaxed decoding drafts nothing' in wait_for_line(capfd, 'drafts nothing')
+    world.camera()
+    world.instruct('go')
+    assert statistics.wait().drafting_off
+    assert status.wait().drafting_off
+    assert world.remote.set_parameters(NODE, {'decoding_mode': 'strict'}).successful
+    assert not statistics.wait(lambda message: message.mode == 'strict').drafting_off
+    status.wait(lambda message: not message.drafting_off)
 
 
 def test_they_are_published_in_a_dry_run(world, policy, statistics):
