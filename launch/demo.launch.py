@@ -73,6 +73,6 @@ def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def _end(event: Event, context: LaunchContext) -> Shutdown | None:
+def _end(event: Event, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """End the launch, unless it is ending already."""
-    return None if context.is_shutdown else Shutdown(reason='the simulated robot has ended')
+    return [] if context.is_shutdown else [Shutdown(reason='the simulated robot has ended')]

@@ -102,9 +102,9 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def _end(event: Event, context: LaunchContext) -> Shutdown | None:
+def _end(event: Event, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """End the launch, unless it is ending already."""
-    return None if context.is_shutdown else Shutdown(reason='the policy node has ended')
+    return [] if context.is_shutdown else [Shutdown(reason='the policy node has ended')]
 
 
 def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:

@@ -154,8 +154,9 @@ class TestWithoutTheLaunchSystem:
     def test_the_end_of_a_node_ends_the_launch(self, bring_up, options):
         (node,) = [m for m in bring_up(**options) if m.kind.endswith('Node')]
         on_exit, event = node.named['on_exit'], object()
-        assert on_exit(event, types.SimpleNamespace(is_shutdown=False)).kind == 'Shutdown'
-        assert on_exit(event, types.SimpleNamespace(is_shutdown=True)) is None
+        (ended,) = on_exit(event, types.SimpleNamespace(is_shutdown=False))
+        assert ended.kind == 'Shutdown'
+        assert on_exit(event, types.SimpleNamespace(is_shutdown=True)) == []
 
     def test_yes_no_and_numbers_get_their_types(self, bring_up):
         given = {'dry_run': 'True', 'use_sim_time': 'no', 'draft_top_k': '4'}
