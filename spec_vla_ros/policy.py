@@ -22,8 +22,12 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer
+from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
+from spec_vla_ros.models.recipe_pictures import RecipePicture
+from spec_vla_ros.models.recipes import PLAIN, Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.types import (
     AUTOREGRESSIVE,
@@ -47,9 +51,11 @@ DRAFTER_FOLDER = 'drafter'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
-    """What is fixed when a policy is loaded: its norm stats, where it runs, how it drafts.
+    """What is fixed when a policy is loaded: its conventions, where it runs, how it drafts.
 
-    unnorm_key: which norm stats to un-normalise with; may be None where there is only one.
+    unnorm_key: which norm stats to un-normalise with; may be None where there is only one, or only
+        one that the recipe is for.
+    recipe: what it was trained on: a `Recipe`, the name of one, or a YAML file, see `read_recipe`.
     device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
     dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
     stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
@@ -65,6 +71,7 @@ class PolicyConfig:
     """
 
     unnorm_key: str | None = None
+    recipe: Recipe | str | Path = PLAIN
     device: str = 'auto'
     dtype: str = 'auto'
     stored_as: str | None = None
@@ -106,12 +113,13 @@ class SpecVlaPolicy:
     Args:
         checkpoint: what `load_openvla` returns; with `stored_as` in the configuration it cannot
             be used for another policy.
-        config: its `unnorm_key`, `stored_as`, `cuda_graphs` and `tree` count; the rest is for
-            loading, which has been done.
+        config: its `unnorm_key`, `recipe`, `stored_as`, `cuda_graphs` and `tree` count; the rest
+            is for loading, which has been done.
         drafter: needed by the speculative modes.
 
     Raises:
-        ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
+        ValueError: key or recipe is unknown, or they do not go together; the message lists the
+            valid ones. Or torchao is missing.
     """
 
     def __init__(
@@ -123,7 +131,8 @@ class SpecVlaPolicy:
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._codec = checkpoint.config.codec(config.unnorm_key)
+        self._recipe = read_recipe(config.recipe)
+        self._codec = _codec(checkpoint.config, self._recipe, config.unnorm_key)
         runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
         self._decoder = ActionDecoder(
             PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as),
@@ -133,7 +142,10 @@ class SpecVlaPolicy:
             runner=runner,
         )
         self._encoder = ObservationEncoder(
-            checkpoint, num_tokens=self._codec.stats.dimensions, run=runner.run
+            checkpoint,
+            num_tokens=self._codec.stats.dimensions,
+            run=runner.run,
+            prepare=RecipePicture(self._recipe, side=max(checkpoint.config.image_sizes)),
         )
         self._has_drafter = drafter is not None
         _LOG.info(
@@ -142,6 +154,14 @@ class SpecVlaPolicy:
             config.stored_as or self.checkpoint_info.dtype,
             'no drafter' if drafter is None else 'with a drafter',
         )
+        self._log_recipe()
+
+    def _log_recipe(self) -> None:
+        recipe, stats = self._recipe, self._codec.stats
+        _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
+        hint = suggestion(recipe, stats)
+        for line in [*doubts(recipe, stats), *([hint] if hint else [])]:
+            _LOG.warning('%s: %s', self._checkpoint.folder, line)
 
     @cached_property
     def checkpoint_info(self) -> CheckpointInfo:
@@ -168,6 +188,7 @@ class SpecVlaPolicy:
         return PolicyInfo(
             checkpoint=str(loaded.folder),
             unnorm_key=loaded.unnorm_key,
+            recipe=str(self._recipe),
             device=loaded.device,
             dtype=loaded.dtype,
             parameters=loaded.parameters,
@@ -226,7 +247,7 @@ class SpecVlaPolicy:
             self._codec.check_actions(tokens)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
-            values=self._codec.stats.unnormalise(normalised),
+            values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
             normalised=normalised,
             tokens=tokens,
             stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
@@ -278,15 +299,23 @@ def load_policy(
 
     Raises:
         CheckpointError: the folder cannot be used; the message says why.
-        ValueError: unknown `unnorm_key` or device, or a word that `PolicyConfig` does not know;
-            the message lists the valid ones.
+        ValueError: unknown `unnorm_key`, recipe or device, or a word that `PolicyConfig` does not
+            know; the message lists the valid ones.
     """
     config = replace(config, **options)
-    read_config(checkpoint).codec(config.unnorm_key)  # wrong keys end before weights are read
+    # Wrong keys and recipes end before weights are read.
+    _codec(read_config(checkpoint), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(Path(checkpoint))
     loaded = load_openvla(checkpoint, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)
+
+
+def _codec(config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None) -> ActionCodec:
+    """Return the codec with the norm stats that were asked for, or that the recipe is for."""
+    codec = config.codec(recipe.key_among(config.norm_stats, unnorm_key))
+    check_dimensions(recipe, codec.stats)
+    return codec
 
 
 def load_drafter_beside(

@@ -140,7 +140,8 @@ def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float
 class Action:
     """One model step: an end-effector displacement and a gripper opening.
 
-    values: (D,) float64, un-normalised: metres, radians, gripper opening, as the norm stats say.
+    values: (D,) float64, un-normalised: metres, radians, gripper opening, as norm stats and recipe
+        say.
     normalised: (D,) float64 in [-1, 1], before un-normalising.
     tokens: (D,) int64 action token ids.
     stats: how it was decoded.
@@ -157,6 +158,7 @@ class PolicyInfo:
     """What a policy is and where it runs, for diagnostics and for choices that depend on it.
 
     checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
+    recipe: what it was trained on, in words.
     device, dtype: where it runs and how precisely. parameters: how many, of the target.
     has_drafter: whether the speculative modes can be chosen.
     undrafted_modes: those of them in which measured costs have switched drafting off.
@@ -166,6 +168,7 @@ class PolicyInfo:
 
     checkpoint: str = ''
     unnorm_key: str = ''
+    recipe: str = ''
     device: str = ''
     dtype: str = ''
     parameters: int = 0

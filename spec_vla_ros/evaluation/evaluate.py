@@ -23,6 +23,8 @@ from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot
 from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.evaluation.ways import EVALUATED
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
     )
+    add_recipe_options(parser)
     parser.add_argument('--episodes', type=int, default=200, help='for each way of decoding')
     parser.add_argument(
         '--first-seed', type=int, default=HELD_OUT_SEEDS.start, help='seeds count up from here'
@@ -88,8 +91,10 @@ def run(args: argparse.Namespace) -> int:
     unknown = sorted(set(names) - decodings().keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
-    tree = TreeShape(*args.tree)
-    jobs = [(args.checkpoint, name, seeds, tree, args.dtype, args.stored_as) for name in names]
+    tree, recipe = TreeShape(*args.tree), recipe_from(args)
+    jobs = [
+        (args.checkpoint, name, seeds, tree, args.dtype, args.stored_as, recipe) for name in names
+    ]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
@@ -101,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         'tree': list(args.tree),
         'dtype': args.dtype,
         'stored_as': args.stored_as,
+        'recipe': str(recipe),
         'modes': results,
     }
     args.out.mkdir(parents=True, exist_ok=True)
@@ -113,14 +119,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
-    folder, name, seeds, tree, dtype, stored_as = job
+def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None, Recipe]) -> dict:
+    folder, name, seeds, tree, dtype, stored_as, recipe = job
     torch.set_num_threads(1)
     checkpoint = changed = load_openvla(folder, device='cpu')
     if dtype != 'auto' or stored_as is not None:
         changed = load_openvla(folder, device='cpu', dtype=dtype)
-    reference = _policy(checkpoint, PolicyConfig(tree=tree))
-    policy = _policy(changed, PolicyConfig(tree=tree, stored_as=stored_as))
+    reference = _policy(checkpoint, PolicyConfig(tree=tree, recipe=recipe))
+    policy = _policy(changed, PolicyConfig(tree=tree, stored_as=stored_as, recipe=recipe))
     decoding = decodings()[name]
     policy.warm_up(decoding)
     reference.warm_up()

@@ -127,6 +127,7 @@ def figures(health: Health) -> dict[str, str]:
         'dry run': str(settings.dry_run),
         'checkpoint': info.checkpoint,
         'unnorm key': info.unnorm_key,
+        'recipe': info.recipe,
         'parameters': str(info.parameters),
         'drafter': 'loaded' if info.has_drafter else 'none',
         'device': info.device,

@@ -29,11 +29,13 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     import torch  # here, because it takes seconds that a node with another policy can save
 
     from spec_vla_ros import policy
+    from spec_vla_ros.models.recipes import read_recipe
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
     config = policy.PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
+        recipe=read_recipe(settings.observation_recipe, **settings.recipe_changes),
         device=settings.device,
         dtype=settings.dtype,
         stored_as=settings.stored_as or None,

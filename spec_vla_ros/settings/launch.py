@@ -85,6 +85,7 @@ POLICY_ARGUMENTS: Arguments = {
     **_of_parameters(
         'checkpoint',
         'unnorm_key',
+        'observation_recipe',
         'drafter',
         'draft_top_k',
         'decoding_mode',

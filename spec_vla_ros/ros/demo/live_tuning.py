@@ -22,7 +22,8 @@ from spec_vla_ros.msg import DecodeStatistics
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import ChildFailedError
-from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
+from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS

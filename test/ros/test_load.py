@@ -1,0 +1,37 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From the node's parameters to a policy: what they say of conventions reaches it."""
+
+import pytest
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros.ros.load import policy_from_settings
+from spec_vla_ros.settings.nodes import PolicySettings
+
+
+def settings(folder, **changes):
+    return PolicySettings(checkpoint=str(folder), device='cpu', **changes)
+
+
+def test_the_recipe_and_what_differs_from_it(tmp_path):
+    folder = write_tiny(tmp_path / 'tiny')
+    assert policy_from_settings(settings(folder)).info.recipe.startswith('plain (pictures')
+    asked = settings(
+        folder, observation_recipe='bridge', image_rotation=90, gripper_range=(-1.0, 1.0)
+    )
+    found = policy_from_settings(asked).info.recipe
+    assert found == (
+        'bridge (image_rotation 90, jpeg_quality 95, resampling lanczos, gripper_range -1 1)'
+    )
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        ({'observation_recipe': 'somewhere.yaml'}, 'none of plain, libero, bridge'),
+        ({'image_rotation': 45}, 'image_rotation 45 is not 0, 90, 180 or 270'),
+        ({'gripper_range': (1.0, 0.0)}, 'the lower first'),
+    ],
+)
+def test_what_cannot_be_ends_before_weights_are_read(tmp_path, changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        policy_from_settings(settings(tmp_path / 'nothing', **changes))
