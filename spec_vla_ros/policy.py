@@ -24,7 +24,7 @@ from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.prompts import require_tokenizer
+from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer
 from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, read_recipe
@@ -36,6 +36,7 @@ from spec_vla_ros.types import (
     STORED_AS,
     Action,
     Decoding,
+    InstructionError,
     Observation,
     PolicyInfo,
     check_choice,
@@ -222,12 +223,16 @@ class SpecVlaPolicy:
 
         Raises:
             NotAnActionError: some of the answer's tokens are no actions.
-            ValueError: the image is not (H, W, 3) uint8, the instruction has unknown words or is
-                too long, or the decoding does not fit the policy.
+            InstructionError: the instruction has unknown words.
+            ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
+                the decoding does not fit the policy.
         """
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
-            prompt = self._encoder(observation)
+            try:
+                prompt = self._encoder(observation)
+            except UnknownWordsError as unknown:
+                raise InstructionError(str(unknown)) from unknown
         plan = self._decoder.draft_plan(decoding)
         decoded = self._decoder.decode(
             prompt,

@@ -120,6 +120,11 @@ class DecodeStats:
     draft_plan: str = ''
 
     @property
+    def drafting_off(self) -> bool:
+        """Whether the plan in force drafts nothing: no draft is worth its time on this device."""
+        return bool(self.draft_plan) and 'x' not in self.draft_plan
+
+    @property
     def commits(self) -> tuple[int, ...]:
         """Tokens that each pass of the target committed, the prefill first.
 
@@ -188,6 +193,14 @@ class NotAnActionError(ValueError):
     def __init__(self, message: str, *, tokens: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.tokens = tokens
+
+
+class InstructionError(ValueError):
+    """The policy cannot follow this instruction, whatever it sees; the message says why."""
+
+
+class UnreadableError(ValueError):
+    """Images of this kind cannot be read, however many come; the message says of which kind."""
 
 
 class Policy(Protocol):

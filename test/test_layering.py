@@ -29,7 +29,7 @@ EVERYTHING = {
 MAY_IMPORT = {
     '__init__': set(),
     'types': set(),
-    'pixels': set(),
+    'pixels': {'types'},
     'action_codec': {'types'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},

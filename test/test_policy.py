@@ -10,12 +10,14 @@ from PIL import Image
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.policy import PolicyConfig, load_policy
-from spec_vla_ros.types import Decoding, NotAnActionError, Observation
+from spec_vla_ros.types import Decoding, InstructionError, NotAnActionError, Observation
 
 INSTRUCTION = 'pick up the red block'
 
@@ -235,6 +237,26 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
         policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
     assert len(error.value.tokens) == 7
     assert not set(error.value.tokens) <= set(policy.codec.action_ids)
+
+
+@pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
+@pytest.mark.parametrize(
+    'tree', [TreeShape(2, 2, 4), TreePlan.from_text('- - - - - - - guesses 4')], ids=str
+)
+def test_an_action_says_which_plan_was_in_force(words, tree, mode):
+    target = load_openvla(words, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), words / 'drafter')
+    policy = load_policy(words, device='cpu', tree=tree)
+    observation = Observation(image(), INSTRUCTION)
+    stats = policy.infer(observation, Decoding(mode, 3), refuse_words=False).stats
+    planned = isinstance(tree, TreePlan) and mode != 'autoregressive'
+    assert stats.draft_plan == (tree.text if planned else '')
+    assert stats.drafting_off == planned
+
+
+def test_unknown_words_are_no_fault_of_the_image(policy):
+    with pytest.raises(InstructionError, match="does not know the words 'hiss'"):
+        policy.infer(Observation(image(), 'hiss'))
 
 
 def test_words_become_the_nearest_bins_when_asked_for(words):

@@ -18,7 +18,7 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
-from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer, tokenizer_file
+from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
     doubts,
@@ -29,7 +29,7 @@ from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import CheckpointError, check_tensors
 from spec_vla_ros.policy import DRAFTER_FOLDER, load_policy
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import InstructionError, Observation
 
 _INSTRUCTION = 'pick up the red block'
 _NODE_DIMENSIONS = 7
@@ -164,7 +164,7 @@ def _ask(
     instruction = args.instruction or _INSTRUCTION
     try:
         action = policy.infer(Observation(picture, instruction))
-    except UnknownWordsError as error:
+    except InstructionError as error:
         if args.instruction:
             raise
         print(f'asked       nothing: {error}, with --instruction')

@@ -56,6 +56,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
         accept_length=accept_length_of(new.action),
         target_passes=stats.target_passes,
         draft_passes=stats.draft_passes,
+        drafting_off=stats.drafting_off,
         phase_names=list(stats.phases_ms),
         phase_ms=list(stats.phases_ms.values()),
         inference_ms=new.inference_seconds * 1e3,
@@ -112,11 +113,13 @@ def status_message(
     counters: Counters,
     not_heard: tuple[str, ...] = (),
     held_back: str = '',
+    drafting_off: bool = False,
 ) -> PolicyStatus:
     """Return the node's status; without a halt object the node is inactive.
 
     not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
-    not be activated; empty when it may.
+    not be activated; empty when it may. drafting_off: whether measured costs have switched
+    drafting off in the mode in force.
     """
     if halt is None:
         state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
@@ -130,6 +133,7 @@ def status_message(
         reason_text=halt.text,
         instruction=instruction,
         not_heard=list(not_heard),
+        drafting_off=drafting_off,
         **dataclasses.asdict(counters),
     )
     message.header.stamp = to_time(now_ns)

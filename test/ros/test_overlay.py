@@ -133,7 +133,8 @@ def test_the_foxglove_layout_shows_topics_that_exist():
     layout = json.loads(LAYOUT.read_text())
     assert set(layout['configById']) >= {'3D!markers', 'Image!annotated', 'Plot!passes'}
     page = (ROOT / 'docs' / 'reference' / 'ros.md').read_text()
-    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', page, re.M))
-    named = {topic.removeprefix('/') for topic in topics_in(layout['configById'])}
-    assert {'markers', 'annotated_image', 'statistics', 'status', 'instruction'} <= named
+    documented = set(re.findall(r'^\| `([~a-z_/]+)` \|', page, re.M))
+    topics = topics_in(layout['configById'])
+    named = {topic.removeprefix('/').replace('spec_vla/', '~/') for topic in topics}
+    assert {'markers', 'annotated_image', '~/statistics', 'status', 'instruction'} <= named
     assert named <= documented
