@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
+from spec_vla_ros.decoding.acceptance import (
+    AcceptanceRule,
+    exact_match,
+    following_motion,
+    within_bins,
+    within_budgets,
+)
 from spec_vla_ros.decoding.costs import measure_costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
@@ -30,6 +37,9 @@ from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import Decoding, thresholds_by_dimension
 
 _LOG = logging.getLogger(__name__)
+
+_GROUPS = range(3), range(3, 6)
+"""The dimensions of an arm's action that share a budget: x, y and z; the rotations."""
 
 
 class Runner:
@@ -84,8 +94,8 @@ class ActionDecoder:
         )
         self._rules: dict[Hashable, tuple[AcceptanceRule, TreeRule]] = {}
         self._stop = FixedCount(codec.stats.dimensions)
-        still = codec.encode(np.zeros(codec.stats.dimensions))
-        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
+        self._still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
         self._cache = target.new_cache(0)
 
     @torch.inference_mode()
@@ -108,17 +118,20 @@ class ActionDecoder:
             timer: counts the milliseconds of each phase.
 
         Raises:
-            ValueError: a speculative mode without a drafter, or thresholds that do not fit.
+            ValueError: a speculative mode without a drafter, or acceptance limits that do not fit
+                the actions.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
+        situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
+        thresholds = self._thresholds(decoding, **situation)
         if decoding.mode == 'autoregressive' or not self._speculates(decoding):
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
-            decoded = self._speculative(prompt, decoding, instruction, stamp_ns, run)
-        self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
-        return decoded
+            decoded = self._speculative(prompt, decoding, thresholds, situation, run)
+        self._temporal.record(decoded.choices.numpy(), **situation)
+        return replace(decoded, thresholds=thresholds)
 
     def measure(self, prompt: Tensor) -> None:
         """Choose the draft tree by what it costs on this device, unless it was given.
@@ -160,25 +173,50 @@ class ActionDecoder:
         tree = self._trees[mode]
         return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
 
+    def _thresholds(
+        self, decoding: Decoding, *, instruction: str, stamp_ns: int
+    ) -> tuple[int, ...]:
+        """Return how many bins drafts of the next action may be off; none unless relaxed."""
+        if decoding.mode != 'relaxed':
+            return ()
+        said, count = decoding.acceptance_threshold, self._stop.count
+        tolerated = self._codec.bins_within(
+            translation=decoding.acceptance_tolerance_translation,
+            rotation=decoding.acceptance_tolerance_rotation,
+        )
+        thresholds = tuple(
+            r if bins is None else bins if isinstance(said, int) else min(r, bins)
+            for r, bins in zip(thresholds_by_dimension(said, count), tolerated, strict=True)
+        )
+        if decoding.acceptance_motion is None:
+            return thresholds
+        return following_motion(
+            thresholds,
+            self._temporal.motion(instruction=instruction, stamp_ns=stamp_ns),
+            resting_ids=self._still,
+            share=decoding.acceptance_motion,
+        )
+
     def _speculative(
-        self, prompt: Tensor, decoding: Decoding, instruction: str, stamp_ns: int, run: Run
+        self,
+        prompt: Tensor,
+        decoding: Decoding,
+        thresholds: tuple[int, ...],
+        situation: dict[str, Any],
+        run: Run,
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
                 f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
                 "checkpoint, or choose 'autoregressive'"
             )
-        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
-        thresholds = thresholds_by_dimension(threshold, self._stop.count)
+        thresholds = thresholds or (0,) * self._stop.count
         draft: DraftTree | None = None
         if decoding.temporal:
             draft = self._temporal.draft(
-                instruction=instruction,
-                stamp_ns=stamp_ns,
-                thresholds=thresholds,
-                nodes=self._guesses(decoding.mode),
+                **situation, thresholds=thresholds, nodes=self._guesses(decoding.mode)
             )
-        accept, tree = self._rules_of(decoding.mode, thresholds, prompt.device)
+        accept, tree = self._rules_of(decoding, thresholds, prompt.device)
         return self._runner.speculative(
             self._target,
             self._drafter,
@@ -192,13 +230,17 @@ class ActionDecoder:
         )
 
     def _rules_of(
-        self, mode: str, thresholds: tuple[int, ...], device: torch.device
+        self, decoding: Decoding, thresholds: tuple[int, ...], device: torch.device
     ) -> tuple[AcceptanceRule, TreeRule]:
         """Return what is accepted and drafted; the same objects again, as recordings need."""
-        key = (mode, thresholds)
+        mode, budget = decoding.mode, decoding.acceptance_budget
+        key = (mode, thresholds, budget)
         if key not in self._rules:
-            accept = exact_match()
+            ids, accept = self._codec.action_ids, exact_match()
             if any(thresholds):
-                accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
+                accept = within_bins(thresholds, action_ids=ids, device=device)
+            if any(thresholds) and budget is not None:
+                budgets = dict.fromkeys(_GROUPS, budget)
+                accept = within_budgets(thresholds, budgets=budgets, action_ids=ids, device=device)
             self._rules[key] = accept, spaced(self._trees[mode], thresholds)
         return self._rules[key]
