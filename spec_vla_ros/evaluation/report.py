@@ -12,6 +12,7 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
+from spec_vla_ros.evaluation.measures import Exactness
 from spec_vla_ros.evaluation.ways import EVALUATED, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE
 
@@ -59,6 +60,16 @@ def markdown_table(results: Mapping[str, Mapping]) -> str:
         )
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
+
+
+def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
+    """Say how many actions of strict decoding are other than autoregressive decoding's."""
+    return ''.join(
+        f'Actions of {name} that differ from autoregressive ones in {dtype}: '
+        f'{Exactness(**row["exactness"])}.\n'
+        for name, row in results.items()
+        if row['exactness'] is not None
+    )
 
 
 def dimension_table(results: Mapping[str, Mapping]) -> str:
