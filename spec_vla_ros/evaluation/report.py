@@ -107,7 +107,8 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
     right.set(ylabel='speed, times autoregressive')
     for axes in (left, right):
         axes.set(xlabel='acceptance threshold r, bins (0: strict)')
-        axes.legend()
+        if axes.get_legend_handles_labels()[0]:  # some ways are at no threshold
+            axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
