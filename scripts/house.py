@@ -50,7 +50,7 @@ def figures() -> dict[str, tuple[int, int | None]]:
             len({f for f in seen - inside if not f.startswith('models/')}),
             25,
         ),
-        'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2400),
+        'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2550),
         'files of decoding': (len(decoding), 14),
         'files of control': (len(list((PACKAGE / 'control').glob('*.py'))), 16),
         'files of inference': (len(list((PACKAGE / 'inference').glob('*.py'))), 16),

@@ -233,7 +233,6 @@ class SpecVlaPolicy:
                 prompt = self._encoder(observation)
             except UnknownWordsError as unknown:
                 raise InstructionError(str(unknown)) from unknown
-        plan = self._decoder.draft_plan(decoding)
         decoded = self._decoder.decode(
             prompt,
             decoding,
@@ -249,7 +248,7 @@ class SpecVlaPolicy:
             values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
             normalised=normalised,
             tokens=tokens,
-            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds(), draft_plan=plan),
+            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
         )
 
     def reset(self) -> None:

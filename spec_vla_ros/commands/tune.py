@@ -23,7 +23,7 @@ from spec_vla_ros.evaluation.tuning import (
     replay,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
-from spec_vla_ros.evaluation.ways import REPLAYED
+from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument('--tolerance-mm', type=float, help='displacement')
     limits.add_argument('--tolerance-mrad', type=float, help='rotation')
     limits.add_argument('--tolerance-bins', type=float, help='any dimension')
+    add_tolerances(parser)
     parser.add_argument('--out', type=Path, default=Path('results/tune'), help='folder to write')
 
 
@@ -68,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: the recordings or the checkpoint cannot be used; says why.
     """
-    tolerance = _tolerance(args)
+    tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
     recordings, recipe = recordings_from(args), recipe_from(args)
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     reference = run_way(AUTOREGRESSIVE, Decoding())
     baselines = [median_ms(reference)]
     results = {AUTOREGRESSIVE: figures(reference, reference, reference_ms=baselines[0])}
-    for way in REPLAYED:
+    for way in ways:
         replayed = run_way(way.name, way.decoding)
         # AR again after each way, so that a machine that slows down does not favour any
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
+from spec_vla_ros.decoding.acceptance import (
+    AcceptanceRule,
+    exact_match,
+    following_motion,
+    within_bins,
+    within_budgets,
+)
 from spec_vla_ros.decoding.costs import measure_costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
@@ -29,6 +36,9 @@ from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
+
+_GROUPS = range(3), range(3, 6)
+"""The dimensions of an arm's action that share a budget: x, y and z; the rotations."""
 
 
 class Runner:
@@ -96,8 +106,8 @@ class ActionDecoder:
             num_tokens=self._stop.count,
             given=tree,
         )
-        still = codec.encode(np.zeros(codec.stats.dimensions))
-        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
+        self._still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
         self._cache = target.new_cache(0)
 
     @torch.inference_mode()
@@ -120,17 +130,31 @@ class ActionDecoder:
             timer: counts the milliseconds of each phase.
 
         Raises:
-            ValueError: a speculative mode without a drafter, or thresholds that do not fit.
+            ValueError: a speculative mode without a drafter, or acceptance limits that do not fit
+                the actions.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
-        if decoding.mode == AUTOREGRESSIVE or not self._speculates(decoding):
+        situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
+        limits = self._limits(decoding)
+        if decoding.acceptance_motion is not None and decoding.mode == 'relaxed':
+            limits = following_motion(
+                limits,
+                self._temporal.motion(**situation),
+                resting_ids=self._still,
+                share=decoding.acceptance_motion,
+            )
+        plan = '' if decoding.mode == AUTOREGRESSIVE else self._draft_plan(limits)
+        if decoding.mode == AUTOREGRESSIVE or not self._speculates(decoding, limits):
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
-            decoded = self._speculative(prompt, decoding, instruction, stamp_ns, run)
-        self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
-        return decoded
+            decoded = self._speculative(prompt, decoding, limits, situation, run)
+        if decoding.mode != AUTOREGRESSIVE:
+            self._planner.observe(limits, decoded)
+        self._temporal.record(decoded.choices.numpy(), **situation)
+        thresholds = limits if decoding.mode == 'relaxed' else ()
+        return replace(decoded, thresholds=thresholds, draft_plan=plan)
 
     def measure(self, prompt: Tensor) -> None:
         """Plan the draft trees by what they cost on this device, unless they were given.
@@ -146,77 +170,87 @@ class ActionDecoder:
         self._planner.know(costs)
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
-        """Return how large draft trees grow now, in a speculative mode."""
-        return self._planner.plan(self._thresholds(decoding))
-
-    def draft_plan(self, decoding: Decoding) -> str:
-        """Return the plan in force as text; empty where there is none."""
-        if decoding.mode == AUTOREGRESSIVE:
-            return ''
-        tree = self.tree(decoding)
-        return tree.text if isinstance(tree, TreePlan) else ''
+        """Return how large draft trees grow now, in a speculative mode and a wide motion."""
+        return self._planner.plan(self._limits(decoding))
 
     def reset(self) -> None:
         """Forget the motion so far."""
         self._temporal.reset()
 
-    def _thresholds(self, decoding: Decoding) -> tuple[int, ...]:
-        """Return the acceptance threshold of each dimension; strict decoding's are 0."""
-        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
-        return thresholds_by_dimension(threshold, self._stop.count)
+    def _draft_plan(self, limits: tuple[int, ...]) -> str:
+        tree = self._planner.plan(limits)
+        return tree.text if isinstance(tree, TreePlan) else ''
 
-    def _speculates(self, decoding: Decoding) -> bool:
+    def _limits(self, decoding: Decoding) -> tuple[int, ...]:
+        """Return how many bins drafts may be off in each dimension; none unless relaxed."""
+        count = self._stop.count
+        if decoding.mode != 'relaxed':
+            return (0,) * count
+        said = decoding.acceptance_threshold
+        tolerated = self._codec.bins_within(
+            translation=decoding.acceptance_tolerance_translation,
+            rotation=decoding.acceptance_tolerance_rotation,
+        )
+        return tuple(
+            r if bins is None else bins if isinstance(said, int) else min(r, bins)
+            for r, bins in zip(thresholds_by_dimension(said, count), tolerated, strict=True)
+        )
+
+    def _speculates(self, decoding: Decoding, limits: tuple[int, ...]) -> bool:
         """Whether anything is guessed at; a plan may say that no draft pays on this device."""
-        tree = self.tree(decoding)
+        tree = self._planner.plan(limits)
         guesses = decoding.temporal and _guesses(tree)
         return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
 
     def _speculative(
-        self, prompt: Tensor, decoding: Decoding, instruction: str, stamp_ns: int, run: Run
+        self,
+        prompt: Tensor,
+        decoding: Decoding,
+        limits: tuple[int, ...],
+        situation: dict[str, Any],
+        run: Run,
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
                 f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
                 "checkpoint, or choose 'autoregressive'"
             )
-        thresholds = self._thresholds(decoding)
-        tree = self._planner.plan(thresholds)
+        tree = self._planner.plan(limits)
         draft: DraftTree | None = None
         if decoding.temporal:
-            draft = self._temporal.draft(
-                instruction=instruction,
-                stamp_ns=stamp_ns,
-                thresholds=thresholds,
-                nodes=_guesses(tree),
-            )
-        decoded = self._runner.speculative(
+            draft = self._temporal.draft(**situation, thresholds=limits, nodes=_guesses(tree))
+        return self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            accept=self._accept(thresholds, prompt.device),
-            tree=self._spaced_tree(tree, thresholds),
+            accept=self._accept(limits, decoding.acceptance_budget, prompt.device),
+            tree=self._spaced_tree(tree, limits),
             stop=self._stop,
             draft=draft,
             cache=self._cache,
             run=run,
         )
-        self._planner.observe(thresholds, decoded)
-        return decoded
 
     # Recordings need the same objects again.
-    def _accept(self, thresholds: tuple[int, ...], device: torch.device) -> AcceptanceRule:
-        if thresholds not in self._rules:
-            accept = exact_match()
-            if any(thresholds):
-                accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
-            self._rules[thresholds] = accept
-        return self._rules[thresholds]
+    def _accept(
+        self, limits: tuple[int, ...], budget: int | None, device: torch.device
+    ) -> AcceptanceRule:
+        key = (limits, budget)
+        if key not in self._rules:
+            ids, accept = self._codec.action_ids, exact_match()
+            if any(limits):
+                accept = within_bins(limits, action_ids=ids, device=device)
+            if any(limits) and budget is not None:
+                budgets = dict.fromkeys(_GROUPS, budget)
+                accept = within_budgets(limits, budgets=budgets, action_ids=ids, device=device)
+            self._rules[key] = accept
+        return self._rules[key]
 
-    def _spaced_tree(self, tree: TreeShape | TreePlan, thresholds: tuple[int, ...]) -> TreeRule:
-        known, rule = self._spaced.get(thresholds, (None, None))
+    def _spaced_tree(self, tree: TreeShape | TreePlan, limits: tuple[int, ...]) -> TreeRule:
+        known, rule = self._spaced.get(limits, (None, None))
         if rule is None or known != tree:
-            rule = spaced(tree, thresholds)
-            self._spaced[thresholds] = tree, rule
+            rule = spaced(tree, limits)
+            self._spaced[limits] = tree, rule
         return rule
 
 

@@ -11,7 +11,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from spec_vla_ros.control.performance import WINDOW, Percentiles, Summary
 from spec_vla_ros.control.tick import Counters, Halt, Reason
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.ros.messages import thresholds
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import AUTOREGRESSIVE, PolicyInfo
 
@@ -109,8 +108,6 @@ def limits_hit(recent: Counters) -> list[str]:
 def figures(health: Health) -> dict[str, str]:
     """Return the named values; times in milliseconds, rates in Hz, counters since configure."""
     summary, info, settings = health.summary, health.info, health.settings
-    relaxed = settings.decoding_mode == 'relaxed'
-    bins = thresholds(settings.decoding) if relaxed else ()
     memory = (info.device_memory_mb, info.device_memory_peak_mb)
     return {
         'window [s]': f'{WINDOW:g}',
@@ -123,7 +120,7 @@ def figures(health: Health) -> dict[str, str]:
         'target passes per action': _number(summary.target_passes),
         'draft passes per action': _number(summary.draft_passes),
         'decoding mode': settings.decoding_mode,
-        'acceptance thresholds [bins]': ' '.join(map(str, bins)) or '-',
+        **settings.acceptance,
         'drafting': _drafting(health),
         'temporal draft': str(settings.temporal_draft),
         'dry run': str(settings.dry_run),

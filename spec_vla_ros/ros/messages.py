@@ -14,9 +14,7 @@ from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.types import Action, Decoding, accept_length, thresholds_by_dimension
-
-DIMENSIONS = 7
+from spec_vla_ros.types import Action, accept_length
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
@@ -45,11 +43,10 @@ def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
 def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     """Return how an action was decoded, as it is published with it."""
     stats, dimensions = new.action.stats, len(new.action.values)
-    relaxed = stats.mode == 'relaxed'
     message = DecodeStatistics(
         sequence=new.sequence,
         mode=stats.mode,
-        acceptance_thresholds=list(thresholds(new.decoding)) if relaxed else [0] * dimensions,
+        acceptance_thresholds=list(stats.acceptance_thresholds or (0,) * dimensions),
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
         draft_plan=stats.draft_plan,
         accept_lengths=list(stats.accept_lengths),
@@ -65,11 +62,6 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     )
     message.header.stamp = to_time(now_ns)
     return message
-
-
-def thresholds(decoding: Decoding) -> tuple[int, ...]:
-    """Return how many bins a draft token may be off in each of an action's dimensions."""
-    return thresholds_by_dimension(decoding.acceptance_threshold, DIMENSIONS)
 
 
 def accept_length_of(action: Action) -> float:

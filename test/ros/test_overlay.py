@@ -30,7 +30,9 @@ def by_name(message):
 @pytest.fixture
 def policy():
     policy = ScriptedPolicy(has_drafter=True)
-    policy.stats = lambda decoding: DecodeStats(decoding.mode, 3, 5, (4, 2))
+    policy.stats = lambda decoding: DecodeStats(
+        decoding.mode, 3, 5, (4, 2), acceptance_thresholds=(9,) * 6 + (0,)
+    )
     return policy
 
 
