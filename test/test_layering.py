@@ -10,7 +10,7 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy'}
+CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -34,6 +34,7 @@ MAY_IMPORT = {
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
     'models': {'types', 'action_codec', 'device', 'decoding'},
+    'policy_config': CORE,
     'policy': CORE,
     'settings': {'types'},
     'inference': {'types', 'programs', 'settings'},

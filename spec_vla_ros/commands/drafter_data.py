@@ -19,7 +19,8 @@ from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe
-from spec_vla_ros.policy import PolicyConfig, SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.training.drafter_data import Example, write_features
 from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 

@@ -27,7 +27,8 @@ from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_way
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding
 
 DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)

@@ -38,7 +38,8 @@ from spec_vla_ros.evaluation.ways import (
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
-from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
 

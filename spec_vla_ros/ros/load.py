@@ -31,10 +31,11 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
 
     from spec_vla_ros import policy
     from spec_vla_ros.models.recipes import read_recipe
+    from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
-    config = policy.PolicyConfig(
+    config = PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
         recipe=read_recipe(settings.observation_recipe, **settings.recipe_changes),
         device=settings.device,

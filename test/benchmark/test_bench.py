@@ -30,7 +30,8 @@ from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.policy import PolicyConfig, SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats
 
 CPU = torch.device('cpu')

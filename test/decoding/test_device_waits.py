@@ -17,6 +17,7 @@ from spec_vla_ros.decoding.cuda.whole_action import read_action
 from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import Decoding, Observation
 
 TOKENS = 7
@@ -156,7 +157,7 @@ def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
     recorder = RuleRecorder()
     monkeypatch.setattr(policy, 'runner_for', lambda device, cuda_graphs: GraphRunner(recorder))
     found = policy.SpecVlaPolicy(
-        checkpoint, config=policy.PolicyConfig(tree=SHAPES['tree']), drafter=drafter
+        checkpoint, config=PolicyConfig(tree=SHAPES['tree']), drafter=drafter
     )
     picture = np.zeros((48, 64, 3), np.uint8)
     for stamp in range(6):
