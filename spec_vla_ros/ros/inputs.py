@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.hearing import Listener, MessageInfo, source_of
@@ -101,6 +101,8 @@ class Inputs:
     def _note_sequence(self, info: MessageInfo) -> Hashable:
         """Count the numbers left out since the publisher's last image; return who it is."""
         source = source_of(info)
+        if source is None and self._node.count_publishers(self._images.topic) > 1:
+            source = SEVERAL
         number = info.get('publication_sequence_number') or 0
         before, last = self._latest
         if before == source and last:
