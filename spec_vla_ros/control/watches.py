@@ -17,7 +17,7 @@ Image = TypeVar('Image')
 NANOSECONDS = 1_000_000_000
 
 SEVERAL = 'one of several publishers'
-"""The source of an image where the distribution does not tell which of them sent it."""
+"""The source of an image that may be another publisher's than the one before."""
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
 VISIBLE_ROTATION = 0.05  # radians, likewise
@@ -29,8 +29,8 @@ class StampedImage(Generic[Image]):
 
     stamp_ns: when it was taken (its arrival, if the camera does not stamp its images).
     arrival_ns: when it came, on the node's clock.
-    source: who sent it; None where that is not known, `SEVERAL` where it is not known and more
-        than one could have.
+    source: who sent it; None where that is not known, `SEVERAL` where it is not known and may be
+        another than before.
     """
 
     image: Image

@@ -7,8 +7,6 @@ import sys
 import threading
 
 import numpy as np
-import pytest
-import rclpy.subscription
 from processes import python_path
 from rcl_interfaces.msg import Log
 from rclpy.action import ActionClient
@@ -31,10 +29,6 @@ from spec_vla_ros.types import Action, DecodeStats, PolicyInfo
 
 FORWARD = np.array([0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
 STILL_IMAGE = np.full((48, 64, 3), 90, np.uint8)
-needs_publishers = pytest.mark.skipif(
-    not hasattr(rclpy.subscription, 'MessageInfo'),
-    reason='this distribution (Jazzy) does not tell which publisher sent a message',
-)
 
 
 def action_client(node, kind, name):
@@ -106,7 +100,6 @@ class Camera:
     """Publishes images until it is covered."""
 
     def __init__(self, remote, topic='image', rate=30.0, offer=qos.CAMERA):
-        self._node = remote.node
         self._publisher = remote.node.create_publisher(Image, topic, offer)
         self._clock = remote.node.get_clock()
         self.covered = False
@@ -124,10 +117,6 @@ class Camera:
         self.frames += 1
         if not self.covered:
             self._publisher.publish(self.make(self._clock.now().nanoseconds))
-
-    def unplug(self):
-        self.covered = True
-        self._node.destroy_publisher(self._publisher)
 
 
 class PatientRemote(RemoteNode):
