@@ -145,6 +145,9 @@ def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):
     figures = json.loads((tmp_path / 'demo.json').read_text())
     assert figures['success_rate'] == 0.0
     assert list(figures['modes']) == ['autoregressive']
+    assert 'speedup' not in figures
+    with Image.open(tmp_path / 'demo.webp') as shown:  # failures are shown, too
+        assert shown.is_animated
 
 
 def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
@@ -183,3 +186,19 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert figures['ratio']['target_passes'] > 1
         with Image.open(Path(folder) / 'demo.png') as strip:
             assert strip.width > 500
+        assert figures['speedup'] == {
+            'inference': figures['ratio']['inference_ms'],
+            'image_to_action': figures['ratio']['latency_ms'],
+        }
+        assert figures['passes'] == {
+            'speculative': speculative['target_passes'],
+            'autoregressive': 7,
+        }
+        last = output.splitlines()[-1]
+        medians = [way['inference_ms']['p50'] for way in (speculative, plain)]
+        assert last.startswith(f'An action took {medians[0]:.1f} ms instead of {medians[1]:.1f} (')
+        animation = Path(folder) / 'demo.webp'
+        assert animation.stat().st_size <= 3_000_000
+        with Image.open(animation) as shown:
+            assert shown.n_frames > 20
+            assert shown.width > 500

@@ -17,9 +17,12 @@ from rich.console import Console
 
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
+from spec_vla_ros.ros.demo.animation import middle_episode, write_animation
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
-from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner, Record
+from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
+from spec_vla_ros.ros.demo.gain import sentence
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
@@ -27,6 +30,8 @@ from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE
 
 REQUIRED_SUCCESS = 0.8
+MOST_FILMED = 10
+"""Episodes of which the film is kept: one takes some 7 MB of memory, and 16 at most."""
 
 SPECULATIVE = 'speculative'
 WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
@@ -41,14 +46,15 @@ def main() -> None:
         console.width = 110  # a log file has no width of its own
     records: dict[str, list[Record]] = {}
     unclean = None
-    try:
-        with ending_when_asked(console.print) as check:
+    with ending_when_asked(console.print) as check:
+        try:
             run(args, console, records, check=check)
-    except UncleanEndError as error:  # after the last episode: what was measured counts
-        unclean = error
-    except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
-        _fail(console, error)
-    _report(args, console, records)
+        except UncleanEndError as error:  # after the last episode: what was measured counts
+            unclean = error
+        except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
+            _fail(console, error)
+        _report(args, console, records)
+        check()
     if unclean is not None:
         _fail(console, unclean)
 
@@ -60,7 +66,6 @@ def _report(args: argparse.Namespace, console: Console, records: dict[str, list[
     modes = compared(records)
     figures = {**summary(shown), **modes}
     write_json(figures, args.results / 'demo.json')
-    write_film_strip(next((r for r in shown if r.success), shown[0]), args.results / 'demo.png')
     console.print(table(records))
     console.print(comparison_table(modes))
     latency = figures['latency_ms']
@@ -71,10 +76,24 @@ def _report(args: argparse.Namespace, console: Console, records: dict[str, list[
         highlight=False,
         soft_wrap=True,
     )
-    console.print(f'wrote {args.results}/demo.json and {args.results}/demo.png', highlight=False)
+    written = ['demo.json', *_write_pictures(args, records, main_way)]
+    console.print('wrote', ', '.join(f'{args.results}/{n}' for n in written), highlight=False)
+    console.print(f'[bold]{sentence(records, modes["modes"])}[/]', highlight=False, soft_wrap=True)
     if figures['success_rate'] < REQUIRED_SUCCESS:
         console.print(f'[red]success is below {REQUIRED_SUCCESS:.0%}[/]')
         sys.exit(1)
+
+
+def _write_pictures(
+    args: argparse.Namespace, records: dict[str, list[Record]], main_way: str
+) -> list[str]:
+    """Write an episode as film strip and as animation; return the names of the files."""
+    filmed = middle_episode(records)
+    if filmed is None:  # no camera was heard
+        return []
+    write_film_strip(filmed[main_way], args.results / 'demo.png')
+    write_animation(filmed, args.results / 'demo.webp')
+    return ['demo.png', 'demo.webp']
 
 
 def _fail(console: Console, error: Exception) -> NoReturn:
@@ -110,6 +129,8 @@ def run(
                     seed=seed, instruction=args.instruction, time_limit=args.time_limit
                 )
                 records[way].append(record)
+                if len(records[way]) > MOST_FILMED:
+                    record.frames.clear()
                 view.finished(record)
             ways.reverse()  # neither always comes first
         runner.stop()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import summary
 from spec_vla_ros.types import accept_length
 
@@ -29,17 +29,27 @@ CAPTION = (
 def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
     """Return the figures of each way of decoding, and where there are two, their ratios.
 
-    Keys: 'modes', with the figures by the name of the way, and 'ratio', autoregressive by
-    speculative, of medians (target_passes and seconds: of means).
+    Keys: 'modes', with the figures by the name of the way; 'passes' of the target for an action,
+    by the same names; and where there are two ways, autoregressive by speculative, so that above
+    1 speaks for speculation: 'ratio' of medians (target_passes and seconds: of means), and
+    'speedup', those of inference and from image to action.
     """
     modes = {way: figures(done) for way, done in records.items()}
-    result: dict[str, Any] = {'modes': modes}
+    result: dict[str, Any] = {
+        'modes': modes,
+        'passes': {way: found['target_passes'] for way, found in modes.items()},
+    }
     if {'speculative', 'autoregressive'} <= modes.keys():
-        result['ratio'] = {
+        ratio = {
             name: _ratio(
                 _middle(modes['autoregressive'][name]), _middle(modes['speculative'][name])
             )
             for name in RATIOS
+        }
+        result['ratio'] = ratio
+        result['speedup'] = {
+            'inference': ratio['inference_ms'],
+            'image_to_action': ratio['latency_ms'],
         }
     return result
 

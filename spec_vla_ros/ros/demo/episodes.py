@@ -7,9 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-import numpy as np
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -17,6 +15,7 @@ from std_msgs.msg import String
 from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import image_to_rgb
+from spec_vla_ros.ros.demo.record import Film, Record
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.srv import ResetEpisode
 
@@ -25,41 +24,6 @@ RATE_WINDOW = 60  # commands
 
 class EpisodeError(RuntimeError):
     """An episode could not be run; says why."""
-
-
-@dataclass(slots=True)
-class Record:
-    """One episode as it was seen from outside.
-
-    mode: how the actions were decoded. seconds: from the instruction to the end.
-    latency_ms, inference_ms: one per action, from the image's stamp to the publishing of the
-        action, and of the inference alone.
-    target_passes, draft_passes: one per action, as in DecodeStatistics.
-    phases_ms: of each action whose statistics came, by name of the phase.
-    frames: (seconds since the instruction, (H, W, 3) uint8 RGB image), one per action.
-    halt: why the policy stood still at the end, empty if it did not.
-    """
-
-    number: int
-    seed: int
-    instruction: str
-    success: bool = False
-    wrong_object: bool = False
-    seconds: float = 0.0
-    mode: str = ''
-    halt: str = ''
-    latency_ms: list[float] = field(default_factory=list)
-    inference_ms: list[float] = field(default_factory=list)
-    target_passes: list[int] = field(default_factory=list)
-    draft_passes: list[int] = field(default_factory=list)
-    phases_ms: list[dict[str, float]] = field(default_factory=list)
-    command_stamps: list[float] = field(default_factory=list)
-    frames: list[tuple[float, np.ndarray]] = field(default_factory=list)
-
-    @property
-    def steps(self) -> int:
-        """How many actions were executed."""
-        return len(self.latency_ms)
 
 
 class EpisodeRunner:
@@ -86,7 +50,7 @@ class EpisodeRunner:
         self._began = 0.0
         self._robot: EpisodeStatus | None = None
         self._status: PolicyStatus | None = None
-        self._image: Image | None = None
+        self._film = Film[Image]()
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
         self._sequences: list[int] = []  # of the running episode's actions
         self._statistics: dict[int, DecodeStatistics] = {}  # by sequence, may overtake the action
@@ -94,7 +58,7 @@ class EpisodeRunner:
         remote.subscribe(EpisodeStatus, 'episode', self._on_episode, qos.LATCHED)
         remote.subscribe(PolicyStatus, 'status', self._on_status, qos.LATCHED)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
-        remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND)
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(Image, 'image', self._on_image, qos.CAMERA)
 
@@ -133,24 +97,22 @@ class EpisodeRunner:
         with self._lock:
             self._sequences.clear()
             self._statistics.clear()
+            self._film = Film[Image]()
             self._running, self._began = record, time.monotonic()
         self._instruct.publish(String(data=response.instruction))
         while True:
             time.sleep(0.05)
             self._check()
-            robot, status = self._robot, self._status
-            if robot is None or status is None:
-                continue
-            record.seconds = time.monotonic() - self._began
-            record.success = robot.success
-            record.wrong_object = robot.wrong_object
+            with self._lock:
+                if not record.success:
+                    record.seconds = time.monotonic() - self._began
             self._on_progress(record, self.command_rate)
             if record.success or record.seconds > time_limit:
                 with self._lock:
                     self._running = None
-                    self._add_frame(record)
                     self._add_phases(record)
-                record.halt = status.reason_text
+                record.frames = [(when, image_to_rgb(image)) for when, image in self._film.frames]
+                record.halt = self._status.reason_text if self._status is not None else ''
                 return record
 
     def stop(self) -> None:
@@ -167,12 +129,21 @@ class EpisodeRunner:
 
     def _on_episode(self, message: EpisodeStatus) -> None:
         self._robot = message
+        with self._lock:
+            record = self._running
+            if record is None or message.episode != record.number:
+                return
+            record.wrong_object = message.wrong_object
+            if message.success and not record.success:
+                record.success, record.seconds = True, time.monotonic() - self._began
 
     def _on_status(self, message: PolicyStatus) -> None:
         self._status = message
 
     def _on_image(self, message: Image) -> None:
-        self._image = message
+        with self._lock:
+            if self._running is not None:
+                self._film.add(time.monotonic() - self._began, message)
 
     def _on_twist(self, message: TwistStamped) -> None:
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
@@ -184,15 +155,15 @@ class EpisodeRunner:
     def _on_action(self, message: VlaAction) -> None:
         with self._lock:
             record = self._running
-            if record is None or message.instruction != record.instruction:
+            if record is None or record.success or message.instruction != record.instruction:
                 return
-            record.mode = message.decode_mode
+            record.action_seconds.append(time.monotonic() - self._began)
             record.latency_ms.append(message.latency_ms)
             record.inference_ms.append(message.inference_ms)
             record.target_passes.append(message.target_passes)
             record.draft_passes.append(message.draft_passes)
+            record.mode = message.decode_mode  # last: who sees it, sees the figures
             self._sequences.append(message.sequence)
-            self._add_frame(record)
 
     def _on_statistics(self, message: DecodeStatistics) -> None:
         with self._lock:
@@ -204,8 +175,3 @@ class EpisodeRunner:
             if found is not None:
                 phases = zip(found.phase_names, found.phase_ms, strict=True)
                 record.phases_ms.append(dict(phases))
-
-    def _add_frame(self, record: Record) -> None:
-        if self._image is not None:
-            elapsed = time.monotonic() - self._began
-            record.frames.append((elapsed, image_to_rgb(self._image)))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 
 COLUMNS, ROWS = 4, 2
 FRAME = 240  # pixels

@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from spec_vla_ros.control.performance import Percentiles
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
 
 
 def summary(records: Sequence[Record]) -> dict:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 
 import numpy as np
@@ -11,7 +12,16 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from spec_vla_ros.ros.demo.episodes import Record
+from spec_vla_ros.ros.demo.record import Record
+
+
+def pace(records: Sequence[Record]) -> str:
+    """Return what an action took: the median of the milliseconds, the mean of the passes."""
+    milliseconds = [x for record in records for x in record.inference_ms]
+    passes = [n for record in records for n in record.target_passes]
+    if not passes:
+        return '-'
+    return f'{np.median(milliseconds):.1f} ms, {np.mean(passes):.1f} passes an action'
 
 
 class View:
@@ -51,6 +61,12 @@ class View:
         grid.add_row('[bold]step', f'{record.steps} ({record.seconds:.1f} s)')
         grid.add_row('[bold]success so far', self._score())
         grid.add_row('[bold]commands', f'{command_rate:.1f} Hz')
+        everything = [*self._done, record]
+        for mode in dict.fromkeys(r.mode for r in everything if r.mode):
+            each = pace([r for r in everything if r.mode == mode])
+            if mode == record.mode:
+                each += f' (last: {record.inference_ms[-1]:.1f} ms, {record.target_passes[-1]})'
+            grid.add_row(f'[bold]{mode}', each)
         recent = record.latency_ms[-20:]
         latency = f'{np.median(recent):.0f} ms from image to action' if recent else '-'
         grid.add_row('[bold]latency', latency)
@@ -66,7 +82,8 @@ class View:
         self.say(
             f'{len(self._done):3}/{self._episodes}  {record.instruction:<25} '
             f'{record.mode:<14} {verdict}  '
-            f'{record.steps} steps, {record.seconds:.1f} s, success so far {self._score()}'
+            f'{record.steps} steps, {record.seconds:.1f} s, {pace([record])}, '
+            f'success so far {self._score()}'
         )
         if not record.success and record.halt:
             self.say(f'         the policy had halted: {record.halt}')

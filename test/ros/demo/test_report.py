@@ -4,18 +4,20 @@
 import io
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from spec_vla_ros.ros.demo import __main__ as main_module
 from spec_vla_ros.ros.demo.comparison import compared, comparison_table
-from spec_vla_ros.ros.demo.episodes import Record
 from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
+from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import percentiles, summary, table
 from spec_vla_ros.ros.demo.stage import UncleanEndError
-from spec_vla_ros.ros.demo.view import View
+from spec_vla_ros.ros.demo.view import View, pace
 
 
 def record(number=1, *, success=True, steps=10, mode='relaxed', passes=2, inference=20.0):
@@ -69,6 +71,7 @@ def test_table_and_view_say_what_failed():
     text = console.export_text()
     assert 'success so far 1/2' in text
     assert 'success, 10 steps, 4.0 s' in text
+    assert '10 steps, 4.0 s, 20.0 ms, 2.0 passes an action' in ' '.join(text.split())
     assert 'failed (wrong object), 10 steps' in text
     assert 'lifted a wrong object' in text
     assert 'the policy had halted: no image for 0.60 s' in text
@@ -96,6 +99,8 @@ def test_modes_are_compared_on_the_same_episodes():
         'latency_ms': 1.0,
         'seconds': 1.0,
     }
+    assert result['speedup'] == {'inference': 2.5, 'image_to_action': 1.0}
+    assert result['passes'] == {'speculative': 2.0, 'autoregressive': 7.0}
     json.dumps(result, allow_nan=False)
     console = Console(record=True, width=100)
     console.print(comparison_table(result))
@@ -107,7 +112,8 @@ def test_modes_are_compared_on_the_same_episodes():
 
 def test_one_mode_alone_has_nothing_to_compare():
     alone = compared({'autoregressive': [record(mode='autoregressive', passes=7)]})
-    assert 'ratio' not in alone
+    assert not {'ratio', 'speedup'} & alone.keys()
+    assert alone['passes'] == {'autoregressive': 7.0}
     console = Console(record=True, width=100)
     console.print(comparison_table(alone))
     assert 'gain' not in console.export_text()
@@ -125,8 +131,32 @@ def test_the_live_view_draws_in_a_terminal():
     with View(console, episodes=2) as view:
         view.update(record(), 29.9)
     drawn = console.file.getvalue()
-    for words in ('1 of 2', 'pick up the red block', '29.9 Hz', '55 ms', '0/0'):
+    for words in (
+        '1 of 2',
+        '20.0 ms, 2.0 passes an action (last: 20.0 ms, 2)',
+        'pick up the red block',
+        '29.9 Hz',
+        '55 ms',
+        '0/0',
+    ):
         assert words in drawn
+
+
+def test_the_live_view_shows_both_ways_as_they_come():
+    console = Console(record=True, width=100, force_terminal=True, file=io.StringIO())
+    with View(console, episodes=2) as view:
+        view.finished(record(inference=10.0))
+        plain = record(mode='autoregressive', passes=7)
+        plain.inference_ms[-1] = 31.0
+        view.update(Record(number=3, seed=3, instruction='x'), 29.9)  # no action yet
+        view.update(plain, 29.9)
+    drawn = console.file.getvalue()
+    for words in (
+        '10.0 ms, 2.0 passes an action',
+        '20.0 ms, 7.0 passes an action (last: 31.0 ms, 7)',
+    ):
+        assert words in drawn
+    assert pace([]) == '-'
 
 
 @pytest.mark.parametrize('steps', [1, 3, 8, 40])
@@ -162,3 +192,53 @@ def test_figures_are_kept_when_a_node_does_not_end(monkeypatch, tmp_path, capsys
     assert 'sim_robot did not end cleanly' in capsys.readouterr().out
     assert json.loads((tmp_path / 'demo.json').read_text())['success_rate'] == 1.0
     assert (tmp_path / 'demo.png').exists()
+    with Image.open(tmp_path / 'demo.webp') as shown:
+        assert shown.is_animated
+
+
+def test_the_last_line_is_what_was_gained(monkeypatch, tmp_path, capsys):
+    def run(args, console, records, *, check):
+        records['speculative'] = [record(inference=10.0)]
+        records['autoregressive'] = [record(mode='autoregressive', passes=7)]
+
+    monkeypatch.setattr(main_module, 'run', run)
+    monkeypatch.setattr('sys.argv', ['demo', '--results', str(tmp_path)])
+    main_module.main()
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        'An action took 10.0 ms instead of 20.0 (2.00x faster), with 2 passes of the model '
+        'instead of 7, and 1 of 1 episodes succeeded in both ways.'
+    )
+    figures = json.loads((tmp_path / 'demo.json').read_text())
+    assert figures['speedup'] == {'inference': 2.0, 'image_to_action': 1.0}
+    assert figures['passes'] == {'speculative': 2.0, 'autoregressive': 7.0}
+
+
+def test_without_a_camera_there_are_figures_and_no_pictures(monkeypatch, tmp_path, capsys):
+    def run(args, console, records, *, check):
+        blind = record()
+        blind.frames.clear()
+        records['autoregressive'] = [blind]
+
+    monkeypatch.setattr(main_module, 'run', run)
+    monkeypatch.setattr('sys.argv', ['demo', '--results', str(tmp_path)])
+    main_module.main()
+    assert f'wrote {tmp_path}/demo.json\n' in capsys.readouterr().out.replace('\n/', '/')
+    assert [p.name for p in tmp_path.iterdir()] == ['demo.json']
+
+
+def test_an_interrupt_while_pictures_are_written_ends_the_demo_in_good_order(
+    monkeypatch, tmp_path, capsys
+):
+    def run(args, console, records, *, check):
+        records['autoregressive'] = [record(mode='autoregressive', passes=7)]
+
+    def interrupted(record, path):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(main_module, 'run', run)
+    monkeypatch.setattr(main_module, 'write_film_strip', interrupted)
+    monkeypatch.setattr('sys.argv', ['demo', '--results', str(tmp_path)])
+    with pytest.raises(SystemExit, match='130'):
+        main_module.main()
+    assert 'interrupted' in capsys.readouterr().out
+    assert (tmp_path / 'demo.webp').exists()

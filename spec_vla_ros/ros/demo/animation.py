@@ -1,0 +1,231 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The same episode decoded in each way, side by side and in real time, as an animated picture.
+
+What is seen at any moment is what had come by then: of each side the newest picture of the camera,
+and the passes and milliseconds of the actions so far.
+"""
+
+from __future__ import annotations
+
+import io
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from spec_vla_ros.ros.demo.film_strip import BACKGROUND, BAD, DIM, GAP, GOOD, INK
+from spec_vla_ros.ros.demo.record import Record
+
+MOST_BYTES = 3_000_000
+MOST_PICTURES = 150
+RATE = 30.0  # pictures per second, as the camera's
+HOLD = 3.0  # seconds for which the outcome stays
+
+FRAME = 288  # pixels
+HEADER, TITLE, ROW = 50, 30, 26
+FOOTER = GAP + 3 * ROW
+TRACK, BAR = (52, 56, 64), (90, 160, 235)
+NAMES = {'autoregressive': 'token by token', 'speculative': 'speculative decoding'}
+"""Ways of decoding in the order in which they stand, from the left, and their titles."""
+
+LARGE, SMALL = ImageFont.load_default(size=20), ImageFont.load_default(size=15)
+QUALITIES = (80, 60, 40)
+SMALLEST = 48  # pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an episode had come at some moment.
+
+    frame: (H, W, 3) uint8 RGB, the newest. actions, passes, inference_ms: so far.
+    """
+
+    frame: np.ndarray
+    actions: int
+    passes: int
+    inference_ms: float
+
+
+def progress(record: Record, seconds: float) -> Progress:
+    """Return how far an episode had come so many seconds after the instruction.
+
+    Raises ValueError for an episode without frames.
+    """
+    if not record.frames:
+        raise ValueError('the episode has no frames to show')
+    newest = bisect_right([when for when, _ in record.frames], seconds) - 1
+    actions = bisect_right(record.action_seconds, seconds)
+    return Progress(
+        frame=record.frames[max(0, newest)][1],  # before the first one came, too
+        actions=actions,
+        passes=sum(record.target_passes[:actions]),
+        inference_ms=sum(record.inference_ms[:actions]),
+    )
+
+
+def middle_episode(ways: Mapping[str, Sequence[Record]]) -> dict[str, Record] | None:
+    """Return one episode as each way did it, the one to show: neither the best nor the worst.
+
+    Of those with a film that succeeded in every way, or of all if none did, it is the middle one
+    by how many times longer the last way took than the first. None where no episode has a film.
+    """
+    pairs = [pair for pair in zip(*ways.values(), strict=True) if all(r.frames for r in pair)]
+    if not pairs:
+        return None
+    good = [pair for pair in pairs if all(r.success for r in pair)] or pairs
+    good.sort(key=lambda pair: pair[-1].seconds / max(pair[0].seconds, 1e-3))
+    return dict(zip(ways, good[(len(good) - 1) // 2], strict=True))
+
+
+def moments(seconds: float) -> list[float]:
+    """Return when the pictures of so many seconds are taken; the last one shows the end."""
+    count = min(MOST_PICTURES, int(np.ceil(seconds * RATE)) + 1)
+    return list(np.linspace(0.0, seconds, max(2, count)))
+
+
+def durations_ms(times: Sequence[float]) -> list[int]:
+    """Return how long each picture stays, in whole milliseconds that do not drift."""
+    edges = np.round(np.array([*times, times[-1] + HOLD]) * 1000).astype(int)
+    return np.diff(edges).tolist()
+
+
+def pictures(sides: Mapping[str, Record], times: Sequence[float]) -> list[Image.Image]:
+    """Return what is to be seen at each moment; the last picture says how it ended.
+
+    Raises ValueError for an episode without frames.
+    """
+    shown = {way: sides[way] for way in NAMES if way in sides}
+    longest = max(times[-1], *(record.seconds for record in shown.values()))
+    whole = [progress(record, longest) for record in shown.values()]
+    most_passes = max(1, *(p.passes for p in whole))
+    most_ms = max(1.0, *(p.inference_ms for p in whole))
+    empty = _canvas(shown)
+    result = []
+    for when in times:
+        picture = empty.copy()
+        draw = ImageDraw.Draw(picture)
+        for place, record in enumerate(shown.values()):
+            now = progress(record, when)
+            x = _left(place)
+            frame = Image.fromarray(now.frame).resize((FRAME, FRAME), Image.Resampling.LANCZOS)
+            picture.paste(frame, (x, HEADER + TITLE))
+            y = HEADER + TITLE + FRAME + GAP
+            _bar(draw, (x, y), 'passes', f'{now.passes}', share=now.passes / most_passes)
+            milliseconds = f'{now.inference_ms:.0f} ms'
+            share = now.inference_ms / most_ms
+            _bar(draw, (x, y + ROW), 'inference', milliseconds, share=share)
+            words, colour = _state(record, when, actions=now.actions)
+            draw.text((x, y + 2 * ROW), words, colour, font=SMALL)
+            if now.actions:
+                each = f'{now.inference_ms / now.actions:.1f} ms each'
+                _right(draw, x + FRAME, y + 2 * ROW, each, DIM)
+        result.append(picture)
+    words, colour = outcome(shown)
+    ImageDraw.Draw(result[-1]).text((GAP, HEADER - 18), words, colour, font=SMALL)
+    return result
+
+
+def outcome(sides: Mapping[str, Record]) -> tuple[str, tuple[int, int, int]]:
+    """Return in words how an episode ended in each way, and the colour for it."""
+    verdicts = {NAMES[way]: 'success' if r.success else 'failed' for way, r in sides.items()}
+    colour = GOOD if all(record.success for record in sides.values()) else BAD
+    if len(set(verdicts.values())) == 1:
+        return next(iter(verdicts.values())) + (' in both ways' if len(sides) > 1 else ''), colour
+    return ', '.join(f'{name}: {verdict}' for name, verdict in verdicts.items()), colour
+
+
+def encoded(
+    shown: Sequence[Image.Image], durations: Sequence[int], *, most_bytes: int = MOST_BYTES
+) -> bytes:
+    """Return pictures as an animated WebP that goes round for ever, of `most_bytes` at most.
+
+    Where they do not fit they get coarser first, then smaller; their timing stays.
+
+    durations: milliseconds for each. Raises ValueError when they cannot be made to fit.
+    """
+    for quality, size in _attempts(shown[0].size):
+        first, *rest = (p if p.size == size else p.resize(size) for p in shown)
+        file = io.BytesIO()
+        first.save(
+            file,
+            'WEBP',
+            save_all=True,
+            append_images=rest,
+            duration=list(durations),
+            loop=0,
+            quality=quality,
+        )
+        if file.tell() <= most_bytes:
+            return file.getvalue()
+    raise ValueError(f'{len(shown)} pictures do not fit into {most_bytes} bytes')
+
+
+def write_animation(sides: Mapping[str, Record], path: Path) -> None:
+    """Write one episode as each way did it, making the folder if need be.
+
+    Raises ValueError for an episode without frames.
+    """
+    times = moments(max(record.seconds for record in sides.values()))
+    data = encoded(pictures(sides, times), durations_ms(times))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def _attempts(size: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield quality and size of the pictures, the best first."""
+    yield from ((quality, size) for quality in QUALITIES)
+    width, height = size
+    while min(width, height) > SMALLEST:
+        width, height = width * 3 // 4, height * 3 // 4
+        yield QUALITIES[-1], (width, height)
+
+
+def _left(place: int) -> int:
+    return GAP + place * (FRAME + GAP)
+
+
+def _canvas(sides: Mapping[str, Record]) -> Image.Image:
+    """Return what stays the same in every picture."""
+    size = (_left(max(2, len(sides))), HEADER + TITLE + FRAME + FOOTER)  # room for the header
+    canvas = Image.new('RGB', size, BACKGROUND)
+    draw = ImageDraw.Draw(canvas)
+    first = next(iter(sides.values()))
+    draw.text((GAP, 8), f'\u201c{first.instruction}\u201d', INK, font=LARGE)
+    _right(draw, canvas.width - GAP, HEADER - 18, f'seed {first.seed}, in real time', DIM)
+    for place, (way, record) in enumerate(sides.items()):
+        x = _left(place)
+        draw.text((x, HEADER + 6), NAMES[way], INK, font=SMALL)
+        _right(draw, x + FRAME, HEADER + 6, record.mode, DIM)
+    return canvas
+
+
+def _bar(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, value: str, *, share: float
+) -> None:
+    """Draw a figure and how large it is beside the largest of its kind, 0 to 1."""
+    x, y = corner
+    draw.text((x, y), name, DIM, font=SMALL)
+    _right(draw, x + FRAME, y, value, INK)
+    left, right = x + 70, x + FRAME - 64
+    draw.rectangle((left, y + 3, right, y + 15), fill=TRACK)
+    if share > 0:
+        draw.rectangle((left, y + 3, left + round(share * (right - left)), y + 15), fill=BAR)
+
+
+def _state(record: Record, when: float, *, actions: int) -> tuple[str, tuple[int, int, int]]:
+    """Return in words where an episode stands, and the colour for it."""
+    if when < record.seconds:
+        return f'{when:.2f} s, {actions} actions', INK
+    if record.success:
+        return f'done in {record.seconds:.2f} s, {actions} actions', GOOD
+    what = 'lifted a wrong block' if record.wrong_object else 'not done'
+    return f'{what}, {record.seconds:.1f} s', BAD
+
+
+def _right(
+    draw: ImageDraw.ImageDraw, x: int, y: int, words: str, colour: tuple[int, int, int]
+) -> None:
+    draw.text((x - draw.textlength(words, font=SMALL), y), words, colour, font=SMALL)
