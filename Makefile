@@ -7,6 +7,7 @@ EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
+JAZZY_TESTS ?= test/ros test/examples
 EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
@@ -51,7 +52,7 @@ test-fast: setup ## Run the tests without nodes and without training, for a firs
 test-jazzy: ## Run the node tests on ROS 2 Jazzy, in an environment of its own in build/jazzy.
 	@export SPEC_VLA_ENV='$(CURDIR)/build/jazzy' SPEC_VLA_ROS=ros-jazzy; \
 		scripts/setup_env.sh; $(ACTIVATE); \
-		$(PYTEST) -n 3 test/ros test/examples -m 'not slow' $(PYTEST_ARGS)
+		$(PYTEST) -n 3 $(JAZZY_TESTS) -m 'not slow' $(PYTEST_ARGS)
 
 test-gpu: ## Run the tests of model and decoding with the Python that is there; needs no ROS.
 	@$(or $(PYTHON),python3) scripts/gpu.py --tests $(PYTEST_ARGS)
