@@ -1,12 +1,13 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-fast test-gpu soak params lint clean
+.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu soak params lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
 PYTEST_ARGS ?=
+JAZZY_TESTS ?= test/ros test/examples
 EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
@@ -48,12 +49,16 @@ test: setup ## Run the linters and every test.
 test-fast: setup ## Run the tests without nodes and without training, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
 
-test-gpu: setup ## Run the tests that need a CUDA device.
-	@$(ACTIVATE); \
-		python -c 'import sys, torch; torch.cuda.is_available() or sys.exit( \
-			f"make test-gpu: torch {torch.__version__} sees no CUDA device")'; \
-		python -m pip install --quiet -r requirements/gpu.txt; \
-		python -m pytest -m gpu $(PYTEST_ARGS)
+test-jazzy: ## Run the node tests on ROS 2 Jazzy, in an environment of its own in build/jazzy.
+	@export SPEC_VLA_ENV='$(CURDIR)/build/jazzy' SPEC_VLA_ROS=ros-jazzy; \
+		scripts/setup_env.sh; $(ACTIVATE); \
+		$(PYTEST) -n 3 $(JAZZY_TESTS) -m 'not slow' $(PYTEST_ARGS)
+
+test-gpu: ## Run the tests of model and decoding with the Python that is there; needs no ROS.
+	@$(or $(PYTHON),python3) scripts/gpu.py --tests $(PYTEST_ARGS)
+
+gpu: ## Run those, then the benchmark's 7B shape, and write results/gpu/gpu.md.
+	@$(or $(PYTHON),python3) scripts/gpu.py $(PYTEST_ARGS)
 
 clean: ## Remove what setup, demo and test made.
 	rm -rf .venv build install log results *.egg-info

@@ -2,13 +2,16 @@
 # shellcheck shell=bash
 #
 # To be sourced, from any directory, after `make setup`: the shell in which nodes start.
+# SPEC_VLA_ENV names another environment than this folder's, see setup_env.sh.
 _spec_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$_spec_vla_root/scripts/clean_env.sh"
-. "$_spec_vla_root/.venv/bin/activate"
-. "$_spec_vla_root/install/setup.bash"
+_spec_vla_env=${SPEC_VLA_ENV:-$_spec_vla_root}
+. "$_spec_vla_env/.venv/bin/activate"
+. "$_spec_vla_env/install/setup.bash"
 # Room for camera images in shared memory; UDP on this machine only.
 export FASTDDS_DEFAULT_PROFILES_FILE=$_spec_vla_root/config/fastdds_localhost.xml
+export FASTRTPS_DEFAULT_PROFILES_FILE=$FASTDDS_DEFAULT_PROFILES_FILE # its name until Jazzy
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 # The simulator draws without a screen, with what was found to work.
-export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_root/.venv/.mujoco_gl")}
-unset _spec_vla_root ROS_LOCALHOST_ONLY ROS_STATIC_PEERS
+export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_env/.venv/.mujoco_gl")}
+unset _spec_vla_root _spec_vla_env ROS_LOCALHOST_ONLY ROS_STATIC_PEERS

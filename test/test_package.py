@@ -64,7 +64,9 @@ def test_the_library_leaves_the_owners_torch_alone():
         versions = [str(p.specifier).removeprefix('==') for p in exact if p.name == wanted.name]
         assert versions
         assert all(wanted.specifier.contains(version) for version in versions)
-    assert '-c requirements/constraints.txt' in (ROOT / 'scripts' / 'setup_env.sh').read_text()
+    setup = (ROOT / 'scripts' / 'setup_env.sh').read_text()
+    assert 'constraints=${SPEC_VLA_CONSTRAINTS:-requirements/constraints.txt}' in setup
+    assert '-c "$constraints" -r "requirements/$file.txt"' in setup
 
 
 def test_every_ros_package_that_is_imported_is_declared():
@@ -122,10 +124,13 @@ def test_setup_and_activate_are_valid_shell():
         subprocess.run(['bash', '-n', str(path)], check=True)
 
 
-def test_wheels_of_ros_are_pinned():
-    for line in (ROOT / 'requirements' / 'ros.txt').read_text().splitlines():
-        if line.startswith('ros-'):
-            assert re.fullmatch(r'[\w\-\[\]]+==[\d.]+', line), line
+@pytest.mark.parametrize('name', ['ros', 'ros-jazzy'])
+def test_wheels_of_ros_are_pinned(name):
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    wheels = [line for line in lines if line.startswith('ros-')]
+    assert 'rclpy' in wheels[0]
+    for line in wheels:
+        assert re.fullmatch(r'[\w\-\[\]]+==[\d.]+', line), line
 
 
 def test_types_are_shipped():

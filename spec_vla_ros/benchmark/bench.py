@@ -28,16 +28,13 @@ from spec_vla_ros.benchmark.random_case import (
     RandomModel,
     passes_of,
 )
-from spec_vla_ros.benchmark.record_trace import record_trace
 from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
-from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS
 
 SHIPPED = 'shipped policy'
@@ -96,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure and write bench.json, or record the trace.
 
     Raises:
-        ValueError: unknown case or device, no usable trace, or no ROS where it is needed.
+        ValueError: unknown case or device, no usable trace, or no simulator or ROS where it is
+            needed.
     """
     if args.ros:
         return _ros_overhead(args.out)
@@ -111,6 +109,9 @@ def run(args: argparse.Namespace) -> int:
     if unknown:
         raise ValueError(f'unknown cases {unknown}; there are {[SHIPPED, *RANDOM_CASES]}')
     if args.record_trace:
+        _check_simulator()
+        from spec_vla_ros.benchmark.record_trace import record_trace
+
         record_trace(
             [n for n in args.cases or RANDOM_CASES if n != SHIPPED],
             device=device,
@@ -121,6 +122,8 @@ def run(args: argparse.Namespace) -> int:
     names = args.cases or [
         n for n in (SHIPPED, *RANDOM_CASES) if n != CUDA_ONLY or device.type == 'cuda'
     ]
+    if SHIPPED in names:
+        _check_simulator()
     trace = load_trace()
     report: dict = {
         'date': date.today().isoformat(),
@@ -144,7 +147,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _check_simulator() -> None:
+    if importlib.util.find_spec('mujoco') is None:
+        raise ValueError(
+            "the shipped policy runs in the simulator, which needs pip install -e '.[sim]'; "
+            '--cases names cases without it'
+        )
+
+
 def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
+    from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
+    from spec_vla_ros.sim.env import TabletopEnv
+
     checkpoint = load_openvla(TABLETOP, device=str(device), dtype=args.dtype)
     dtype = checkpoint.model.dtype
     env = TabletopEnv(image_size=192)

@@ -16,6 +16,9 @@ Image = TypeVar('Image')
 
 NANOSECONDS = 1_000_000_000
 
+SEVERAL = 'one of several publishers'
+"""The source of an image that may be another publisher's than the one before."""
+
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
@@ -28,7 +31,8 @@ class StampedImage(Generic[Image]):
 
     stamp_ns: when it was taken (its arrival, if the camera does not stamp its images).
     arrival_ns: when it came, on the node's clock.
-    source: who sent it; None where that is not known.
+    source: who sent it; None where that is not known, `SEVERAL` where it is not known and may be
+        another than before.
     """
 
     image: Image
@@ -80,10 +84,13 @@ class ImageWatch(Generic[Image]):
         timeout: seconds after which a source that fell silent counts as gone.
         """
         newest, other = self._newest, self._other
-        if newest is None or other is None or other.source == newest.source:
+        if newest is None:
             return None
-        if not 0 <= now_ns - other.arrival_ns <= timeout * NANOSECONDS:
-            return None
+        if newest.source != SEVERAL:
+            if other is None or other.source == newest.source:
+                return None
+            if not 0 <= now_ns - other.arrival_ns <= timeout * NANOSECONDS:
+                return None
         return 'two publishers send images on the same topic: which of them shows the arm?'
 
     def staleness(self, *, now_ns: int, timeout: float) -> str | None:

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.hearing import Listener, MessageInfo, source_of
@@ -99,13 +99,19 @@ class Inputs:
         )
 
     def _note_sequence(self, info: MessageInfo) -> Hashable:
-        """Count the numbers left out since the publisher's last image; return who it is."""
+        """Count the numbers left out since the publisher's last image; return who it is.
+
+        Where the distribution does not tell, as Jazzy, each publisher's numbers do: they go up one
+        by one unless an image was lost, or there are several.
+        """
         source = source_of(info)
         number = info.get('publication_sequence_number') or 0
-        before, last = self._latest
+        (before, last), self._latest = self._latest, (source, number)
+        count = self._node.count_publishers
+        if source is None and number != last + 1 and count(self._images.topic) > 1:
+            return SEVERAL
         if before == source and last:
             self.images_missed += max(0, number - last - 1)
-        self._latest = (source, number)
         return source
 
     def _now_ns(self) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, Pose, PoseWatch
+from spec_vla_ros.control.watches import SEVERAL, FrozenWatch, ImageWatch, Pose, PoseWatch
 
 SECOND = 1_000_000_000
 
@@ -100,6 +100,14 @@ def test_two_publishers_are_ambiguous_until_one_is_silent(passed_ns, ambiguous):
         watch.store(source, stamp_ns=0, now_ns=10 * SECOND, source=source)
     found = watch.ambiguity(now_ns=10 * SECOND + passed_ns, timeout=0.5)
     assert ('two publishers' in found) if ambiguous else (found is None)
+
+
+def test_an_image_of_which_nobody_knows_who_of_several_sent_it_is_ambiguous(watch):
+    watch.store('front', stamp_ns=0, now_ns=11 * SECOND, source=SEVERAL)
+    watch.store('wrist', stamp_ns=0, now_ns=11 * SECOND, source=SEVERAL)
+    assert 'two publishers' in watch.ambiguity(now_ns=20 * SECOND, timeout=0.5)
+    watch.store('front', stamp_ns=0, now_ns=20 * SECOND)
+    assert watch.ambiguity(now_ns=20 * SECOND, timeout=0.5) is None
 
 
 def test_a_publisher_that_comes_back_alone_is_unambiguous():

@@ -45,7 +45,7 @@ class RecordedOps(TorchDispatchMode):
         result = func(*args, **kwargs)
         if _writes(func):
             self._ops.append(partial(_repeat, func, args, kwargs, ()))
-        elif not (_views(func) or name.startswith(('empty', 'new_empty'))):
+        elif not (_is_view(func, args, result) or name.startswith(('empty', 'new_empty'))):
             self._ops.append(partial(_repeat, func, args, kwargs, _tensors(result)))
         return result
 
@@ -84,8 +84,16 @@ def _writes(func):
     return any(a.alias_info and a.alias_info.is_write for a in func._schema.arguments)
 
 
+def _is_view(func, args, result):
+    """Whether the result is memory of the arguments; reshape, for one, copies where it must."""
+    if not _may_be_view(func):
+        return False
+    memory = {tensor.untyped_storage().data_ptr() for tensor in _tensors(args)}
+    return all(tensor.untyped_storage().data_ptr() in memory for tensor in _tensors(result))
+
+
 @cache
-def _views(func):
+def _may_be_view(func):
     return any(r.alias_info for r in func._schema.returns)
 
 

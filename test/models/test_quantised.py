@@ -65,6 +65,7 @@ def test_decoding_works_with_them():
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 @pytest.mark.parametrize(('kind', 'error'), [('int8', 0.02), ('int4', 0.2)])
 def test_torchao_rounds_as_much_as_its_bits_allow(kind, error):
+    pytest.importorskip('torchao', reason='torchao is not installed (requirements/gpu.txt)')
     torch.manual_seed(0)
     weight = torch.randn(1024, 1024, device='cuda', dtype=torch.bfloat16)
     x = torch.randn(7, 1024, device='cuda', dtype=torch.bfloat16)

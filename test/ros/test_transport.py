@@ -19,7 +19,8 @@ SEGMENT = 16 * 2**20
 def segments_of(pid):
     """Return the sizes of the shared-memory segments that a process has mapped."""
     lines = Path(f'/proc/{pid}/maps').read_text().splitlines()
-    paths = {line.split(maxsplit=5)[5] for line in lines if '/dev/shm/fastdds_' in line}
+    # fastdds_..., until Jazzy fastrtps_...
+    paths = {line.split(maxsplit=5)[5] for line in lines if '/dev/shm/fast' in line}
     return [os.stat(path).st_size for path in paths if os.path.exists(path)]
 
 

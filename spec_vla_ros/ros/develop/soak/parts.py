@@ -78,8 +78,8 @@ class Parts:
         process.kill()
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(5.0)
-        for lock in locks:  # Fast DDS's owner of a segment holds the lock file beside it
-            if lock.match('/dev/shm/fastdds_*_el') and 'port' not in lock.name:
+        for lock in locks:  # Fast DDS's owner of a segment holds the lock beside it
+            if lock.match('/dev/shm/fast*_*_el') and 'port' not in lock.name:
                 lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
                 lock.unlink(missing_ok=True)
 

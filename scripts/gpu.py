@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Runs what a GPU has to show, with the Python that is there, and writes down how it went.
+
+python3 scripts/gpu.py            # the tests, then the benchmark's 7B shape: make gpu
+python3 scripts/gpu.py --tests    # the tests alone: make test-gpu; what else is given pytest gets
+
+Needs torch, torchvision, timm, transformers and pytest; no ROS, no network, and it installs
+nothing. Tests that need anything else that is missing are skipped by its name. OUT/gpu.md says
+with what, how each step went and how long it took; beside it lies what each step printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = [
+    *('test/decoding', 'test/models', 'test/benchmark', 'test/test_device.py'),
+    *('test/test_policy.py', 'test/docs/test_library_doc.py'),
+]
+SEVEN_B = 'openvla-7b shape'
+DEVICE = """
+import torch
+if torch.cuda.is_available():
+    print(torch.cuda.get_device_name(), 'CUDA', torch.version.cuda, sep=', ')
+"""
+
+
+def main() -> int:
+    """Run the steps, each in a process of its own; returns 1 when one of them failed."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--tests', action='store_true', help='without the benchmark')
+    parser.add_argument('--out', type=Path, default=ROOT / 'results' / 'gpu')
+    args, for_pytest = parser.parse_known_args()
+    pytest = [sys.executable, '-m', 'pytest', *TESTS, *for_pytest]
+    bench = ['bench', '--device', 'cuda', '--cases', SEVEN_B, '--out', str(args.out)]
+    steps = {
+        'tests that need a CUDA device': [*pytest, '-m', 'gpu'],
+        'the other tests of model and decoding': [*pytest, '-m', 'not gpu'],
+        f'benchmark, {SEVEN_B}': [sys.executable, '-m', 'spec_vla_ros.cli', *bench],
+    }
+    args.out.mkdir(parents=True, exist_ok=True)
+    device = device_in_words()
+    record = [f'{datetime.date.today()}, {device or "no CUDA device"}. {installed()}', '']
+    record += ['| step | result | seconds |', '|---|---|---|']
+    print(*record[:1], sep='\n', flush=True)
+    failed = False
+    for number, (name, command) in enumerate(steps.items(), 1):
+        if 'pytest' not in command and (args.tests or not device):
+            result, seconds = 'left out' if args.tests else 'skipped: no CUDA device', 0.0
+        else:
+            print(f'\n== {name}', flush=True)
+            began = time.monotonic()
+            result = run(command, args.out / f'step{number}.log')
+            seconds = time.monotonic() - began
+            failed |= 'failed' in result or 'error' in result
+        record.append(f'| {name} | {result} | {seconds:.0f} |')
+        (args.out / 'gpu.md').write_text('\n'.join([*record, '']))  # there, whatever comes next
+    print('', *record, '', f'written: {args.out}/gpu.md', sep='\n')
+    return int(failed)
+
+
+def device_in_words() -> str:
+    """Return the CUDA device, its driver and CUDA's version; empty where torch sees none."""
+    found = subprocess.run(
+        [sys.executable, '-c', DEVICE], check=False, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+    smi = shutil.which('nvidia-smi')
+    if not found or smi is None:
+        return found
+    query = [smi, '--query-gpu=driver_version', '--format=csv,noheader']
+    driver = subprocess.run(query, check=False, stdout=subprocess.PIPE, text=True).stdout
+    return f'{found}, driver {" ".join(driver.split())}'
+
+
+def installed() -> str:
+    """Return the versions of what is used, and what of it is missing, in words."""
+    texts = [(ROOT / f'requirements/{n}.txt').read_text() for n in ('torch', 'core', 'bench')]
+    names = re.findall(r'^[\w.-]+', '\n'.join(texts), re.MULTILINE)
+    found = {name: version_of(name) for name in [*names, 'torchao', 'pytest', 'hypothesis']}
+    have = [f'{name} {version}' for name, version in found.items() if version]
+    missing = ', '.join(name for name in found if not found[name])
+    have.insert(0, f'Python {platform.python_version()}')
+    return f'{", ".join(have)}. Missing: {missing or "nothing"}.'
+
+
+def version_of(name: str) -> str:
+    """Return the version of a package; empty where it is not installed."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    return ''
+
+
+def run(command: list[str], log: Path) -> str:
+    """Run a command, showing and keeping what it says; return in words how it ended."""
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with log.open('w') as kept, process:
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            kept.write(line)
+    counted = re.search(r'((?:\d+ \w+(?:, )?)+) in [\d.]+s', log.read_text()[-2000:])
+    words = counted[1] if counted else 'done'
+    return words if process.returncode == 0 else f'{words}; error: status {process.returncode}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())
