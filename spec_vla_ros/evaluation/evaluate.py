@@ -24,6 +24,7 @@ from spec_vla_ros.evaluation.summary import summarise
 from spec_vla_ros.evaluation.ways import EVALUATED
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
 
@@ -124,7 +125,8 @@ def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
     decoding = decodings()[name]
     policy.warm_up(decoding)
     reference.warm_up()
-    loop = ClosedLoop(policy, reference)
+    env = TabletopEnv()
+    loop = ClosedLoop(policy, reference, env)
     episodes: list[Episode] = []
     try:
         for episode in loop.run_all(seeds, decoding):
@@ -133,7 +135,7 @@ def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
                 successes = sum(e.success for e in episodes)
                 print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
     finally:
-        loop.close()
+        env.close()
     return summarise(episodes, policy.codec)
 
 

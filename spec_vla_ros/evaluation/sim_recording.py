@@ -17,7 +17,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.evaluation.closed_loop import drive
-from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
@@ -38,7 +38,7 @@ class RecordedEpisode:
 
 
 def record_episode(
-    env: TabletopEnv, policy: Policy, *, seed: int, folder: Path
+    env: Environment, policy: Policy, *, seed: int, folder: Path
 ) -> RecordedEpisode:
     """Let the policy drive one episode, autoregressively, and record what it saw.
 
