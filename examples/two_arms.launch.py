@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Two arms, each with a camera, an instruction and a policy node of its own; one emergency stop.
 
-ros2 launch examples/two_arms.launch.py model:=/path/to/checkpoint
+ros2 launch examples/two_arms.launch.py checkpoint:=/path/to/checkpoint
 ros2 topic pub --once /left_arm/instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
@@ -25,13 +25,13 @@ ARMS = {
     'left_arm': {
         'image_topic': '/left_camera/color/image_raw',
         'command_topic': '/left_servo/delta_twist_cmds',
-        'frame': 'left_base_link',
+        'command_frame': 'left_base_link',
         'params_file': str(HERE / 'left_arm.yaml'),
     },
     'right_arm': {
         'image_topic': '/right_camera/color/image_raw',
         'command_topic': '/right_servo/delta_twist_cmds',
-        'frame': 'right_base_link',
+        'command_frame': 'right_base_link',
         'params_file': str(HERE / 'right_arm.yaml'),
     },
 }
@@ -42,7 +42,7 @@ def generate_launch_description() -> LaunchDescription:
     """Return the arguments, and the policy node of each arm."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument('model', default_value='', description='Checkpoint folder'),
+            DeclareLaunchArgument('checkpoint', default_value='', description='Its folder'),
             DeclareLaunchArgument('device', default_value='auto', description="'cpu', 'cuda:1'"),
             *(_arm(name, arguments) for name, arguments in ARMS.items()),
         ]
@@ -54,7 +54,7 @@ def _arm(namespace: str, arguments: dict[str, str]) -> GroupAction:
     include = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(f'{SHARE}/launch/spec_vla.launch.py'),
         launch_arguments=[
-            ('model', LaunchConfiguration('model')),
+            ('checkpoint', LaunchConfiguration('checkpoint')),
             ('device', LaunchConfiguration('device')),
             ('namespace', namespace),
             ('emergency_stop_topic', '/emergency_stop'),

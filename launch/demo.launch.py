@@ -3,7 +3,7 @@
 
 ros2 launch spec_vla_ros demo.launch.py
 ros2 topic pub --once /instruction std_msgs/msg/String \
-    '{data: pick up the red block}'
+    '{data: pick up the blue block}'
 
 A new scene: ros2 service call /reset spec_vla_ros/srv/ResetEpisode '{seed: 1}'
 """
@@ -13,67 +13,66 @@ from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
     OpaqueFunction,
+    Shutdown,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from spec_vla_ros.ros.parameter_files import existing_file
+from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import checked_file
+from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, PASSED_ON
+from spec_vla_ros.settings.nodes import SimSettings
 
 SHARE = get_package_share_directory('spec_vla_ros')
-
-ARGUMENTS = {
-    'model': ('', 'Folder of an OpenVLA checkpoint; empty: the shipped tabletop policy'),
-    'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
-    'image_transport': ('', "'raw' or 'compressed'; empty: as in the parameter files"),
-    'namespace': ('', 'Namespace of both nodes'),
-    'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
-    'record_folder': ('', 'Where the recording goes; empty: a new folder named by the time'),
-    'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the policy node'),
-    'sim_params_file': (f'{SHARE}/config/sim_robot.yaml', 'Parameters of the simulated robot'),
-}
-
-FOR_POLICY = (
-    'model',
-    'device',
-    'image_transport',
-    'namespace',
-    'params_file',
-    'record',
-    'record_folder',
-)
-"""Arguments that are passed on to spec_vla.launch.py."""
+NAME = 'sim_robot'
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and both nodes."""
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
+        DeclareLaunchArgument(
+            name,
+            default_value=argument.default.format(share=SHARE),
+            description=argument.meaning,
+            choices=list(argument.choices) or None,
+        )
+        for name, argument in DEMO_ARGUMENTS.items()
     ]
     policy = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(f'{SHARE}/launch/spec_vla.launch.py'),
-        launch_arguments=[(name, LaunchConfiguration(name)) for name in FOR_POLICY],
+        launch_arguments=[(name, LaunchConfiguration(name)) for name in PASSED_ON],
     )
     return LaunchDescription([*arguments, OpaqueFunction(function=_robot), policy])
 
 
 def _robot(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = {name: LaunchConfiguration(name).perform(context) for name in DEMO_ARGUMENTS}
     transport = given['image_transport']
     override = {'image_transport': ParameterValue(transport, value_type=str)}
     return [
         Node(
             package='spec_vla_ros',
             executable='sim_robot',
-            name='sim_robot',
+            name=NAME,
             namespace=given['namespace'],
             parameters=[
-                existing_file(given['sim_params_file']),
+                checked_file(
+                    given['sim_params_file'],
+                    node=NAME,
+                    namespace=given['namespace'],
+                    settings=SimSettings,
+                ),
                 *([override] if transport else []),
             ],
+            arguments=['--end-with-parent'],
             output='screen',
+            on_exit=_end,
         )
     ]
+
+
+def _end(event: Event, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """End the launch, unless it is ending already."""
+    return [] if context.is_shutdown else [Shutdown(reason='the simulated robot has ended')]

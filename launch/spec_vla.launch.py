@@ -1,8 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy node on a robot: started, configured and activated.
 
-ros2 launch spec_vla_ros spec_vla.launch.py model:=/path/to/checkpoint \
+ros2 launch spec_vla_ros spec_vla.launch.py checkpoint:=/path/to/checkpoint dry_run:=true \
     image_topic:=/camera/color/image_raw command_topic:=/servo_node/delta_twist_cmds
+
+Its arguments: spec_vla_ros/settings/launch.py, or `ros2 launch --show-args`.
 """
 
 from ament_index_python.packages import (
@@ -16,6 +18,7 @@ from launch.actions import (
     ExecuteProcess,
     OpaqueFunction,
     RegisterEventHandler,
+    Shutdown,
 )
 from launch.conditions import IfCondition
 from launch.events import matches_action
@@ -26,86 +29,54 @@ from launch_ros.events.lifecycle import ChangeState
 from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from spec_vla_ros.ros.parameter_files import existing_file
+from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from spec_vla_ros.ros.parameter_files import checked_file
+from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, camera, is_true, parameters_given
+from spec_vla_ros.settings.nodes import PolicySettings
 
 SHARE = get_package_share_directory('spec_vla_ros')
-
-ARGUMENTS = {
-    'model': ('', 'Folder of an OpenVLA checkpoint'),
-    'unnorm_key': ('', 'Norm stats to un-normalise actions with'),
-    'drafter': ('', "Folder of the checkpoint's drafter"),
-    'decoding_mode': ('', "'auto', 'autoregressive', 'strict' or 'relaxed'"),
-    'device': ('', "Where the policy runs: 'auto', 'cpu', 'cuda', 'cuda:1', ..."),
-    'image_transport': ('', "'raw' or 'compressed'"),
-    'frame': ('', 'Frame of the commands'),
-    'command_type': ('', "'twist', 'pose' or 'message'"),
-    'gripper_type': ('', "'position', 'action' or 'none'"),
-    'image_topic': ('image', 'Camera images; for compressed ones the name before /compressed'),
-    'instruction_topic': ('instruction', 'What to do, std_msgs/String'),
-    'command_topic': ('delta_twist_cmds', 'Where velocities go'),
-    'target_topic': ('pose_target', 'Where target poses go, with command_type pose'),
-    'gripper_topic': ('gripper_command', 'Where gripper positions go'),
-    'gripper_action': ('gripper_cmd', 'Where gripper goals go, with gripper_type action'),
-    'pose_topic': ('end_effector_pose', 'Where the end effector is, geometry_msgs/PoseStamped'),
-    'emergency_stop_topic': ('emergency_stop', 'True presses the emergency stop, std_msgs/Bool'),
-    'diagnostics_topic': ('/diagnostics', 'Health and figures, diagnostic_msgs/DiagnosticArray'),
-    'namespace': ('', 'Namespace of the node and of its relative topics'),
-    'params_file': (f'{SHARE}/config/spec_vla.yaml', 'Parameters of the node'),
-    'autostart': ('true', 'Configure and activate at once'),
-    'record': ('false', 'Record every topic to MCAP; needs ros2bag and rosbag2_storage_mcap'),
-    'record_folder': ('', 'Where the recording goes; empty: a new folder named by the time'),
-}
-
-PARAMETERS = {
-    'model': 'checkpoint',
-    'unnorm_key': 'unnorm_key',
-    'drafter': 'drafter',
-    'decoding_mode': 'decoding_mode',
-    'device': 'device',
-    'image_transport': 'image_transport',
-    'frame': 'command_frame',
-    'command_type': 'command_type',
-    'gripper_type': 'gripper_type',
-}
-"""Which argument sets which parameter; an empty one leaves it to the parameter file."""
+NAME = 'spec_vla'
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the node, and the events that bring it up."""
     arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, (default, description) in ARGUMENTS.items()
+        DeclareLaunchArgument(
+            name,
+            default_value=argument.default.format(share=SHARE),
+            description=argument.meaning,
+            choices=list(argument.choices) or None,
+        )
+        for name, argument in POLICY_ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=_bring_up)])
 
 
 def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    given = {name: LaunchConfiguration(name).perform(context) for name in POLICY_ARGUMENTS}
+    image_topic, given['image_transport'] = camera(given)
     overrides = {
-        parameter: ParameterValue(given[argument], value_type=str)
-        for argument, parameter in PARAMETERS.items()
-        if given[argument]
+        name: ParameterValue(value, value_type=type(value))
+        for name, value in parameters_given(given).items()
     }
+    file = checked_file(
+        given['params_file'], node=NAME, namespace=given['namespace'], settings=PolicySettings
+    )
+    names = {a.name: given[key] for key, a in POLICY_ARGUMENTS.items() if a.name}
     node = LifecycleNode(
         package='spec_vla_ros',
         executable='policy_node',
-        name='spec_vla',
+        name=NAME,
         namespace=given['namespace'],
-        parameters=[existing_file(given['params_file']), *([overrides] if overrides else [])],
+        parameters=[file, *([overrides] if overrides else [])],
         remappings=[
-            ('image', given['image_topic']),
-            ('image/compressed', f'{given["image_topic"]}/compressed'),
-            ('instruction', given['instruction_topic']),
-            ('delta_twist_cmds', given['command_topic']),
-            ('pose_target', given['target_topic']),
-            ('gripper_command', given['gripper_topic']),
-            ('gripper_cmd', given['gripper_action']),
-            ('end_effector_pose', given['pose_topic']),
-            ('emergency_stop', given['emergency_stop_topic']),
-            ('diagnostics', given['diagnostics_topic']),
+            *{**names, 'image': image_topic}.items(),
+            ('image/compressed', f'{image_topic}/compressed'),
         ],
+        arguments=['--end-with-parent'],  # told to terminate, the launch system leaves nodes alone
+        ros_arguments=['--enclave', given['enclave']] if given['enclave'] else None,
         output='screen',
+        on_exit=_end,
     )
 
     def transition(transition_id: int) -> EmitEvent:
@@ -113,7 +84,7 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             event=ChangeState(
                 lifecycle_node_matcher=matches_action(node), transition_id=transition_id
             ),
-            condition=IfCondition(given['autostart']),
+            condition=IfCondition(str(is_true(given['autostart']))),
         )
 
     activate_once_configured = OnStateTransition(
@@ -131,9 +102,14 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
+def _end(event: Event, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """End the launch, unless it is ending already."""
+    return [] if context.is_shutdown else [Shutdown(reason='the policy node has ended')]
+
+
 def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
     """Return the process that records, if it is wanted; RuntimeError where it is not installed."""
-    if given['record'].lower() not in ('true', '1'):
+    if not is_true(given['record']):
         return []
     try:
         get_package_prefix('ros2bag')

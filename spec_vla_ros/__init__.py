@@ -21,6 +21,8 @@ _HOME = {
     'PolicyConfig': 'policy',
     'load_policy': 'policy',
     'load_openvla': 'models.checkpoint',
+    'Recipe': 'models.recipes',
+    'read_recipe': 'models.recipes',
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the one list of names is _HOME
 __version__ = '0.1.0'

@@ -153,6 +153,41 @@ class ActionCodec:
         clipped = np.clip(np.asarray(normalised, np.float64), -1.0, 1.0)
         return self.vocab_size - np.digitize(clipped, self.edges)
 
+    def bins_within(
+        self, *, translation: float | None = None, rotation: float | None = None
+    ) -> tuple[int | None, ...]:
+        """Return how many bins of each dimension are never more than a tolerance.
+
+        Rounded down; 0 where values are used as they are, whose unit nobody knows.
+
+        Args:
+            translation: metres along each of x, y and z; None: no limit is said.
+            rotation: radians about each of these.
+
+        Returns:
+            (D,); None where nothing is said, which is always so of the gripper, the last.
+
+        Raises:
+            ValueError: a tolerance is given, and the actions have not 7 dimensions.
+        """
+        dimensions = self.stats.dimensions
+        if translation is None and rotation is None:
+            return (None,) * dimensions
+        if dimensions != 7:
+            raise ValueError(
+                f'the actions have {dimensions} dimensions, so that their units are not known: '
+                'give an acceptance threshold in bins, and no tolerance'
+            )
+        most, low, high = self.num_bins - 1, self.stats.q01.tolist(), self.stats.q99.tolist()
+        found: list[int | None] = [None] * dimensions
+        for d, tolerance in enumerate((translation,) * 3 + (rotation,) * 3):
+            if tolerance is not None:
+                bins, span = tolerance * most, abs(high[d] - low[d])
+                # A tolerance of whole bins means these, though it comes out a hair below.
+                fits = most if bins >= most * span else int(bins / span * (1 + 1e-9))
+                found[d] = fits if self.stats.mask[d] else 0
+        return tuple(found)
+
     def decode(self, tokens: ArrayLike) -> np.ndarray:
         """Token ids (..., D) -> un-normalised actions (..., D) float64."""
         return self.stats.unnormalise(self.tokens_to_normalised(tokens))

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from spec_vla_ros.types import UnreadableError
+
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
 """Bytes per pixel of the encodings that are understood, besides those of `YUV`.
 
@@ -43,6 +45,10 @@ MAX_PIXELS = 2**26
 
 class ImageError(ValueError):
     """A camera message cannot be read; the message says why."""
+
+
+class EncodingError(ImageError, UnreadableError):
+    """An image is of a kind that is not read, as will be the next one of its publisher."""
 
 
 class RawImage(Protocol):
@@ -108,7 +114,9 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
     if 'compressedDepth' in message.format:
-        raise ImageError(f'format {message.format!r} is a depth image, a colour image is needed')
+        raise EncodingError(
+            f'format {message.format!r} is a depth image, a colour image is needed'
+        )
     data = np.frombuffer(message.data, np.uint8)
     if data[:2].tobytes() == b'\xff\xd8':
         end = _end_of_jpeg(data.tobytes())
@@ -139,7 +147,7 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
 def check_raw(message: RawImage) -> None:
     """Raise the ImageError of `raw_to_rgb`, if there is one."""
     if message.encoding not in CHANNELS and message.encoding not in YUV:
-        raise ImageError(
+        raise EncodingError(
             f'encoding {message.encoding!r} is not understood; publish one of '
             f'{", ".join([*CHANNELS, *YUV])} (depth and Bayer images are no colour picture)'
         )

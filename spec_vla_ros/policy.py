@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,19 +22,20 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.prompts import require_tokenizer
+from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer
+from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
+from spec_vla_ros.models.recipe_pictures import RecipePicture
+from spec_vla_ros.models.recipes import Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
+from spec_vla_ros.policy_config import CheckpointInfo, PolicyConfig
 from spec_vla_ros.types import (
-    GRAPHS,
-    POSITION_MODES,
-    PRECISIONS,
-    STORED_AS,
     Action,
     Decoding,
+    InstructionError,
     Observation,
     PolicyInfo,
-    check_choice,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -42,57 +43,7 @@ _LOG = logging.getLogger(__name__)
 DRAFTER_FOLDER = 'drafter'
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyConfig:
-    """What is fixed when a policy is loaded: its norm stats, where it runs, how it drafts.
-
-    unnorm_key: which norm stats to un-normalise with; may be None where there is only one.
-    device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
-    dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
-    stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
-    cuda_graphs: what is recorded on CUDA, one of `GRAPHS`.
-    drafter: the folder of its drafter; None takes the folder `drafter` inside the checkpoint's,
-        if there is one.
-    draft_position_mode: one of `POSITION_MODES`; None takes what the drafter was made for.
-    tree: how large a draft tree may grow; None lets `SpecVlaPolicy.warm_up` choose by measured
-        costs.
-
-    Raises:
-        ValueError: a word is none of the valid ones; the message lists them.
-    """
-
-    unnorm_key: str | None = None
-    device: str = 'auto'
-    dtype: str = 'auto'
-    stored_as: str | None = None
-    cuda_graphs: str = 'action'
-    drafter: str | Path | None = None
-    draft_position_mode: str | None = None
-    tree: TreeShape | TreePlan | None = None
-
-    def __post_init__(self) -> None:
-        check_choice('dtype', self.dtype, ('auto', *PRECISIONS))
-        check_choice('cuda_graphs', self.cuda_graphs, GRAPHS)
-        if self.stored_as is not None:
-            check_choice('stored_as', self.stored_as, STORED_AS)
-        if self.draft_position_mode is not None:
-            check_choice('draft_position_mode', self.draft_position_mode, POSITION_MODES)
-
-
 _DEFAULT_CONFIG, _DEFAULT_DECODING = PolicyConfig(), Decoding()
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointInfo:
-    """What is loaded, for logs and diagnostics."""
-
-    folder: Path
-    unnorm_key: str
-    unnorm_keys: tuple[str, ...]
-    action_dimensions: int
-    parameters: int
-    device: str
-    dtype: str
 
 
 class SpecVlaPolicy:
@@ -103,12 +54,13 @@ class SpecVlaPolicy:
     Args:
         checkpoint: what `load_openvla` returns; with `stored_as` in the configuration it cannot
             be used for another policy.
-        config: its `unnorm_key`, `stored_as`, `cuda_graphs` and `tree` count; the rest is for
-            loading, which has been done.
+        config: its `unnorm_key`, `recipe`, `stored_as`, `cuda_graphs` and `tree` count; the rest
+            is for loading, which has been done.
         drafter: needed by the speculative modes.
 
     Raises:
-        ValueError: the key is unknown; the message lists the valid ones. Or torchao is missing.
+        ValueError: key or recipe is unknown, or they do not go together; the message lists the
+            valid ones. Or torchao is missing.
     """
 
     def __init__(
@@ -120,17 +72,22 @@ class SpecVlaPolicy:
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._codec = checkpoint.config.codec(config.unnorm_key)
+        self._recipe = read_recipe(config.recipe)
+        self._codec = _codec(checkpoint.config, self._recipe, config.unnorm_key)
         runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
         self._decoder = ActionDecoder(
             PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as),
             self._codec,
             drafter=None if drafter is None else PackedDrafter(drafter),
+            rates=None if drafter is None else drafter.rates,
             tree=config.tree,
             runner=runner,
         )
         self._encoder = ObservationEncoder(
-            checkpoint, num_tokens=self._codec.stats.dimensions, run=runner.run
+            checkpoint,
+            num_tokens=self._codec.stats.dimensions,
+            run=runner.run,
+            prepare=RecipePicture(self._recipe, side=max(checkpoint.config.image_sizes)),
         )
         self._has_drafter = drafter is not None
         _LOG.info(
@@ -139,6 +96,14 @@ class SpecVlaPolicy:
             config.stored_as or self.checkpoint_info.dtype,
             'no drafter' if drafter is None else 'with a drafter',
         )
+        self._log_recipe()
+
+    def _log_recipe(self) -> None:
+        recipe, stats = self._recipe, self._codec.stats
+        _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
+        hint = suggestion(recipe, stats)
+        for line in [*doubts(recipe, stats), *([hint] if hint else [])]:
+            _LOG.warning('%s: %s', self._checkpoint.folder, line)
 
     @cached_property
     def checkpoint_info(self) -> CheckpointInfo:
@@ -165,6 +130,7 @@ class SpecVlaPolicy:
         return PolicyInfo(
             checkpoint=str(loaded.folder),
             unnorm_key=loaded.unnorm_key,
+            recipe=str(self._recipe),
             device=loaded.device,
             dtype=loaded.dtype,
             parameters=loaded.parameters,
@@ -177,9 +143,9 @@ class SpecVlaPolicy:
         """Its action tokens and norm stats."""
         return self._codec
 
-    def tree(self, mode: str) -> TreeShape | TreePlan:
-        """Return how large draft trees grow in a mode, 'strict' or 'relaxed'."""
-        return self._decoder.tree(mode)
+    def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
+        """Return how large draft trees grow now, in a speculative mode."""
+        return self._decoder.tree(decoding)
 
     @torch.inference_mode()
     def infer(
@@ -200,12 +166,16 @@ class SpecVlaPolicy:
 
         Raises:
             NotAnActionError: some of the answer's tokens are no actions.
-            ValueError: the image is not (H, W, 3) uint8, the instruction has unknown words or is
-                too long, or the decoding does not fit the policy.
+            InstructionError: the instruction has unknown words.
+            ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
+                the decoding does not fit the policy.
         """
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
-            prompt = self._encoder(observation)
+            try:
+                prompt = self._encoder(observation)
+            except UnknownWordsError as unknown:
+                raise InstructionError(str(unknown)) from unknown
         decoded = self._decoder.decode(
             prompt,
             decoding,
@@ -218,7 +188,7 @@ class SpecVlaPolicy:
             self._codec.check_actions(tokens)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
-            values=self._codec.stats.unnormalise(normalised),
+            values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
             normalised=normalised,
             tokens=tokens,
             stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
@@ -259,15 +229,23 @@ def load_policy(
 
     Raises:
         CheckpointError: the folder cannot be used; the message says why.
-        ValueError: unknown `unnorm_key` or device, or a word that `PolicyConfig` does not know;
-            the message lists the valid ones.
+        ValueError: unknown `unnorm_key`, recipe or device, or a word that `PolicyConfig` does not
+            know; the message lists the valid ones.
     """
     config = replace(config, **options)
-    read_config(checkpoint).codec(config.unnorm_key)  # wrong keys end before weights are read
+    # Wrong keys and recipes end before weights are read.
+    _codec(read_config(checkpoint), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(Path(checkpoint))
     loaded = load_openvla(checkpoint, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)
+
+
+def _codec(config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None) -> ActionCodec:
+    """Return the codec with the norm stats that were asked for, or that the recipe is for."""
+    codec = config.codec(recipe.key_among(config.norm_stats, unnorm_key))
+    check_dimensions(recipe, codec.stats)
+    return codec
 
 
 def load_drafter_beside(

@@ -8,7 +8,7 @@ can all speak it without importing each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -31,8 +31,8 @@ class Observation:
 AUTOREGRESSIVE = 'autoregressive'
 
 MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
-"""How to decode: token by token; speculatively with the same result; speculatively, and taking
-draft tokens near the target's choice as well."""
+"""How to decode: token by token; speculatively with the same result, in float32 token for token;
+speculatively, and taking draft tokens near the target's choice as well."""
 
 
 GRAPHS = ('action', 'pass', 'off')
@@ -64,14 +64,34 @@ class Decoding:
         for all dimensions or one for each, see `thresholds_by_dimension`.
     temporal: verify drafts made from the previous actions inside the prefill (not in
         autoregressive mode).
+    acceptance_tolerance_translation: how many metres it may be off along each axis.
+    acceptance_tolerance_rotation: how many radians about each axis. A tolerance takes the place of
+        one threshold for all dimensions; of thresholds for each the stricter one holds.
+    acceptance_budget: how many bins x, y and z may be off together, and the rotations.
+    acceptance_motion: which share of the last motion a draft token may be off, see
+        `decoding.acceptance.following_motion`.
+
+    None: not in force.
+
+    Raises:
+        ValueError: an unknown mode, or a limit that is negative or no number.
     """
 
     mode: str = AUTOREGRESSIVE
     acceptance_threshold: int | tuple[int, ...] = 0
     temporal: bool = True
+    _: KW_ONLY
+    acceptance_tolerance_translation: float | None = None
+    acceptance_tolerance_rotation: float | None = None
+    acceptance_budget: int | None = None
+    acceptance_motion: float | None = None
 
     def __post_init__(self) -> None:
         check_choice('decoding mode', self.mode, MODES)
+        for name in ('tolerance_translation', 'tolerance_rotation', 'budget', 'motion'):
+            limit = getattr(self, f'acceptance_{name}')
+            if limit is not None and not limit >= 0:
+                raise ValueError(f'acceptance_{name} {limit}: give a number of 0 or more, or None')
 
 
 def thresholds_by_dimension(
@@ -107,7 +127,11 @@ class DecodeStats:
     target_passes: forward passes of the target, prefill included.
     draft_passes: forward passes of the drafter.
     accept_lengths: tokens committed by each verify round (bonus token included).
+    acceptance_thresholds: how many bins a draft token could be off in each dimension; empty where
+        none could.
     phases_ms: wall time of each phase in milliseconds (vision, prefill, draft, verify, ...).
+    draft_plan: what was in force, see `decoding.plan.TreePlan.text`; empty where nothing is
+        drafted by a plan.
     """
 
     mode: str
@@ -115,6 +139,13 @@ class DecodeStats:
     draft_passes: int = 0
     accept_lengths: tuple[int, ...] = ()
     phases_ms: Mapping[str, float] = field(default_factory=dict)
+    acceptance_thresholds: tuple[int, ...] = ()
+    draft_plan: str = ''
+
+    @property
+    def drafting_off(self) -> bool:
+        """Whether the plan in force drafts nothing: no draft is worth its time on this device."""
+        return bool(self.draft_plan) and 'x' not in self.draft_plan
 
     @property
     def commits(self) -> tuple[int, ...]:
@@ -140,7 +171,8 @@ def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float
 class Action:
     """One model step: an end-effector displacement and a gripper opening.
 
-    values: (D,) float64, un-normalised: metres, radians, gripper opening, as the norm stats say.
+    values: (D,) float64, un-normalised: metres, radians, gripper opening, as norm stats and recipe
+        say.
     normalised: (D,) float64 in [-1, 1], before un-normalising.
     tokens: (D,) int64 action token ids.
     stats: how it was decoded.
@@ -157,6 +189,7 @@ class PolicyInfo:
     """What a policy is and where it runs, for diagnostics and for choices that depend on it.
 
     checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
+    recipe: what it was trained on, in words.
     device, dtype: where it runs and how precisely. parameters: how many, of the target.
     has_drafter: whether the speculative modes can be chosen.
     device_memory_mb, device_memory_peak_mb: held on the device now, and at most so far; None
@@ -165,6 +198,7 @@ class PolicyInfo:
 
     checkpoint: str = ''
     unnorm_key: str = ''
+    recipe: str = ''
     device: str = ''
     dtype: str = ''
     parameters: int = 0
@@ -182,6 +216,14 @@ class NotAnActionError(ValueError):
     def __init__(self, message: str, *, tokens: tuple[int, ...] = ()) -> None:
         super().__init__(message)
         self.tokens = tokens
+
+
+class InstructionError(ValueError):
+    """The policy cannot follow this instruction, whatever it sees; the message says why."""
+
+
+class UnreadableError(ValueError):
+    """Images of this kind cannot be read, however many come; the message says of which kind."""
 
 
 class Policy(Protocol):

@@ -87,3 +87,59 @@ def test_shorter_vocabularies_work():
     codec = ActionCodec(NormStats.select(STATS, 'plain'), vocab_size=300)
     assert codec.action_ids == range(44, 300)
     assert codec.normalised_to_tokens(-1.0) == 299
+
+
+def arm(q01, q99, mask=(True,) * 6 + (False,)):
+    stats = NormStats('arm', np.array(q01, float), np.array(q99, float), np.array(mask))
+    return ActionCodec(stats)
+
+
+def test_tolerances_are_rounded_down_to_bins():
+    codec = arm([-0.255, 0, 0, -2.55, 0, 0, 0], [0.255, 0.255, 0.51, 2.55, 2.55, 5.1, 1])
+    found = codec.bins_within(translation=0.0159, rotation=0.04)  # bins of 2, 1, 2 mm; x 10 mrad
+    assert found == (7, 15, 7, 2, 4, 2, None)
+    assert codec.bins_within(translation=0.003) == (1, 3, 1, None, None, None, None)
+    assert codec.bins_within(rotation=10.0) == (None, None, None, 255, 255, 255, None)
+    assert codec.bins_within() == (None,) * 7
+
+
+def test_a_tolerance_of_whole_bins_means_these():
+    """Though a product of decimal fractions comes out below a whole number."""
+    for q99 in (0.0183, 0.3, 1 / 3, 0.1 + 0.2):
+        codec = arm([-q99] * 6 + [0], [q99] * 6 + [1])
+        for bins in range(256):
+            width = 2 * q99 / 255
+            assert codec.bins_within(translation=bins * width)[:3] == (bins,) * 3
+            if bins:
+                assert codec.bins_within(translation=bins * width * (1 - 1e-6))[0] == bins - 1
+
+
+def test_tolerances_leave_alone_what_is_used_as_it_is_and_what_never_moves():
+    mask = (True, False, True, False, True, True, False)
+    codec = arm([0] * 7, [0, 1, 1, 1, 1, 1, 1], mask)
+    assert codec.bins_within(translation=0.1, rotation=0.1) == (255, 0, 25, 0, 25, 25, None)
+    assert codec.bins_within(translation=0.0)[:3] == (255, 0, 0)
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_never_more_than_the_tolerance(seed):
+    rng = np.random.default_rng(seed)
+    codec = arm(-rng.uniform(0.001, 1, 7), rng.uniform(0.001, 1, 7))
+    tolerance = float(rng.uniform(0, 0.5))
+    tokens = rng.integers(codec.action_ids.start, codec.action_ids.stop, (2000, 7))
+    bins = codec.bins_within(translation=tolerance, rotation=tolerance)
+    limits = np.array([*bins[:6], 0])
+    moved = (tokens + rng.integers(-limits, limits + 1, (2000, 7))).clip(
+        codec.action_ids.start, codec.action_ids.stop - 1
+    )
+    off = np.abs(codec.decode(moved) - codec.decode(tokens))[:, :6]
+    assert (off <= tolerance + 1e-9).all()
+    one_more = (limits[:6] + 1) * np.abs(codec.stats.q99 - codec.stats.q01)[:6] / 255
+    assert ((one_more > tolerance) | (limits[:6] == 255)).all()
+
+
+def test_tolerances_need_known_units():
+    codec = ActionCodec(NormStats.select(STATS, 'plain'))
+    assert codec.bins_within() == (None, None)
+    with pytest.raises(ValueError, match=r'2 dimensions.*give an acceptance threshold in bins'):
+        codec.bins_within(translation=0.1)

@@ -2,7 +2,6 @@
 """The launch files: read everywhere, executed where `launch` can be imported."""
 
 import ast
-import dataclasses
 import re
 import runpy
 import sys
@@ -14,32 +13,19 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, POLICY_ARGUMENTS
+from spec_vla_ros.settings.nodes import SimSettings
+from spec_vla_ros.sim.env import TabletopEnv
 
 ROOT = Path(__file__).parents[1]
 FILES = {path.name: path for path in (ROOT / 'launch').glob('*.launch.py')}
 POLICY, DEMO = 'spec_vla.launch.py', 'demo.launch.py'
 
 
-def constant(name, variable):
-    """Return a module's constant without importing it; f-strings become their source."""
-    tree = ast.parse(FILES[name].read_text())
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and statement.targets[0].id == variable:
-            value = statement.value
-            if isinstance(value, ast.Dict):
-                return {
-                    ast.literal_eval(k): ast.unparse(v)
-                    for k, v in zip(value.keys, value.values, strict=True)
-                }
-            return ast.literal_eval(value)
-    raise AssertionError(f'{name} has no {variable}')
-
-
 def topics_of_the_node():
     """Every name in the modules that open the policy node's topics."""
     folder = ROOT / 'spec_vla_ros' / 'ros'
-    modules = ('inputs', 'arm_outputs', 'gripper_outputs', 'reports', 'controls')
+    modules = ('inputs', 'arm_outputs', 'gripper_outputs', 'status_topics', 'controls')
     sources = [(folder / f'{module}.py').read_text() for module in modules]
     return {name for source in sources for name in re.findall(r"'([a-z_/]+)'", source)}
 
@@ -56,32 +42,19 @@ def test_they_compile_and_define_the_description(name):
     assert 'generate_launch_description' in functions
 
 
-def test_the_promised_arguments_exist():
-    arguments = constant(POLICY, 'ARGUMENTS')
-    promised = {'model', 'image_topic', 'command_topic', 'frame', 'device', 'namespace'}
-    assert promised | {'params_file'} <= set(arguments)
+def test_renamed_names_are_those_of_the_node():
+    renamed = {argument.name for argument in POLICY_ARGUMENTS.values() if argument.name}
+    assert len(renamed) == 9
+    assert renamed <= topics_of_the_node()
 
 
-def test_arguments_set_parameters_that_exist():
-    parameters = {key: value.strip("'") for key, value in constant(POLICY, 'PARAMETERS').items()}
-    assert set(parameters) <= set(constant(POLICY, 'ARGUMENTS'))
-    fields = {field.name: field for field in dataclasses.fields(PolicySettings)}
-    for parameter in parameters.values():
-        assert isinstance(fields[parameter].default, str)
-    assert 'image_transport' in {field.name for field in dataclasses.fields(SimSettings)}
-
-
-def test_remapped_names_are_those_of_the_node():
-    source = FILES[POLICY].read_text()
-    remapped = set(re.findall(r"\('([a-z_/]+)', (?:given|f')", source))
-    assert len(remapped) == 10
-    assert remapped <= topics_of_the_node()
-
-
-def test_the_demo_passes_on_arguments_that_both_have():
-    passed = set(constant(DEMO, 'FOR_POLICY'))
-    assert passed <= set(constant(DEMO, 'ARGUMENTS'))
-    assert passed <= set(constant(POLICY, 'ARGUMENTS'))
+def test_the_example_of_the_demo_asks_for_a_block_that_is_there():
+    (asked,) = re.findall(r"'\{data: (.*?)\}'", FILES[DEMO].read_text())
+    env = TabletopEnv(image_size=64)
+    try:
+        assert env.reset(seed=SimSettings().seed, instruction=asked) == asked
+    finally:
+        env.close()
 
 
 def test_executables_are_installed():
@@ -141,13 +114,15 @@ class TestWithoutTheLaunchSystem:
         def bring_up(*, file=POLICY, function='_bring_up', installed=(), **given):
             packages.installed = set(installed)
             module = runpy.run_path(str(FILES[file]))
-            defaults = {name: default for name, (default, _) in module['ARGUMENTS'].items()}
+            arguments = DEMO_ARGUMENTS if file == DEMO else POLICY_ARGUMENTS
+            defaults = {name: a.default.format(share=ROOT) for name, a in arguments.items()}
+            assert given.keys() <= defaults.keys()
             return module[function]({**defaults, **given})
 
         return bring_up
 
     def test_one_node_with_its_remaps_and_parameters(self, bring_up):
-        made = bring_up(model='/models/one', namespace='lab', image_topic='/cam/rgb')
+        made = bring_up(checkpoint='/models/one', namespace='lab', image_topic='/cam/rgb')
         (node,) = [m for m in made if m.kind == 'LifecycleNode']
         assert node.named['namespace'] == 'lab'
         remaps = dict(node.named['remappings'])
@@ -160,6 +135,72 @@ class TestWithoutTheLaunchSystem:
             'checkpoint': '/models/one'
         }
         assert not [m for m in made if m.kind == 'ExecuteProcess']
+        assert '--end-with-parent' in node.named['arguments']
+        assert node.named['ros_arguments'] is None
+
+    def test_each_argument_is_declared_with_what_it_may_be(self, bring_up):
+        for file, arguments in ((POLICY, POLICY_ARGUMENTS), (DEMO, DEMO_ARGUMENTS)):
+            bring_up(file=file, function='_bring_up' if file == POLICY else '_robot')
+            module = runpy.run_path(str(FILES[file]))
+            made = module['generate_launch_description']().given[0]
+            declared = {m.given[0]: m.named for m in made if m.kind == 'DeclareLaunchArgument'}
+            assert declared.keys() == arguments.keys()
+            for name, argument in arguments.items():
+                choices = declared[name]['choices']
+                assert choices == (list(argument.choices) or None)
+                assert choices is None or declared[name]['default_value'] in choices
+
+    @pytest.mark.parametrize('options', [{}, {'file': DEMO, 'function': '_robot'}])
+    def test_the_end_of_a_node_ends_the_launch(self, bring_up, options):
+        (node,) = [m for m in bring_up(**options) if m.kind.endswith('Node')]
+        on_exit, event = node.named['on_exit'], object()
+        (ended,) = on_exit(event, types.SimpleNamespace(is_shutdown=False))
+        assert ended.kind == 'Shutdown'
+        assert on_exit(event, types.SimpleNamespace(is_shutdown=True)) == []
+
+    def test_yes_no_and_numbers_get_their_types(self, bring_up):
+        given = {'dry_run': 'True', 'use_sim_time': 'no', 'draft_top_k': '4'}
+        (node,) = [m for m in bring_up(**given) if m.kind == 'LifecycleNode']
+        _, overrides = node.named['parameters']
+        values = {name: (v.given[0], v.named['value_type']) for name, v in overrides.items()}
+        assert values == {
+            'dry_run': (True, bool),
+            'use_sim_time': (False, bool),
+            'draft_top_k': (4, int),
+        }
+
+    def test_an_enclave_is_an_argument_for_ros(self, bring_up):
+        (node,) = [m for m in bring_up(enclave='/arms/left') if m.kind == 'LifecycleNode']
+        assert node.named['ros_arguments'] == ['--enclave', '/arms/left']
+
+    def test_a_compressed_topic_chooses_compressed_images(self, bring_up):
+        (node,) = [
+            m for m in bring_up(image_topic='/cam/rgb/compressed') if m.kind == 'LifecycleNode'
+        ]
+        assert dict(node.named['remappings'])['image/compressed'] == '/cam/rgb/compressed'
+        _, overrides = node.named['parameters']
+        assert overrides['image_transport'].given == ('compressed',)
+        with pytest.raises(RuntimeError, match='image_transport:=raw reads others'):
+            bring_up(image_topic='/cam/rgb/compressed', image_transport='raw')
+
+    @pytest.mark.parametrize('word', ['yes', 'True', '1'])
+    def test_record_records_or_is_refused(self, bring_up, word):
+        with pytest.raises(RuntimeError, match='needs ros2bag'):
+            bring_up(record=word)
+        assert word in POLICY_ARGUMENTS['record'].choices
+
+    def test_a_parameter_in_no_force_ends_the_launch(self, bring_up, tmp_path):
+        path = tmp_path / 'mine.yaml'
+        path.write_text('spec_vla: {ros__parameters: {dry_run: true}}')
+        assert bring_up(params_file=str(path))
+        with pytest.raises(RuntimeError, match='dry_run is in no force'):
+            bring_up(params_file=str(path), namespace='lab')
+        path.write_text('/**: {ros__parameters: {dryrun: true}}')
+        with pytest.raises(RuntimeError, match='did you mean dry_run'):
+            bring_up(params_file=str(path))
+        path.write_text('/**: {ros__parameters: {sead: 3}}')
+        with pytest.raises(RuntimeError, match='did you mean seed'):
+            bring_up(file=DEMO, function='_robot', sim_params_file=str(path))
 
     @pytest.mark.parametrize('given', [{}, {'image_transport': 'compressed'}])
     def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):
@@ -187,7 +228,7 @@ class TestWithoutTheLaunchSystem:
         monkeypatch.setenv('HOME', str(tmp_path))
         with pytest.raises(RuntimeError, match=f"no parameter file '{tmp_path}/mine.yaml'"):
             bring_up(**options)
-        (tmp_path / 'mine.yaml').write_text('/**: {ros__parameters: {dry_run: true}}')
+        (tmp_path / 'mine.yaml').write_text('/**: {ros__parameters: {use_sim_time: true}}')
         made = bring_up(**options)
         (node,) = [m for m in made if m.kind.endswith('Node')]
         assert node.named['parameters'][0] == str(tmp_path / 'mine.yaml')
@@ -230,7 +271,7 @@ class TestExecuted:
             monkeypatch.setenv('ROS_DOMAIN_ID', str(domain_id))
             include = IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(FILES[DEMO])),
-                launch_arguments=[('model', str(checkpoint)), ('namespace', 'lab')],
+                launch_arguments=[('checkpoint', str(checkpoint)), ('namespace', 'lab')],
             )
             service = LaunchService(noninteractive=True)
             service.include_launch_description(LaunchDescription([include]))

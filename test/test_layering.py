@@ -10,7 +10,7 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy'}
+CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -29,11 +29,12 @@ EVERYTHING = {
 MAY_IMPORT = {
     '__init__': set(),
     'types': set(),
-    'pixels': set(),
+    'pixels': {'types'},
     'action_codec': {'types'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
     'models': {'types', 'action_codec', 'device', 'decoding'},
+    'policy_config': CORE,
     'policy': CORE,
     'settings': {'types'},
     'inference': {'types', 'programs', 'settings'},

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy turns observations into actions, and says what is wrong with bad ones."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,15 @@ from PIL import Image
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
-from spec_vla_ros.policy import PolicyConfig, load_policy
-from spec_vla_ros.types import Decoding, NotAnActionError, Observation
+from spec_vla_ros.models.recipe_pictures import RecipePicture
+from spec_vla_ros.models.recipes import read_recipe
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.types import Decoding, InstructionError, NotAnActionError, Observation
 
 INSTRUCTION = 'pick up the red block'
 
@@ -71,6 +78,53 @@ def test_warm_up_changes_nothing(policy):
     policy.warm_up()
     policy.reset()
     assert np.array_equal(policy.infer(Observation(image(), INSTRUCTION)).tokens, before)
+
+
+def test_a_recipe_prepares_the_picture_and_reads_the_action(policy, folder):
+    """Asked with the picture that its recipe makes, a plain policy chooses the same tokens."""
+    recipe = read_recipe('libero', gripper_range=(-1.0, 1.0))
+    trained = load_policy(folder, device='cpu', recipe=recipe)
+    action = trained.infer(Observation(image(), INSTRUCTION))
+    prepared = RecipePicture(recipe, side=64)(image())
+    plain = policy.infer(Observation(prepared, INSTRUCTION))
+    assert np.array_equal(action.tokens, plain.tokens)
+    assert np.array_equal(action.normalised, plain.normalised)
+    np.testing.assert_allclose(action.values[:3], 0.05 * plain.values[:3])
+    np.testing.assert_allclose(action.values[3:6], 0.5 * plain.values[3:6])
+    assert action.values[6] == (plain.values[6] > 0)
+    assert trained.info.recipe == str(recipe)
+
+
+def test_a_recipe_by_name_or_file(folder, tmp_path):
+    assert load_policy(folder, device='cpu', recipe='bridge').info.recipe.startswith('bridge (')
+    (tmp_path / 'mine.yaml').write_text('image_crop: 0.9')
+    named = load_policy(folder, device='cpu', recipe=tmp_path / 'mine.yaml')
+    assert named.info.recipe == 'mine (image_crop 0.9)'
+    with pytest.raises(ValueError, match='none of plain, libero, bridge'):
+        load_policy(folder, recipe='lib')
+
+
+def test_a_recipe_of_other_actions_is_refused(tmp_path):
+    folder = write_tiny(tmp_path / 'three', dimensions=3)
+    with pytest.raises(ValueError, match='changes actions of 7 dimensions'):
+        load_policy(folder, recipe='libero')
+
+
+def test_the_log_says_what_is_applied_and_what_is_only_suggested(tmp_path, caplog):
+    folder = write_tiny(tmp_path / 'libero')
+    action = {'q01': [-0.9] * 6 + [0.0], 'q99': [0.9] * 6 + [1.0]}
+    stats = {'libero_goal': {'action': action}}
+    (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
+    caplog.set_level('INFO')
+    load_policy(folder, device='cpu', unnorm_key='libero_goal')
+    assert "norm stats 'libero_goal', recipe plain (pictures and actions as they" in caplog.text
+    warned = [r.getMessage() for r in caplog.records if r.levelname == 'WARNING']
+    assert any('cannot be metres' in line for line in warned)
+    assert any('recipe libero' in line and 'not applied' in line for line in warned)
+    caplog.clear()
+    load_policy(folder, device='cpu', recipe='libero')
+    assert "norm stats 'libero_goal', recipe libero (image_rotation 180" in caplog.text
+    assert not [r for r in caplog.records if r.levelname == 'WARNING']
 
 
 def test_weights_need_no_gradient(policy):
@@ -184,6 +238,26 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
         policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
     assert len(error.value.tokens) == 7
     assert not set(error.value.tokens) <= set(policy.codec.action_ids)
+
+
+@pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
+@pytest.mark.parametrize(
+    'tree', [TreeShape(2, 2, 4), TreePlan.from_text('- - - - - - - guesses 4')], ids=str
+)
+def test_an_action_says_which_plan_was_in_force(words, tree, mode):
+    target = load_openvla(words, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), words / 'drafter')
+    policy = load_policy(words, device='cpu', tree=tree)
+    observation = Observation(image(), INSTRUCTION)
+    stats = policy.infer(observation, Decoding(mode, 3), refuse_words=False).stats
+    planned = isinstance(tree, TreePlan) and mode != 'autoregressive'
+    assert stats.draft_plan == (tree.text if planned else '')
+    assert stats.drafting_off == planned
+
+
+def test_unknown_words_are_no_fault_of_the_image(policy):
+    with pytest.raises(InstructionError, match="does not know the words 'hiss'"):
+        policy.infer(Observation(image(), 'hiss'))
 
 
 def test_words_become_the_nearest_bins_when_asked_for(words):

@@ -44,6 +44,14 @@ def test_the_policy_has_the_form_of_the_schema():
                 assert {name.tag for name in names} == {names.tag.removesuffix('s')}
 
 
+def test_no_comment_stands_among_the_enclaves():
+    """`ros2 security generate_artifacts` takes one for an enclave, and fails."""
+    builder = ElementTree.TreeBuilder(insert_comments=True)
+    root = ElementTree.parse(POLICY, ElementTree.XMLParser(target=builder)).getroot()
+    assert not list(root.iter(ElementTree.Comment))
+    assert [e.get('path') for e in root[0]] == [f'/spec_vla/{node}' for node in profiles()]
+
+
 def test_names_are_given_one_by_one():
     """No wildcard grants more than it says, and nothing is granted twice."""
     for node, profile in profiles().items():

@@ -10,6 +10,7 @@ import argparse
 import importlib.util
 import subprocess
 import sys
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -33,10 +34,11 @@ from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.types import AUTOREGRESSIVE
+from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS
 
 SHIPPED = 'shipped policy'
 FRAME_SEEDS = range(9_041_000, 9_042_000)
@@ -55,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'of: {", ".join(names)} (default: all that fit)',
     )
     parser.add_argument('--device', default='auto', help="'cpu', 'cuda' (default: auto)")
+    parser.add_argument(
+        '--dtype', default='float32', choices=('auto', *PRECISIONS), help='of the shipped policy'
+    )
     parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
     parser.add_argument('--frames', type=int, default=120, help='for the shipped policy')
     parser.add_argument('--actions', type=int, default=10, help='of the trace, for the others')
@@ -140,7 +145,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
-    checkpoint = load_openvla(TABLETOP, device=str(device), dtype='float32')
+    checkpoint = load_openvla(TABLETOP, device=str(device), dtype=args.dtype)
+    dtype = checkpoint.model.dtype
     env = TabletopEnv(image_size=192)
     try:
         frames = record_frames(checkpoint, env, FRAME_SEEDS, count=args.frames)
@@ -155,11 +161,11 @@ def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name:
         config,
         policy.passes(),
         device,
-        torch.float32,
+        dtype,
         prompt_length=policy.prompt_length,
         accept_lengths='measured in this run',
         same_tokens=same,
-        strict_is_exact=measured['strict'].tokens == measured[AUTOREGRESSIVE].tokens,
+        exactness=asdict(exactness(measured['strict'].tokens, measured[AUTOREGRESSIVE].tokens)),
     )
 
 
@@ -227,7 +233,7 @@ def _summary(
     dtype: torch.dtype,
     **about: object,
 ) -> dict:
-    itemsize = torch.empty((), dtype=dtype).itemsize
+    itemsize = torch.bfloat16.itemsize  # as checkpoints store them, and the CPU's panels too
     weights = sum(weight_counts(config)) * itemsize
     hardware = measure_hardware(device, dtype, footprint=weights)
     floors = {

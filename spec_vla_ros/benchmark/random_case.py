@@ -258,6 +258,7 @@ def _random(
             weight: Tensor = torch.empty(parameter.shape, device=device, dtype=dtype)
             if weight.dim() > 1:
                 weight.normal_(std=0.02, generator=generator)
+                weight.copy_(weight.bfloat16())  # as those of a checkpoint are
             else:
                 weight.fill_(1.0)
             setattr(owner, name, nn.Parameter(weight, requires_grad=False))

@@ -14,7 +14,8 @@ from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
-from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
+from spec_vla_ros.decoding.plan import plan_trees
+from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import TemporalDraft
 from spec_vla_ros.evaluation.closed_loop import drive
@@ -58,7 +59,7 @@ class Recorder:
         self._drafter = TreeDrafter(
             PackedDrafter(drafter), self._target, ids=self._codec.action_ids
         )
-        self._acceptance_threshold = acceptance_threshold
+        self._acceptance_threshold, self._rates = acceptance_threshold, drafter.rates
 
     @torch.inference_mode()
     def record(self, way: str, costs: Costs, env: Environment, seeds: Iterable[int]) -> WayTrace:
@@ -70,16 +71,16 @@ class Recorder:
             env: the simulator.
             seeds: one episode each.
         """
-        mode = way.partition(' ')[0]
         dimensions = self._codec.stats.dimensions
+        threshold = self._acceptance_threshold if way.startswith('relaxed') else 0
+        thresholds = thresholds_by_dimension(threshold, dimensions)
+        rates = AcceptanceRates(self._rates or RateTable.neutral(dimensions))
         plan = plan_trees(
             costs,
             num_tokens=dimensions,
-            hit_rates=HIT_RATES[mode],
-            guess_rates=GUESS_RATES[mode],
+            rate=rates.of_levels(thresholds),
+            guess_rates=rates.of_guesses(),
         )
-        threshold = self._acceptance_threshold if mode == 'relaxed' else 0
-        thresholds = thresholds_by_dimension(threshold, dimensions)
         accept = within_bins(thresholds, action_ids=self._codec.action_ids)
         tree, stop = spaced(plan, thresholds), FixedCount(dimensions)
         still = self._codec.encode(np.zeros(dimensions))

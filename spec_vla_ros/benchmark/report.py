@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from spec_vla_ros.benchmark.timing import Measured
+from spec_vla_ros.evaluation.measures import Exactness
 
 mpl.use('Agg')
 
@@ -172,13 +173,15 @@ def _cpuinfo() -> list[str]:
 
 
 def _about(case: Mapping) -> str:
+    found = case.get('exactness')
+    exact = '' if found is None else f'; strict actions that differ from AR: {Exactness(**found)}'
     return (
         f'{case["prompt_length"]} tokens of prompt, {case["dtype"]}, '
         f'{case["weight_bytes"] / 2**20:.0f} MiB of weights, process '
         f'{case["process_bytes"] / 2**20:.0f} MiB; reads {case["bandwidth_gb_s"]:.1f} GB/s, '
         f'multiplies {case["rate_gflop_s"]:.0f} GFLOP/s; accept lengths '
         f'{case["accept_lengths"]}; tokens of generate and AR '
-        f'{"equal" if case["same_tokens"] else "NOT all equal"}.'
+        f'{"equal" if case["same_tokens"] else "NOT all equal"}{exact}.'
     )
 
 

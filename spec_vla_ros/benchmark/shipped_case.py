@@ -96,10 +96,10 @@ class ShippedPolicy:
     def _shapes(self, name: str) -> tuple[TreeShape | None, ...]:
         """Return the trees that a way drafts with 1, 2, ... tokens left."""
         dimensions = self._checkpoint.config.codec().stats.dimensions
-        mode = self._decodings[name].mode
-        if mode == AUTOREGRESSIVE:
+        decoding = self._decodings[name]
+        if decoding.mode == AUTOREGRESSIVE:
             return (None,) * dimensions
-        tree = self._policies[name].tree(mode)
+        tree = self._policies[name].tree(decoding)
         return tuple(tree(left) for left in range(1, dimensions + 1))
 
     def methods(self) -> dict[str, Method]:

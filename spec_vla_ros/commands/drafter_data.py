@@ -7,6 +7,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,12 +16,16 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.policy import PolicyConfig, SpecVlaPolicy
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipe_pictures import RecipePicture
+from spec_vla_ros.models.recipes import PLAIN, Recipe
+from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.training.drafter_data import Example, write_features
 from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 
 FIRST_SEED = 3_000_000
-_NOT_NOTED = ('command', 'run', 'out')
+_NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')
 
 Source = Callable[..., Iterator[Example]]
 """Called with `policy=`, which it may let drive; can be sent to another process."""
@@ -32,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--checkpoint', type=Path, default=TABLETOP, help='the target; default: the shipped policy'
     )
     parser.add_argument('--unnorm-key', default=None, help='where the target has several')
+    add_recipe_options(parser)
     parser.add_argument('--out', type=Path, required=True, help='folder for the features')
     parser.add_argument('--processes', type=int, default=1, help='run side by side')
     simulator = parser.add_argument_group('prompts from the simulator')
@@ -54,9 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compute the features; files that are there already are kept."""
     sources = _recorded(args) if args.recording else _simulated(args)
-    _claim(args)
+    recipe = recipe_from(args)
+    _claim(args, recipe)
     jobs = [
-        (args.checkpoint, args.unnorm_key, source, args.out / f'part_{i}')
+        (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
         for i, source in enumerate(sources)
     ]
     # spawn: the renderer's and torch's threads do not survive a fork
@@ -112,9 +119,11 @@ def _dealt(things: Sequence, count: int) -> list:
     return [things[i::count] for i in range(count)]
 
 
-def _claim(args: argparse.Namespace) -> None:
+def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     """Note in the folder what it is made from; files made from something else are not mixed in."""
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
+    if recipe != PLAIN:
+        asked['recipe'] = str(recipe)
     text = json.dumps(asked, indent=2, default=str) + '\n'
     note = args.out / 'made_from.json'
     made = any(args.out.rglob('features_*.safetensors'))
@@ -127,14 +136,16 @@ def _claim(args: argparse.Namespace) -> None:
     note.write_text(text)
 
 
-def _write_part(job: tuple[Path, str | None, Source, Path]) -> None:
-    folder, unnorm_key, source, out = job
+def _write_part(job: tuple[Path, str | None, Recipe, Source, Path]) -> None:
+    folder, unnorm_key, recipe, source, out = job
     torch.set_num_threads(1)
     checkpoint = load_openvla(folder)
-    policy = SpecVlaPolicy(checkpoint, config=PolicyConfig(unnorm_key=unnorm_key))
+    config = PolicyConfig(unnorm_key=unnorm_key, recipe=recipe)
+    policy = SpecVlaPolicy(checkpoint, config=config)
+    prepare = RecipePicture(recipe, side=max(checkpoint.config.image_sizes))
     write_features(
         checkpoint,
-        source(policy=policy),
+        (replace(seen, image=prepare(seen.image)) for seen in source(policy=policy)),
         out,
         num_tokens=policy.checkpoint_info.action_dimensions,
         report=lambda text: _say(f'{out.name}/{text}'),

@@ -18,21 +18,29 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
-from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer, tokenizer_file
+from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
+from spec_vla_ros.models.recipe_checks import (
+    check_dimensions,
+    doubts,
+    farthest_actions,
+    suggestion,
+)
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import CheckpointError, check_tensors
 from spec_vla_ros.policy import DRAFTER_FOLDER, load_policy
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import InstructionError, Observation
 
 _INSTRUCTION = 'pick up the red block'
 _NODE_DIMENSIONS = 7
 _AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (rad)', 'gripper')
-_FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('folder', type=Path, metavar='DIR')
     parser.add_argument('--unnorm-key', metavar='K', help='the data set to ask with')
+    add_recipe_options(parser)
     parser.add_argument('--drafter', type=Path, metavar='DIR', help='default: DIR/drafter')
     parser.add_argument(
         '--instruction',
@@ -54,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CheckpointError: the checkpoint cannot be used; the message says why.
     """
-    config = read_config(args.folder)
+    config, recipe = read_config(args.folder), recipe_from(args)
     _print_model(args.folder, config)
-    usable = _print_data_sets(config)
+    print(f'recipe      {recipe}')
+    usable = _print_data_sets(config, recipe)
     _print_weights(args.folder, config)
     require_tokenizer(args.folder)
     if not usable:
@@ -70,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'drafter     {f"{drafter}, not tried" if there else "none"}')
         print('asked       nothing: the weights were not loaded')
     else:
-        _ask(args, usable, has_drafter=args.drafter is not None or drafter.is_dir())
+        _ask(args, usable, recipe, has_drafter=args.drafter is not None or drafter.is_dir())
     return 0
 
 
@@ -92,12 +101,13 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
     print(f'actions     ids {config.vocab_size - config.num_bins} to {config.vocab_size - 1}')
 
 
-def _print_data_sets(config: OpenVLAConfig) -> dict[str, NormStats]:
+def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormStats]:
     """Print what each data set would ask of the robot; return those that can be used."""
     usable = {}
     for key in sorted(config.norm_stats):
         try:
             stats = config.codec(key).stats
+            check_dimensions(recipe, stats)
         except ValueError as error:
             print(f'norm stats  {key}: not usable: {error}')
             continue
@@ -105,23 +115,19 @@ def _print_data_sets(config: OpenVLAConfig) -> dict[str, NormStats]:
         print(f'norm stats  {key}: {stats.dimensions} dimensions, usable')
         if stats.dimensions != _NODE_DIMENSIONS:
             print('            by the library only: the policy node drives 7')
-        for line in _bounds(stats):
+        for line in _bounds(stats, recipe):
             print(f'            {line}')
     return usable
 
 
-def _bounds(stats: NormStats) -> list[str]:
-    """Return the range of each dimension in words, one step of the policy."""
+def _bounds(stats: NormStats, recipe: Recipe) -> list[str]:
+    """Return in words the range of each dimension, one step of the policy, and what is odd."""
     named = stats.dimensions == len(_AXES)
     names = _AXES if named else tuple(f'dimension {i}' for i in range(stats.dimensions))
-    low, high = (np.where(stats.mask, q, s) for q, s in ((stats.q01, -1.0), (stats.q99, 1.0)))
+    low, high = np.sort(recipe.in_si_units(farthest_actions(stats)), axis=0)
     lines = [f'{n:<12} {a:+.4f} to {b:+.4f}' for n, a, b in zip(names, low, high, strict=True)]
-    farthest = np.abs([low[:3], high[:3]]).max()
-    if named and farthest > _FARTHEST_STEP:
-        lines.append(
-            f'a step of {farthest:.2f} cannot be metres: these actions have a scale of their own'
-        )
-    return lines
+    hint = suggestion(recipe, stats)
+    return [*lines, *doubts(recipe, stats), *([hint] if hint else [])]
 
 
 def _print_weights(folder: Path, config: OpenVLAConfig) -> None:
@@ -136,22 +142,29 @@ def _print_weights(folder: Path, config: OpenVLAConfig) -> None:
         print(f'note        {note}')
 
 
-def _ask(args: argparse.Namespace, usable: dict[str, NormStats], *, has_drafter: bool) -> None:
+def _ask(
+    args: argparse.Namespace, usable: dict[str, NormStats], recipe: Recipe, *, has_drafter: bool
+) -> None:
     """Load the checkpoint with its drafter, and ask for the action of a grey picture.
 
     Raises:
         NotAnActionError: it answered in words.
     """
-    key = args.unnorm_key or next(iter(usable))
+    key = recipe.key_among(usable, args.unnorm_key) or next(iter(usable))
     policy = load_policy(
-        args.folder, unnorm_key=key, device=args.device, dtype=args.dtype, drafter=args.drafter
+        args.folder,
+        unnorm_key=key,
+        recipe=recipe,
+        device=args.device,
+        dtype=args.dtype,
+        drafter=args.drafter,
     )
     print(f'drafter     {"fits its target" if has_drafter else "none"}')
     picture = np.full((224, 224, 3), 128, np.uint8)
     instruction = args.instruction or _INSTRUCTION
     try:
         action = policy.infer(Observation(picture, instruction))
-    except UnknownWordsError as error:
+    except InstructionError as error:
         if args.instruction:
             raise
         print(f'asked       nothing: {error}, with --instruction')

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.pixels import file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--unnorm-key', metavar='K', help='norm stats; needed if there are several'
     )
+    add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
     parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
 
@@ -29,7 +31,11 @@ def run(args: argparse.Namespace) -> int:
     log_to_stderr()
     image = file_to_rgb(args.image)
     policy = load_policy(
-        args.checkpoint, unnorm_key=args.unnorm_key, device=args.device, dtype=args.dtype
+        args.checkpoint,
+        unnorm_key=args.unnorm_key,
+        recipe=recipe_from(args),
+        device=args.device,
+        dtype=args.dtype,
     )
     policy.warm_up()
     action = policy.infer(Observation(image, args.instruction))

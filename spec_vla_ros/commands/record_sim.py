@@ -10,8 +10,10 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.evaluation.sim_recording import (
+    GRIPPER_TOPIC,
     IMAGE_TOPIC,
     INSTRUCTION_TOPIC,
+    POSE_TOPIC,
     record_episode,
 )
 from spec_vla_ros.policy import load_policy
@@ -48,5 +50,8 @@ def run(args: argparse.Namespace) -> int:
             print(f'{made.folder}: {made.instruction!r}, {made.images} images, {verdict}')
     finally:
         env.close()
-    print(f'topics: {IMAGE_TOPIC} (sensor_msgs/Image), {INSTRUCTION_TOPIC} (std_msgs/String)')
+    print(
+        f'topics: {IMAGE_TOPIC} (sensor_msgs/Image), {INSTRUCTION_TOPIC} (std_msgs/String), '
+        f'{POSE_TOPIC} (geometry_msgs/PoseStamped), {GRIPPER_TOPIC} (std_msgs/Float64)'
+    )
     return 0

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
-        save_drafter(drafter, args.out, temperature=found.temperature)
+        save_drafter(drafter, args.out, temperature=found.temperature, rates=found.rates)
         print(f'written: {args.out}; {found}')
     accelerator.end_training()
     return 0

@@ -7,15 +7,14 @@ import argparse
 import json
 import platform
 from datetime import date
-from functools import cache, partial
 from pathlib import Path
 
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
-    Recording,
     Replayed,
     Tolerance,
     figures,
@@ -24,15 +23,12 @@ from spec_vla_ros.evaluation.tuning import (
     replay,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
-from spec_vla_ros.evaluation.ways import REPLAYED
+from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.training.recordings import (
-    RecordingTopics,
-    check_recording,
-    recorded_observations,
-)
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding
 
 DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
@@ -41,17 +37,11 @@ DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        'recordings',
-        type=Path,
-        nargs='+',
-        metavar='RECORDING',
-        help='rosbag2 folders or .mcap files',
-    )
-    parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
     )
     parser.add_argument('--drafter', type=Path, help=f'default: {DRAFTER_FOLDER}/ in it')
     parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
+    add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
     parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
     parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
@@ -63,22 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('TOP_K', 'DEPTH', 'NODES'),
         help='draft tree (default: a chain), the same for every r so that they can be compared',
     )
-    prompts = parser.add_argument_group('what was recorded')
-    prompts.add_argument('--image-topic', default='/image', help='default: %(default)s')
-    prompts.add_argument('--instruction-topic', help='default: /instruction')
-    prompts.add_argument('--instruction', help='its text, where none was recorded')
-    prompts.add_argument(
-        '--interval',
-        type=float,
-        default=0.1,
-        help='seconds between the images used: how long a step of the robot takes (default: 0.1)',
-    )
+    add_recording_options(parser)
     limits = parser.add_argument_group(
         'how far from the AR action 95 of 100 actions may be (default: 1 mm and 10 mrad)'
     )
     limits.add_argument('--tolerance-mm', type=float, help='displacement')
     limits.add_argument('--tolerance-mrad', type=float, help='rotation')
     limits.add_argument('--tolerance-bins', type=float, help='any dimension')
+    add_tolerances(parser)
     parser.add_argument('--out', type=Path, default=Path('results/tune'), help='folder to write')
 
 
@@ -88,15 +70,16 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: the recordings or the checkpoint cannot be used; says why.
     """
-    tolerance = _tolerance(args)
-    recordings = _recordings(args)
+    tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
+    recordings, recipe = recordings_from(args), recipe_from(args)
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
     drafter = load_drafter_beside(checkpoint, args.drafter)
-    dimensions = checkpoint.config.codec(args.unnorm_key).stats.dimensions
+    key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
+    dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
 
-    config = PolicyConfig(unnorm_key=args.unnorm_key, tree=TreeShape(*args.tree))
+    config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
@@ -109,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     reference = run_way(AUTOREGRESSIVE, Decoding())
     baselines = [median_ms(reference)]
     results = {AUTOREGRESSIVE: figures(reference, reference, reference_ms=baselines[0])}
-    for way in REPLAYED:
+    for way in ways:
         replayed = run_way(way.name, way.decoding)
         # AR again after each way, so that a machine that slows down does not favour any
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
@@ -156,23 +139,6 @@ def _tolerance(args: argparse.Namespace) -> Tolerance:
         metres=None if args.tolerance_mm is None else args.tolerance_mm / 1e3,
         radians=None if args.tolerance_mrad is None else args.tolerance_mrad / 1e3,
     )
-
-
-def _recordings(args: argparse.Namespace) -> list[Recording]:
-    """Make sure that every recording can be read before the model is loaded."""
-    if not args.interval >= 0:
-        raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
-    topic = args.instruction_topic
-    if topic is None and args.instruction is None:
-        topic = '/instruction'
-    topics = RecordingTopics(args.image_topic, topic, args.instruction)
-    for path in args.recordings:
-        check_recording(path, topics)
-    report = cache(print)  # each text once, however often a recording is read
-    return [
-        partial(recorded_observations, path, topics, interval=args.interval, report=report)
-        for path in args.recordings
-    ]
 
 
 def _check(

@@ -23,7 +23,7 @@ from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.inference.wire import describe
 from spec_vla_ros.inference.worker import Finished, Supervisor, Unsupervised
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Action, Policy
+from spec_vla_ros.types import Action, InstructionError, Policy, UnreadableError
 
 Image = TypeVar('Image')
 
@@ -204,6 +204,8 @@ class ControlLoop(Generic[Image]):
         return halt
 
     def _ask(self, settings: PolicySettings) -> None:
+        if not self.instruction:  # it has been refused just now
+            return
         self._requests.ask(self._preconditions.images.newest, self.instruction, settings)
 
     def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
@@ -212,7 +214,7 @@ class ControlLoop(Generic[Image]):
         action = finished.outcome
         if isinstance(action, Exception):
             self._errors += 1
-            self._fail(Reason.INFERENCE_ERROR, describe(action))
+            self._note_error(action)
             return None
         refused = refusal(action.values, settings.action_limits)
         if refused is not None:
@@ -237,6 +239,16 @@ class ControlLoop(Generic[Image]):
             step_duration=ticks / settings.control_rate,
             inference_seconds=finished.seconds,
         )
+
+    def _note_error(self, error: Exception) -> None:
+        """Halt for what an inference raised; what will be raised again counts as no failure."""
+        if isinstance(error, InstructionError):
+            self._preconditions.refuse_instruction(str(error))
+            self._fault = Halt(Reason.BAD_INSTRUCTION, str(error), lasting=True)
+        elif isinstance(error, UnreadableError):
+            self._fault = Halt(Reason.INFERENCE_ERROR, describe(error), lasting=True)
+        else:
+            self._fail(Reason.INFERENCE_ERROR, describe(error))
 
     def _fail(self, reason: Reason, text: str) -> None:
         self._fault = Halt(reason, text)

@@ -143,6 +143,10 @@ class Preconditions(Generic[Image]):
         self.clear_faults()
         return True
 
+    def refuse_instruction(self, text: str) -> None:
+        """Have no instruction, for the one in force is bad; text: why."""
+        self.instruction, self._bad_instruction = '', text
+
     def cancel(self) -> None:
         """Have no instruction."""
         self.instruction, self._bad_instruction = '', None
@@ -161,7 +165,7 @@ class Preconditions(Generic[Image]):
         if self.emergency.pressed:
             return Halt(Reason.EMERGENCY_STOP, self.emergency.text)
         if self._bad_instruction is not None:
-            return Halt(Reason.BAD_INSTRUCTION, self._bad_instruction)
+            return Halt(Reason.BAD_INSTRUCTION, self._bad_instruction, lasting=True)
         if not self.instruction:
             return Halt(
                 Reason.NO_INSTRUCTION, 'no instruction has been given, or it was cancelled'

@@ -32,10 +32,14 @@ class Reason(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Standing still, and why; with reason NONE it is no halt."""
+    """Standing still, and why; with reason NONE it is no halt.
+
+    lasting: whether waiting and trying again are of no use.
+    """
 
     reason: Reason
     text: str = ''
+    lasting: bool = False
 
 
 RUNNING = Halt(Reason.NONE)

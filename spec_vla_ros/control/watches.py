@@ -16,6 +16,8 @@ Image = TypeVar('Image')
 
 NANOSECONDS = 1_000_000_000
 
+ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
+
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
@@ -96,6 +98,13 @@ class ImageWatch(Generic[Image]):
             return f'no image for {silent:.2f} s (image_timeout={timeout})'
         age = (now_ns - self._newest.stamp_ns) / NANOSECONDS
         if abs(age) > timeout:
+            if abs(age) > ANOTHER_CLOCK:
+                return (
+                    "the images are stamped by another clock than the node's: "
+                    f'{self._newest.stamp_ns / NANOSECONDS:.0f} s, and it is '
+                    f'{now_ns / NANOSECONDS:.0f} s; does one of them follow use_sim_time, and the '
+                    'other not?'
+                )
             return (
                 f'the images that arrive are stamped {abs(age):.2f} s in the '
                 f'{"past" if age > 0 else "future"} (image_timeout={timeout}): '

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,13 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
+from spec_vla_ros.decoding.acceptance import (
+    AcceptanceRule,
+    exact_match,
+    following_motion,
+    within_bins,
+    within_budgets,
+)
 from spec_vla_ros.decoding.costs import measure_costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
@@ -23,13 +29,16 @@ from spec_vla_ros.decoding.generate import (
     Run,
     autoregressive_generate,
 )
-from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, TreePlan, plan_trees
+from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.decoding.planner import Planner
+from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
-from spec_vla_ros.types import Decoding, thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
 
-_LOG = logging.getLogger(__name__)
+_GROUPS = range(3), range(3, 6)
+"""The dimensions of an arm's action that share a budget: x, y and z; the rotations."""
 
 
 class Runner:
@@ -59,9 +68,13 @@ class ActionDecoder:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
+        rates: how often its drafts were accepted when it was trained; None: nobody measured.
         runner: how passes run; plainly by default.
-        tree: how large a draft tree may grow; None lets `measure` choose, and until then is
-            the published drafters' tree.
+        tree: how large a draft tree may grow; None lets `measure` and what is accepted choose, see
+            `Planner`.
+
+    Raises:
+        ValueError: the rates are for actions of another length; or see `Planner`.
     """
 
     def __init__(
@@ -70,6 +83,7 @@ class ActionDecoder:
         codec: ActionCodec,
         *,
         drafter: DraftModel | None = None,
+        rates: RateTable | None = None,
         tree: TreeShape | TreePlan | None = None,
         runner: Runner | None = None,
     ) -> None:
@@ -78,14 +92,22 @@ class ActionDecoder:
         self._drafter: TreeDrafter | None = None
         if drafter is not None:
             self._drafter = TreeDrafter(drafter, target, ids=codec.action_ids)
-        self._measures = tree is None
-        self._trees: dict[str, TreeShape | TreePlan] = dict.fromkeys(
-            HIT_RATES, tree or TreeShape()
-        )
-        self._rules: dict[Hashable, tuple[AcceptanceRule, TreeRule]] = {}
+        self._rules: dict[Hashable, AcceptanceRule] = {}
+        self._spaced: dict[Hashable, tuple[TreeShape | TreePlan, TreeRule]] = {}
         self._stop = FixedCount(codec.stats.dimensions)
-        still = codec.encode(np.zeros(codec.stats.dimensions))
-        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
+        rates = rates or RateTable.neutral(self._stop.count)
+        if rates.dimensions != self._stop.count:
+            raise ValueError(
+                f'the drafter was measured on actions of {rates.dimensions} tokens, these have '
+                f'{self._stop.count}'
+            )
+        self._planner = Planner(
+            AcceptanceRates(rates),
+            num_tokens=self._stop.count,
+            given=tree,
+        )
+        self._still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
         self._cache = target.new_cache(0)
 
     @torch.inference_mode()
@@ -108,97 +130,130 @@ class ActionDecoder:
             timer: counts the milliseconds of each phase.
 
         Raises:
-            ValueError: a speculative mode without a drafter, or thresholds that do not fit.
+            ValueError: a speculative mode without a drafter, or acceptance limits that do not fit
+                the actions.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
-        if decoding.mode == 'autoregressive' or not self._speculates(decoding):
+        situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
+        limits = self._limits(decoding)
+        if decoding.acceptance_motion is not None and decoding.mode == 'relaxed':
+            limits = following_motion(
+                limits,
+                self._temporal.motion(**situation),
+                resting_ids=self._still,
+                share=decoding.acceptance_motion,
+            )
+        plan = '' if decoding.mode == AUTOREGRESSIVE else self._draft_plan(limits)
+        if decoding.mode == AUTOREGRESSIVE or not self._speculates(decoding, limits):
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
-            decoded = self._speculative(prompt, decoding, instruction, stamp_ns, run)
-        self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
-        return decoded
+            decoded = self._speculative(prompt, decoding, limits, situation, run)
+        if decoding.mode != AUTOREGRESSIVE:
+            self._planner.observe(limits, decoded)
+        self._temporal.record(decoded.choices.numpy(), **situation)
+        thresholds = limits if decoding.mode == 'relaxed' else ()
+        return replace(decoded, thresholds=thresholds, draft_plan=plan)
 
     def measure(self, prompt: Tensor) -> None:
-        """Choose the draft tree by what it costs on this device, unless it was given.
+        """Plan the draft trees by what they cost on this device, unless they were given.
 
         prompt: (1, S, H) of typical length; its content does not matter.
         """
-        if self._drafter is None or not self._measures:
+        if self._drafter is None or not self._planner.wants_costs:
             return
         runner = self._runner.fresh()
         costs = measure_costs(
             self._target, self._drafter, prompt, run=runner.run, generate=runner.speculative
         )
-        for mode, hit_rates in HIT_RATES.items():
-            self._trees[mode] = plan_trees(
-                costs,
-                num_tokens=self._stop.count,
-                hit_rates=hit_rates,
-                guess_rates=GUESS_RATES[mode],
-            )
-            _LOG.info('%s decoding, by measured costs: %s', mode, self._trees[mode])
-        self._rules.clear()
+        self._planner.know(costs)
 
-    def tree(self, mode: str) -> TreeShape | TreePlan:
-        """Return how large draft trees grow in a mode now, 'strict' or 'relaxed'."""
-        return self._trees[mode]
+    def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
+        """Return how large draft trees grow now, in a speculative mode and a wide motion."""
+        return self._planner.plan(self._limits(decoding))
 
     def reset(self) -> None:
         """Forget the motion so far."""
         self._temporal.reset()
 
-    def _speculates(self, decoding: Decoding) -> bool:
+    def _draft_plan(self, limits: tuple[int, ...]) -> str:
+        tree = self._planner.plan(limits)
+        return tree.text if isinstance(tree, TreePlan) else ''
+
+    def _limits(self, decoding: Decoding) -> tuple[int, ...]:
+        """Return how many bins drafts may be off in each dimension; none unless relaxed."""
+        count = self._stop.count
+        if decoding.mode != 'relaxed':
+            return (0,) * count
+        said = decoding.acceptance_threshold
+        tolerated = self._codec.bins_within(
+            translation=decoding.acceptance_tolerance_translation,
+            rotation=decoding.acceptance_tolerance_rotation,
+        )
+        return tuple(
+            r if bins is None else bins if isinstance(said, int) else min(r, bins)
+            for r, bins in zip(thresholds_by_dimension(said, count), tolerated, strict=True)
+        )
+
+    def _speculates(self, decoding: Decoding, limits: tuple[int, ...]) -> bool:
         """Whether anything is guessed at; a plan may say that no draft pays on this device."""
-        tree = self._trees[decoding.mode]
-        guesses = decoding.temporal and self._guesses(decoding.mode)
+        tree = self._planner.plan(limits)
+        guesses = decoding.temporal and _guesses(tree)
         return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
 
-    def _guesses(self, mode: str) -> int:
-        """How many guesses are verified inside the prefill at most."""
-        tree = self._trees[mode]
-        return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
-
     def _speculative(
-        self, prompt: Tensor, decoding: Decoding, instruction: str, stamp_ns: int, run: Run
+        self,
+        prompt: Tensor,
+        decoding: Decoding,
+        limits: tuple[int, ...],
+        situation: dict[str, Any],
+        run: Run,
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
                 f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
                 "checkpoint, or choose 'autoregressive'"
             )
-        threshold = decoding.acceptance_threshold if decoding.mode == 'relaxed' else 0
-        thresholds = thresholds_by_dimension(threshold, self._stop.count)
+        tree = self._planner.plan(limits)
         draft: DraftTree | None = None
         if decoding.temporal:
-            draft = self._temporal.draft(
-                instruction=instruction,
-                stamp_ns=stamp_ns,
-                thresholds=thresholds,
-                nodes=self._guesses(decoding.mode),
-            )
-        accept, tree = self._rules_of(decoding.mode, thresholds, prompt.device)
+            draft = self._temporal.draft(**situation, thresholds=limits, nodes=_guesses(tree))
         return self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            accept=accept,
-            tree=tree,
+            accept=self._accept(limits, decoding.acceptance_budget, prompt.device),
+            tree=self._spaced_tree(tree, limits),
             stop=self._stop,
             draft=draft,
             cache=self._cache,
             run=run,
         )
 
-    def _rules_of(
-        self, mode: str, thresholds: tuple[int, ...], device: torch.device
-    ) -> tuple[AcceptanceRule, TreeRule]:
-        """Return what is accepted and drafted; the same objects again, as recordings need."""
-        key = (mode, thresholds)
+    # Recordings need the same objects again.
+    def _accept(
+        self, limits: tuple[int, ...], budget: int | None, device: torch.device
+    ) -> AcceptanceRule:
+        key = (limits, budget)
         if key not in self._rules:
-            accept = exact_match()
-            if any(thresholds):
-                accept = within_bins(thresholds, action_ids=self._codec.action_ids, device=device)
-            self._rules[key] = accept, spaced(self._trees[mode], thresholds)
+            ids, accept = self._codec.action_ids, exact_match()
+            if any(limits):
+                accept = within_bins(limits, action_ids=ids, device=device)
+            if any(limits) and budget is not None:
+                budgets = dict.fromkeys(_GROUPS, budget)
+                accept = within_budgets(limits, budgets=budgets, action_ids=ids, device=device)
+            self._rules[key] = accept
         return self._rules[key]
+
+    def _spaced_tree(self, tree: TreeShape | TreePlan, limits: tuple[int, ...]) -> TreeRule:
+        known, rule = self._spaced.get(limits, (None, None))
+        if rule is None or known != tree:
+            rule = spaced(tree, limits)
+            self._spaced[limits] = tree, rule
+        return rule
+
+
+def _guesses(tree: TreeShape | TreePlan) -> int:
+    """How many guesses are verified inside the prefill at most."""
+    return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES

@@ -189,7 +189,7 @@ def grow_tree(root: Tensor, first: Level, extend: Extend, *, shape: TreeShape) -
     level, made = first, 1
     for depth in range(shape.depth):
         count = _siblings(shape.top_k, shape.apart(depth), level.log_probs.shape[1])
-        log_probs, ids = _best_apart(level.log_probs, count, shape.apart(depth))  # (K, count)
+        log_probs, ids = best_apart(level.log_probs, count, shape.apart(depth))  # (K, count)
         candidate_scores = (scores[:, None] + log_probs).flatten()
         ids = ids + level.first_id
         all_tokens.append(ids.flatten())
@@ -222,7 +222,7 @@ def _siblings(top_k: int, spacing: int, ids: int) -> int:
     return min(top_k, -(-ids // (2 * spacing + 1)))
 
 
-def _best_apart(log_probs: Tensor, count: int, spacing: int) -> tuple[Tensor, Tensor]:
+def best_apart(log_probs: Tensor, count: int, spacing: int) -> tuple[Tensor, Tensor]:
     """Choose the best ids that are more than `spacing` apart: values and indices, (K, count).
 
     Each is worth the probability that the target's choice lies within `spacing` of it.

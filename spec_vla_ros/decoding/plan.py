@@ -1,35 +1,28 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """How large a draft tree pays: the one with the least expected time, by the tokens left.
 
-What it costs to draft and to verify is measured (see `costs`), how often drafts are accepted
-is assumed.
+What it costs to draft and to verify is measured (see `costs`), how often drafts are accepted is
+learned (see `rates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
-
-HIT_RATES = {
-    'strict': {1: 0.70, 2: 0.78, 4: 0.84, 8: 0.88},
-    'relaxed': {1: 0.965, 2: 0.98, 4: 0.99, 8: 0.99},
-}
-"""What `plan_trees` assumes in each mode: figures of the shipped drafter, relaxed at r = 9."""
-
-GUESS_RATES = {
-    'strict': {8: 0.25, 12: 0.26, 16: 0.27, 24: 0.28},
-    'relaxed': {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43},
-}
-"""How often so many guesses hold the whole action, of the same policy."""
+from spec_vla_ros.decoding.rates import WIDTHS, LevelRate
+from spec_vla_ros.decoding.temporal import MAX_NODES
 
 _CLEARLY = 1.25
 """A plain pass must be so much faster than a tree to be taken instead: costs are not known more
 exactly, and passes of the target are what a busy machine slows most."""
 _WORTH = 1.1
 """An action decoded plainly must take so much longer for anything to be drafted at all."""
+_TIE = 1.05
+"""What is within so much of the best is as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,40 +50,81 @@ class TreePlan:
             drafts = f'drafts of {first.nodes} tokens, {first.top_k} abreast'
         return f'{drafts}, {self.guesses} guesses inside the prefill'
 
+    @property
+    def text(self) -> str:
+        """What `from_text` reads: width x depth with 1, 2, ... tokens left, - for no tree."""
+        shapes = ' '.join('-' if s is None else f'{s.top_k}x{s.depth}' for s in self.shapes)
+        return f'{shapes} guesses {self.guesses}'
+
+    @classmethod
+    def from_text(cls, text: str) -> TreePlan:
+        """Read a plan that was written down.
+
+        Raises:
+            ValueError: it is no plan; the message says what one looks like.
+        """
+        *words, last, guesses = text.split() if len(text.split()) > 2 else ('', '', '')
+        found = [re.fullmatch(r'-|([1-9]\d?)x([1-9]\d?)', word) for word in words]
+        if last != 'guesses' or not guesses.isdecimal() or not all(found):
+            raise ValueError(
+                f'{text!r} is no draft plan: it lists width x depth of the tree with 1, 2, ... '
+                "tokens left, - for none, and the guesses, as '- 1x1 1x2 1x3 1x4 1x5 1x6 guesses "
+                "24'"
+            )
+        if int(guesses) > MAX_NODES:
+            raise ValueError(f'{text!r}: at most {MAX_NODES} guesses are made')
+        shapes: list[TreeShape | None] = []
+        for left, match in enumerate(found, start=1):
+            if match is None or match[1] is None:
+                shapes.append(None)
+                continue
+            width, depth = int(match[1]), int(match[2])
+            if depth >= left:
+                raise ValueError(
+                    f'{text!r}: with {left} tokens left at most {left - 1} levels can be drafted'
+                )
+            shapes.append(TreeShape(width, depth, width * depth))
+        return cls(tuple(shapes), (0.0,) * len(shapes), int(guesses))
+
 
 def plan_trees(
     costs: Costs,
     *,
     num_tokens: int,
-    hit_rates: Mapping[int, float],
+    rate: LevelRate,
     guess_rates: Mapping[int, float],
 ) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
+    Trees that are as good as the best, but for what the costs are known to, count as equal, and
+    the narrowest and deepest of them is taken.
+
     Args:
         costs: of this device.
         num_tokens: length of the action.
-        hit_rates: top_k -> probability that a level of a tree that wide holds a token that is
-            accepted, given that the level above it did.
-        guess_rates: number of guesses -> how often they hold the whole action.
+        rate: how often a level is accepted.
+        guess_rates: number of guesses -> which share of the action they save.
     """
     shapes: list[TreeShape | None] = []
     expected = [0.0]  # of 0, 1, 2, ... tokens left
     for left in range(1, num_tokens + 1):
         plain = costs.of_verifying(1) + expected[left - 1]
-        best: tuple[float, TreeShape | None] = (_CLEARLY * plain, None)
-        for top_k, hit_rate in hit_rates.items():
-            for depth in range(1, left):
-                shape = TreeShape(top_k, depth, top_k * depth)
-                spent = costs.of_drafting(shape) + costs.of_verifying(1 + shape.nodes)
-                spent += costs.round
-                for accepted in range(depth + 1):
-                    chance = hit_rate**accepted * (1 - hit_rate * (accepted < depth))
-                    spent += chance * expected[left - 1 - accepted]
-                if spent < best[0]:
-                    best = (spent, shape)
-        expected.append(plain if best[1] is None else best[0])
-        shapes.append(best[1])
+        times: dict[TreeShape, float] = {}
+        for width in WIDTHS if left > 1 else ():
+            if width not in costs.draft:
+                continue
+            reached = _reached(rate, width, num_tokens - left, left - 1)
+            for depth in range(left - 1, 0, -1):
+                shape = TreeShape(width, depth, width * depth)
+                times[shape] = _round_ms(costs, shape, reached, expected)
+        best = min(times.values(), default=float('inf'))
+        if best < _CLEARLY * plain:
+            shape = next(s for s, ms in times.items() if ms <= _TIE * best)
+            shapes.append(shape)
+            expected.append(times[shape])
+        else:
+            shapes.append(None)
+            expected.append(plain)
     alone = [costs.of_verifying(1) * left for left in range(1, num_tokens + 1)]
     # The prefill gives one token; the rest must be worth what the drafter needs of the prompt.
     if num_tokens > 1 and _WORTH * (expected[num_tokens - 1] + costs.of_reading) > alone[-2]:
@@ -100,8 +134,57 @@ def plan_trees(
     return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
 
 
-def _worthwhile_guesses(costs: Costs, rates: Mapping[int, float], *, saved: float) -> int:
-    """Choose how many guesses bring most; an action that is guessed whole saves `saved` ms."""
+def expected_ms(
+    plan: TreePlan, costs: Costs, *, rate: LevelRate, guess_rates: Mapping[int, float]
+) -> float:
+    """Return the expected milliseconds of an action behind its prefill, guesses counted in."""
+    num_tokens, expected = len(plan.shapes), [0.0]
+    for left, shape in enumerate(plan.shapes, start=1):
+        if shape is None:
+            expected.append(costs.of_verifying(1) + expected[left - 1])
+        else:
+            reached = _reached(rate, shape.top_k, num_tokens - left, shape.depth)
+            expected.append(_round_ms(costs, shape, reached, expected))
+    behind = expected[num_tokens - 1] + costs.of_reading * any(plan.shapes)
+    if not plan.guesses:
+        return behind
     once, each = costs.guess
-    gains = {0: 0.0, **{n: rate * saved - once - n * each for n, rate in rates.items()}}
-    return max(gains, key=lambda n: (gains[n], n))  # of equals the larger
+    saved = expected[num_tokens - 1] + costs.draft_prefill * any(plan.shapes)
+    nearest = min(guess_rates, key=lambda n: abs(n - plan.guesses))
+    return behind + once + plan.guesses * each - guess_rates[nearest] * saved
+
+
+def _reached(rate: LevelRate, width: int, place: int, depth: int) -> list[float]:
+    """How probably each level, from the root's on, is reached behind `place` decided tokens."""
+    reached = [1.0]
+    for level in range(1, depth + 1):
+        reached.append(reached[-1] * rate(width, place + level - 1, level))
+    return reached
+
+
+def _round_ms(
+    costs: Costs, shape: TreeShape, reached: Sequence[float], expected: Sequence[float]
+) -> float:
+    """Return the expected time of a round with this tree and of all that comes behind it.
+
+    expected: of 0, 1, ... tokens left, up to those before this round.
+    """
+    left, depth = len(expected), shape.depth
+    spent = costs.of_drafting(shape) + costs.of_verifying(1 + shape.nodes) + costs.round
+    for accepted in range(depth + 1):
+        further = reached[accepted + 1] if accepted < depth else 0.0
+        spent += (reached[accepted] - further) * expected[left - 1 - accepted]
+    return spent
+
+
+def _worthwhile_guesses(costs: Costs, rates: Mapping[int, float], *, saved: float) -> int:
+    """Choose how many guesses bring most; an action that is guessed whole saves `saved` ms.
+
+    Of those that bring nearly as much the most are taken.
+    """
+    once, each = costs.guess
+    gains = {n: rate * saved - once - n * each for n, rate in rates.items()}
+    best = max(gains.values())
+    if best <= 0:
+        return 0
+    return max(n for n, gain in gains.items() if _TIE * gain >= best)

@@ -50,6 +50,7 @@ class Step:
     action, reference: what was done, and what autoregressive decoding gives for the same
     observation. milliseconds, reference_milliseconds: wall time of the two inferences.
     position: (3,) of the grasp point after the step, metres.
+    own: what autoregressive decoding gives in the policy's own precision, where that was asked.
     """
 
     action: Action
@@ -57,6 +58,7 @@ class Step:
     milliseconds: float
     reference_milliseconds: float
     position: np.ndarray
+    own: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,19 @@ class ClosedLoop:
         policy: decodes as asked for and drives the arm.
         reference: another policy over the same checkpoint; its actions are only compared.
         env: the simulator; whoever made it closes it.
+        own: one more, in the precision of `policy`; what it gives autoregressively is compared.
     """
 
-    def __init__(self, policy: SpecVlaPolicy, reference: SpecVlaPolicy, env: Environment) -> None:
-        self._policy, self._reference, self._env = policy, reference, env
+    def __init__(
+        self,
+        policy: SpecVlaPolicy,
+        reference: SpecVlaPolicy,
+        env: Environment,
+        *,
+        own: SpecVlaPolicy | None = None,
+    ) -> None:
+        self._policy, self._reference, self._own = policy, reference, own
+        self._env = env
 
     def run_all(self, seeds: Iterable[int], decoding: Decoding) -> Iterator[Episode]:
         """Run one episode a seed."""
@@ -111,9 +122,11 @@ class ClosedLoop:
             else:
                 timed = [_timed(*job, observation) for job in jobs]
             (action, milliseconds), (reference, reference_milliseconds) = timed
+            own = None if self._own is None else self._own.infer(observation, Decoding())
             env.step(action.values)
             position, _ = env.end_effector_pose()
-            steps.append(Step(action, reference, milliseconds, reference_milliseconds, position))
+            step = Step(action, reference, milliseconds, reference_milliseconds, position, own)
+            steps.append(step)
             outcome = env.outcome()
             wrong |= outcome.wrong_object
             success = outcome.success

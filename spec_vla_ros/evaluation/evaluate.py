@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,11 +21,25 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
-from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
+from spec_vla_ros.evaluation.report import (
+    dimension_table,
+    exactness_lines,
+    markdown_table,
+    plot_sweep,
+)
 from spec_vla_ros.evaluation.summary import summarise
-from spec_vla_ros.evaluation.ways import EVALUATED
+from spec_vla_ros.evaluation.ways import (
+    EVALUATED,
+    RULES,
+    Way,
+    add_tolerances,
+    tolerance_ways,
+)
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.policy import DRAFTER_FOLDER, PolicyConfig, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipes import Recipe
+from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
@@ -34,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
     )
+    add_recipe_options(parser)
     parser.add_argument('--episodes', type=int, default=200, help='for each way of decoding')
     parser.add_argument(
         '--first-seed', type=int, default=HELD_OUT_SEEDS.start, help='seeds count up from here'
@@ -43,8 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=None,
         metavar='MODE',
-        help=f'of: {", ".join(decodings())} (default: all the drafter allows)',
+        help=f'of: {", ".join(decodings(EVALUATED + RULES))} (default: thresholds, with and '
+        'without temporal drafts, if there is a drafter)',
     )
+    parser.add_argument(
+        '--rules', action='store_true', help='compare acceptance rules instead of thresholds alone'
+    )
+    add_tolerances(parser)
     parser.add_argument(
         '--tree',
         type=int,
@@ -66,9 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
 
 
-def decodings() -> dict[str, Decoding]:
+def decodings(ways: Sequence[Way] = EVALUATED) -> dict[str, Decoding]:
     """Return every way of decoding that is compared, by the name it has in the results."""
-    strict_first = sorted(EVALUATED, key=lambda way: way.r > 0)
+    strict_first = sorted(ways, key=lambda way: way.decoding.mode != 'strict')
     return {AUTOREGRESSIVE: Decoding(), **{way.name: way.decoding for way in strict_first}}
 
 
@@ -85,12 +107,18 @@ def run(args: argparse.Namespace) -> int:
             'training never uses: change --first-seed or --episodes'
         )
     has_drafter = (args.checkpoint / DRAFTER_FOLDER).is_dir()
-    names = args.modes or (list(decodings()) if has_drafter else [AUTOREGRESSIVE])
-    unknown = sorted(set(names) - decodings().keys())
+    tolerances = tolerance_ways(args)
+    known = decodings((*EVALUATED, *RULES, *tolerances))
+    compared = decodings((*(RULES if args.rules else EVALUATED), *tolerances))
+    names = args.modes or list(compared if has_drafter else [AUTOREGRESSIVE])
+    unknown = sorted(set(names) - known.keys())
     if unknown:
-        raise ValueError(f'unknown modes {unknown}; there are {list(decodings())}')
-    tree = TreeShape(*args.tree)
-    jobs = [(args.checkpoint, name, seeds, tree, args.dtype, args.stored_as) for name in names]
+        raise ValueError(f'unknown modes {unknown}; there are {list(known)}')
+    tree, recipe = TreeShape(*args.tree), recipe_from(args)
+    jobs = [
+        _Job(args.checkpoint, name, known[name], seeds, tree, args.dtype, args.stored_as, recipe)
+        for name in names
+    ]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
@@ -102,11 +130,14 @@ def run(args: argparse.Namespace) -> int:
         'tree': list(args.tree),
         'dtype': args.dtype,
         'stored_as': args.stored_as,
+        'recipe': str(recipe),
         'modes': results,
     }
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
-    table = f'{markdown_table(results)}\n{dimension_table(results)}'
+    dtype = next(iter(results.values()))['dtype']
+    exact = exactness_lines(results, dtype=dtype)
+    table = f'{markdown_table(results)}\n{exact}\n{dimension_table(results)}'
     (args.out / 'evaluate.md').write_text(table)
     plot_sweep(results, args.out / 'evaluate.png')
     print(table)
@@ -114,30 +145,47 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_mode(job: tuple[Path, str, range, TreeShape, str, str | None]) -> dict:
-    folder, name, seeds, tree, dtype, stored_as = job
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One way of decoding, and what it is run with."""
+
+    folder: Path
+    name: str
+    decoding: Decoding
+    seeds: range
+    tree: TreeShape
+    dtype: str
+    stored_as: str | None
+    recipe: Recipe
+
+    def policy(self, checkpoint: OpenVLACheckpoint | None = None) -> SpecVlaPolicy:
+        """Return a policy of its own, over a checkpoint or as it is to be run."""
+        stored_as = None if checkpoint else self.stored_as
+        found = checkpoint or load_openvla(self.folder, device='cpu', dtype=self.dtype)
+        config = PolicyConfig(tree=self.tree, stored_as=stored_as, recipe=self.recipe)
+        return SpecVlaPolicy(found, config=config, drafter=load_drafter_beside(found))
+
+
+def _run_mode(job: _Job) -> dict:
     torch.set_num_threads(1)
-    checkpoint = changed = load_openvla(folder, device='cpu')
-    if dtype != 'auto' or stored_as is not None:
-        changed = load_openvla(folder, device='cpu', dtype=dtype)
-    reference = _policy(checkpoint, PolicyConfig(tree=tree))
-    policy = _policy(changed, PolicyConfig(tree=tree, stored_as=stored_as))
-    decoding = decodings()[name]
-    policy.warm_up(decoding)
+    checkpoint = load_openvla(job.folder, device='cpu')
+    changes = job.dtype != 'auto' or job.stored_as is not None
+    reference = job.policy(checkpoint)
+    policy = job.policy(None if changes else checkpoint)
+    own = None
+    if job.decoding.mode == 'strict':
+        own = job.policy(None if changes else checkpoint)
+    policy.warm_up(job.decoding)
     reference.warm_up()
     env = TabletopEnv()
-    loop = ClosedLoop(policy, reference, env)
-    episodes: list[Episode] = []
+    loop = ClosedLoop(policy, reference, env, own=own)
+    name, episodes = job.name, list[Episode]()
     try:
-        for episode in loop.run_all(seeds, decoding):
+        for episode in loop.run_all(job.seeds, job.decoding):
             episodes.append(episode)
             if len(episodes) % 20 == 0:
                 successes = sum(e.success for e in episodes)
                 print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
     finally:
         env.close()
-    return summarise(episodes, policy.codec)
-
-
-def _policy(checkpoint: OpenVLACheckpoint, config: PolicyConfig) -> SpecVlaPolicy:
-    return SpecVlaPolicy(checkpoint, config=config, drafter=load_drafter_beside(checkpoint))
+    return {'dtype': job.stored_as or policy.info.dtype, **summarise(episodes, policy.codec)}

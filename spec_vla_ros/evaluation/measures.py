@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spec_vla_ros.types import DecodeStats, accept_length
 
@@ -42,6 +43,39 @@ def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> Decodi
         target_passes=passes / len(stats),
         draft_passes=sum(s.draft_passes for s in stats) / len(stats),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Exactness:
+    """How many actions of strict decoding are other than autoregressive decoding's.
+
+    In float32 none should be. In half precision a pass of several rows rounds otherwise than a
+    pass of one, and where two tokens are nearly as good the other one may win.
+
+    actions: compared. differing: of them, other than autoregressive decoding's in any token.
+    largest_bins: the largest distance of a token.
+    """
+
+    actions: int
+    differing: int
+    largest_bins: int
+
+    def __str__(self) -> str:
+        share = self.differing / self.actions
+        far = f', by up to {self.largest_bins} bins' if self.differing else ''
+        return f'{self.differing} of {self.actions} ({share:.1%}){far}'
+
+
+def exactness(tokens: ArrayLike, reference: ArrayLike) -> Exactness:
+    """Compare the tokens of actions with those of autoregressive decoding, (N, D) int twice.
+
+    Raises:
+        ValueError: there are no actions.
+    """
+    off = np.abs(np.asarray(tokens, np.int64) - np.asarray(reference, np.int64))
+    if not off.size:
+        raise ValueError('no actions to compare')
+    return Exactness(len(off), int(off.any(axis=1).sum()), int(off.max()))
 
 
 def mean_squared_jerk(positions: np.ndarray, *, interval: float) -> float:

@@ -12,6 +12,7 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
+from spec_vla_ros.evaluation.measures import Exactness
 from spec_vla_ros.evaluation.ways import EVALUATED, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE
 
@@ -61,6 +62,16 @@ def markdown_table(results: Mapping[str, Mapping]) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
+    """Say how many actions of strict decoding are other than autoregressive decoding's."""
+    return ''.join(
+        f'Actions of {name} that differ from autoregressive ones in {dtype}: '
+        f'{Exactness(**row["exactness"])}.\n'
+        for name, row in results.items()
+        if row['exactness'] is not None
+    )
+
+
 def dimension_table(results: Mapping[str, Mapping]) -> str:
     """Return the accept length of the rounds that begin at each dimension; - where none does."""
     count = max(len(row['accept_length_by_dimension']) for row in results.values())
@@ -96,7 +107,8 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
     right.set(ylabel='speed, times autoregressive')
     for axes in (left, right):
         axes.set(xlabel='acceptance threshold r, bins (0: strict)')
-        axes.legend()
+        if axes.get_legend_handles_labels()[0]:  # some ways are at no threshold
+            axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

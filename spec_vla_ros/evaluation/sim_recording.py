@@ -1,14 +1,13 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Episodes of the simulated robot as recordings: what `ros2 bag record` would write of them.
 
-An MCAP recording for each episode, with the camera's images and the instruction. ROS need not be
-installed.
+An MCAP recording for each episode, with the camera's images, the instruction, where the end
+effector was and what the gripper was told. ROS need not be installed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,17 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.evaluation.closed_loop import drive
+from spec_vla_ros.evaluation.closed_loop import drive, interval_ns
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
+POSE_TOPIC, GRIPPER_TOPIC = '/end_effector_pose', '/gripper_command'
 
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 _IMAGE, _STRING = 'sensor_msgs/msg/Image', 'std_msgs/msg/String'
+_POSE, _NUMBER = 'geometry_msgs/msg/PoseStamped', 'std_msgs/msg/Float64'
+_POSE_PARTS = ('Pose', 'Point', 'Quaternion')
 _START_NS = 1_000_000_000  # a stamp of 0 would mean that the camera gives none
 
 
@@ -40,7 +42,7 @@ class RecordedEpisode:
 def record_episode(
     env: Environment, policy: Policy, *, seed: int, folder: Path
 ) -> RecordedEpisode:
-    """Let the policy drive one episode, autoregressively, and record what it saw.
+    """Let the policy drive one episode, autoregressively, and record what it saw and did.
 
     Args:
         env: the simulator.
@@ -57,29 +59,37 @@ def record_episode(
     images = 0
     with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         pictures = writer.add_connection(IMAGE_TOPIC, _IMAGE, typestore=_TYPES)
+        poses = writer.add_connection(POSE_TOPIC, _POSE, typestore=_TYPES)
+        grippers = writer.add_connection(GRIPPER_TOPIC, _NUMBER, typestore=_TYPES)
         words = writer.add_connection(INSTRUCTION_TOPIC, _STRING, typestore=_TYPES)
         instruction = env.reset(seed=seed)
         said = _TYPES.types[_STRING](data=instruction)
         writer.write(words, _START_NS, _TYPES.serialize_cdr(said, _STRING))
         policy.reset()
-        act = partial(_act, policy)
+
+        def act(seen: Observation) -> np.ndarray:
+            action = policy.infer(seen, Decoding()).values
+            told = _TYPES.types[_NUMBER](data=float(action[6]))
+            writer.write(grippers, seen.stamp_ns, _TYPES.serialize_cdr(told, _NUMBER))
+            write_pose(seen.stamp_ns)
+            return action
+
+        def write_pose(stamp_ns: int) -> None:
+            data = _TYPES.serialize_cdr(_pose_message(env, stamp_ns), _POSE)
+            writer.write(poses, stamp_ns, data)
+
         for seen in drive(env, instruction, act, start_ns=_START_NS):
             data = _TYPES.serialize_cdr(_image_message(seen), _IMAGE)
             writer.write(pictures, seen.stamp_ns, data)
             images += 1
+        write_pose(_START_NS + images * interval_ns(env))
     return RecordedEpisode(folder, instruction, images, env.outcome().success)
 
 
-def _act(policy: Policy, seen: Observation) -> np.ndarray:
-    return policy.infer(seen, Decoding()).values
-
-
 def _image_message(seen: Observation) -> Any:
-    seconds, nanoseconds = divmod(seen.stamp_ns, 1_000_000_000)
-    stamp = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     height, width, channels = seen.image.shape
     return _TYPES.types[_IMAGE](
-        header=_TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id='camera_optical_frame'),
+        header=_header(seen.stamp_ns, frame='camera_optical_frame'),
         height=height,
         width=width,
         encoding='rgb8',
@@ -87,3 +97,19 @@ def _image_message(seen: Observation) -> Any:
         step=width * channels,
         data=np.ascontiguousarray(seen.image).reshape(-1),
     )
+
+
+def _pose_message(env: Environment, stamp_ns: int) -> Any:
+    position, quaternion = env.end_effector_pose()
+    kinds = {name: _TYPES.types[f'geometry_msgs/msg/{name}'] for name in _POSE_PARTS}
+    pose = kinds['Pose'](
+        position=kinds['Point'](**dict(zip('xyz', map(float, position), strict=True))),
+        orientation=kinds['Quaternion'](**dict(zip('xyzw', map(float, quaternion), strict=True))),
+    )
+    return _TYPES.types[_POSE](header=_header(stamp_ns, frame='base_link'), pose=pose)
+
+
+def _header(stamp_ns: int, *, frame: str) -> Any:
+    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    stamp = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
+    return _TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import accumulate, chain
 
 import numpy as np
@@ -12,6 +13,7 @@ from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.evaluation.closed_loop import Episode, Step
 from spec_vla_ros.evaluation.measures import (
     decoding_figures,
+    exactness,
     mean_deviation,
     mean_squared_jerk,
     wilson_interval,
@@ -33,6 +35,7 @@ def summarise(episodes: Sequence[Episode], codec: ActionCodec) -> dict:
         mean_squared_jerk(np.array([s.position for s in e.steps]), interval=e.interval)
         for e in episodes
     ]
+    own = [s.own.tokens for s in steps if s.own is not None]
     return {
         'episodes': len(episodes),
         'successes': successes,
@@ -44,6 +47,7 @@ def summarise(episodes: Sequence[Episode], codec: ActionCodec) -> dict:
         'mean_squared_jerk': float(np.nanmean(jerks)),
         'actions': len(steps),
         'identical_to_autoregressive': float(np.mean(np.all(tokens == reference, axis=1))),
+        'exactness': asdict(exactness(tokens, own)) if own else None,
         'deviation_bins': mean_deviation(tokens, reference).tolist(),
         'deviation_values': mean_deviation(values, wanted).tolist(),
         'accept_length': figures.accept_length,

@@ -3,33 +3,76 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from spec_vla_ros.types import Decoding
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What bounds relaxed acceptance besides, or in place of, one threshold in bins.
+
+    metres, radians: tolerances along and about each axis, in place of the threshold.
+    budget: bins that x, y and z may be off together, and the rotations.
+    motion: share of the last motion that a draft may be off.
+
+    None: not in force.
+    """
+
+    metres: float | None = None
+    radians: float | None = None
+    budget: int | None = None
+    motion: float | None = None
+
+    def __str__(self) -> str:
+        parts = {
+            'mm': None if self.metres is None else 1e3 * self.metres,
+            'mrad': None if self.radians is None else 1e3 * self.radians,
+            'budget': self.budget,
+            'motion': self.motion,
+        }
+        return ' '.join(f'{name}={value:g}' for name, value in parts.items() if value is not None)
+
+
+NO_LIMITS = Limits()
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """A way of decoding speculatively.
 
-    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 is strict.
+    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 without other
+        limits is strict.
     temporal: whether drafts are made from the previous actions as well.
+    limits: what else bounds acceptance.
     """
 
     r: int
     temporal: bool
+    limits: Limits = NO_LIMITS
 
     @property
     def name(self) -> str:
         """Its name in the results."""
-        mode = f'relaxed r={self.r}' if self.r else 'strict'
+        bins = f'r={self.r}' if self.r else ''
+        words = ' '.join(word for word in ('relaxed', bins, str(self.limits)) if word)
+        mode = words if self.decoding.mode == 'relaxed' else 'strict'
         return f'{mode} + temporal' if self.temporal else mode
 
     @property
     def decoding(self) -> Decoding:
         """What a policy is asked for."""
-        return Decoding('relaxed' if self.r else 'strict', self.r, temporal=self.temporal)
+        return Decoding(
+            'relaxed' if self.r or self.limits != NO_LIMITS else 'strict',
+            self.r,
+            temporal=self.temporal,
+            acceptance_tolerance_translation=self.limits.metres,
+            acceptance_tolerance_rotation=self.limits.radians,
+            acceptance_budget=self.limits.budget,
+            acceptance_motion=self.limits.motion,
+        )
 
 
 def _ways(*thresholds: int) -> tuple[Way, ...]:
@@ -41,6 +84,51 @@ EVALUATED = _ways(0, 1, 3, 5, 9, 15)
 
 REPLAYED = _ways(0, 1, 3, 5, 9, 15, 25)
 """What `spec-vla tune` compares, r ascending."""
+
+RULES = tuple(
+    Way(r, temporal=True, limits=limits)
+    for r, limits in (
+        (0, NO_LIMITS),
+        *((r, NO_LIMITS) for r in (5, 9, 15, 25)),
+        (9, Limits(budget=9)),
+        (9, Limits(budget=18)),
+        (15, Limits(budget=15)),
+        (15, Limits(budget=30)),
+        (25, Limits(budget=25)),
+        (25, Limits(budget=50)),
+        (15, Limits(motion=0.125)),
+        (15, Limits(motion=0.25)),
+        (25, Limits(motion=0.125)),
+        (25, Limits(motion=0.25)),
+        (25, Limits(motion=0.5)),
+        (25, Limits(budget=30, motion=0.25)),
+    )
+)
+"""What `spec-vla evaluate --rules` compares: acceptance rules, beside thresholds alone."""
+
+
+def add_tolerances(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that add ways with acceptance tolerances, see `tolerance_ways`."""
+    group = parser.add_argument_group(
+        'also compare acceptance tolerances, rounded down to bins by the norm stats'
+    )
+    group.add_argument('--acceptance-mm', type=float, help='along each of x, y and z')
+    group.add_argument('--acceptance-mrad', type=float, help='about each of these axes')
+
+
+def tolerance_ways(args: argparse.Namespace) -> tuple[Way, ...]:
+    """Return the ways that the options of `add_tolerances` ask for; none where they are not given.
+
+    Raises:
+        ValueError: a tolerance is negative.
+    """
+    given = {'--acceptance-mm': args.acceptance_mm, '--acceptance-mrad': args.acceptance_mrad}
+    for name, value in given.items():
+        if value is not None and not value >= 0:
+            raise ValueError(f'{name} {value}: give a number that is not negative')
+    metres, radians = (None if value is None else value / 1e3 for value in given.values())
+    limits = Limits(metres=metres, radians=radians)
+    return () if limits == NO_LIMITS else tuple(Way(0, t, limits) for t in (False, True))
 
 
 def by_threshold(

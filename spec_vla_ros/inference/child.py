@@ -20,7 +20,7 @@ from spec_vla_ros.inference.wire import (
     restored_info,
 )
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import Action, Decoding, InstructionError, Observation, PolicyInfo
 
 
 class PolicyChild:
@@ -76,7 +76,7 @@ class PolicyChild:
         """Return the action for this observation.
 
         reset: forget everything kept from earlier observations first.
-        Raises InferenceFailedError and ProcessEndedError.
+        Raises InferenceFailedError, InstructionError and ProcessEndedError.
         """
         with self._in_use:
             answer = self._ask(observation, decoding, reset=reset)
@@ -84,6 +84,8 @@ class PolicyChild:
             raise ProcessEndedError('the inference process ended')
         if 'error' in answer:
             raise InferenceFailedError(answer['error'])
+        if 'refused' in answer:
+            raise InstructionError(answer['refused'])
         if 'info' in answer:
             self.info = restored_info(answer['info'])
         return restored_action(answer['action'])

@@ -26,7 +26,7 @@ from spec_vla_ros.inference.wire import (
 )
 from spec_vla_ros.programs import DieWithParent, keep_freed_memory, log_to_stderr
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Observation, Policy
+from spec_vla_ros.types import InstructionError, Observation, Policy
 
 INFO_PERIOD = 1.0  # seconds
 
@@ -65,6 +65,8 @@ def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
             if time.monotonic() >= info_due:  # asking a device for its memory takes a while
                 answer['info'] = policy.info
                 info_due = time.monotonic() + INFO_PERIOD
+        except InstructionError as refused:
+            answer = {'refused': str(refused)}
         except Exception as error:  # the parent decides what it means
             answer = {'error': describe(error)}
         try:

@@ -81,7 +81,7 @@ class ProcessPolicy:
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
         """Return the action for this observation.
 
-        Raises InferenceFailedError, with the text of what the policy raised, and
+        Raises InferenceFailedError, with the text of what the policy raised, InstructionError and
         ProcessEndedError.
         """
         with self._changed:

@@ -135,7 +135,7 @@ def restored_action(message: Mapping[str, Any]) -> Action:
 
 def restored_info(message: Mapping[str, Any]) -> PolicyInfo:
     """Return what a policy said of itself in a message."""
-    return PolicyInfo(**message)
+    return PolicyInfo(**restored(dict(message)))
 
 
 def restored_decoding(message: Mapping[str, Any]) -> Decoding:

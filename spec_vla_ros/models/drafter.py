@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.rates import RateTable
 from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import (
     DecoderLayer,
@@ -51,6 +52,7 @@ class Drafter(nn.Module):
         temperature: what its scores are to be divided by to give the probabilities that a draft
             is the target's greedy choice. Trained towards the target's soft distribution, a
             drafter by itself says less than it knows, and its trees grow broad instead of deep.
+        rates: how often its drafts were accepted when it was trained; None: nobody measured.
 
     Raises:
         ValueError: unknown position mode, a window below 1 or beside reference positions, which
@@ -67,6 +69,7 @@ class Drafter(nn.Module):
         num_patches: int = 0,
         window: int | None = None,
         temperature: float = 1.0,
+        rates: RateTable | None = None,
     ) -> None:
         super().__init__()
         check_choice('draft_position_mode', position_mode, POSITION_MODES)
@@ -81,7 +84,7 @@ class Drafter(nn.Module):
             )
         if not temperature > 0:
             raise ValueError(f'the draft temperature must be above 0, not {temperature}')
-        self.window, self.temperature = window, temperature
+        self.window, self.temperature, self.rates = window, temperature, rates
         self.config = config
         self.position_mode = position_mode
         self.num_patches = num_patches
@@ -170,6 +173,7 @@ def load_drafter(
     """
     folder = Path(folder)
     raw = read_json(folder / 'config.json')
+    stored = raw.get('draft_acceptance')
     mode = position_mode or raw.get('draft_position_mode', 'correct')
     try:
         config = LlamaConfig.from_dict(raw)
@@ -181,6 +185,7 @@ def load_drafter(
                 num_patches=num_patches,
                 window=raw.get('draft_window'),
                 temperature=float(raw.get('draft_temperature', 1.0)),
+                rates=None if stored is None else RateTable.from_dict(stored),
             )
     except (ArithmeticError, TypeError, ValueError) as error:
         raise CheckpointError(f'{folder}: {error}') from error
@@ -196,7 +201,13 @@ def load_drafter(
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
 
 
-def save_drafter(drafter: Drafter, folder: str | Path, *, temperature: float = 1.0) -> None:
+def save_drafter(
+    drafter: Drafter,
+    folder: str | Path,
+    *,
+    temperature: float = 1.0,
+    rates: RateTable | None = None,
+) -> None:
     """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -207,6 +218,8 @@ def save_drafter(drafter: Drafter, folder: str | Path, *, temperature: float = 1
         'draft_window': drafter.window,
         'draft_temperature': temperature,
     }
+    if rates is not None:
+        config['draft_acceptance'] = rates.to_dict()
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
     save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})

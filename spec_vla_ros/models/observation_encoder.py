@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -19,13 +21,20 @@ class ObservationEncoder:
     Args:
         checkpoint: the target and how its images and prompts are prepared.
         run: how the vision pass runs.
+        prepare: what is done with a picture before the checkpoint's own processor gets it.
         num_tokens: of an action, which must fit behind the prompt.
     """
 
     def __init__(
-        self, checkpoint: OpenVLACheckpoint, *, num_tokens: int, run: Run = call_step
+        self,
+        checkpoint: OpenVLACheckpoint,
+        *,
+        num_tokens: int,
+        run: Run = call_step,
+        prepare: Callable[[np.ndarray], np.ndarray] = np.asarray,
     ) -> None:
         self._model = checkpoint.model
+        self._prepare = prepare
         self._process_image = checkpoint.image_processor
         self._process_prompt = checkpoint.prompt_processor
         self._limit = checkpoint.config.text.max_position_embeddings - num_tokens
@@ -61,7 +70,7 @@ class ObservationEncoder:
 
     def _image_embeds(self, image: np.ndarray) -> Tensor:
         """Return the embeddings of the patches (1, P, H)."""
-        pixel_values = self._process_image(image)
+        pixel_values = self._process_image(self._prepare(image))
         pixels = upload(pixel_values, self._model.device).to(self._model.dtype)
         return self._run('vision', self._model.image_embeds, pixels)
 

@@ -19,8 +19,8 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.packed_layer import PackedLayer, PackedNorm, PackedRotary, score_bias
 from spec_vla_ros.models.packed_linear import pack_linear
 
-_BLOCK_BYTES = 4 * 2**30
-"""Language models up to this size are held a second time in blocks, where there are such."""
+_TWICE_BYTES = 4 * 2**30
+"""Language models up to this size are held twice, see `packed_linear`."""
 
 
 class PackedLlama:
@@ -31,8 +31,8 @@ class PackedLlama:
 
     Args:
         model: in evaluation mode.
-        blocks: whether the weights may be held a second time in blocks, which makes passes of
-            several rows two to three times faster on the CPU; None: up to 4 GiB of them.
+        twice: whether the weights may be held a second time, in half precision or in blocks, which
+            makes passes two to four times faster on the CPU; None: up to 4 GiB of them.
         stored_as: 'int8' or 'int4' stores the layers' weights so and takes them from `model`,
             which does not work any more; embedding and head stay as they are.
 
@@ -41,19 +41,19 @@ class PackedLlama:
     """
 
     def __init__(
-        self, model: Llama, *, blocks: bool | None = None, stored_as: str | None = None
+        self, model: Llama, *, twice: bool | None = None, stored_as: str | None = None
     ) -> None:
         config, body = model.config, model.model
-        if blocks is None:
-            blocks = sum(p.nbytes for p in model.parameters()) <= _BLOCK_BYTES
+        if twice is None:
+            twice = sum(p.nbytes for p in model.parameters()) <= _TWICE_BYTES
         self._embedding = body.embed_tokens.weight.detach()
         self._layers: list[PackedLayer] = []
         for layer in body.layers:
-            self._layers.append(PackedLayer(layer, config, blocks=blocks, stored_as=stored_as))
+            self._layers.append(PackedLayer(layer, config, twice=twice, stored_as=stored_as))
             if self._embedding.device.type == 'cuda':
                 torch.cuda.empty_cache()  # what was freed is too small for the next layer's
         self._norm = PackedNorm(body.norm)
-        self._head = pack_linear([model.lm_head], blocks=blocks)
+        self._head = pack_linear([model.lm_head], twice=twice)
         self._rotary = PackedRotary(body.rotary.cos, body.rotary.sin, self._embedding.dtype)
         self.new_cache = model.new_cache
 

@@ -69,7 +69,7 @@ class PackedLayer:
         layer: DecoderLayer,
         config: LlamaConfig,
         *,
-        blocks: bool = True,
+        twice: bool = True,
         stored_as: str | None = None,
     ) -> None:
         attention, mlp = layer.self_attn, layer.mlp
@@ -78,7 +78,7 @@ class PackedLayer:
         self._grouped = attention.grouped
         norm = layer.input_layernorm
         self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
-        pack = partial(pack_linear, blocks=blocks, stored_as=stored_as)
+        pack = partial(pack_linear, twice=twice, stored_as=stored_as)
         self._qkv = pack([attention.q_proj, attention.k_proj, attention.v_proj])
         self._o = pack([attention.o_proj])
         self._post_norm = PackedNorm(layer.post_attention_layernorm)

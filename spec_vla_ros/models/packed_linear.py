@@ -2,15 +2,18 @@
 """Weights laid out for products with few rows, which is all that decoding does after the prefill.
 
 A product of one row reads every weight once and is limited by that; a general matrix product of
-two to fifty rows is not much slower if the weights lie in the blocks that its kernel reads, and
-several times slower if they do not. So on the CPU weights are kept twice: in columns for one row
-and for small matrices, and in oneDNN's blocks for everything else; which of the two is faster for
-the many rows of a prefill depends on the CPU, and is measured. Other devices and types keep them
-in rows, as they are.
+two to fifty rows is not much slower if the weights lie as its kernel reads them, and several times
+slower if they do not. So on the CPU weights are kept twice. Where half precision holds them
+exactly, as it does those of a checkpoint in bfloat16, the second copy is in FBGEMM's panels of
+half precision (x86): they are multiplied in float32, half the bytes are read, and a row comes out
+the same to the last bit however many there are. Other weights have their second copy in oneDNN's
+blocks, for all but one row and small matrices. Other devices and types keep them in rows, as they
+are.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
@@ -24,6 +27,8 @@ from spec_vla_ros.models.quantised import quantise
 
 _FEW = 1_000_000
 """Below this many multiplications the fixed cost of oneDNN (about 15 us) outweighs its kernels."""
+
+_SMALLEST_HALF = 2.0**-24
 
 _MANY = 64
 """Rows from which on a product over columns is limited by multiplications, as one over blocks."""
@@ -99,6 +104,46 @@ class ColumnLinear:
         return torch.mm(x, self._columns[:, ids])
 
 
+class HalfLinear(ColumnLinear):
+    """Weights in panels of half precision, for one row and for more (float32, CPU).
+
+    Raises:
+        ValueError: the weights are not `fits_half`.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        if not fits_half(weight):
+            raise ValueError('half precision does not hold these weights, or FBGEMM is missing')
+        super().__init__(weight)
+        self._no_bias = weight.new_zeros(weight.shape[0])
+        with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
+            warnings.simplefilter('ignore', UserWarning)
+            self._panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
+            self(weight.new_zeros(1, weight.shape[1]))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """See `PackedLinear`."""
+        return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self._panels, self._no_bias)
+
+    def plus(self, x: Tensor, residual: Tensor) -> Tensor:
+        """See `PackedLinear`."""
+        return self(x).add_(residual)
+
+
+def fits_half(weight: Tensor) -> bool:
+    """Whether half precision holds float32 weights, and this CPU's FBGEMM multiplies with them.
+
+    Half precision has three bits more than bfloat16, and fewer exponents: weights below 6e-5, of
+    which it rounds some by up to 3e-8, are taken as held, since that is less than float32 rounds
+    a sum of products with ordinary ones.
+    """
+    if 'fbgemm' not in torch.backends.quantized.supported_engines:
+        return False
+    if not hasattr(torch, 'fbgemm_linear_fp16_weight_fp32_activation'):
+        return False
+    return bool(((weight.half().float() - weight).abs() <= _SMALLEST_HALF / 2).all())
+
+
 class BlockLinear(ColumnLinear):
     """Weights in columns for one row, and in oneDNN's blocks for more (float32, CPU)."""
 
@@ -157,7 +202,7 @@ def columns_win() -> bool:
 
 
 def pack_linear(
-    linears: Sequence[nn.Linear], *, blocks: bool = True, stored_as: str | None = None
+    linears: Sequence[nn.Linear], *, twice: bool = True, stored_as: str | None = None
 ) -> PackedLinear:
     """Lay out the weights of linear maps of the same input, so that one product does them all.
 
@@ -166,7 +211,7 @@ def pack_linear(
 
     Args:
         linears: biases are left alone; of the same input width; the outputs follow each other.
-        blocks: whether a second copy in blocks may be held.
+        twice: whether a second copy, in half precision or in blocks, may be held.
         stored_as: one of `STORED_AS`, or None for the weights as they are.
 
     Raises:
@@ -178,21 +223,23 @@ def pack_linear(
         for linear in linears:
             linear.weight.data = first.new_empty(0)
         return RowLinear(small)
-    layout = _layout(first, blocks=blocks)
-    if len(linears) == 1 and layout is RowLinear:
+    columns = first.device.type == 'cpu' and first.dtype == torch.float32
+    if len(linears) == 1 and not columns:
         return RowLinear(first)
     sizes = [m.out_features for m in linears]
-    weight = layout.empty(sum(sizes), first)
+    weight = (ColumnLinear if columns else RowLinear).empty(sum(sizes), first)
     for linear, view in zip(linears, weight.split(sizes), strict=True):
         view.copy_(linear.weight.detach())
         linear.weight.data = view  # frees the one that was
-    return layout(weight)
+    return _layout(weight, columns=columns, twice=twice)(weight)
 
 
-def _layout(weight: Tensor, *, blocks: bool) -> type[RowLinear | ColumnLinear]:
-    if weight.device.type != 'cpu' or weight.dtype != torch.float32:
+def _layout(weight: Tensor, *, columns: bool, twice: bool) -> type[RowLinear | ColumnLinear]:
+    if not columns:
         return RowLinear
+    if twice and fits_half(weight):
+        return HalfLinear
     has_blocks = torch.backends.mkldnn.is_available() and hasattr(
         torch.ops.mkldnn, '_reorder_linear_weight'
     )
-    return BlockLinear if blocks and has_blocks else ColumnLinear
+    return BlockLinear if twice and has_blocks else ColumnLinear

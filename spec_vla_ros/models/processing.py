@@ -85,10 +85,7 @@ class ImageProcessor:
             ValueError: the image has another shape or type.
         """
         image = np.asarray(image)
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(
-                f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}'
-            )
+        check_picture(image)
         picture = Image.fromarray(image)
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
@@ -101,6 +98,12 @@ class ImageProcessor:
                 resized[key] = tower.resize(picture)
             planes.append(tower.normalise(resized[key]))
         return torch.from_numpy(np.concatenate(planes))[None]
+
+
+def check_picture(image: np.ndarray) -> None:
+    """Raise ValueError unless an image is (H, W, 3) uint8, and not empty."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}')
 
 
 def _letterbox_fill(config: Mapping[str, Any]) -> list[int]:

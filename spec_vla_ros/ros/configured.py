@@ -19,6 +19,7 @@ from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.outputs import Outputs, in_words
 from spec_vla_ros.ros.overlay import Overlay
 from spec_vla_ros.ros.reports import Reports
+from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Policy
 
@@ -30,6 +31,7 @@ class Configured:
 
     Args:
         node: whose topics.
+        status_topics: older, likewise.
         policy: loaded.
         current: returns the settings in force.
         emergency: the latch, which is older.
@@ -47,6 +49,7 @@ class Configured:
         node: LifecycleNode,
         policy: Policy,
         *,
+        status_topics: StatusTopics,
         current: Callable[[], PolicySettings],
         emergency: EmergencyStop,
         active: Callable[[], bool],
@@ -55,7 +58,7 @@ class Configured:
         steady: Clock,
     ) -> None:
         settings = current()
-        self._node, self._current = node, current
+        self._node, self._policy, self._current = node, policy, current
         self._emergency, self._active = emergency, active
         self._outputs = Outputs(node, settings)
         compressed = settings.image_transport == 'compressed'
@@ -74,6 +77,7 @@ class Configured:
         )
         self._reports = Reports(
             node,
+            status_topics,
             self.loop,
             policy,
             settings=current,
@@ -104,11 +108,13 @@ class Configured:
         """Publish what is to be said now; called at control rate."""
         now_ns, settings = self._now_ns(), self._current()
         tick = self.loop.tick(now_ns)
-        self._outputs.publish(
+        new = tick.new_action
+        self._outputs.command(
             tick, dry_run=settings.dry_run, measured=self.loop.pose, now_ns=now_ns
         )
+        if new is not None:
+            self._outputs.publish_action(new, now_ns=now_ns)
         self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
-        new = tick.new_action
         latency = None if new is None else latency_ms(new, now_ns=now_ns)
         self._execute.ticked(tick, latency_ms=latency)
         self._overlay.ticked(tick, now_ns=now_ns)

@@ -11,9 +11,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from spec_vla_ros.control.performance import WINDOW, Percentiles, Summary
 from spec_vla_ros.control.tick import Counters, Halt, Reason
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.ros.messages import thresholds
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import PolicyInfo
+from spec_vla_ros.types import AUTOREGRESSIVE, PolicyInfo
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -32,7 +31,8 @@ class Health:
 
     halt: why the node halts; None while it is inactive. settings: as they are in force.
     images_missed: published, and not seen by the node. not_heard: publishers that cannot be, in
-    words. held_back: why the node may not be activated; empty when it may.
+    words. held_back: why the node may not be activated; empty when it may. drafting_off: whether
+    the last action's plan drafted nothing.
     """
 
     halt: Halt | None
@@ -43,18 +43,32 @@ class Health:
     images_missed: int
     not_heard: tuple[str, ...] = ()
     held_back: str = ''
+    drafting_off: bool = False
 
 
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
-    """Return the node's health as one status with named values."""
-    level, text = verdict(health)
-    status = DiagnosticStatus(
-        level=level,
-        name=f'{node_name}: policy',
-        message=text,
-        hardware_id=health.info.device,
-        values=[KeyValue(key=key, value=value) for key, value in figures(health).items()],
-    )
+    """Return the node's health as one status with named values.
+
+    node_name: with its namespace, in which nodes of several arms differ.
+    """
+    status = _status(*verdict(health), node_name=node_name)
+    status.hardware_id = health.info.device
+    status.values = [KeyValue(key=key, value=value) for key, value in figures(health).items()]
+    return _stamped(status, now_ns=now_ns)
+
+
+def unconfigured_message(
+    text: str, *, failed: bool, node_name: str, now_ns: int
+) -> DiagnosticArray:
+    """Return what there is to say of a node that has no policy; failed: as it could not be."""
+    return _stamped(_status(ERROR if failed else OK, text, node_name=node_name), now_ns=now_ns)
+
+
+def _status(level: bytes, text: str, *, node_name: str) -> DiagnosticStatus:
+    return DiagnosticStatus(level=level, name=f'{node_name.lstrip("/")}: policy', message=text)
+
+
+def _stamped(status: DiagnosticStatus, *, now_ns: int) -> DiagnosticArray:
     message = DiagnosticArray(status=[status])
     message.header.stamp = to_time(now_ns)
     return message
@@ -94,8 +108,6 @@ def limits_hit(recent: Counters) -> list[str]:
 def figures(health: Health) -> dict[str, str]:
     """Return the named values; times in milliseconds, rates in Hz, counters since configure."""
     summary, info, settings = health.summary, health.info, health.settings
-    relaxed = settings.decoding_mode == 'relaxed'
-    bins = thresholds(settings.decoding) if relaxed else ()
     memory = (info.device_memory_mb, info.device_memory_peak_mb)
     return {
         'window [s]': f'{WINDOW:g}',
@@ -108,11 +120,13 @@ def figures(health: Health) -> dict[str, str]:
         'target passes per action': _number(summary.target_passes),
         'draft passes per action': _number(summary.draft_passes),
         'decoding mode': settings.decoding_mode,
-        'acceptance thresholds [bins]': ' '.join(map(str, bins)) or '-',
+        **settings.acceptance,
+        'drafting': _drafting(health),
         'temporal draft': str(settings.temporal_draft),
         'dry run': str(settings.dry_run),
         'checkpoint': info.checkpoint,
         'unnorm key': info.unnorm_key,
+        'recipe': info.recipe,
         'parameters': str(info.parameters),
         'drafter': 'loaded' if info.has_drafter else 'none',
         'device': info.device,
@@ -126,6 +140,14 @@ def figures(health: Health) -> dict[str, str]:
         },
         'limits hit in the window': ', '.join(limits_hit(summary.recent)) or 'none',
     }
+
+
+def _drafting(health: Health) -> str:
+    if not health.info.has_drafter or health.settings.decoding_mode == AUTOREGRESSIVE:
+        return 'none'
+    if health.drafting_off:
+        return 'switched off by measured costs; draft_top_k would fix a tree'
+    return 'on'
 
 
 def _percentiles(name: str, found: Percentiles | None) -> dict[str, str]:

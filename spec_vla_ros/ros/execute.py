@@ -22,7 +22,8 @@ ENDS_BY_HALT = {
     Reason.EMERGENCY_STOP: Result.OUTCOME_STOPPED,
     Reason.TOO_MANY_FAILURES: Result.OUTCOME_GAVE_UP,
 }
-"""Reasons to halt that do not pass by themselves; during all others a goal waits."""
+"""Reasons to halt that do not pass by themselves; during all others a goal waits, unless the halt
+is a lasting one."""
 
 
 @dataclass(slots=True)
@@ -84,8 +85,10 @@ class ExecuteServer:
         if new is not None or tick.halt.reason is not running.halt.reason:
             running.halt = tick.halt
             self._tell(running, tick, latency_ms=latency_ms)
-        if tick.halt.reason in ENDS_BY_HALT and not running.handle.is_cancel_requested:
-            self._finish(running, ENDS_BY_HALT[tick.halt.reason], tick.halt.text)
+        ends = tick.halt.lasting or tick.halt.reason in ENDS_BY_HALT
+        if ends and not running.handle.is_cancel_requested:
+            outcome = ENDS_BY_HALT.get(tick.halt.reason, Result.OUTCOME_GAVE_UP)
+            self._finish(running, outcome, tick.halt.text)
         elif 0 < running.handle.request.step_limit <= running.steps:
             text = f'{running.steps} actions were executed'
             self._finish(running, Result.OUTCOME_STEP_LIMIT, text)

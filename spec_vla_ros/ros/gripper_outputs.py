@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from rclpy.action import ActionClient
+from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
 from std_msgs.msg import Float64
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.settings.outputs import ACTION, POSITION
+from spec_vla_ros.settings.outputs import ACTION, PARALLEL, POSITION
 
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""
@@ -37,6 +39,7 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
     kinds: dict[str, Callable[[LifecycleNode, PolicySettings], GripperOutput]] = {
         POSITION: PositionOutput,
         ACTION: ActionOutput,
+        PARALLEL: ActionOutput,
     }
     return kinds.get(settings.gripper_type, NoGripperOutput)(node, settings)
 
@@ -58,20 +61,31 @@ class PositionOutput:
 
 
 class ActionOutput:
-    """Goals of the action `gripper_cmd`, one whenever the opening changes."""
+    """Goals of the action `gripper_cmd`, one whenever the opening changes.
+
+    GripperCommand, or ParallelGripperCommand, which took its place in ros2_controllers.
+
+    Raises:
+        ValueError: control_msgs is not installed, or is too old to have the action.
+    """
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
+        parallel = settings.gripper_type == PARALLEL
+        name = 'ParallelGripperCommand' if parallel else 'GripperCommand'
         try:
-            from control_msgs.action import GripperCommand  # not in every installation
-        except ImportError as missing:
+            kind = getattr(importlib.import_module('control_msgs.action'), name)
+        except (ImportError, AttributeError) as missing:
             raise ValueError(
-                "gripper_type: 'action' needs the package control_msgs, which is not installed; "
-                "install it, or choose 'position'"
+                f'gripper_type: {settings.gripper_type!r} needs {name} of the package '
+                "control_msgs, which is not installed or too old; install it, or choose 'position'"
             ) from missing
-        self._goal_type = GripperCommand.Goal
-        self._logger, self._settings = node.get_logger(), settings
+        self._goal: Callable[[float], Any] = functools.partial(
+            _parallel_goal if parallel else _goal, kind, settings.gripper_max_effort
+        )
+        self._type = f'control_msgs/action/{name}'
+        self._node, self._logger, self._settings = node, node.get_logger(), settings
         self._commanded: float | None = None
-        client: ActionClient[Any, Any, Any] = ActionClient(node, GripperCommand, 'gripper_cmd')
+        client: ActionClient[Any, Any, Any] = ActionClient(node, kind, 'gripper_cmd')
         self._client = client
 
     def command(self, opening: float) -> None:
@@ -80,13 +94,11 @@ class ActionOutput:
             return
         if not self._client.server_is_ready():
             self._logger.warning(
-                'the action gripper_cmd has no server: the gripper gets no commands',
+                f'the gripper gets no commands: {self._why_no_server()}',
                 throttle_duration_sec=5.0,
             )
             return
-        goal = self._goal_type()
-        goal.command.position = self._settings.gripper_position(opening)
-        goal.command.max_effort = self._settings.gripper_max_effort
+        goal = self._goal(self._settings.gripper_position(opening))
         self._commanded = opening
         self._client.send_goal_async(goal).add_done_callback(self._on_answer)
 
@@ -94,11 +106,36 @@ class ActionOutput:
         """Close the action."""
         self._client.destroy()
 
+    def _why_no_server(self) -> str:
+        name = self._node.resolve_service_name('gripper_cmd')
+        offered = dict(get_action_names_and_types(self._node)).get(name, [])
+        others = [kind for kind in offered if kind != self._type]
+        if others:
+            return (
+                f'{name} is an action {", ".join(others)}, not {self._type}; '
+                'the parameter gripper_type chooses'
+            )
+        return f'the action {name} ({self._type}) has no server'
+
     def _on_answer(self, future: Future) -> None:
         answer: Any = future.result()
         if not answer.accepted:
             self._logger.warning('the gripper rejected its goal')
             self._commanded = None  # so that it is tried again
+
+
+def _goal(kind: Any, max_effort: float, position: float) -> Any:
+    goal = kind.Goal()
+    goal.command.position, goal.command.max_effort = position, max_effort
+    return goal
+
+
+def _parallel_goal(kind: Any, max_effort: float, position: float) -> Any:
+    goal = kind.Goal()
+    goal.command.position = [position]
+    if max_effort:  # left out, the controller's own limit holds
+        goal.command.effort = [max_effort]
+    return goal
 
 
 class NoGripperOutput:

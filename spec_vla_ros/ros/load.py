@@ -12,6 +12,7 @@ from spec_vla_ros.types import Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
+    from spec_vla_ros.decoding.plan import TreePlan
 
 
 def make_policy(settings: PolicySettings) -> Policy:
@@ -29,11 +30,14 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     import torch  # here, because it takes seconds that a node with another policy can save
 
     from spec_vla_ros import policy
+    from spec_vla_ros.models.recipes import read_recipe
+    from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
-    config = policy.PolicyConfig(
+    config = PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
+        recipe=read_recipe(settings.observation_recipe, **settings.recipe_changes),
         device=settings.device,
         dtype=settings.dtype,
         stored_as=settings.stored_as or None,
@@ -53,10 +57,17 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     return loaded
 
 
-def _tree(settings: PolicySettings) -> TreeShape | None:
-    """Return the draft tree that the parameters fix, or None to have it measured."""
-    from spec_vla_ros.decoding.draft_tree import TreeShape
+def _tree(settings: PolicySettings) -> TreeShape | TreePlan | None:
+    """Return the draft tree or plan that the parameters fix, or None to have it measured.
 
+    Raises:
+        ValueError: `draft_plan` is no plan.
+    """
+    from spec_vla_ros.decoding.draft_tree import TreeShape
+    from spec_vla_ros.decoding.plan import TreePlan
+
+    if settings.draft_plan:
+        return TreePlan.from_text(settings.draft_plan)
     if settings.draft_top_k == 0:
         return None
     return TreeShape(settings.draft_top_k, settings.draft_depth, settings.draft_nodes)

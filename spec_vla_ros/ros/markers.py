@@ -11,7 +11,6 @@ from visualization_msgs.msg import Marker, MarkerArray
 from spec_vla_ros.control.tick import Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.ros.messages import thresholds
 from spec_vla_ros.types import accept_length
 
 PATH_STEPS = 10
@@ -67,8 +66,8 @@ def caption(new: NewAction | None, halt: Halt) -> list[str]:
         return ['running']
     stats, dimensions = new.action.stats, len(new.action.values)
     mode = stats.mode
-    if mode == 'relaxed':
-        mode += f' r={max(thresholds(new.decoding))}'
+    if stats.acceptance_thresholds:
+        mode += f' r={max(stats.acceptance_thresholds)}'
     length = accept_length(dimensions, stats.target_passes)
     rounds = 'no verify round' if length is None else f'accept length {length:.2f}'
     return [

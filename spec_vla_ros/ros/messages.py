@@ -14,9 +14,7 @@ from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.types import Action, Decoding, accept_length, thresholds_by_dimension
-
-DIMENSIONS = 7
+from spec_vla_ros.types import Action, accept_length
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
@@ -45,16 +43,17 @@ def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
 def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     """Return how an action was decoded, as it is published with it."""
     stats, dimensions = new.action.stats, len(new.action.values)
-    relaxed = stats.mode == 'relaxed'
     message = DecodeStatistics(
         sequence=new.sequence,
         mode=stats.mode,
-        acceptance_thresholds=list(thresholds(new.decoding)) if relaxed else [0] * dimensions,
+        acceptance_thresholds=list(stats.acceptance_thresholds or (0,) * dimensions),
         temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
+        draft_plan=stats.draft_plan,
         accept_lengths=list(stats.accept_lengths),
         accept_length=accept_length_of(new.action),
         target_passes=stats.target_passes,
         draft_passes=stats.draft_passes,
+        drafting_off=stats.drafting_off,
         phase_names=list(stats.phases_ms),
         phase_ms=list(stats.phases_ms.values()),
         inference_ms=new.inference_seconds * 1e3,
@@ -63,11 +62,6 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
     )
     message.header.stamp = to_time(now_ns)
     return message
-
-
-def thresholds(decoding: Decoding) -> tuple[int, ...]:
-    """Return how many bins a draft token may be off in each of an action's dimensions."""
-    return thresholds_by_dimension(decoding.acceptance_threshold, DIMENSIONS)
 
 
 def accept_length_of(action: Action) -> float:
@@ -111,11 +105,13 @@ def status_message(
     counters: Counters,
     not_heard: tuple[str, ...] = (),
     held_back: str = '',
+    drafting_off: bool = False,
 ) -> PolicyStatus:
     """Return the node's status; without a halt object the node is inactive.
 
     not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
-    not be activated; empty when it may.
+    not be activated; empty when it may. drafting_off: whether measured costs have switched
+    drafting off in the mode in force.
     """
     if halt is None:
         state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
@@ -129,6 +125,7 @@ def status_message(
         reason_text=halt.text,
         instruction=instruction,
         not_heard=list(not_heard),
+        drafting_off=drafting_off,
         **dataclasses.asdict(counters),
     )
     message.header.stamp = to_time(now_ns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.tick import Tick
+from spec_vla_ros.control.tick import NewAction, Tick
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
@@ -55,7 +55,7 @@ class Outputs:
         self._arm = make_arm_output(node, settings)
         self._actions = node.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
         self._statistics = node.create_lifecycle_publisher(
-            DecodeStatistics, 'statistics', qos.COMMAND
+            DecodeStatistics, '~/statistics', qos.COMMAND
         )
 
     @property
@@ -63,8 +63,8 @@ class Outputs:
         """The topic of the commands to the arm, as it is remapped; empty where there is none."""
         return self._arm.topic
 
-    def publish(self, tick: Tick, *, dry_run: bool, measured: Pose | None, now_ns: int) -> None:
-        """Publish what a tick says; in a dry run everything but commands."""
+    def command(self, tick: Tick, *, dry_run: bool, measured: Pose | None, now_ns: int) -> None:
+        """Command what a tick says; nothing in a dry run."""
         if not dry_run:
             self._arm.command(tick, measured=measured, now_ns=now_ns)
             self._commanding = True
@@ -72,11 +72,11 @@ class Outputs:
                 self._gripper.command(tick.gripper)
         else:  # a dry run begins with the arm at rest
             self.stand_still(measured=measured, now_ns=now_ns)
-        if tick.new_action is not None:
-            self._actions.publish(
-                action_message(tick.new_action, now_ns=now_ns, frame_id=self._frame)
-            )
-            self._statistics.publish(statistics_message(tick.new_action, now_ns=now_ns))
+
+    def publish_action(self, new: NewAction, *, now_ns: int) -> None:
+        """Publish an action and how it was decoded, see `statistics_message`; dry runs, too."""
+        self._actions.publish(action_message(new, now_ns=now_ns, frame_id=self._frame))
+        self._statistics.publish(statistics_message(new, now_ns=now_ns))
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
         """Make standing still the last command; does nothing when it has been."""

@@ -7,16 +7,21 @@ node declares.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 PARAMETERS = 'ros__parameters'
+OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 WILDCARDS = {'**': r'(/\w+)*', '*': r'/\w+'}
 """What may stand for parts of a node's name in a file, as rcl reads it."""
 
@@ -27,14 +32,41 @@ Sections = dict[str, dict[str, Any]]
 """Name or pattern of a node -> its parameters."""
 
 
-def existing_file(path: str) -> str:
-    """Return a path with ~ expanded; RuntimeError where there is no such file.
+def checked_file(
+    path: str, *, node: str, namespace: str, settings: type[DataclassInstance]
+) -> str:
+    """Return the path of a parameter file that is to be given to a node, with ~ expanded.
 
-    ROS only warns of one, and starts the node with its defaults.
+    ROS only warns of a missing one, drops what it gives to nobody, and starts the node.
+
+    Args:
+        path: as a person gives it.
+        node: whose parameters it is to hold.
+        namespace: of the node.
+        settings: the node's parameters.
+
+    Raises:
+        RuntimeError: there is no such file; or some of it would be in no force, and it does not
+            set accept_unknown_parameters.
     """
     expanded = Path(path).expanduser()
     if not expanded.is_file():
         raise RuntimeError(f'there is no parameter file {str(expanded)!r}')
+    sections = read_sections(str(expanded))
+    whole = f'{namespace.strip("/")}/{node}'.lstrip('/')
+    given = {
+        name: value
+        for key, parameters in sections.items()
+        if _matches(key, f'/{whole}')
+        for name, value in parameters.items()
+    }
+    names = {*(field.name for field in dataclasses.fields(settings)), *OF_EVERY_NODE}
+    problems = [
+        *(f'{expanded}: {problem}' for problem in of_no_name(given, names=names)),
+        *of_other_nodes([(str(expanded), sections)], node=f'/{whole}', names=names),
+    ]
+    if problems and not given.get('accept_unknown_parameters'):
+        raise RuntimeError('; '.join(problems))
     return str(expanded)
 
 
@@ -98,6 +130,17 @@ def of_no_name(given: Iterable[str], *, names: Iterable[str]) -> list[str]:
         hint = f'; did you mean {plain[near[0]]}?' if near else ''
         problems.append(f'{name} is in no force: there is no such parameter{hint}')
     return problems
+
+
+def outside_ros_args(arguments: Sequence[str]) -> list[str]:
+    """Return the words of a command line that are not between --ros-args and --."""
+    ros, found = False, []
+    for word in arguments:
+        if word in ('--ros-args', '--'):
+            ros = word == '--ros-args'
+        elif not ros:
+            found.append(word)
+    return found
 
 
 def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:

@@ -38,6 +38,7 @@ class LiveSettings(Generic[SettingsType]):
         kind: the settings class.
         on_change: called with the new settings after each change.
         check: called with the new settings before each change; a ValueError refuses it.
+        at_start: returns whether what is read at start may still change; None: it never may.
         arguments: of the node alone, beside those of the process.
 
     Raises:
@@ -51,13 +52,16 @@ class LiveSettings(Generic[SettingsType]):
         *,
         on_change: Callable[[SettingsType], None] = lambda settings: None,
         check: Callable[[SettingsType], object] = lambda settings: None,
+        at_start: Callable[[], bool] | None = None,
         arguments: Sequence[str] | None = None,
     ) -> None:
         self._logger = node.get_logger()
         self._fields = {field.name: field for field in dataclasses.fields(kind)}
         self._on_change: Callable[[SettingsType], None] = on_change
         self._check: Callable[[SettingsType], object] = check
-        start = {f.name: _declare(node, f) for f in dataclasses.fields(kind)}
+        self._at_start: Callable[[], bool] = at_start or (lambda: False)
+        never = at_start is None
+        start = {f.name: _declare(node, f, never=never) for f in dataclasses.fields(kind)}
         self._current: SettingsType = changed(kind(), start, running=False)
         self.not_in_force = _not_in_force(node, [*sys.argv, *(arguments or ())])
         """In words, each parameter that was given at start and is in no force."""
@@ -86,7 +90,7 @@ class LiveSettings(Generic[SettingsType]):
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
-            self._check(changed(self._current, self._ours(parameters), running=True))
+            self._check(self._changed(self._ours(parameters)))
         except ValueError as reason:
             return SetParametersResult(successful=False, reason=str(reason))
         return SetParametersResult(successful=True)
@@ -94,27 +98,32 @@ class LiveSettings(Generic[SettingsType]):
     def _apply(self, parameters: list[Parameter]) -> None:
         ours = self._ours(parameters)
         if ours:
-            before, self._current = self._current, changed(self._current, ours, running=True)
+            before, self._current = self._current, self._changed(ours)
             for name, value in ours.items():
                 if value != getattr(before, name):
                     self._logger.info(f'{name}: {getattr(before, name)!r} -> {value!r}')
             self._on_change(self._current)
 
+    def _changed(self, ours: dict[str, object]) -> SettingsType:
+        return changed(self._current, ours, running=not self._at_start())
 
-def _declare(node: Node, field: dataclasses.Field[Any]) -> object:
-    """Declare one parameter and return its start value: from outside, or the default."""
+
+def _declare(node: Node, field: dataclasses.Field[Any], *, never: bool) -> object:
+    """Declare one parameter and return its start value: from outside, or the default.
+
+    never: whether one that is not live may not be changed later.
+    """
     start = list(field.default) if isinstance(field.default, tuple) else field.default
+    described = descriptor(field, read_only=never and not meaning_of(field).live)
     try:
         try:
-            found = node.declare_parameter(field.name, start, descriptor(field))
+            found = node.declare_parameter(field.name, start, described)
         except InvalidParameterTypeException:
             given = _as_given(node, field.name)
             doubles = _doubles(given, field)
             if doubles is given:
                 raise
-            found = node.declare_parameter(
-                field.name, doubles, descriptor(field), ignore_override=True
-            )
+            found = node.declare_parameter(field.name, doubles, described, ignore_override=True)
         return _plain(found.value)
     except (InvalidParameterTypeException, InvalidParameterValueException) as wrong:
         raise ValueError(f'{field.name}: {wrong}') from wrong
@@ -155,11 +164,11 @@ def _plain(value: object) -> object:
     return tuple(value) if isinstance(value, list | array.array) else value
 
 
-def descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
+def descriptor(field: dataclasses.Field[Any], *, read_only: bool) -> ParameterDescriptor:
     """Describe a settings field the way `ros2 param describe` shows it."""
     meaning = meaning_of(field)
     description = meaning.description + (f' [{meaning.unit}]' if meaning.unit else '')
-    result = ParameterDescriptor(description=description, read_only=not meaning.live)
+    result = ParameterDescriptor(description=description, read_only=read_only)
     if meaning.choices:
         result.additional_constraints = 'one of ' + ', '.join(map(repr, meaning.choices))
     first = field.default[0] if isinstance(field.default, tuple) else field.default

@@ -8,7 +8,6 @@ control/loop.py.
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +23,23 @@ from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.status_topics import StatusTopics
+from spec_vla_ros.ros.ticker import Ticker
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Policy
 
 PolicyFactory = Callable[[PolicySettings], Policy]
 
+DESCRIPTION = """\
+The policy node: camera and instruction in, end-effector commands out.
+
+It is a lifecycle node, and loads and commands nothing before it is told to:
+  ros2 lifecycle set /spec_vla configure     loads the checkpoint
+  ros2 lifecycle set /spec_vla activate      begins to command
+`ros2 launch spec_vla_ros spec_vla.launch.py` starts it and does both."""
+
+CLOCK = '/clock'
 CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 
 
@@ -56,15 +66,18 @@ class SpecVlaNode(LifecycleNode):
             PolicySettings,
             on_change=self._on_settings,
             check=self._resolved,
+            at_start=lambda: self._policy is None,
             arguments=kwargs.get('cli_args'),
         )
         self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._finished = self.create_guard_condition(self._on_finished)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
-        self._ticker: Timer | None = None
+        self._ticker: Ticker | None = None
         self._watchdog: Timer | None = None
-        self._ticked_at = 0.0
+        self._status_topics = StatusTopics(
+            self, steady=self._steady, held_back=lambda: self._held_back
+        )
         self._controls = Controls(
             self,
             steady=self._steady,
@@ -73,6 +86,11 @@ class SpecVlaNode(LifecycleNode):
             enable=self._enable,
             stop=self._stop,
             reset=self._reset,
+        )
+        name = self.get_fully_qualified_name()
+        self.get_logger().info(
+            f'not configured; waits for `ros2 lifecycle set {name} configure`, then `activate`, '
+            'which the launch files do by themselves'
         )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -86,6 +104,7 @@ class SpecVlaNode(LifecycleNode):
             self._configured = Configured(
                 self,
                 self._policy,
+                status_topics=self._status_topics,
                 current=lambda: self._in_force,
                 emergency=self._emergency,
                 active=lambda: self._active,
@@ -95,6 +114,7 @@ class SpecVlaNode(LifecycleNode):
             )
         except ValueError as error:
             return self._fail(f'cannot configure: {error}')
+        self._status_topics.configured()
         self._say_how(self._policy)
         return super().on_configure(state)
 
@@ -107,12 +127,15 @@ class SpecVlaNode(LifecycleNode):
         self._in_use.loop.stop()
         gc.collect()  # now, because the collector would hold up the commands later,
         gc.freeze()  # and need not look again at what is loaded
-        rate = self._settings.current.control_rate
         simulated = self.get_parameter('use_sim_time').value
         # Somebody may set the system's clock; commands go on all the same.
-        clock = self.get_clock() if simulated else self._steady
-        self._ticker = self.create_timer(1.0 / rate, self._on_tick, clock=clock)
-        self._ticked_at = time.monotonic()
+        self._ticker = Ticker(
+            self,
+            rate=self._settings.current.control_rate,
+            clock=self.get_clock() if simulated else self._steady,
+            tick=self._in_use.tick,
+            at_rest=lambda: self._in_use.loop.at_rest,
+        )
         if simulated:
             self._watchdog = self.create_timer(0.1, self._on_watchdog, clock=self._steady)
         self.get_logger().info(f'active: {self._in_use.in_words()}')
@@ -126,6 +149,7 @@ class SpecVlaNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the topics and let go of the policy."""
         self._release()
+        self._status_topics.not_configured()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -139,6 +163,7 @@ class SpecVlaNode(LifecycleNode):
         self.get_logger().error(f'a transition from {state.label} failed')
         self._stand_still()
         self._release()
+        self._status_topics.not_configured(f'a transition from {state.label} failed')
         return super().on_error(state)
 
     def halt(self) -> None:
@@ -148,6 +173,7 @@ class SpecVlaNode(LifecycleNode):
     def destroy_node(self) -> None:
         """End the worker along with the node: its thread would keep the node's memory."""
         self._release()
+        self._status_topics.close()
         super().destroy_node()
 
     @property
@@ -190,23 +216,21 @@ class SpecVlaNode(LifecycleNode):
 
     def _on_finished(self) -> None:
         """Begin a new action at once, where the arm rests, instead of at the next tick."""
-        if self._ticker is not None and self._in_use.loop.at_rest:
-            self._ticker.reset()  # its first command gets a whole period
-            self._on_tick()
-
-    def _on_tick(self) -> None:
-        self._ticked_at = time.monotonic()
-        self._in_use.tick()
+        if self._ticker is not None:
+            self._ticker.begin()
 
     def _on_watchdog(self) -> None:
         """Stand still while a simulated clock does."""
+        if self._ticker is None:
+            return
         self._in_use.look_at_the_clock()
-        silent = time.monotonic() - self._ticked_at
-        halt = self._in_use.halt
+        silent, halt = self._ticker.silent_for, self._in_use.halt
         reported = halt is not None and halt.reason is Reason.CLOCK_STOPPED
         if reported or silent < CLOCK_PATIENCE:
             return
         text = f'the simulated clock has stood still for {silent:.1f} s'
+        if not self.count_publishers(CLOCK):
+            text = f'use_sim_time is set, and nobody publishes {CLOCK}'
         self._in_use.stand_still(Halt(Reason.CLOCK_STOPPED, text))
 
     def _emergency_stop(self, source: str) -> None:
@@ -248,9 +272,10 @@ class SpecVlaNode(LifecycleNode):
         """End the ticking with a zero twist; does nothing when it has ended."""
         if not self._active:
             return
-        for timer in (self._ticker, self._watchdog):
-            if timer is not None:
-                self.destroy_timer(timer)
+        if self._ticker is not None:
+            self._ticker.close()
+        if self._watchdog is not None:
+            self.destroy_timer(self._watchdog)
         self._ticker = self._watchdog = None
         self._in_use.stand_still(None)
 
@@ -268,11 +293,13 @@ class SpecVlaNode(LifecycleNode):
         if isinstance(self._policy, ProcessPolicy):
             self._policy.close()
         self._policy = None
+        self._status_topics.not_configured(reason)
         return TransitionCallbackReturn.FAILURE
 
 
 def main() -> None:
     """Run the policy node until it is interrupted or terminated."""
+    read_command_line(DESCRIPTION, node='spec_vla')
     log_to_stderr()
     spin_node(SpecVlaNode, before_exit=SpecVlaNode.halt)
 

@@ -7,7 +7,6 @@ import dataclasses
 import time
 from collections.abc import Callable
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
@@ -15,24 +14,22 @@ from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.performance import Performance
 from spec_vla_ros.control.tick import Halt, Reason, Tick
 from spec_vla_ros.control.watches import NANOSECONDS
-from spec_vla_ros.msg import PolicyStatus
-from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
 from spec_vla_ros.ros.inputs import Inputs
-from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import latency_ms, status_message
+from spec_vla_ros.ros.status_topics import DIAGNOSTICS_PERIOD, StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Policy
+from spec_vla_ros.types import DecodeStats, Policy
 
 STATUS_PERIOD_NS = NANOSECONDS
-DIAGNOSTICS_PERIOD = 1.0  # seconds
 
 
 class Reports:
     """Status at every change and once a second, diagnostics once a second.
 
     Args:
-        node: publishes them.
+        node: whose they are.
+        topics: publishes them.
         loop: what is reported of.
         policy: likewise.
         settings: returns those in force.
@@ -44,6 +41,7 @@ class Reports:
     def __init__(
         self,
         node: LifecycleNode,
+        topics: StatusTopics,
         loop: ControlLoop,
         policy: Policy,
         *,
@@ -52,14 +50,13 @@ class Reports:
         held_back: Callable[[], str],
         steady: Clock,
     ) -> None:
-        self._node, self._loop, self._policy = node, loop, policy
+        self._node, self._topics, self._loop, self._policy = node, topics, loop, policy
         self._settings, self._inputs, self._held_back = settings, inputs, held_back
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
+        self._drafting_off = False  # in the last action
         self._due_ns = 0
-        self._status = node.create_publisher(PolicyStatus, 'status', qos.LATCHED)
-        self._diagnostics = node.create_publisher(DiagnosticArray, 'diagnostics', qos.COMMAND)
         self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
 
     def ticked(self, tick: Tick, *, dry_run: bool, now_ns: int) -> None:
@@ -75,6 +72,7 @@ class Reports:
                 inference_ms=new.inference_seconds * 1e3,
                 now=now,
             )
+            self._look_whether_it_drafts(new.action.stats)
         changed = self.halt is None or tick.halt.reason is not self.halt.reason
         if changed:
             self.log(tick.halt)
@@ -86,13 +84,14 @@ class Reports:
         """Publish the status; without a halt object the node is inactive."""
         self.halt = halt
         self._due_ns = now_ns + STATUS_PERIOD_NS
-        self._status.publish(
+        self._topics.publish_status(
             status_message(
                 None if halt is None else self._in_full(halt),
                 now_ns=now_ns,
                 instruction=self._loop.instruction,
                 not_heard=self._not_heard,
                 held_back=self._held_back(),
+                drafting_off=self._drafting_off,
                 counters=self._loop.counters,
             )
         )
@@ -108,11 +107,8 @@ class Reports:
             logger.warning(f'halted: {self._in_full(halt).text}')
 
     def close(self) -> None:
-        """Close the topics."""
+        """Say no more."""
         self._node.destroy_timer(self._timer)
-        wait_until_heard(self._node, self._status)
-        self._node.destroy_publisher(self._status)
-        self._node.destroy_publisher(self._diagnostics)
 
     def _in_full(self, halt: Halt) -> Halt:
         """Return a halt with what is known here of its reason."""
@@ -122,6 +118,14 @@ class Reports:
         if halt.reason is Reason.NO_IMAGE:
             texts.append(self._inputs.image_sources())
         return dataclasses.replace(halt, text='; '.join([*texts, *self._not_heard]))
+
+    def _look_whether_it_drafts(self, stats: DecodeStats) -> None:
+        if stats.drafting_off and not self._drafting_off:
+            self._node.get_logger().info(
+                f'{stats.mode} decoding drafts nothing: no draft is worth its time on this '
+                'device; draft_top_k fixes a tree all the same'
+            )
+        self._drafting_off = stats.drafting_off
 
     def _look_who_is_not_heard(self) -> None:
         before, self._not_heard = self._not_heard, self._inputs.not_heard()
@@ -143,11 +147,12 @@ class Reports:
             images_missed=self._inputs.images_missed,
             not_heard=self._not_heard,
             held_back=self._held_back(),
+            drafting_off=self._drafting_off,
         )
-        self._diagnostics.publish(
+        self._topics.publish_diagnostics(
             diagnostics_message(
                 health,
-                node_name=self._node.get_name(),
+                node_name=self._node.get_fully_qualified_name(),
                 now_ns=self._node.get_clock().now().nanoseconds,
             )
         )

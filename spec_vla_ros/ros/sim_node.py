@@ -24,7 +24,7 @@ from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_time
 from spec_vla_ros.ros.episode import Episode
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.real_time_arm import RealTimeArm
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.spin import read_command_line, spin_node
 from spec_vla_ros.settings.nodes import SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.srv import ResetEpisode
@@ -170,6 +170,10 @@ class SimRobotNode(Node):
 
 def main() -> None:
     """Run the simulated robot until it is interrupted or terminated."""
+    read_command_line(
+        'The simulated robot: a camera over a table, an arm that takes velocities.',
+        node='sim_robot',
+    )
     spin_node(SimRobotNode)
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import argparse
 import faulthandler
+import os
 import signal
 import sys
 import tempfile
@@ -15,8 +17,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from spec_vla_ros.programs import keep_freed_memory
-from spec_vla_ros.ros.parameter_files import with_whole_numbers
+from spec_vla_ros.programs import DieWithParent, keep_freed_memory
+from spec_vla_ros.ros.parameter_files import outside_ros_args, with_whole_numbers
 
 LAST_WORD = 15
 """Seconds a node gets to end in good order; a second before, the log says where it hangs."""
@@ -24,7 +26,33 @@ LAST_WORD = 15
 LAST_ROUNDS = 10
 """Rounds of the executor after the last word."""
 
+HOW_TO_SET = """\
+parameters and names are set as ROS does it:
+  --ros-args --params-file FILE   parameters from a file; config/{node}.yaml has them all
+  --ros-args -p NAME:=VALUE       one parameter
+  --ros-args -r NAME:=OTHER       another name of a topic, a service or an action
+  --ros-args -r __ns:=/arm        a namespace for all of them"""
+
 NodeType = TypeVar('NodeType', bound=Node)
+
+
+def read_command_line(description: str, *, node: str) -> None:
+    """Answer --help, refuse what nobody would read, end with the parent if that is asked for."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog=HOW_TO_SET.format(node=node),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '--end-with-parent',
+        action='store_true',
+        help='end in good order when the process that started this one ends, however it does; '
+        'the launch files say so',
+    )
+    # rclpy would take dry_run:=true for a topic that is renamed.
+    given = parser.parse_args(outside_ros_args(sys.argv[1:]))
+    if given.end_with_parent:
+        DieWithParent(signal.SIGTERM, parent=os.getppid())()
 
 
 def spin_node(

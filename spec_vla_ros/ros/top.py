@@ -40,6 +40,7 @@ FIGURES = (
     'accept length',
     'target passes per action',
     'draft passes per action',
+    'drafting',
     'device',
     'device memory [MB]',
     'limits hit in the window',
@@ -86,7 +87,7 @@ class Watcher:
         prefix = namespace.rstrip('/')
         for kind, topic, callback, profile in (
             (PolicyStatus, 'status', self._on_status, qos.LATCHED),
-            (DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND),
+            (DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND),
             (VlaAction, 'action', self._on_action, qos.COMMAND),
         ):
             remote.subscribe(kind, f'{prefix}/{topic}', callback, profile)

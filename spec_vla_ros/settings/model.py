@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -19,6 +20,9 @@ from spec_vla_ros.types import (
 )
 
 AUTO = 'auto'
+ANY = 255
+"""As many bins as a token can be off: no limit."""
+
 Self = TypeVar('Self', bound='ModelSettings')
 
 
@@ -75,9 +79,15 @@ class ModelSettings:
     draft_nodes: int = parameter(
         'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
     )
+    draft_plan: str = parameter(
+        'A draft plan to keep to, as the statistics show the one in force: the same drafts on '
+        'every day and machine; empty: draft_top_k says',
+        default='',
+    )
     decoding_mode: str = parameter(
-        'Token by token; speculatively with the same result; speculatively, taking draft tokens '
-        "near the model's choice; 'auto': relaxed where there is a drafter, else autoregressive",
+        'Token by token; speculatively with the same result, in float32 token for token; '
+        "speculatively, taking draft tokens near the model's choice; 'auto': relaxed where there "
+        'is a drafter, else autoregressive',
         default=AUTO,
         choices=(AUTO, *MODES),
         live=True,
@@ -87,15 +97,33 @@ class ModelSettings:
         default=9,
         unit='bins',
         low=0,
-        high=255,
+        high=ANY,
+        live=True,
+    )
+    acceptance_tolerance_translation: float = parameter(
+        'How far it may be along each of x, y and z, in place of acceptance_threshold there; '
+        'rounded down to bins by the norm stats; negative: not in force, bins count',
+        default=-1.0,
+        unit='m',
+        low=-1.0,
+        high=1.0,
+        live=True,
+    )
+    acceptance_tolerance_rotation: float = parameter(
+        'How far it may be about each of these axes, as acceptance_tolerance_translation',
+        default=-1.0,
+        unit='rad',
+        low=-1.0,
+        high=3.2,
         live=True,
     )
     acceptance_by_dimension: tuple[int, ...] = parameter(
-        'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper',
+        'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper; '
+        'where a tolerance is in force, too, the stricter one holds',
         default=(-1, -1, -1, -1, -1, -1, -1),
         unit='bins',
         low=-1,
-        high=255,
+        high=ANY,
         live=True,
     )
     temporal_draft: bool = parameter(
@@ -126,6 +154,42 @@ class ModelSettings:
     @property
     def decoding(self) -> Decoding:
         """How the next action is to be decoded; only of settings that are `resolved`."""
+        tolerances = self._tolerances
+        return Decoding(
+            self.decoding_mode,
+            self._thresholds,
+            temporal=self.temporal_draft,
+            acceptance_tolerance_translation=tolerances[0],
+            acceptance_tolerance_rotation=tolerances[3],
+        )
+
+    @property
+    def acceptance(self) -> dict[str, str]:
+        """Which acceptance limits are in force, by name, in words; - where there is none."""
+        relaxed = self.decoding_mode == 'relaxed'
+        bins = (None if r == ANY else r for r in self._thresholds if relaxed)
+        return {
+            'acceptance thresholds [bins]': _listed(bins),
+            'acceptance tolerances [m, rad]': _listed(t for t in self._tolerances if relaxed),
+        }
+
+    @property
+    def _thresholds(self) -> tuple[int, ...]:
+        """The threshold of each dimension in bins; `ANY` where a tolerance takes its place."""
         own = self.acceptance_by_dimension
-        thresholds = thresholds_by_dimension(self.acceptance_threshold, len(own), own=own)
-        return Decoding(self.decoding_mode, thresholds, temporal=self.temporal_draft)
+        bins = thresholds_by_dimension(self.acceptance_threshold, len(own))
+        said = zip(bins, self._tolerances, strict=True)
+        general = [r if tolerance is None else ANY for r, tolerance in said]
+        return thresholds_by_dimension(general, len(own), own=own)
+
+    @property
+    def _tolerances(self) -> tuple[float | None, ...]:
+        """The tolerance of each dimension; None: not in force."""
+        along, about = self.acceptance_tolerance_translation, self.acceptance_tolerance_rotation
+        return (*(None if t < 0 else t for t in (along,) * 3 + (about,) * 3), None)
+
+
+def _listed(values: Iterable[float | None]) -> str:
+    """Return numbers in a row, - for None; - alone where there are no numbers."""
+    words = ['-' if value is None else f'{value:g}' for value in values]
+    return ' '.join(words) if set(words) - {'-'} else '-'

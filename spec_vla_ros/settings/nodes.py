@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spec_vla_ros.settings.conventions import ConventionSettings
 from spec_vla_ros.settings.model import ModelSettings
 from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS, OutputSettings
 from spec_vla_ros.settings.parameter import parameter
@@ -56,7 +57,9 @@ class InterfaceSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolicySettings(SafetySettings, OutputSettings, InterfaceSettings, ModelSettings):
+class PolicySettings(
+    SafetySettings, OutputSettings, InterfaceSettings, ConventionSettings, ModelSettings
+):
     """Parameters of the policy node: those of the model first, those of safety last."""
 
     def __post_init__(self) -> None:

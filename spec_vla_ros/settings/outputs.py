@@ -9,7 +9,7 @@ from spec_vla_ros.settings.parameter import parameter
 
 TWIST, POSE, MESSAGE = 'twist', 'pose', 'message'
 SPEED, UNITLESS = 'speed', 'unitless'
-POSITION, ACTION, NONE = 'position', 'action', 'none'
+POSITION, ACTION, PARALLEL, NONE = 'position', 'action', 'parallel_action', 'none'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,10 @@ class OutputSettings:
     )
     gripper_type: str = parameter(
         "Commands to the gripper: positions on gripper_command ('position'), goals of the action "
-        "gripper_cmd ('action', control_msgs/GripperCommand), or none ('none')",
+        "gripper_cmd ('action', control_msgs/GripperCommand; 'parallel_action', "
+        "control_msgs/ParallelGripperCommand), or none ('none')",
         default=POSITION,
-        choices=(POSITION, ACTION, NONE),
+        choices=(POSITION, ACTION, PARALLEL, NONE),
     )
     gripper_closed: float = parameter(
         'The position that closes the gripper', default=0.0, low=-10.0, high=10.0

@@ -19,7 +19,8 @@ class Meaning:
     """What a parameter means and may be.
 
     low, high: inclusive bounds of a number; choices: the valid strings, any if empty.
-    live: whether it may be changed while the node runs.
+    live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
+        node when it is configured.
     """
 
     description: str
@@ -55,7 +56,10 @@ def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) ->
             raise ValueError(f'{name}: no such parameter; there are {", ".join(fields)}')
         _check(fields[name], value)
         if running and value != getattr(settings, name) and not meaning_of(fields[name]).live:
-            raise ValueError(f'{name}: read at start only; restart the node to change it')
+            raise ValueError(
+                f'{name}: read at start only; restart the node, or clean it up (`ros2 lifecycle '
+                'set NODE cleanup`), to change it'
+            )
     return dataclasses.replace(settings, **changes)
 
 

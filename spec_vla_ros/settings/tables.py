@@ -6,20 +6,25 @@ from __future__ import annotations
 import json
 import re
 import textwrap
+from collections.abc import Sequence
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, POLICY_ARGUMENTS, SHARE, Arguments
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 from spec_vla_ros.settings.parameter import Meaning, meaning_of
 
 NODES: dict[str, type[Any]] = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}
 """The settings class of each node; its file is config/NODE.yaml."""
 
+LAUNCHES: dict[str, Arguments] = {'spec_vla': POLICY_ARGUMENTS, 'demo': DEMO_ARGUMENTS}
+"""The arguments of each launch file, launch/NAME.launch.py."""
+
 ROS_TYPES = {str: 'string', int: 'integer', float: 'double', bool: 'boolean'}
 
-TABLE = re.compile(r'(<!-- params: (\w+) -->\n).*?(<!-- params: end -->\n)', re.DOTALL)
-"""Where a table stands in a document: node, and everything between the markers."""
+TABLE = re.compile(r'(<!-- (params|launch): (\w+) -->\n).*?(<!-- \2: end -->\n)', re.DOTALL)
+"""Where a table stands in a document: its kind, the node or launch file, and all in between."""
 
 HEADER = """\
 # Parameters of the node {node}, with their defaults.
@@ -27,6 +32,7 @@ HEADER = """\
 /**:
   ros__parameters:
 """
+LAUNCH_COLUMNS = ('argument', 'default', 'valid', 'meaning')
 COLUMNS = ('parameter', 'type', 'unit', 'default', 'valid', 'change', 'meaning')
 
 
@@ -37,21 +43,24 @@ def generated(root: Path) -> dict[Path, str]:
         root: of the source tree; documents are found by their markers.
 
     Raises:
-        ValueError: no document has a node's table, or a marker names no node.
+        ValueError: a table is in no document, or a marker names no node.
     """
     files = {root / 'config' / f'{node}.yaml': parameter_file(node) for node in NODES}
-    found = set()
+    wanted = {*(('params', node) for node in NODES), *(('launch', name) for name in LAUNCHES)}
+    found: set[tuple[str, str]] = set()
     for path in sorted((root / 'docs').rglob('*.md')):
         text = path.read_text()
-        nodes = {match[2] for match in TABLE.finditer(text)}
-        if nodes - NODES.keys():
-            raise ValueError(f'{path}: no node is named {", ".join(sorted(nodes - NODES.keys()))}')
-        if nodes:
-            files[path] = TABLE.sub(lambda m: f'{m[1]}\n{markdown_table(m[2])}\n\n{m[3]}', text)
-        found |= nodes
-    if found != NODES.keys():
-        missing = ', '.join(sorted(NODES.keys() - found))
-        raise ValueError(f'{root / "docs"}: no document has the parameter table of {missing}')
+        tables = {(match[2], match[3]) for match in TABLE.finditer(text)}
+        if tables - wanted:
+            names = ', '.join(sorted(name for _, name in tables - wanted))
+            raise ValueError(f'{path}: no node is named {names}')
+        if tables:
+            files[path] = TABLE.sub(lambda m: f'{m[1]}\n{_table(m[2], m[3])}\n\n{m[4]}', text)
+        found |= tables
+    if found != wanted:
+        kind, name = min(wanted - found)
+        what = 'parameter table' if kind == 'params' else 'table of launch arguments'
+        raise ValueError(f'{root / "docs"}: no document has the {what} of {name}')
     return files
 
 
@@ -62,9 +71,25 @@ def parameter_file(node: str) -> str:
 
 def markdown_table(node: str) -> str:
     """Return a table of a node's parameters, a row for each."""
-    rows = [f'| {" | ".join(row)} |' for row in (COLUMNS, *map(_row, fields(NODES[node])))]
-    rows.insert(1, '|---' * len(COLUMNS) + '|')
-    return '\n'.join(rows)
+    return _rows([COLUMNS, *map(_row, fields(NODES[node]))])
+
+
+def launch_table(name: str) -> str:
+    """Return a table of a launch file's arguments, a row for each."""
+    return _rows(
+        [
+            LAUNCH_COLUMNS,
+            *(
+                (
+                    f'`{argument}`',
+                    f'`{_default(found.default)}`' if found.default else 'empty',
+                    _choices(found.choices, quote='`') or 'any',
+                    found.meaning,
+                )
+                for argument, found in LAUNCHES[name].items()
+            ),
+        ]
+    )
 
 
 def ros_type(default: Any) -> str:
@@ -72,6 +97,20 @@ def ros_type(default: Any) -> str:
     if isinstance(default, tuple):
         return f'{ROS_TYPES[type(default[0])]}[{len(default)}]'
     return ROS_TYPES[type(default)]
+
+
+def _table(kind: str, name: str) -> str:
+    return markdown_table(name) if kind == 'params' else launch_table(name)
+
+
+def _rows(cells: Sequence[tuple[str, ...]]) -> str:
+    rows = [f'| {" | ".join(row)} |' for row in cells]
+    rows.insert(1, '|---' * len(cells[0]) + '|')
+    return '\n'.join(rows)
+
+
+def _default(text: str) -> str:
+    return text.removeprefix(f'{SHARE}/')
 
 
 def _entry(field: Field[Any]) -> str:
@@ -100,12 +139,14 @@ def _row(field: Field[Any]) -> tuple[str, ...]:
 def _valid(meaning: Meaning, *, quote: str) -> str:
     """Return the valid values in words; empty: any."""
     if meaning.choices:
-        return ', '.join(
-            f'{quote}{choice}{quote}' if choice else 'empty' for choice in meaning.choices
-        )
+        return _choices(meaning.choices, quote=quote)
     if meaning.low is None or meaning.high is None:
         return ''
     return f'{_number(meaning.low)} .. {_number(meaning.high)}'
+
+
+def _choices(choices: tuple[str, ...], *, quote: str) -> str:
+    return ', '.join(f'{quote}{choice}{quote}' if choice else 'empty' for choice in choices)
 
 
 def _change(meaning: Meaning) -> str:

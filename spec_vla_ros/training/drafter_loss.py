@@ -52,23 +52,35 @@ def drafter_loss(
         feature_loss = F.smooth_l1_loss(made, wanted[drafted])
         score_loss = -(scores * target.logits(made).log_softmax(-1)).sum(-1).mean()
         total = total + _FEATURE_WEIGHT * feature_loss + score_weight * score_loss
-        # Position i reads what was predicted for it at i - 1, wherever that was drafted.
-        shifted = torch.cat((features[:, :1], predicted[:, :-1]), dim=1)
-        own = F.pad(drafted[:, :-1], (1, 0))
-        features = torch.where(own[..., None], shifted, features)
+        features = _on_own(predicted, features, drafted)
     return total / rollout
 
 
 @torch.inference_mode()
-def draft_scores(drafter: Drafter, target: Llama, batch: TargetFeatures) -> Tensor:
-    """Return the drafter's scores of all tokens but the first, on true features: (N, D - 1, V)."""
+def draft_scores(
+    drafter: Drafter, target: Llama, batch: TargetFeatures, *, level: int = 1
+) -> Tensor:
+    """Return the drafter's scores of all tokens but the first: (N, D - 1, V).
+
+    At the first level of a tree they come of the target's own features; at each further one, of a
+    prediction the more (of as many as there are, for tokens nearer to the prompt).
+    """
     batch = batch.end_of_prompt(drafter.window)
-    embeds, hidden = batch.embeds.float(), batch.hidden.float()
+    embeds, features = batch.embeds.float(), batch.hidden.float()[:, :-1]
     following = embeds[:, 1:]
     positions = torch.arange(following.shape[1], device=embeds.device)
-    predicted = drafter(following, hidden[:, :-1], positions=positions)
-    made = predicted[_drafted(batch, length=following.shape[1])]
+    drafted = _drafted(batch, length=following.shape[1])
+    for _ in range(level - 1):
+        features = _on_own(drafter(following, features, positions=positions), features, drafted)
+    made = drafter(following, features, positions=positions)[drafted]
     return target.logits(made).view(len(batch), batch.tokens.shape[1] - 1, -1)
+
+
+def _on_own(predicted: Tensor, features: Tensor, drafted: Tensor) -> Tensor:
+    """Let position i read what was predicted for it at i - 1, wherever that was drafted."""
+    shifted = torch.cat((features[:, :1], predicted[:, :-1]), dim=1)
+    own = F.pad(drafted[:, :-1], (1, 0))
+    return torch.where(own[..., None], shifted, features)
 
 
 def _drafted(batch: TargetFeatures, *, length: int) -> Tensor:

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from spec_vla_ros.decoding.acceptance import exact_match
-from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.draft_tree import TreeShape, best_apart
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
+from spec_vla_ros.decoding.rates import WIDTHS, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
@@ -23,6 +25,7 @@ from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_scores, draft
 from spec_vla_ros.training.target_head import StoredTarget
 
 _DECODED = 32
+_THRESHOLDS = (0, 1, 3, 5, 9, 15, 30)
 SHAPES = {
     'chain': TreeShape(top_k=1, depth=6, nodes=6),
     'tree of 16': TreeShape(top_k=4, depth=6, nodes=16),
@@ -37,12 +40,14 @@ class DrafterValidation:
     loss: of one step, without noise.
     exact: for each drafted dimension, how often the draft on true features is the target's choice.
     temperature: what turns the drafter's scores into probabilities (see `fit_temperature`).
+    rates: how often its drafts are accepted, by threshold, width, dimension and level.
     accept_lengths: name of a shape -> tokens by verify rounds, strict acceptance.
     """
 
     loss: float
     exact: tuple[float, ...]
     temperature: float
+    rates: RateTable
     accept_lengths: Mapping[str, float]
 
     def __str__(self) -> str:
@@ -73,18 +78,23 @@ def validate_drafter(
         action_ids: what to draft from; None for the whole vocabulary.
     """
     device = drafter.fc.weight.device
-    loss, exact, scores = 0.0, torch.zeros(held_out.tokens.shape[1] - 1, device=device), []
+    dimensions = held_out.tokens.shape[1]
+    loss, exact = 0.0, torch.zeros(dimensions - 1, device=device)
+    scores: list[list[Tensor]] = [[] for _ in range(dimensions - 1)]  # of each level
     for index in torch.arange(len(held_out)).split(batch):
         part, share = held_out.select(index).to(device), len(index) / len(held_out)
         loss += (
             share
             * drafter_loss(drafter, target, part, rollout=1, score_weight=SCORE_WEIGHT).item()
         )
-        drafted = draft_scores(drafter, target, part)
-        chosen = part.tokens[:, 1:].to(device)
-        exact += share * (drafted.argmax(-1) == chosen).float().mean(0)
-        scores.append((drafted, chosen))
-    temperature = fit_temperature(*(torch.cat(x) for x in zip(*scores, strict=True)))
+        for level, found in enumerate(scores, start=1):
+            found.append(draft_scores(drafter, target, part, level=level))
+        right = scores[0][-1].argmax(-1) == part.tokens[:, 1:].to(device)
+        exact += share * right.float().mean(0)
+    by_level = [torch.cat(found) for found in scores]
+    wanted = held_out.tokens[:, 1:].to(device)
+    temperature = fit_temperature(by_level[0], wanted)
+    rates = fit_rates(by_level, wanted, action_ids=action_ids, temperature=temperature)
     chosen = torch.linspace(0, len(held_out) - 1, min(_DECODED, len(held_out))).long()
     decoded = held_out.select(chosen).to(device)
     lengths = {
@@ -98,7 +108,7 @@ def validate_drafter(
         )
         for name, shape in SHAPES.items()
     }
-    return DrafterValidation(loss, tuple(exact.tolist()), temperature, lengths)
+    return DrafterValidation(loss, tuple(exact.tolist()), temperature, rates, lengths)
 
 
 def fit_temperature(scores: Tensor, chosen: Tensor) -> float:
@@ -116,6 +126,38 @@ def fit_temperature(scores: Tensor, chosen: Tensor) -> float:
     flat, wanted = scores.flatten(0, 1), chosen.flatten()
     losses = [F.cross_entropy(flat / t, wanted).item() for t in temperatures]
     return round(min(zip(losses, temperatures, strict=True))[1], 4)
+
+
+@torch.inference_mode()
+def fit_rates(
+    by_level: Sequence[Tensor], chosen: Tensor, *, action_ids: range | None, temperature: float
+) -> RateTable:
+    """Return how often the target's choice is within reach of the drafter's best siblings.
+
+    Args:
+        by_level: (N, D - 1, V) for each level, see `draft_scores`.
+        chosen: (N, D - 1) int64, the target's choices.
+        action_ids: what is drafted from; None for the whole vocabulary.
+        temperature: of the scores.
+    """
+    ids = action_ids or range(by_level[0].shape[-1])
+
+    def hits(scores: Tensor, width: int, threshold: int) -> Tensor:
+        log_probs = (scores[..., ids.start : ids.stop] / temperature).log_softmax(-1)
+        _, best = best_apart(log_probs.flatten(0, 1), width, threshold)
+        off = (best.view(*chosen.shape, -1) + ids.start - chosen[..., None]).abs().amin(-1)
+        return (off <= threshold).float()  # (N, D - 1)
+
+    rates = [[hits(by_level[0], w, r).mean(0).tolist() for w in WIDTHS] for r in _THRESHOLDS]
+    levels = []
+    for level, scores in enumerate(by_level, start=1):
+        deep = slice(level - 1, None)  # the tokens that can stand so deep
+        found, first = (
+            sum(float(hits(s, 1, r)[:, deep].mean()) for r in _THRESHOLDS)
+            for s in (scores, by_level[0])
+        )
+        levels.append(found / max(first, 1e-6))
+    return RateTable(_THRESHOLDS, np.array(rates), tuple(max(f, 1e-3) for f in levels))
 
 
 @torch.inference_mode()

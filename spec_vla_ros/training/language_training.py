@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.models.openvla import OpenVLA
+from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
@@ -83,7 +83,14 @@ class PackedPolicy(nn.Module):
 
     text: Tensor
 
-    def __init__(self, model: OpenVLA, prompts: PromptProcessor, codec: ActionCodec) -> None:
+    def __init__(
+        self,
+        model: OpenVLA,
+        prompts: PromptProcessor,
+        codec: ActionCodec,
+        *,
+        goal_head: nn.Linear | None = None,
+    ) -> None:
         super().__init__()
         self.projector, self.language_model = model.projector, model.language_model
         self.actions = slice(codec.action_ids.start, codec.action_ids.stop)
@@ -91,7 +98,7 @@ class PackedPolicy(nn.Module):
         self.bos = int(ids[0, 0])
         self.register_buffer('text', ids[:, 1:])
         self.length = codec.stats.dimensions
-        self.goal_head = nn.Linear(model.config.text.hidden_size, GOAL_SIZE)
+        self.goal_head = goal_head or nn.Linear(model.config.text.hidden_size, GOAL_SIZE)
 
     def layout(self, *, patches: int, segments: int) -> Packing:
         """Return where everything stands in a sequence."""
@@ -136,6 +143,38 @@ def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
     embedding[actions] = rows
     head.normal_(0.0, 0.02, generator=generator)
     head[actions] = 0.1 * rows
+
+
+@torch.no_grad()
+def deepen(shallow: OpenVLA, config: OpenVLAConfig) -> OpenVLA:
+    """Return a deeper model that begins as nearly the same function, and shares the towers.
+
+    Each layer becomes several in a row that add its output in equal parts: all depth is at work
+    from the first iteration on, and learns to differ. To train the deep model from nothing takes
+    eight times as long for each iteration.
+
+    Raises:
+        ValueError: the depth is no multiple of the shallow one.
+    """
+    layers = shallow.language_model.model.layers
+    copies, rest = divmod(config.text.num_hidden_layers, len(layers))
+    if rest or not copies:
+        raise ValueError(
+            f'{len(layers)} layers cannot become {config.text.num_hidden_layers}: the depth must '
+            'be a multiple'
+        )
+    deep = OpenVLA(config)
+    deep.vision_backbone, deep.projector = shallow.vision_backbone, shallow.projector
+    old, new = shallow.language_model, deep.language_model
+    for name in ('model.embed_tokens', 'model.norm', 'lm_head'):
+        new.get_submodule(name).load_state_dict(old.get_submodule(name).state_dict())
+    for index, layer in enumerate(new.model.layers):
+        layer.load_state_dict(layers[index // copies].state_dict())
+        # Their products make the output; divided alike, they go on learning at one rate.
+        attention, mlp = layer.self_attn, layer.mlp
+        for part in (attention.v_proj, attention.o_proj, mlp.up_proj, mlp.down_proj):
+            part.weight.div_(copies**0.5)
+    return deep
 
 
 def train_language(

@@ -3,7 +3,8 @@
 
 Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
-collect -> vision -> language -> grounding -> export. What a stage leaves in the work folder is
+collect -> vision -> language -> grounding -> export. The language stage trains a shallow model;
+before the grounding it is made as deep as the policy. What a stage leaves in the work folder is
 not made again; interrupt and restart at will.
 """
 
@@ -28,6 +29,7 @@ from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.language_training import (
     CachedFrames,
     PackedPolicy,
+    deepen,
     initialise,
     train_language,
 )
@@ -43,10 +45,10 @@ _SEEDS_PER_SOURCE = 1_000_000
 Report = Callable[[str], None]
 
 _VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
-_LANGUAGE = LoopSettings(iterations=6000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
+_LANGUAGE = LoopSettings(iterations=4000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
 
 _GROUNDING = LoopSettings(
-    iterations=3000, learning_rate=1.2e-3, weight_decay=0.03, ema_decay=0.998
+    iterations=1400, learning_rate=5e-4, weight_decay=0.03, ema_decay=0.998, save_every=100
 )
 
 
@@ -60,6 +62,7 @@ class Recipe:
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
     grounding: LoopSettings = _GROUNDING
+    shallow_layers: int = 4
     goal_weight: float = 3.0
     swapped: float = 0.35
 
@@ -114,26 +117,25 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
     write_small_files(out, stats)
     torch.manual_seed(recipe.seed)
     config = OpenVLAConfig.from_dict(json.loads((out / 'config.json').read_text()))
-    model, codec = OpenVLA(config), config.codec()
+    text = replace(config.text, num_hidden_layers=recipe.shallow_layers)
+    shallow, codec = OpenVLA(replace(config, text=text)), config.codec()
     prompts = PromptProcessor.from_file(out / 'tokenizer.json', vocab_size=config.vocab_size)
-    policy = PackedPolicy(model, prompts, codec)
-    initialise(model.language_model, policy.actions, seed=recipe.seed)
+    policy = PackedPolicy(shallow, prompts, codec)
+    initialise(shallow.language_model, policy.actions, seed=recipe.seed)
 
     report('--- vision')
     train_vision(
-        model,
+        shallow,
         frames,
         settings=recipe.vision,
         seed=recipe.seed,
         checkpoint=work / 'vision.pt',
         report=report,
     )
-    model.vision_backbone.requires_grad_(requires_grad=False).eval()
-    cached = CachedFrames.compute(model, frames, codec)
-    for name, settings, swapped in (
-        ('language', recipe.language, 0.0),
-        ('grounding', recipe.grounding, recipe.swapped),
-    ):
+    shallow.vision_backbone.requires_grad_(requires_grad=False).eval()
+    cached = CachedFrames.compute(shallow, frames, codec)
+
+    def train(name: str, settings: LoopSettings, *, swapped: float) -> None:
         report(f'--- {name}')
         train_language(
             policy,
@@ -145,6 +147,11 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
             checkpoint=work / f'{name}.pt',
             report=report,
         )
+
+    train('language', recipe.language, swapped=0.0)
+    model = deepen(shallow, config)
+    policy = PackedPolicy(model, prompts, codec, goal_head=policy.goal_head)
+    train('grounding', recipe.grounding, swapped=recipe.swapped)
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')
 

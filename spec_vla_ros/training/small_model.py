@@ -88,7 +88,7 @@ def small_config(stats: dict) -> dict:
             'vocab_size': VOCABULARY + PADDING,
             'hidden_size': 128,
             'intermediate_size': 384,
-            'num_hidden_layers': 4,
+            'num_hidden_layers': 32,
             'num_attention_heads': 4,
             'num_key_value_heads': 4,
             'rms_norm_eps': 1e-6,

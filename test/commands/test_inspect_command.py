@@ -151,6 +151,49 @@ def test_other_units_and_other_robots_are_said(folder, inspect):
     assert 'arms: 14 dimensions, usable\n            by the library only' in out
 
 
+LIBERO = {'q01': [-0.9] * 6 + [0.0], 'q99': [0.9] * 6 + [1.0], 'mask': [True] * 6 + [False]}
+
+
+def test_a_recipe_is_suggested_and_not_applied(folder, inspect):
+    stats = {'libero_goal_no_noops': {'action': LIBERO}}
+    (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
+    status, out, _ = inspect('--headers-only')
+    assert status == 0
+    assert 'recipe      plain (pictures and actions as they are)' in out
+    assert 'x (m)        -0.9000 to +0.9000' in out
+    assert 'a step of 0.90 cannot be metres' in out
+    assert 'recipe libero (image_rotation 180' in out
+    assert 'not applied' in out
+
+
+def test_with_its_recipe_bounds_are_those_of_the_robot(folder, inspect):
+    stats = {'libero_goal_no_noops': {'action': LIBERO}, 'mine': {'action': METRES}}
+    (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
+    status, out, _ = inspect('--recipe', 'libero', '--set', 'image_crop=1.0')
+    assert status == 0
+    assert 'recipe      libero (image_rotation 180, jpeg_quality 95, resampling lanczos, g' in out
+    assert 'x (m)        -0.0450 to +0.0450' in out
+    assert 'yaw (rad)    -0.4500 to +0.4500' in out
+    assert 'gripper      +0.0000 to +1.0000' in out
+    assert 'suggested' not in out
+    assert "'pick up the red block' with libero_goal_no_noops: 7 action tokens" in out
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (('--recipe', 'nowhere.yaml'), 'none of plain, libero, bridge'),
+        (('--set', 'image_crop'), 'give FIELD=VALUE'),
+        (('--set', 'image_crop=[1'), 'is no YAML value'),
+        (('--set', 'image_crop=2'), 'image_crop 2 is not above 0 and at most 1'),
+    ],
+)
+def test_bad_recipes_end_in_an_error(inspect, options, reason):
+    status, _, err = inspect('--headers-only', *options)
+    assert status == 2
+    assert reason in err
+
+
 def test_what_the_folder_is_instead(folder, inspect):
     (folder / 'action_head--1_checkpoint.pt').touch()
     status, _, err = inspect()

@@ -52,6 +52,18 @@ def test_features_of_other_options_are_not_mixed_in(features, capsys):
     assert len(read_features(folder)) == 8
 
 
+def test_features_are_of_the_pictures_that_a_recipe_makes(features, tmp_path, capsys):
+    folder, options = features
+    turned = [*options, '--set', 'image_rotation=180']
+    assert cli.main(['drafter-data', *turned]) == 2
+    assert 'made with other options' in capsys.readouterr().err
+    turned[turned.index('--out') + 1] = str(tmp_path / 'turned')
+    assert cli.main(['drafter-data', *turned]) == 0
+    plain, other = read_features(folder), read_features(tmp_path / 'turned')
+    assert other.embeds.shape == plain.embeds.shape
+    assert not torch.equal(other.embeds, plain.embeds)
+
+
 def test_episodes_of_several_folders_stay_apart(features):
     folder, _ = features
     assert read_features(folder, folder).episodes.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4

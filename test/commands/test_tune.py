@@ -77,10 +77,13 @@ def spoken_bag(folder, *, text='pick up the red block'):
 def test_any_checkpoint_with_a_drafter(target, tmp_path):
     bag = spoken_bag(tmp_path / 'bag')
     options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out', str(tmp_path / 'out')]
+    options += ['--acceptance-mm', '2']
     assert cli.main(['tune', str(bag), *options]) == 0
     report = json.loads((tmp_path / 'out' / 'tune.json').read_text())
     assert report['ways']['strict']['identical_to_autoregressive'] == 1
     assert report['ways']['strict']['actions'] == len(PICTURES)
+    assert report['ways']['relaxed mm=2']['actions'] == len(PICTURES)
+    assert '| relaxed mm=2 + temporal |' in (tmp_path / 'out' / 'tune.md').read_text()
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def test_any_checkpoint_with_a_drafter(target, tmp_path):
         (['--interval', '-1'], '--interval'),
         (['--tolerance-mm', '-1'], 'not negative'),
         (['--tolerance-mrad', 'nan'], 'not negative'),
+        (['--acceptance-mm', '-1'], '--acceptance-mm -1.0: give a number that is not negative'),
         (['--checkpoint', 'BARE'], 'has no folder'),
         (['--checkpoint', '/nowhere'], 'not a folder'),
         (['--unnorm-key', 'other'], "unknown unnorm_key 'other'"),

@@ -8,7 +8,7 @@ from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 from spec_vla_ros.control.preconditions import MAX_INSTRUCTION
 from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Decoding
+from spec_vla_ros.types import Decoding, InstructionError, UnreadableError
 
 
 def test_halts_in_order_until_there_is_everything(drive):
@@ -178,6 +178,32 @@ def test_stopping_forgets_images_but_not_the_instruction(drive):
     driver.loop.stop()
     assert driver.tick(frame=False).halt.reason is Reason.NO_IMAGE
     assert driver.until(began).new_action.instruction == 'go'
+
+
+def test_unknown_words_are_a_bad_instruction_at_once(drive):
+    driver = drive(max_inference_failures=2)
+    driver.loop.store_instruction('hiss')
+    driver.policy.answer = InstructionError("the policy does not know the words 'hiss'")
+    halt = driver.until(halted_for(Reason.BAD_INSTRUCTION)).halt
+    assert "'hiss'" in halt.text
+    for _ in range(5):
+        assert driver.tick().halt == halt
+    assert len(driver.policy.seen) == 1
+    driver.policy.answer = DELTA
+    driver.loop.store_instruction('go')
+    driver.until(moves)
+
+
+def test_what_cannot_be_read_is_told_at_once_and_never_given_up(drive):
+    driver = drive(max_inference_failures=2)
+    driver.loop.store_instruction('go')
+    driver.policy.answer = UnreadableError('no picture')
+    assert driver.until(halted_for(Reason.INFERENCE_ERROR)).halt.lasting
+    for _ in range(10):
+        assert driver.tick().halt.reason is Reason.INFERENCE_ERROR
+    assert driver.loop.counters.inference_errors > 2
+    driver.policy.answer = DELTA
+    driver.until(moves)
 
 
 @pytest.mark.parametrize('at_rest', [False, True])

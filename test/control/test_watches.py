@@ -46,6 +46,14 @@ def test_a_camera_clock_ahead_of_ours(watch):
     assert '3.00 s in the future' in watch.staleness(now_ns=12 * SECOND, timeout=0.5)
 
 
+def test_images_of_another_clock_are_told():
+    watch = ImageWatch()
+    watch.store('image', stamp_ns=1_795_637_810 * SECOND, now_ns=12 * SECOND)
+    text = watch.staleness(now_ns=12 * SECOND, timeout=0.5)
+    assert 'by another clock' in text
+    assert 'use_sim_time' in text
+
+
 def test_a_clock_that_jumps_back_is_no_freshness(watch):
     assert watch.staleness(now_ns=3 * SECOND, timeout=0.5) is not None
 

@@ -9,7 +9,8 @@ from spec_vla_ros.decoding.costs import Costs, measure_costs
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.drafting import TreeDrafter
-from spec_vla_ros.decoding.plan import GUESS_RATES, HIT_RATES, plan_trees
+from spec_vla_ros.decoding.plan import plan_trees
+from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 
 
@@ -32,10 +33,10 @@ def test_measured_costs_are_complete(window, recorded, torch_only):  # noqa: F81
     assert costs.verify.keys() >= {1, 50}
     assert all(ms > 0 for ms in costs.verify.values())
     assert min(costs.round, costs.features, costs.draft_prefill, *costs.guess) >= 0
-    for mode, hit_rates in HIT_RATES.items():
-        chosen = plan_trees(
-            costs, num_tokens=7, hit_rates=hit_rates, guess_rates=GUESS_RATES[mode]
-        )
+    rates = AcceptanceRates(RateTable.neutral(7))
+    for threshold in (0, 9):
+        rate, guess_rates = rates.of_levels((threshold,) * 7), rates.of_guesses()
+        chosen = plan_trees(costs, num_tokens=7, rate=rate, guess_rates=guess_rates)
         assert len(chosen.shapes) == 7
 
 

@@ -10,6 +10,7 @@ from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.decoding.rates import RateTable
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -90,6 +91,109 @@ def test_relaxed_tokens_are_near_the_targets_choice(distance):
     assert moved > 0
 
 
+def tokens_and_choices(decoding, *, codec=CODEC, shape=SHAPES[1], seeds=range(6)):
+    """What was decoded of slow prompts, (actions, D) twice."""
+    decoded = []
+    for seed in seeds:
+        target, drafter = make_models(seed)
+        decoder = ActionDecoder(target, codec, drafter=drafter, tree=shape)
+        decoded += decode_all(decoder, slow_prompts(5), decoding)
+    return torch.stack([d.tokens for d in decoded]), torch.stack([d.choices for d in decoded])
+
+
+# A bin of x is 1 mm, of y 2 mm, of z nothing; of the rotations 10, 20 and 10 mrad; z and the third
+# are used as they are.
+RANGES = np.array([0.255, 0.51, 0.0, 2.55, 5.1, 2.55, 1.0])
+MASK = np.array([1, 1, 1, 1, 1, 0, 0], bool)
+ARM = ActionCodec(NormStats('arm', np.zeros(7), RANGES, MASK), vocab_size=VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ('threshold', 'translation', 'rotation', 'in_force'),
+    [
+        (9, None, None, (9, 9, 9, 9, 9, 9, 0)),
+        (9, 0.030, None, (30, 15, 255, 9, 9, 9, 0)),
+        (9, 0.0059, 0.1, (5, 2, 255, 10, 5, 0, 0)),
+        (0, 0.005, None, (5, 2, 255, 0, 0, 0, 0)),
+        (9, 0.0, 0.0, (0, 0, 255, 0, 0, 0, 0)),
+        ((3, 30, 4, 30, 2, 30, 1), 0.030, 0.1, (3, 15, 4, 10, 2, 0, 1)),
+    ],
+)
+def test_tolerances_become_bins(threshold, translation, rotation, in_force):
+    decoding = Decoding(
+        'relaxed',
+        threshold,
+        acceptance_tolerance_translation=translation,
+        acceptance_tolerance_rotation=rotation,
+    )
+    target, drafter = make_models(0)
+    decoder = ActionDecoder(target, ARM, drafter=drafter, tree=SHAPES[1])
+    (decoded,) = decode_all(decoder, slow_prompts(1), decoding)
+    assert decoded.thresholds == in_force
+    assert decoded.stats('relaxed').acceptance_thresholds == in_force
+    tokens, choices = tokens_and_choices(decoding, codec=ARM)
+    assert ((tokens - choices).abs() <= torch.tensor(in_force)).all()
+    off = np.abs(ARM.decode(tokens) - ARM.decode(choices))
+    if translation is not None:
+        assert off[:, :3].max() <= translation + 1e-12
+    if rotation is not None:
+        assert off[:, 3:5].max() <= rotation + 1e-12
+        assert (tokens[:, 5] == choices[:, 5]).all()
+
+
+def test_only_relaxed_decoding_has_thresholds():
+    for decoding in (Decoding(), Decoding('strict', 9)):
+        target, drafter = make_models(0)
+        decoder = ActionDecoder(target, ARM, drafter=drafter, tree=SHAPES[1])
+        (decoded,) = decode_all(decoder, slow_prompts(1), decoding)
+        assert decoded.thresholds == ()
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_a_budget_bounds_what_a_group_is_off(shape):
+    free, choices = tokens_and_choices(Decoding('relaxed', 200), shape=shape)
+    off = (free - choices).abs()
+    assert off[:, :3].sum(1).max() > 150
+    budget = Decoding('relaxed', 200, acceptance_budget=150)
+    tokens, choices = tokens_and_choices(budget, shape=shape)
+    off = (tokens - choices).abs()
+    assert 0 < off[:, :3].sum(1).max() <= 150
+    assert off[:, 3:6].sum(1).max() <= 150
+    tokens, choices = tokens_and_choices(Decoding('relaxed', 200, acceptance_budget=0))
+    assert torch.equal(tokens, choices)
+
+
+def test_thresholds_follow_the_targets_own_motion():
+    """Every dimension, the gripper's too, chooses the id that is written into the prompt."""
+    rest = int(CODEC.encode(np.zeros(DIMENSIONS))[0])
+    decoder = ActionDecoder(
+        DriftingTarget(), CODEC, drafter=NoDrafter(), tree=TreeShape(top_k=1, depth=1, nodes=1)
+    )
+    speeds = [100, 100, 90, 40, 10, 3, 3, 80, 80]
+    prompts = [torch.full((1, 3, 4), float(rest - speed)) for speed in speeds]
+    decoding = Decoding('relaxed', 15, acceptance_motion=0.25)
+    found = decode_all(decoder, prompts, decoding)
+    # From 3 to 80 the gripper changes as well: the motion begins again.
+    assert [d.thresholds[0] for d in found] == [0, 0, 15, 15, 8, 2, 0, 0, 0]
+    assert {d.thresholds[-1] for d in found} == {0}
+    (later,) = decode_all(decoder, prompts[-1:], decoding)  # at stamp 0: a step back in time
+    assert later.thresholds == (0,) * 7
+
+
+@pytest.mark.parametrize(
+    ('limits', 'reason'),
+    [
+        ({'acceptance_tolerance_translation': -0.001}, 'tolerance_translation -0.001: give'),
+        ({'acceptance_tolerance_rotation': float('nan')}, 'tolerance_rotation nan: give'),
+        ({'acceptance_budget': -1}, 'acceptance_budget -1: give'),
+        ({'acceptance_motion': -0.5}, 'acceptance_motion -0.5: give'),
+    ],
+)
+def test_impossible_limits_are_refused(limits, reason):
+    with pytest.raises(ValueError, match=reason):
+        Decoding('relaxed', 9, **limits)
+
+
 def test_an_unchanged_prompt_costs_one_pass():
     target, drafter = make_models(0)
     decoder = ActionDecoder(target, CODEC, drafter=drafter)
@@ -154,6 +258,12 @@ def test_speculation_needs_a_drafter():
         Decoding('Relaxed')
 
 
+def test_rates_of_another_action_are_refused():
+    target, drafter = make_models(0)
+    with pytest.raises(ValueError, match='actions of 8 tokens, these have 7'):
+        ActionDecoder(target, CODEC, drafter=drafter, rates=RateTable.neutral(8))
+
+
 @pytest.mark.parametrize('mode', ['strict', 'relaxed'])
 def test_where_no_draft_pays_the_target_decodes_alone(mode):
     target, drafter = make_models(0)
@@ -173,11 +283,13 @@ def test_the_tree_is_measured_unless_it_is_given():
     prompts = slow_prompts(3)
     fixed = ActionDecoder(target, CODEC, drafter=drafter, tree=SHAPES[0])
     fixed.measure(prompts[0])
-    assert fixed.tree('strict') is fixed.tree('relaxed') is SHAPES[0]
+    ways = (Decoding('strict'), Decoding('relaxed', 9))
+    assert all(fixed.tree(way) is SHAPES[0] for way in ways)
     measured = ActionDecoder(target, CODEC, drafter=drafter)
+    assert all(measured.tree(way) == TreeShape() for way in ways)  # nothing is measured yet
     measured.measure(prompts[0])
-    for mode in ('strict', 'relaxed'):
-        assert len(measured.tree(mode).shapes) == DIMENSIONS
+    for way in ways:
+        assert len(measured.tree(way).shapes) == DIMENSIONS
     expected = decode_all(ActionDecoder(target, CODEC), prompts, Decoding())
     found = decode_all(measured, prompts, Decoding('strict'))
     for want, got in zip(expected, found, strict=True):

@@ -17,6 +17,7 @@ from spec_vla_ros.decoding.cuda.whole_action import read_action
 from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import Decoding, Observation
 
 TOKENS = 7
@@ -125,6 +126,16 @@ def test_without_branches_the_host_waits_once_a_pass(shape, guessed, runner):
         assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
 
 
+@pytest.mark.parametrize('runner', [False, True], ids=['by passes', 'whole'])
+@pytest.mark.parametrize('shape', ['chain', 'tree'])
+def test_budgets_are_counted_on_the_device(shape, runner):
+    engine = Watched(runner=runner, budget=30)
+    for commits in ((1, 3, 3), (3, 4), (1, 1, 1, 1, 3)):
+        if possible(commits, shape, guessed=True):
+            waits = engine.speculative(commits, shape, guesses=guess_tree())
+            assert len(waits) == (1 if runner else len(commits))
+
+
 def test_reference_positions_are_decoded_by_passes():
     """Where the drafter's tree begins depends on the round, not on the tokens decided."""
     engine = Watched(runner=True, position_mode='reference')
@@ -146,7 +157,7 @@ def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
     recorder = RuleRecorder()
     monkeypatch.setattr(policy, 'runner_for', lambda device, cuda_graphs: GraphRunner(recorder))
     found = policy.SpecVlaPolicy(
-        checkpoint, config=policy.PolicyConfig(tree=SHAPES['tree']), drafter=drafter
+        checkpoint, config=PolicyConfig(tree=SHAPES['tree']), drafter=drafter
     )
     picture = np.zeros((48, 64, 3), np.uint8)
     for stamp in range(6):

@@ -8,15 +8,20 @@ from small_models import TargetAsDrafter, random_drafter, random_prompt, random_
 from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.plan import GUESS_RATES, TreePlan, plan_trees
+from spec_vla_ros.decoding.plan import TreePlan, plan_trees
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
+GUESS_RATES = {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43}
 CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
 
 
 def planned(costs, *, num_tokens=7, hit_rates=MIDDLING_HIT_RATES):
-    rates = GUESS_RATES['relaxed']
-    return plan_trees(costs, num_tokens=num_tokens, hit_rates=hit_rates, guess_rates=rates)
+    return plan_trees(costs, num_tokens=num_tokens, rate=alike(hit_rates), guess_rates=GUESS_RATES)
+
+
+def alike(hit_rates):
+    """Rates that depend on the width alone; a width that is not named is never accepted."""
+    return lambda width, place, level: hit_rates.get(width, 0.0)
 
 
 def plan(verify, draft=CHEAP_DRAFT, hit_rates=MIDDLING_HIT_RATES):

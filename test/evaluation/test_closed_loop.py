@@ -9,7 +9,12 @@ import pytest
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode, Step
-from spec_vla_ros.evaluation.report import dimension_table, markdown_table, plot_sweep
+from spec_vla_ros.evaluation.report import (
+    dimension_table,
+    exactness_lines,
+    markdown_table,
+    plot_sweep,
+)
 from spec_vla_ros.evaluation.summary import accept_length_by_dimension, summarise
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import expert_action
@@ -87,7 +92,22 @@ def test_summary_counts():
     assert summary['deviation_values'] == [0.5] * 7
     assert summary['speedup'] == 2.0
     assert summary['mean_squared_jerk'] == pytest.approx(0, abs=1e-12)
+    assert summary['exactness'] is None
     assert json.loads(json.dumps(summary))['actions'] == 16
+
+
+def test_strict_actions_that_differ_from_those_of_the_same_precision_are_counted():
+    """The reference may be of another precision; that is none of theirs."""
+    steps = []
+    for off in (0, 0, 3, 5):
+        step = make_step(tokens_off=7)
+        steps.append(replace(step, own=replace(step.action, tokens=step.action.tokens - off)))
+    summary = summarise([Episode(0, 'do', True, False, tuple(steps), 0.16)], CODEC)
+    assert summary['exactness'] == {'actions': 4, 'differing': 2, 'largest_bins': 5}
+    told = exactness_lines({'strict': summary}, dtype='bfloat16')
+    assert '2 of 4 (50.0%), by up to 5 bins' in told
+    assert 'strict' in told
+    assert 'bfloat16' in told
 
 
 def test_accept_lengths_are_told_apart_by_where_the_round_began():

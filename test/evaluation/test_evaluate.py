@@ -22,8 +22,38 @@ def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
     assert modes['strict']['identical_to_autoregressive'] == 1.0
     assert modes['relaxed r=9']['target_passes'] < 4
     assert all(row['episodes'] == 2 for row in modes.values())
-    assert '| relaxed r=9 | 2/2 |' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert '| relaxed r=9 | 2/2 |' in printed
+    assert modes['strict']['exactness']['differing'] == 0
+    assert 'Actions of strict that differ from autoregressive ones in float32: 0 of' in printed
+    assert modes['relaxed r=9']['exactness'] is None
     assert (tmp_path / 'evaluate.png').stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_acceptance_rules_are_compared_by_name(tmp_path):
+    rules = ['relaxed r=15 budget=30 + temporal', 'relaxed r=25 motion=0.25 + temporal']
+    tolerance = 'relaxed mm=1 mrad=10 + temporal'
+    options = ['--acceptance-mm', '1', '--acceptance-mrad', '10', '--out', str(tmp_path)]
+    assert main([*EPISODES, *rules, tolerance, *options]) == 0
+    modes = rows(tmp_path)['modes']
+    assert list(modes) == [*rules, tolerance]
+    for row in modes.values():
+        assert row['target_passes'] < 7
+        assert row['deviation_bins'][-1] < 10
+    table = (tmp_path / 'evaluate.md').read_text()
+    assert all(f'| {name} | ' in table for name in modes)
+
+
+@pytest.mark.slow
+def test_strict_decoding_is_compared_in_the_precision_in_use(tmp_path, capsys):
+    arguments = [*EPISODES, 'strict', '--dtype', 'bfloat16', '--out', str(tmp_path)]
+    assert main(arguments) == 0
+    row = rows(tmp_path)['modes']['strict']
+    assert row['exactness']['actions'] == row['actions']
+    same = 1 - row['exactness']['differing'] / row['actions']
+    assert same > row['identical_to_autoregressive']  # which compares with float32
+    assert 'in bfloat16: ' in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -3,14 +3,23 @@
 
 import numpy as np
 import pytest
+import torch
 
+from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.decoding.decoder import ActionDecoder
+from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.measures import (
     decoding_figures,
+    exactness,
     mean_deviation,
     mean_squared_jerk,
     wilson_interval,
 )
-from spec_vla_ros.types import DecodeStats
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.types import DecodeStats, Decoding
 
 
 def test_autoregressive_decoding_counts_seven_passes():
@@ -51,3 +60,62 @@ def test_wilson_interval_against_published_values():
     np.testing.assert_allclose(wilson_interval(15, 148), (0.0624, 0.1605), atol=5e-5)
     with pytest.raises(ValueError, match='at least one'):
         wilson_interval(0, 0)
+
+
+def test_exactness_counts_actions_and_the_farthest_token():
+    found = exactness([[5, 5], [5, 9], [1, 5], [4, 4]], [[5, 5], [5, 5], [8, 6], [4, 4]])
+    assert (found.actions, found.differing, found.largest_bins) == (4, 2, 7)
+    assert str(found) == '2 of 4 (50.0%), by up to 7 bins'
+    assert str(exactness([[5, 5]], [[5, 5]])) == '0 of 1 (0.0%)'
+    with pytest.raises(ValueError, match='no actions'):
+        exactness([], [])
+
+
+def strict_against_autoregressive(dtype, shape):
+    """Of random models, decoded in a precision; prompts change a little, as pictures do."""
+    arm = NormStats('arm', -np.ones(7), np.ones(7), np.ones(7, bool))
+    codec = ActionCodec(arm, vocab_size=320)
+    config = LlamaConfig.from_dict(
+        {
+            'vocab_size': 384,
+            'hidden_size': 64,
+            'intermediate_size': 96,
+            'num_hidden_layers': 4,
+            'num_attention_heads': 4,
+            'num_key_value_heads': 4,
+            'max_position_embeddings': 64,
+        }
+    )
+    found = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        models = [
+            make(config).eval().requires_grad_(requires_grad=False) for make in (Llama, Drafter)
+        ]
+        for weight in models[0].parameters():
+            if weight.dim() > 1:
+                weight.mul_(2.0)
+        models[0].lm_head.weight[:64] *= 0.1
+        models[0].lm_head.weight[320:] *= 0.1
+        target = PackedLlama(models[0].to(dtype))
+        drafter = PackedDrafter(models[1].to(dtype))
+        plain = ActionDecoder(target, codec)
+        strict = ActionDecoder(target, codec, drafter=drafter, tree=shape)
+        first, drift = torch.randn(1, 12, 64), 0.02 * torch.randn(1, 12, 64)
+        for stamp_ns in range(30):
+            prompt = (first + stamp_ns * drift).to(dtype)
+            found.append(
+                [
+                    decoder.decode(prompt, way, instruction='go', stamp_ns=stamp_ns).tokens.numpy()
+                    for decoder, way in ((strict, Decoding('strict')), (plain, Decoding()))
+                ]
+            )
+    return exactness(*np.moveaxis(found, 1, 0))
+
+
+@pytest.mark.parametrize('shape', [TreeShape(1, 6, 6), TreeShape(4, 3, 10)], ids=['chain', 'tree'])
+def test_strict_decoding_is_exact_in_float32_and_not_always_in_bfloat16(shape):
+    assert strict_against_autoregressive(torch.float32, shape).differing == 0
+    rounded = strict_against_autoregressive(torch.bfloat16, shape)
+    assert 0 < rounded.differing < rounded.actions / 4
+    assert rounded.largest_bins > 0

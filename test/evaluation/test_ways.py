@@ -1,10 +1,20 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The ways of decoding that are compared have the names and settings that results are read by."""
 
+from argparse import Namespace
+
 import pytest
 
 from spec_vla_ros.evaluation.evaluate import decodings
-from spec_vla_ros.evaluation.ways import EVALUATED, REPLAYED, by_threshold
+from spec_vla_ros.evaluation.ways import (
+    EVALUATED,
+    REPLAYED,
+    RULES,
+    Limits,
+    Way,
+    by_threshold,
+    tolerance_ways,
+)
 from spec_vla_ros.types import Decoding
 
 
@@ -19,6 +29,32 @@ def test_every_threshold_comes_with_and_without_temporal_drafts(ways, thresholds
     assert len(found) == 2 * len(thresholds)
     assert found['strict'] == Decoding('strict', 0, temporal=False)
     assert found['relaxed r=9 + temporal'] == Decoding('relaxed', 9, temporal=True)
+
+
+def test_ways_with_other_limits_have_names_of_their_own():
+    limits = Limits(budget=30, motion=0.25)
+    way = Way(25, temporal=True, limits=limits)
+    assert way.name == 'relaxed r=25 budget=30 motion=0.25 + temporal'
+    assert way.decoding == Decoding('relaxed', 25, acceptance_budget=30, acceptance_motion=0.25)
+    names = [way.name for way in (*EVALUATED, *RULES)]
+    for name in {way.name for way in RULES} & {way.name for way in EVALUATED}:
+        assert decodings(RULES)[name] == decodings()[name]  # by one name one way
+    assert len({way.name for way in RULES}) == len(RULES) < len(names)
+    assert {way.limits.budget is None for way in RULES} == {True, False}
+    assert {way.limits.motion is None for way in RULES} == {True, False}
+
+
+def test_tolerances_are_ways_when_they_are_asked_for():
+    assert tolerance_ways(Namespace(acceptance_mm=None, acceptance_mrad=None)) == ()
+    plain, temporal = tolerance_ways(Namespace(acceptance_mm=1.5, acceptance_mrad=None))
+    assert (plain.name, temporal.name) == ('relaxed mm=1.5', 'relaxed mm=1.5 + temporal')
+    assert plain.decoding == Decoding(
+        'relaxed', 0, temporal=False, acceptance_tolerance_translation=0.0015
+    )
+    _, both = tolerance_ways(Namespace(acceptance_mm=0.0, acceptance_mrad=10.0))
+    assert both.name == 'relaxed mm=0 mrad=10 + temporal'
+    with pytest.raises(ValueError, match='--acceptance-mrad nan'):
+        tolerance_ways(Namespace(acceptance_mm=1.0, acceptance_mrad=float('nan')))
 
 
 def test_closed_loop_results_begin_with_what_does_not_deviate():

@@ -65,7 +65,10 @@ class ScriptedPolicy:
 
     @property
     def info(self):
-        return PolicyInfo(device='nowhere', has_drafter=self.has_drafter)
+        return PolicyInfo(
+            device='nowhere',
+            has_drafter=self.has_drafter,
+        )
 
     def infer(self, observation, decoding):
         self.observations.append(observation)

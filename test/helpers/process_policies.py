@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from spec_vla_ros.types import Action, DecodeStats, PolicyInfo
+from spec_vla_ros.types import Action, DecodeStats, InstructionError, PolicyInfo
 
 DELTA = (0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0)
 
@@ -25,7 +25,11 @@ class Obedient:
 
     @property
     def info(self):
-        return PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0 + self.resets)
+        return PolicyInfo(
+            device='cuda:0',
+            has_drafter=True,
+            device_memory_mb=100.0 + self.resets,
+        )
 
     def reset(self):
         self.resets += 1
@@ -53,6 +57,9 @@ class Obedient:
 
     def leave(self):
         sys.exit(3)
+
+    def refuse(self):
+        raise InstructionError('no such word')
 
     def run_out_of_memory(self):
         raise OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')

@@ -17,7 +17,7 @@ from waiting import PATIENCE, wait_for
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import Decoding, InstructionError, Observation, PolicyInfo
 
 RELAXED = Decoding('relaxed', (9, 9, 9, 9, 9, 9, 0))
 IMAGE = np.arange(480 * 640 * 3, dtype=np.uint32).astype(np.uint8).reshape(480, 640, 3)
@@ -48,7 +48,11 @@ def ask(policy, instruction='go', image=IMAGE):
 def test_observations_go_there_and_actions_come_back(start):
     policy = start()
     assert policy.trouble is None
-    assert policy.info == PolicyInfo(device='cuda:0', has_drafter=True, device_memory_mb=100.0)
+    assert policy.info == PolicyInfo(
+        device='cuda:0',
+        has_drafter=True,
+        device_memory_mb=100.0,
+    )
     assert psutil.Process(policy.pid).ppid() == os.getpid()
     assert len(running_policies()) == 1
     action = ask(policy)
@@ -78,6 +82,8 @@ def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):
     pid = policy.pid
     with pytest.raises(InferenceFailedError, match=r'^OutOfMemoryError: CUDA out of memory'):
         ask(policy, 'run_out_of_memory')
+    with pytest.raises(InstructionError, match=r'^no such word$'):
+        ask(policy, 'refuse')
     ask(policy)
     assert policy.pid == pid
     assert policy.restarts == 0

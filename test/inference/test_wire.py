@@ -24,7 +24,12 @@ def test_an_action_comes_back_the_same():
         normalised=np.linspace(-1, 1, 7),
         tokens=np.arange(31744, 31751, dtype=np.int64),
         stats=DecodeStats(
-            'relaxed', np.int64(2), 5, accept_lengths=(3, 4), phases_ms={'vision': np.float64(1.5)}
+            'relaxed',
+            np.int64(2),
+            5,
+            accept_lengths=(3, 4),
+            phases_ms={'vision': np.float64(1.5)},
+            acceptance_thresholds=(9, 9, 9, 3, 3, 3, 0),
         ),
     )
     back = restored_action(json.loads(json.dumps(plain(action))))
@@ -35,7 +40,14 @@ def test_an_action_comes_back_the_same():
 
 
 def test_a_decoding_comes_back_the_same():
-    decoding = Decoding('relaxed', (9, 9, 9, 9, 9, 9, 0), temporal=False)
+    decoding = Decoding(
+        'relaxed',
+        (9, 9, 9, 9, 9, 9, 0),
+        temporal=False,
+        acceptance_tolerance_translation=0.1 + 0.2,
+        acceptance_budget=30,
+        acceptance_motion=0.25,
+    )
     assert restored_decoding(json.loads(json.dumps(plain(decoding)))) == decoding
 
 

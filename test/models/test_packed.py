@@ -14,7 +14,14 @@ from spec_vla_ros.models import packed_linear
 from spec_vla_ros.models.llama import Llama, causal_mask
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.packed_linear import BlockLinear, ColumnLinear, RowLinear, pack_linear
+from spec_vla_ros.models.packed_linear import (
+    BlockLinear,
+    ColumnLinear,
+    HalfLinear,
+    RowLinear,
+    fits_half,
+    pack_linear,
+)
 
 CLOSE = {'atol': 2e-5, 'rtol': 1e-5}
 
@@ -130,11 +137,57 @@ shape = {'hidden_size': 512, 'intermediate_size': 1376, 'num_attention_heads': 8
 torch.mm(torch.ones(9, 9), torch.ones(9, 9))
 before = kilobytes('VmRSS')
 model = Llama(LlamaConfig.from_dict({**shape, 'num_hidden_layers': 24, 'vocab_size': 1000}))
-packed = PackedLlama(model.eval(), blocks=False)
+packed = PackedLlama(model.eval(), twice=False)
 weights = sum(p.nbytes for p in model.parameters())
 print((kilobytes('VmHWM') - before) * 1024 / weights)
 """
     assert float(run_python('-c', KILOBYTES + program, **RETURNED_WHEN_FREED).stdout) <= 1.2
+
+
+def linear(*shape, dtype):
+    layer = torch.nn.Linear(*shape, bias=False)
+    layer.weight.data = layer.weight.data.to(dtype).float()
+    return layer
+
+
+@pytest.mark.skipif(
+    'fbgemm' not in torch.backends.quantized.supported_engines, reason='FBGEMM is for x86'
+)
+class TestHalfPanels:
+    def test_weights_of_a_bfloat16_checkpoint_are_held_in_them(self):
+        assert isinstance(pack_linear([linear(64, 96, dtype=torch.bfloat16)]), HalfLinear)
+
+    def test_other_weights_and_a_second_copy_that_is_not_wanted_are_not(self):
+        assert not isinstance(pack_linear([linear(64, 96, dtype=torch.float32)]), HalfLinear)
+        held_once = pack_linear([linear(64, 96, dtype=torch.bfloat16)], twice=False)
+        assert type(held_once) is ColumnLinear
+
+    @pytest.mark.parametrize('value', [1e5, 2.0**-12 + 2.0**-24, float('nan')])
+    def test_one_weight_that_half_precision_lacks_decides_for_all(self, value):
+        weight = torch.ones(8, 8)
+        assert fits_half(weight)
+        weight[3, 4] = value
+        assert not fits_half(weight)
+        with pytest.raises(ValueError, match='half precision does not hold'):
+            HalfLinear(weight)
+
+    def test_a_torch_without_the_product_does_without(self, monkeypatch):
+        monkeypatch.delattr(torch, 'fbgemm_linear_fp16_weight_fp32_activation')
+        assert not fits_half(torch.ones(8, 8))
+
+    def test_the_rounding_of_tiny_weights_is_below_that_of_the_sum(self):
+        layer = linear(512, 64, dtype=torch.bfloat16)
+        layer.weight.data[:, ::7] = 3.1e-6
+        expected = layer(x := torch.randn(5, 512))
+        torch.testing.assert_close(pack_linear([layer])(x), expected, atol=3e-6, rtol=1e-6)
+
+    @pytest.mark.parametrize('shape', [(128, 384), (384, 128), (1376, 512)])
+    def test_a_row_is_the_same_to_the_last_bit_however_many_there_are(self, shape):
+        packed = pack_linear([linear(*shape, dtype=torch.bfloat16)])
+        x = torch.randn(24, shape[0])
+        together = packed(x)
+        for count in (1, 2, 7, 13):
+            assert torch.equal(torch.cat([packed(part) for part in x.split(count)]), together)
 
 
 def test_half_precision_runs_without_blocks():
@@ -150,10 +203,12 @@ def test_half_precision_runs_without_blocks():
 @pytest.mark.parametrize('rows', [1, 2, 19, 70])
 def test_all_layouts_multiply_alike(rows, columns, monkeypatch):
     monkeypatch.setattr(packed_linear, 'columns_win', lambda: columns)
-    weight = torch.randn(1100, 1000)
+    weight = torch.randn(1100, 1000).bfloat16().float()
     x, residual = torch.randn(rows, 1000), torch.randn(rows, 1100)
     expected = x @ weight.T
-    for packed in (RowLinear(weight), ColumnLinear(weight), BlockLinear(weight)):
+    layouts = [RowLinear, ColumnLinear, BlockLinear]
+    layouts += [HalfLinear] if fits_half(weight) else []  # x86 only
+    for packed in (layout(weight) for layout in layouts):
         torch.testing.assert_close(packed(x), expected, atol=1e-3, rtol=1e-4)
         torch.testing.assert_close(
             packed.plus(x, residual), expected + residual, atol=1e-3, rtol=0

@@ -37,7 +37,7 @@ load_tensors(
     model, find_tensors(folder), key_of=str, device=torch.device('cpu'), dtype=dtype,
     progress=lambda done, total: seen.append((done, total)),
 )
-packed = PackedLlama(model.eval(), blocks=False)
+packed = PackedLlama(model.eval(), twice=False)
 weights = sum(p.nbytes for p in model.parameters())
 peak = (kilobytes('VmHWM') - before) * 1024 / weights
 total = seen[-1][1]

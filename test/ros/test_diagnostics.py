@@ -68,6 +68,29 @@ def test_memory_and_missed_images_are_told():
     assert found['latency p99 [ms]'] == '-'
 
 
+def test_nodes_of_two_arms_have_two_names():
+    left, right = (
+        diagnostics_message(health(), node_name=f'/{arm}/spec_vla', now_ns=5).status[0].name
+        for arm in ('left_arm', 'right_arm')
+    )
+    assert (left, right) == ('left_arm/spec_vla: policy', 'right_arm/spec_vla: policy')
+
+
+@pytest.mark.parametrize(
+    ('mode', 'off', 'words'),
+    [
+        ('relaxed', True, 'switched off'),
+        ('strict', False, 'on'),
+        ('autoregressive', False, 'none'),
+    ],
+)
+def test_drafting_that_measured_costs_have_switched_off_is_told(mode, off, words):
+    info = PolicyInfo(has_drafter=True)
+    told = health(settings=PolicySettings(decoding_mode=mode), info=info, drafting_off=off)
+    found = values(diagnostics_message(told, node_name='brain', now_ns=5))
+    assert found['drafting'].startswith(words)
+
+
 @pytest.fixture
 def diagnostics(world):
     return world.record(DiagnosticArray, 'diagnostics')
@@ -85,7 +108,7 @@ class TestOverDds:
         policy = ScriptedPolicy(has_drafter=True)
         policy.stats = lambda decoding: DecodeStats(decoding.mode, 3, 5, (4, 2))
         world.policy_node(lambda settings: policy, acceptance_threshold=12)
-        statistics = world.record(DecodeStatistics, 'statistics')
+        statistics = world.record(DecodeStatistics, 'spec_vla/statistics')
         world.camera()
         world.instruct('go')
         wait_for(lambda: len(statistics.messages) > 20, 'twenty actions')

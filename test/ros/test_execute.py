@@ -4,13 +4,22 @@
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
-from harness import FORWARD, ScriptedPolicy, action_client, halted, twist_vector
+from harness import (
+    FORWARD,
+    STILL_IMAGE,
+    ScriptedPolicy,
+    action_client,
+    halted,
+    twist_vector,
+)
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import rgb_to_image
+from spec_vla_ros.types import InstructionError
 
 pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
@@ -201,6 +210,30 @@ def test_giving_up_aborts_a_goal(world, client):
     assert (done, result.outcome) == (ABORTED, Result.OUTCOME_GAVE_UP)
     assert 'not finite' in result.text
     assert result.steps == 0
+
+
+def depth(now_ns):
+    message = rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
+    message.encoding = '32FC1'
+    return message
+
+
+def test_what_trying_again_cannot_mend_aborts_a_goal_at_once(world, client, policy, status):
+    def refuse(observation):
+        raise InstructionError("the policy does not know the words 'hiss'")
+
+    policy.action = refuse
+    world.policy_node(lambda settings: policy)
+    camera = world.camera()
+    done, result = client.result(client.send('hiss'))
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_GAVE_UP)
+    assert "does not know the words 'hiss'" in result.text
+    assert len(policy.observations) == 1
+
+    policy.action, camera.make = FORWARD, depth
+    done, result = client.result(client.send())
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_GAVE_UP)
+    assert "encoding '32FC1' is not understood" in result.text
 
 
 def test_a_goal_can_be_canceled_while_a_simulated_clock_stands_still(world, client, policy):

@@ -12,6 +12,7 @@ from spec_vla_ros.ros.messages import statistics_message
 from spec_vla_ros.types import Action, DecodeStats, Decoding
 
 NOW_NS = 10_000_000_000
+IN_FORCE = (9,) * 6 + (0,)
 
 
 def new_action(stats):
@@ -28,7 +29,7 @@ def new_action(stats):
 
 
 def test_statistics_of_an_action():
-    stats = DecodeStats('relaxed', 3, 5, (4, 2), {'vision': 1.5, 'verify': 2.0})
+    stats = DecodeStats('relaxed', 3, 5, (4, 2), {'vision': 1.5, 'verify': 2.0}, IN_FORCE)
     found = statistics_message(new_action(stats), now_ns=NOW_NS)
     assert found.accept_length == 3.5
     assert list(found.acceptance_thresholds) == [9] * 6 + [0]
@@ -38,7 +39,9 @@ def test_statistics_of_an_action():
 
 
 def test_without_verify_rounds_there_is_no_accept_length():
-    new = new_action(DecodeStats('relaxed', 1, accept_lengths=(7,)))
+    new = new_action(
+        DecodeStats('relaxed', 1, accept_lengths=(7,), acceptance_thresholds=IN_FORCE)
+    )
     assert math.isnan(statistics_message(new, now_ns=NOW_NS).accept_length)
     assert caption(new, RUNNING) == ['relaxed r=9, no verify round, 1 passes, 20 ms']
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector
+from sensor_msgs.msg import JointState
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
 from waiting import wait_for, wait_for_line
@@ -209,15 +210,50 @@ class TestGripper:
 
     def test_a_goal_goes_out_when_the_opening_changes(self, monkeypatch):
         client = FakeClient.installed(monkeypatch)
-        settings = PolicySettings(gripper_open=0.04, gripper_max_effort=20.0)
+        settings = PolicySettings(
+            gripper_type='action', gripper_open=0.04, gripper_max_effort=20.0
+        )
         gripper = ActionOutput(FakeNode(), settings)
         for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
             gripper.command(opening)
         assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
 
+    @pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
+    def test_a_parallel_gripper_gets_a_joint_state(self, monkeypatch, effort, sent):
+        client = FakeClient.installed(monkeypatch)
+        settings = PolicySettings(
+            gripper_type='parallel_action', gripper_open=0.04, gripper_max_effort=effort
+        )
+        gripper = ActionOutput(FakeNode(), settings)
+        for opening in (1.0, 0.99, 0.0):
+            gripper.command(opening)
+        commands = [(list(c.position), list(c.effort)) for c in client.commands]
+        assert commands == [([0.04], sent), ([0.0], sent)]
+
+    def test_an_action_that_control_msgs_does_not_have_is_named(self, monkeypatch):
+        FakeClient.installed(monkeypatch)
+        monkeypatch.delattr(sys.modules['control_msgs.action'], 'ParallelGripperCommand')
+        with pytest.raises(ValueError, match='needs ParallelGripperCommand'):
+            ActionOutput(FakeNode(), PolicySettings(gripper_type='parallel_action'))
+
+    def test_a_server_of_the_other_type_is_told(self, monkeypatch):
+        client = FakeClient.installed(monkeypatch)
+        client.ready = False
+        node = FakeNode()
+        other = 'control_msgs/action/ParallelGripperCommand'
+        monkeypatch.setattr(
+            gripper_outputs,
+            'get_action_names_and_types',
+            lambda n: [('/hand/gripper_cmd', [other])],
+        )
+        ActionOutput(node, PolicySettings(gripper_type='action')).command(1.0)
+        assert f'/hand/gripper_cmd is an action {other}, not control_msgs' in node.warnings[0]
+        assert 'gripper_type' in node.warnings[0]
+
     def test_it_is_told_again_when_it_was_not_there_or_rejected(self, monkeypatch):
         client = FakeClient.installed(monkeypatch)
-        gripper = ActionOutput(FakeNode(), PolicySettings())
+        monkeypatch.setattr(gripper_outputs, 'get_action_names_and_types', lambda node: [])
+        gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
         client.ready = False
         gripper.command(1.0)
         assert client.goals == []
@@ -232,15 +268,21 @@ class TestGripper:
 
 
 class FakeNode:
+    def __init__(self):
+        self.warnings = []
+
     def get_logger(self):
-        return types.SimpleNamespace(warning=lambda text, **options: None)
+        return types.SimpleNamespace(warning=lambda text, **options: self.warnings.append(text))
+
+    def resolve_service_name(self, name):
+        return f'/hand/{name}'
 
 
 class FakeClient:
     """An action client whose server answers at once; control_msgs is not among the wheels."""
 
     def __init__(self):
-        self.goals, self.ready, self.accepts = [], True, True
+        self.commands, self.ready, self.accepts = [], True, True
 
     @classmethod
     def installed(cls, monkeypatch):
@@ -250,16 +292,23 @@ class FakeClient:
         action.GripperCommand = types.SimpleNamespace(
             Goal=lambda: types.SimpleNamespace(command=command(position=0.0, max_effort=0.0))
         )
+        action.ParallelGripperCommand = types.SimpleNamespace(
+            Goal=lambda: types.SimpleNamespace(command=JointState())
+        )
         monkeypatch.setitem(sys.modules, 'control_msgs', types.ModuleType('control_msgs'))
         monkeypatch.setitem(sys.modules, 'control_msgs.action', action)
         monkeypatch.setattr(gripper_outputs, 'ActionClient', lambda *given: client)
         return client
 
+    @property
+    def goals(self):
+        return [(command.position, command.max_effort) for command in self.commands]
+
     def server_is_ready(self):
         return self.ready
 
     def send_goal_async(self, goal):
-        self.goals.append((goal.command.position, goal.command.max_effort))
+        self.commands.append(goal.command)
         answer = types.SimpleNamespace(accepted=self.accepts)
         future = types.SimpleNamespace(result=lambda: answer)
         return types.SimpleNamespace(add_done_callback=lambda told: told(future))

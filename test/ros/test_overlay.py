@@ -30,7 +30,9 @@ def by_name(message):
 @pytest.fixture
 def policy():
     policy = ScriptedPolicy(has_drafter=True)
-    policy.stats = lambda decoding: DecodeStats(decoding.mode, 3, 5, (4, 2))
+    policy.stats = lambda decoding: DecodeStats(
+        decoding.mode, 3, 5, (4, 2), acceptance_thresholds=(9,) * 6 + (0,)
+    )
     return policy
 
 
@@ -133,7 +135,8 @@ def test_the_foxglove_layout_shows_topics_that_exist():
     layout = json.loads(LAYOUT.read_text())
     assert set(layout['configById']) >= {'3D!markers', 'Image!annotated', 'Plot!passes'}
     page = (ROOT / 'docs' / 'reference' / 'ros.md').read_text()
-    documented = set(re.findall(r'^\| `([a-z_/]+)` \|', page, re.M))
-    named = {topic.removeprefix('/') for topic in topics_in(layout['configById'])}
-    assert {'markers', 'annotated_image', 'statistics', 'status', 'instruction'} <= named
+    documented = set(re.findall(r'^\| `([~a-z_/]+)` \|', page, re.M))
+    topics = topics_in(layout['configById'])
+    named = {topic.removeprefix('/').replace('spec_vla/', '~/') for topic in topics}
+    assert {'markers', 'annotated_image', '~/statistics', 'status', 'instruction'} <= named
     assert named <= documented

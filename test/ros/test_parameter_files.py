@@ -5,13 +5,14 @@ import pytest
 import yaml
 
 from spec_vla_ros.ros.parameter_files import (
-    existing_file,
+    checked_file,
     of_no_name,
     of_other_nodes,
     read_sections,
     sections_of,
     with_whole_numbers,
 )
+from spec_vla_ros.settings.nodes import PolicySettings
 
 NAMES = ('dry_run', 'max_step_translation', 'max_velocity', 'device', 'use_sim_time')
 
@@ -129,9 +130,45 @@ def test_other_files_are_left_to_ros(write, tmp_path, text):
     assert of_other_nodes(sections_of(arguments), node='/spec_vla', names=NAMES) == []
 
 
+def check(path, namespace=''):
+    return checked_file(path, node='spec_vla', namespace=namespace, settings=PolicySettings)
+
+
 def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
     with pytest.raises(RuntimeError, match='there is no parameter file'):
-        existing_file('~/mine.yaml')
+        check('~/mine.yaml')
     (tmp_path / 'mine.yaml').touch()
-    assert existing_file('~/mine.yaml') == str(tmp_path / 'mine.yaml')
+    assert check('~/mine.yaml') == str(tmp_path / 'mine.yaml')
+
+
+@pytest.mark.parametrize(
+    ('content', 'namespace', 'words'),
+    [
+        (section('/**', dryrun=True), '', 'dryrun is in no force.*did you mean dry_run'),
+        (section('/spec_vla_node', dry_run=True), '', "given to '/spec_vla_node'.*is '/spec_vla'"),
+        (section('spec_vla', dry_run=True), 'lab', "given to '/spec_vla'.*is '/lab/spec_vla'"),
+    ],
+)
+def test_what_is_in_no_force_is_refused_unless_the_file_accepts_it(
+    write, content, namespace, words
+):
+    path = write(yaml.dump(content))
+    with pytest.raises(RuntimeError, match=words):
+        check(path, namespace)
+    accepted = section(f'/{namespace}/spec_vla'.replace('//', '/'), accept_unknown_parameters=True)
+    assert check(write(yaml.dump({**content, **accepted})), namespace) == path
+
+
+@pytest.mark.parametrize(
+    ('content', 'namespace'),
+    [
+        (section('/**', dry_run=True, use_sim_time=True), '/lab/'),
+        ({**section('spec_vla', dry_run=True), **section('camera', rate=30.0)}, ''),
+        (section('/**/spec_vla', dry_run=True), 'lab'),
+        ({}, ''),
+    ],
+)
+def test_what_is_in_force_is_taken(write, content, namespace):
+    path = write(yaml.dump(content))
+    assert check(path, namespace) == path

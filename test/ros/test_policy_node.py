@@ -1,8 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy node over DDS, with a scripted policy: what it publishes, and when it halts."""
 
+import time
+
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, halted, running, twist_vector, vector
 from sensor_msgs.msg import CompressedImage
@@ -80,6 +83,23 @@ def test_each_delta_is_applied_exactly_once(world, topics):
     assert sum(map(moving, topics.twists.messages)) == 5 * 3
     sequence = [action.sequence for action in topics.actions.messages]
     assert sequence == list(range(1, len(sequence) + 1))
+
+
+def test_commands_come_at_the_control_rate_while_it_moves(world, topics):
+    """Though an action begins when it is inferred, between two ticks."""
+
+    def slow(observation):
+        time.sleep(0.05)  # so long that commands are due before the next action
+        return FORWARD
+
+    world.policy_node(lambda settings: ScriptedPolicy(slow))
+    world.camera(rate=47.0)  # out of step with the commands
+    world.instruct('go')
+    wait_for(lambda: len(topics.actions.messages) > 60, 'sixty actions')
+    began, ended = (to_nanoseconds(topics.actions.messages[n].header.stamp) for n in (1, 60))
+    stamps = [to_nanoseconds(t.header.stamp) for t in list(topics.twists.messages)]
+    commands = [stamp for stamp in stamps if began <= stamp < ended]
+    assert 1e9 * len(commands) / (ended - began) < RATE + 0.75
 
 
 def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
@@ -281,6 +301,35 @@ def test_namespace_and_remapping(world, policy):
     topics.twists.wait(moving)
 
 
+def test_a_bad_checkpoint_is_told_and_mended_without_a_restart(world, topics):
+    diagnostics = world.record(DiagnosticArray, 'diagnostics')
+
+    def load(settings):
+        if settings.checkpoint == '/no/such/folder':
+            raise ValueError('/no/such/folder is no folder')
+        return ScriptedPolicy()
+
+    world.policy_node(load, active=False, checkpoint='/no/such/folder')
+    wait_for(lambda: topics.status.last, 'the status of a node that waits')
+    assert topics.status.last.state == PolicyStatus.STATE_INACTIVE
+    assert topics.status.last.reason_text == 'not configured'
+    assert not world.remote.configure('/spec_vla')
+    reason = 'not configured: cannot load the policy: /no/such/folder is no folder'
+    wait_for(lambda: topics.status.last.reason_text == reason, 'the reason')
+    (told,) = diagnostics.wait(lambda m: m.status[0].level == DiagnosticStatus.ERROR).status
+    assert (told.name, told.message) == ('spec_vla: policy', reason)
+
+    assert world.remote.set_parameters('/spec_vla', {'checkpoint': '/a/folder'}).successful
+    assert world.remote.configure('/spec_vla')
+    assert world.remote.activate('/spec_vla')
+    world.camera()
+    world.instruct('go')
+    topics.twists.wait(moving)
+    assert world.remote.deactivate('/spec_vla')
+    assert world.remote.clean_up('/spec_vla')
+    wait_for(lambda: topics.status.last.reason_text == 'not configured', 'the cleanup')
+
+
 def test_remapped_process(world):
     """A bad checkpoint fails to configure, in a process with remapped names and its own log."""
     world.process(
@@ -296,4 +345,5 @@ def test_remapped_process(world):
     log = (world.directory / 'policy.log').read_text()
     assert 'cannot load the policy' in log
     assert '/no/such/folder' in log
+    assert 'not configured; waits for `ros2 lifecycle set /robot/brain configure`' in log
     assert world.children.stop(grace=PATIENCE) == {'policy': 0}

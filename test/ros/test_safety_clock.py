@@ -2,9 +2,10 @@
 """Clocks that jump, stand still, or are simulated."""
 
 import pytest
-from harness import new_world
+from harness import ScriptedPolicy, halted, new_world
 from rosgraph_msgs.msg import Clock
 from safety_bench import SafetyBench, commanded_since, moving
+from spec_vla_ros.msg import PolicyStatus
 from waiting import wait_for
 
 from spec_vla_ros.ros import qos
@@ -65,6 +66,14 @@ def test_a_jump_halts_until_an_image_of_the_new_time(bench, seconds):
     assert not commanded_since(bench, start).any()
     bench.camera.covered = False
     bench.wait_moving()
+
+
+def test_a_clock_that_nobody_publishes_is_told(world, status):
+    world.policy_node(lambda settings: ScriptedPolicy(), use_sim_time=True)
+    world.camera()
+    world.instruct('go')
+    text = status.wait(halted(PolicyStatus.REASON_CLOCK_STOPPED)).reason_text
+    assert text == 'use_sim_time is set, and nobody publishes /clock'
 
 
 def test_a_clock_that_stands_still_stops_the_arm(bench):

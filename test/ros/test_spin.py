@@ -3,8 +3,10 @@
 
 import signal
 
+import psutil
 import pytest
-from processes import run_python
+from processes import gone, run_python, start_python
+from waiting import wait_for
 
 pytestmark = pytest.mark.dds
 
@@ -33,6 +35,41 @@ again = f'while kill -{number.value} {os.getpid()} 2>/dev/null; do :; done'
 subprocess.Popen(['sh', '-c', again], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print('ended in good order')
 """
+
+
+TIED = """
+import subprocess, sys, time
+program = [sys.executable, '-m', 'spec_vla_ros.ros.policy_node', '--end-with-parent']
+print(subprocess.Popen(program, stdout=subprocess.DEVNULL).pid, flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.parametrize(
+    ('module', 'words'),
+    [
+        ('policy_node', ('ros2 lifecycle set /spec_vla configure', 'config/spec_vla.yaml')),
+        ('sim_node', ('simulated robot', 'config/sim_robot.yaml')),
+    ],
+)
+def test_help_is_printed(module, words):
+    done = run_python('-m', f'spec_vla_ros.ros.{module}', '--help')
+    assert all(each in done.stdout for each in (*words, '--ros-args -p NAME:=VALUE'))
+
+
+def test_what_nobody_would_read_is_refused():
+    program = ('-m', 'spec_vla_ros.ros.policy_node')
+    ended = run_python(*program, 'dry_run:=true', '--ros-args', '-p', 'a:=1', check=False)
+    assert ended.returncode == 2
+    assert 'unrecognized arguments: dry_run:=true' in ended.stderr
+
+
+def test_a_node_ends_with_its_parent_where_that_is_asked_for(world):
+    parent = start_python('-c', TIED, ROS_DOMAIN_ID=str(world.domain_id))
+    node = psutil.Process(int(parent.stdout.readline()))
+    assert world.remote.state('/spec_vla') == 'unconfigured'
+    parent.kill()
+    wait_for(lambda: gone(node), 'the node to end')
 
 
 def run(*arguments):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from harness import ScriptedPolicy
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.types import DecodeStats
 
@@ -33,7 +33,7 @@ def policy():
 
 @pytest.fixture
 def statistics(world):
-    return world.record(DecodeStatistics, 'statistics')
+    return world.record(DecodeStatistics, 'spec_vla/statistics')
 
 
 @pytest.fixture
@@ -64,6 +64,26 @@ def test_every_action_comes_with_its_statistics(world, policy, statistics):
         assert phases == {'vision': 1.5, 'prefill': 4.0, 'draft': 2.0, 'verify': 3.0}
         assert found.inference_ms == action.inference_ms
         assert found.latency_ms == action.latency_ms
+
+
+def test_drafting_that_measured_costs_have_switched_off_is_told(
+    world, policy, statistics, status, capfd
+):
+    plans = {'relaxed': '- - guesses 8', 'strict': '- 1x1 guesses 8'}
+    policy.stats = lambda decoding: DecodeStats(
+        mode=decoding.mode, target_passes=7, draft_plan=plans[decoding.mode]
+    )
+    world.policy_node(lambda settings: policy)
+    world.camera()
+    world.instruct('go')
+    assert 'relaxed decoding drafts nothing' in wait_for_line(capfd, 'drafts nothing')
+    assert statistics.wait().drafting_off
+    assert status.wait().drafting_off
+    assert world.remote.set_parameters(NODE, {'decoding_mode': 'strict'}).successful
+    strict = statistics.wait(lambda message: message.mode == 'strict')
+    assert not strict.drafting_off
+    assert strict.draft_plan == plans['strict']
+    status.wait(lambda message: not message.drafting_off)
 
 
 def test_they_are_published_in_a_dry_run(world, policy, statistics):

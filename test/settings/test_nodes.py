@@ -69,6 +69,42 @@ def test_thresholds_become_one_decoding():
 
 
 @pytest.mark.parametrize(
+    ('changes', 'bins', 'told'),
+    [
+        ({}, (4,) * 6 + (0,), ('4 4 4 4 4 4 0', '-')),
+        (
+            {'acceptance_tolerance_translation': 0.002},
+            (255, 255, 255, 4, 4, 4, 0),
+            ('- - - 4 4 4 0', '0.002 0.002 0.002 - - - -'),
+        ),
+        (
+            {'acceptance_tolerance_rotation': 0.0, 'acceptance_tolerance_translation': 0.001},
+            (255,) * 6 + (0,),
+            ('- - - - - - 0', '0.001 0.001 0.001 0 0 0 -'),
+        ),
+        (
+            {
+                'acceptance_tolerance_translation': 0.002,
+                'acceptance_by_dimension': (-1, 7, -1, -1, 0, -1, 3),
+            },
+            (255, 7, 255, 4, 0, 4, 3),
+            ('- 7 - 4 0 4 3', '0.002 0.002 0.002 - - - -'),
+        ),
+    ],
+)
+def test_tolerances_take_the_place_of_the_general_threshold(changes, bins, told):
+    relaxed = {'decoding_mode': 'relaxed', 'acceptance_threshold': 4}
+    settings = changed(PolicySettings(), relaxed | changes, running=True)
+    assert settings.decoding.acceptance_threshold == bins
+    for name in ('acceptance_tolerance_translation', 'acceptance_tolerance_rotation'):
+        assert getattr(settings.decoding, name) == changes.get(name)
+    names = ('acceptance thresholds [bins]', 'acceptance tolerances [m, rad]')
+    assert settings.acceptance == dict(zip(names, told, strict=True))
+    strict = changed(settings, {'decoding_mode': 'strict'}, running=True)
+    assert set(strict.acceptance.values()) == {'-'}
+
+
+@pytest.mark.parametrize(
     ('mode', 'has_drafter', 'real'),
     [
         ('auto', True, 'relaxed'),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from spec_vla_ros.decoding.rates import RateTable
 from spec_vla_ros.models.checkpoint import load_openvla, save_weights
 from spec_vla_ros.models.drafter import Drafter, load_drafter, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
@@ -21,7 +22,7 @@ from spec_vla_ros.training.drafter_data import (
 )
 from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
-from spec_vla_ros.training.drafter_validation import fit_temperature, validate_drafter
+from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import norm_stats, write_small_files
 
@@ -203,6 +204,35 @@ def test_the_temperature_makes_scores_probabilities(temperature):
     assert found == pytest.approx(temperature, rel=0.15)
 
 
+def test_acceptance_rates_are_counted():
+    """By hand: 3 ids, 2 places; the best sibling is right, or near, or neither."""
+    ids = range(10, 20)
+    scores = torch.full((2, 2, 24), -9.0)
+    best = torch.tensor([[12, 15], [12, 15]])
+    scores.scatter_(2, best[..., None], 5.0)
+    scores.scatter_(2, best[..., None] + 3, 4.0)  # the second best, three bins off
+    chosen = torch.tensor([[12, 19], [14, 18]])
+    deeper = scores.clone()
+    deeper[1] = deeper[1].flip(-1)  # now the best are 23 - 12 and 23 - 15
+    found = fit_rates([scores, deeper], chosen, action_ids=ids, temperature=1.0)
+    at = {r: found.rates[found.thresholds.index(r)] for r in (0, 1, 3, 5)}
+    assert at[0][0].tolist() == [0.5, 0.0]
+    assert at[0][1].tolist() == [0.5, 0.5]  # 18 is the second best
+    assert at[1][0].tolist() == [0.5, 0.0]
+    assert at[1][1].tolist() == [1.0, 1.0]  # 15 is next to 14, 18 next to 19
+    assert at[3][0].tolist() == [1.0, 0.5]
+    assert at[5][0].tolist() == [1.0, 1.0]
+    assert found.levels[0] == 1.0
+    assert 0 < found.levels[1] < 1
+
+
+def test_deeper_levels_read_the_drafters_own_predictions(checkpoint, features):
+    target, drafter = checkpoint.model.language_model, make_drafter(checkpoint)
+    first, second = (draft_scores(drafter, target, features, level=n) for n in (1, 2))
+    torch.testing.assert_close(first[:, 0], second[:, 0])  # the first token has none before it
+    assert not torch.allclose(first[:, 1:], second[:, 1:])
+
+
 def test_missing_features_are_named(tmp_path):
     with pytest.raises(ValueError, match='drafter-data'):
         read_features(tmp_path)
@@ -210,9 +240,11 @@ def test_missing_features_are_named(tmp_path):
 
 def test_a_saved_drafter_is_loaded_as_it_was(checkpoint, tmp_path):
     drafter = make_drafter(checkpoint)
-    save_drafter(drafter, tmp_path, temperature=0.25)
+    rates = RateTable.neutral(DIMENSIONS)
+    save_drafter(drafter, tmp_path, temperature=0.25, rates=rates)
     loaded = load_drafter(tmp_path, checkpoint.model.language_model, num_patches=16)
     assert loaded.position_mode == drafter.position_mode
     assert loaded.temperature == 0.25
+    np.testing.assert_allclose(loaded.rates.rates, rates.rates, atol=1e-4)
     for name, parameter in drafter.named_parameters():
         assert torch.equal(parameter, loaded.get_parameter(name))

@@ -2,6 +2,7 @@
 """Both training stages learn, and what they train is what inference runs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from spec_vla_ros.training.frames import load_frames
 from spec_vla_ros.training.language_training import (
     CachedFrames,
     PackedPolicy,
+    deepen,
     initialise,
     train_language,
 )
@@ -36,10 +38,15 @@ def frames():
     return frames
 
 
+def with_layers(config, layers):
+    return replace(config, text=replace(config.text, num_hidden_layers=layers))
+
+
 @pytest.fixture
 def policy(frames, tmp_path):
     write_small_files(tmp_path, norm_stats(frames.actions.reshape(-1, 7), trajectories=4))
     config = OpenVLAConfig.from_dict(json.loads((tmp_path / 'config.json').read_text()))
+    config = with_layers(config, 2)
     torch.manual_seed(0)
     model = OpenVLA(config)
     prompts = PromptProcessor.from_file(tmp_path / 'tokenizer.json', vocab_size=config.vocab_size)
@@ -111,6 +118,34 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
     )
     losses = [float(r.split('validation ')[1].split()[0]) for r in reports]
     assert losses[-1] < losses[0]
+
+
+@torch.inference_mode()
+def test_a_deeper_model_begins_as_nearly_the_same(policy):
+    model, *_ = policy
+    embeds = torch.randn(1, 30, model.config.text.hidden_size)
+
+    def run(model):
+        return model.language_model(embeds, positions=torch.arange(30))
+
+    scale = run(model).std()
+    errors = []
+    for layers in (2, 4, 16):
+        deep = deepen(model, with_layers(model.config, layers))
+        assert len(deep.language_model.model.layers) == layers
+        assert deep.projector is model.projector
+        errors.append(float((run(deep) - run(model)).std() / scale))
+    assert errors[0] == 0
+    assert errors[1] < errors[2] < 0.5
+    layers = deep.language_model.model.layers
+    assert len({layer.self_attn.q_proj.weight.data_ptr() for layer in layers}) == len(layers)
+
+
+def test_a_depth_that_is_no_multiple_is_refused(policy):
+    model, *_ = policy
+    for layers in (3, 1):
+        with pytest.raises(ValueError, match='must be a multiple'):
+            deepen(model, with_layers(model.config, layers))
 
 
 def test_pixels_are_those_of_the_image_processor(frames):

@@ -58,7 +58,7 @@ class EpisodeRunner:
         remote.subscribe(EpisodeStatus, 'episode', self._on_episode, qos.LATCHED)
         remote.subscribe(PolicyStatus, 'status', self._on_status, qos.LATCHED)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
-        remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND)
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(Image, 'image', self._on_image, qos.CAMERA)
 

@@ -2,7 +2,7 @@
 """Changes the acceptance threshold while the simulated robot moves, and draws what it does.
 
 The threshold is set as `ros2 param set /spec_vla acceptance_threshold 9` sets it; what came of it
-is read from the topic `statistics`.
+is read from the topic `spec_vla/statistics`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Tuner:
         self.ended: list[Ended] = []
         self._set_next()
         self._began = time.monotonic()
-        nodes.remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
+        nodes.remote.subscribe(
+            DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND
+        )
 
     @property
     def finished(self) -> bool:

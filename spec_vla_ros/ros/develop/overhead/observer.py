@@ -38,7 +38,7 @@ class Observer:
         self._statistics: dict[int, DecodeStatistics] = {}  # by the number of the action
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
-        remote.subscribe(DecodeStatistics, 'statistics', self._on_statistics, qos.COMMAND)
+        remote.subscribe(DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND)
         self._instructions = remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         self._instructions.publish(String(data='pick up the red block'))
 

@@ -1,0 +1,126 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla compare`: what a policy says, beside what the arm of a recording did."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
+from spec_vla_ros.evaluation.agreement import agreements, verdict
+from spec_vla_ros.evaluation.agreement_report import plot, table
+from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
+from spec_vla_ros.evaluation.tuning import Recording, replay
+from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipes import DIMENSIONS
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.programs import log_to_stderr
+from spec_vla_ros.types import Decoding, Observation, Policy
+
+_LONGEST_PAUSE = 3.0  # times the usual time between two pictures
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
+    )
+    parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
+    add_recipe_options(parser)
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
+    parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
+    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    add_recording_options(parser)
+    motion = parser.add_argument_group('where the arm was')
+    motion.add_argument('--pose-topic', help='of PoseStamped messages of the end effector')
+    motion.add_argument('--twist-topic', help='or of the TwistStamped messages that drove it')
+    motion.add_argument('--gripper-topic', help='of Float64 positions of the gripper')
+    motion.add_argument('--gripper-closed', type=float, default=0.0, help='position (default: 0)')
+    motion.add_argument('--gripper-open', type=float, default=1.0, help='position (default: 1)')
+    parser.add_argument('--out', type=Path, default=Path('results/compare'), help='folder')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Replay the recordings, and write compare.json, compare.md and compare.png.
+
+    Raises:
+        ValueError: the recordings or the checkpoint cannot be used; says why.
+    """
+    log_to_stderr()
+    topics = MotionTopics(
+        pose=args.pose_topic,
+        twist=args.twist_topic,
+        gripper=args.gripper_topic,
+        gripper_closed=args.gripper_closed,
+        gripper_open=args.gripper_open,
+    )
+    recordings, recipe = recordings_from(args), recipe_from(args)
+    motions = [recorded_motion(path, topics) for path in args.recordings]
+    torch.set_num_threads(args.threads)
+    policy = load_policy(
+        args.checkpoint,
+        unnorm_key=args.unnorm_key,
+        recipe=recipe,
+        device=args.device,
+        dtype=args.dtype,
+    )
+    if policy.codec.stats.dimensions != DIMENSIONS:
+        raise ValueError(
+            f'norm stats {policy.codec.stats.key!r} have {policy.codec.stats.dimensions} '
+            f'dimensions; an end effector has {DIMENSIONS}'
+        )
+    parts = [
+        _pairs(policy, recording, motion)
+        for recording, motion in zip(recordings, motions, strict=True)
+    ]
+    predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
+    found = agreements(predicted, recorded)
+    args.out.mkdir(parents=True, exist_ok=True)
+    report = {
+        'checkpoint': args.checkpoint.name,
+        'recipe': str(recipe),
+        'recordings': [path.name for path in args.recordings],
+        'pairs': len(predicted),
+        'dimensions': [dataclasses.asdict(each) for each in found],
+    }
+    (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
+    text = f'{table(found)}\n{verdict(found)}\n'
+    (args.out / 'compare.md').write_text(text)
+    plot(predicted, recorded, found, args.out / 'compare.png')
+    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')
+    print(f'written: {args.out}/compare.json, compare.md, compare.png')
+    return 0
+
+
+def _pairs(
+    policy: Policy, recording: Recording, motion: RecordedMotion
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what was said and what was done from one picture to the next, (N, 7) each.
+
+    What is not covered by the recorded motion, and pauses, are left out.
+    """
+    stamps: list[int] = []
+
+    def noted() -> Iterator[Observation]:
+        for seen in recording():
+            stamps.append(seen.stamp_ns)
+            yield seen
+
+    said = [one.action.values for one in replay(policy, [noted], Decoding())]
+    usual = np.median(np.diff(stamps)) if len(stamps) > 1 else 0
+    pairs = [
+        (action, done)
+        for action, (start, end) in zip(said, pairwise(stamps), strict=False)
+        if end - start <= _LONGEST_PAUSE * usual
+        and (done := motion.between(start, end)) is not None
+    ]
+    both = np.array(pairs).reshape(-1, 2, DIMENSIONS)
+    return both[:, 0], both[:, 1]

@@ -1,0 +1,57 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The options of `spec-vla` that say which recordings are replayed, and what is in them."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cache, partial
+from pathlib import Path
+
+from spec_vla_ros.evaluation.tuning import Recording
+from spec_vla_ros.training.recordings import (
+    RecordingTopics,
+    check_recording,
+    recorded_observations,
+)
+
+
+def add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the recordings, their topics, and how often to look."""
+    parser.add_argument(
+        'recordings',
+        type=Path,
+        nargs='+',
+        metavar='RECORDING',
+        help='rosbag2 folders or .mcap files',
+    )
+    prompts = parser.add_argument_group('what was recorded')
+    prompts.add_argument('--image-topic', default='/image', help='default: %(default)s')
+    prompts.add_argument('--instruction-topic', help='default: /instruction')
+    prompts.add_argument('--instruction', help='its text, where none was recorded')
+    prompts.add_argument(
+        '--interval',
+        type=float,
+        default=0.1,
+        help='seconds between the images used: how long a step of the robot takes (default: 0.1)',
+    )
+
+
+def recordings_from(args: argparse.Namespace) -> list[Recording]:
+    """Return each recording's reader, having made sure that it can be read.
+
+    Raises:
+        ValueError: one cannot be, or has no such topics; says why.
+    """
+    if not args.interval >= 0:
+        raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
+    topic = args.instruction_topic
+    if topic is None and args.instruction is None:
+        topic = '/instruction'
+    topics = RecordingTopics(args.image_topic, topic, args.instruction)
+    for path in args.recordings:
+        check_recording(path, topics)
+    report = cache(print)  # each text once, however often a recording is read
+    return [
+        partial(recorded_observations, path, topics, interval=args.interval, report=report)
+        for path in args.recordings
+    ]

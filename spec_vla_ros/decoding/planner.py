@@ -1,0 +1,116 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which plan is in force: by what drafts cost here, and by how often they were accepted lately.
+
+A plan stays until another is clearly better: the same robot should act alike from one day to the
+next, and where passes are recorded each new plan has to be recorded first.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from spec_vla_ros.decoding.costs import Costs
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.generate import Decoded
+from spec_vla_ros.decoding.plan import TreePlan, expected_ms, plan_trees
+from spec_vla_ros.decoding.rates import AcceptanceRates
+
+_LOG = logging.getLogger(__name__)
+
+_REPLAN_EVERY = 25  # actions
+_CLEARLY_BETTER = 1.02
+
+
+class Planner:
+    """Keeps the plan in force for each set of acceptance thresholds.
+
+    Args:
+        rates: how often drafts are accepted.
+        num_tokens: length of the action.
+        given: the tree or plan to keep to; None plans as soon as the costs are known, and until
+            then is the published drafters' tree.
+
+    Raises:
+        ValueError: the plan is for actions of another length.
+    """
+
+    def __init__(
+        self, rates: AcceptanceRates, *, num_tokens: int, given: TreeShape | TreePlan | None
+    ) -> None:
+        if isinstance(given, TreePlan) and len(given.shapes) != num_tokens:
+            raise ValueError(
+                f'a draft plan for {len(given.shapes)} tokens does not fit actions of {num_tokens}'
+            )
+        self._rates, self._num_tokens, self._given = rates, num_tokens, given
+        self._costs: Costs | None = None
+        self._plans: dict[tuple[int, ...], TreePlan] = {}
+        self._seen = 0
+
+    @property
+    def wants_costs(self) -> bool:
+        """Whether costs make a difference."""
+        return self._given is None
+
+    def know(self, costs: Costs) -> None:
+        """Plan by these costs from now on."""
+        self._costs = costs
+        self._plans.clear()
+
+    def plan(self, thresholds: tuple[int, ...]) -> TreeShape | TreePlan:
+        """Return what is in force with these acceptance thresholds, one for each dimension."""
+        if self._given is not None:
+            return self._given
+        if self._costs is None:
+            return TreeShape()
+        if thresholds not in self._plans:
+            self._plans[thresholds] = self._best(self._costs, thresholds)
+            _LOG.info('acceptance thresholds %s: %s', list(thresholds), self._plans[thresholds])
+        return self._plans[thresholds]
+
+    def observe(self, thresholds: tuple[int, ...], decoded: Decoded) -> None:
+        """Learn from an action that was decoded with these thresholds; now and then plan anew.
+
+        It takes microseconds, and about a millisecond at every twenty-fifth action.
+        """
+        plan = self.plan(thresholds)
+        if self._costs is None or not isinstance(plan, TreePlan) or self._given is not None:
+            return
+        if decoded.guessed and plan.expected_ms[-2] > 0:
+            left = self._num_tokens - decoded.commits[0]
+            saved = 1 - (plan.expected_ms[left - 1] if left else 0.0) / plan.expected_ms[-2]
+            self._rates.saw_guesses(saved, guesses=plan.guesses)
+        decided = decoded.commits[0]
+        for committed in decoded.commits[1:]:
+            shape = plan(self._num_tokens - decided)
+            if shape is not None:
+                self._rates.saw_draft(
+                    thresholds,
+                    width=shape.top_k,
+                    place=decided,
+                    depth=shape.depth,
+                    accepted=committed - 1,
+                )
+            decided += committed
+        if not any(plan.shapes):
+            self._rates.forget_a_little()
+        self._seen += 1
+        if self._seen % _REPLAN_EVERY == 0:
+            self._replan(self._costs, thresholds, plan)
+
+    def _replan(self, costs: Costs, thresholds: tuple[int, ...], plan: TreePlan) -> None:
+        better = self._best(costs, thresholds)
+        rate, guess_rates = self._rates.of_levels(thresholds), self._rates.of_guesses()
+        now, then = (
+            expected_ms(p, costs, rate=rate, guess_rates=guess_rates) for p in (plan, better)
+        )
+        if _CLEARLY_BETTER * then < now:
+            self._plans[thresholds] = better
+            _LOG.info('acceptance thresholds %s, as seen: %s', list(thresholds), better)
+
+    def _best(self, costs: Costs, thresholds: tuple[int, ...]) -> TreePlan:
+        return plan_trees(
+            costs,
+            num_tokens=self._num_tokens,
+            rate=self._rates.of_levels(thresholds),
+            guess_rates=self._rates.of_guesses(),
+        )

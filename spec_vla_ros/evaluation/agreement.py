@@ -1,0 +1,158 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How what a policy says agrees with what a recorded arm did, and what would explain it.
+
+Open loop: the pictures are those of the recording. On a demonstration that a policy was trained
+on, every dimension that moves should follow; where one does not, its convention is likely wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spec_vla_ros.models.recipes import DIMENSIONS
+
+NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
+GRIPPER = DIMENSIONS - 1
+
+_FEWEST = 20  # pairs, below which nothing is said
+_STILL = 2e-4  # metres or radians a step; what moves less says nothing about signs
+_FOLLOWS, _STRONG = 0.3, 0.5  # correlations
+_OFF = 3.0  # times too far or too short; a policy that hedges says less than was done
+_FAR_OFF = 10.0  # believed without correlation too
+_LEAST_PART = 0.6  # of the recorded way that the gripper must go
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """How one dimension agrees.
+
+    name: one of `NAMES`. recorded, predicted: 95th percentile of the size, metres, radians or
+    opening. correlation: None where one of the two stands still. same_sign: part of the pairs
+    that go the same way, of those in which the arm moved; of the gripper, on the same side of
+    half open; None where there are none. median_error: of the absolute difference.
+    suspicion: in words what would explain it; empty where it agrees.
+    """
+
+    name: str
+    recorded: float
+    predicted: float
+    correlation: float | None
+    same_sign: float | None
+    median_error: float
+    suspicion: str
+
+
+def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
+    """Return how each dimension agrees.
+
+    Args:
+        predicted: (N, 7) actions: metres, radians, opening.
+        recorded: (N, 7) what the arm did; an opening that is not known is not a number.
+
+    Raises:
+        ValueError: there are too few pairs to say anything.
+    """
+    if len(predicted) < _FEWEST:
+        raise ValueError(
+            f'{len(predicted)} pairs of picture and motion: at least {_FEWEST} are needed to say '
+            'anything; give more recordings, or check that stamps of pictures and arm agree'
+        )
+    found = [_axis(predicted, recorded, d) for d in range(GRIPPER)]
+    known = np.isfinite(recorded[:, GRIPPER])
+    if known.sum() >= _FEWEST:
+        found.append(_gripper(predicted[known, GRIPPER], recorded[known, GRIPPER]))
+    return found
+
+
+def verdict(found: Sequence[Agreement]) -> str:
+    """Return in a sentence what the table says."""
+    moving = [a for a in found if a.correlation is not None and a.recorded > _STILL]
+    if not moving:
+        return 'The recorded arm hardly moves: nothing can be said.'
+    bad = [a for a in moving if a.suspicion]
+    if not bad:
+        return f'All of the {len(moving)} dimensions that move follow the recording.'
+    if all((a.correlation or 0.0) < _FOLLOWS for a in moving):
+        return (
+            'No dimension follows the recording: the policy is likely shown another picture than '
+            'it was trained on (camera, image_rotation, image_crop), told other words, or was '
+            'trained for another robot.'
+        )
+    return f'{len(bad)} of {len(moving)} dimensions that move look wrong; see the last column.'
+
+
+def _axis(predicted: np.ndarray, recorded: np.ndarray, d: int) -> Agreement:
+    said, done = predicted[:, d], recorded[:, d]
+    far_said, far_done = (float(np.percentile(np.abs(v), 95)) for v in (said, done))
+    moved = np.abs(done) > max(_STILL, 0.1 * far_done)
+    group = range(3) if d < 3 else range(3, 6)
+    by_axis = {e: _correlation(said, recorded[:, e]) for e in group}
+    if far_done < _STILL:
+        suspicion = 'hardly moves in the recording'
+    else:
+        suspicion = _suspicion(d, by_axis, far_said / far_done)
+    return Agreement(
+        name=NAMES[d],
+        recorded=far_done,
+        predicted=far_said,
+        correlation=by_axis[d],
+        same_sign=float(np.mean(np.sign(said) == np.sign(done), where=moved))
+        if moved.any()
+        else None,
+        median_error=float(np.median(np.abs(said - done))),
+        suspicion=suspicion,
+    )
+
+
+def _suspicion(d: int, by_axis: dict[int, float | None], ratio: float) -> str:
+    """Return what would explain an axis; ratio: how far it is said to go, by how far it went."""
+    own = by_axis[d] or 0.0
+    other = max(by_axis, key=lambda e: abs(by_axis[e] or 0.0))
+    strongest = by_axis[other] or 0.0
+    if other != d and abs(strongest) > max(_STRONG, abs(own) + _FOLLOWS):
+        way = '' if strongest > 0 else '-'
+        return f'follows {way}{NAMES[other]}: image_rotation, or another frame?'
+    if own < -_STRONG:
+        return 'inverted: image_rotation, or another frame?'
+    follows = own > _FOLLOWS
+    limit = _OFF if follows else _FAR_OFF
+    if ratio > limit:
+        return f'scale off by {ratio:.2g}x: action_scale, or unnorm_key?'
+    if ratio * limit < 1:
+        return f'scale off by 1/{1 / max(ratio, 1e-9):.2g}x: action_scale, or unnorm_key?'
+    return '' if follows else 'does not follow the recording'
+
+
+def _gripper(said: np.ndarray, done: np.ndarray) -> Agreement:
+    correlation = _correlation(said, done)
+    outside = np.mean((said < -0.1) | (said > 1.1))
+    if np.ptp(done) < 0.1:
+        suspicion = 'hardly moves in the recording'
+    elif correlation is not None and correlation < -_STRONG:
+        suspicion = 'gripper inverted: gripper_inverted?'
+    elif outside > 0.05:
+        suspicion = f'{outside:.0%} outside [0, 1]: gripper_range?'
+    elif np.ptp(said) < _LEAST_PART * np.ptp(done):
+        suspicion = 'moves a part of the way only: gripper_range?'
+    elif (correlation or 0.0) < _FOLLOWS:
+        suspicion = 'does not follow the recording'
+    else:
+        suspicion = ''
+    return Agreement(
+        name=NAMES[GRIPPER],
+        recorded=float(np.percentile(np.abs(done), 95)),
+        predicted=float(np.percentile(np.abs(said), 95)),
+        correlation=correlation,
+        same_sign=float(np.mean((said > 0.5) == (done > 0.5))),
+        median_error=float(np.median(np.abs(said - done))),
+        suspicion=suspicion,
+    )
+
+
+def _correlation(said: np.ndarray, done: np.ndarray) -> float | None:
+    if np.std(said) < 1e-9 or np.std(done) < 1e-9:
+        return None
+    return float(np.corrcoef(said, done)[0, 1])

@@ -1,0 +1,178 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the arm of a recording did between two moments, in the units of an action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from spec_vla_ros.training.recordings import RecordingError
+
+POSE, TWIST, NUMBER = (
+    'geometry_msgs/msg/PoseStamped',
+    'geometry_msgs/msg/TwistStamped',
+    'std_msgs/msg/Float64',
+)
+HELD = 0.2
+"""How long a velocity holds when no other follows, seconds: drivers time out."""
+
+_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionTopics:
+    """Where in a recording the arm's motion is.
+
+    pose: of geometry_msgs/PoseStamped, where the end effector was; or
+    twist: of geometry_msgs/TwistStamped, how fast it was told to move.
+    gripper: of std_msgs/Float64; None where it was not recorded.
+    gripper_closed, gripper_open: the positions that close and open it.
+
+    Raises:
+        ValueError: not exactly one of pose and twist is given, or the gripper has one position.
+    """
+
+    pose: str | None = None
+    twist: str | None = None
+    gripper: str | None = None
+    gripper_closed: float = 0.0
+    gripper_open: float = 1.0
+
+    def __post_init__(self) -> None:
+        if bool(self.pose) == bool(self.twist):
+            raise ValueError(
+                "give the topic of the arm's poses, or that of its velocities: one of the two"
+            )
+        if self.gripper_closed == self.gripper_open:
+            raise ValueError(f'the gripper is closed and open at {self.gripper_open:g}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedMotion:
+    """The motion of one recording.
+
+    times: (N,) int64, ascending, nanoseconds. positions: (N, 3) metres. quaternions: (N, 4) x y z
+    w, neighbours with like signs. gripper_times: (M,) int64. openings: (M,) 0 closed, 1 open.
+    """
+
+    times: np.ndarray
+    positions: np.ndarray
+    quaternions: np.ndarray
+    gripper_times: np.ndarray
+    openings: np.ndarray
+
+    def between(self, start_ns: int, end_ns: int) -> np.ndarray | None:
+        """Return displacement, rotation vector and opening at the end, (7,).
+
+        None where the recording does not cover it; an opening that is not known is not a number.
+        """
+        if not self.times[0] <= start_ns < end_ns <= self.times[-1]:
+            return None
+        (here, there), (before, after) = (
+            [[np.interp(t, self.times, c) for c in of.T] for t in (start_ns, end_ns)]
+            for of in (self.positions, self.quaternions)
+        )
+        turn = rotation_vector(_product(np.array(after), np.array(before) * (-1, -1, -1, 1)))
+        place = int(np.searchsorted(self.gripper_times, end_ns)) - 1
+        opening = self.openings[place] if place >= 0 else np.nan
+        return np.array([*np.subtract(there, here), *turn, opening])
+
+
+def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
+    """Read a recording's motion.
+
+    Raises:
+        RecordingError: it lacks a topic, or has fewer than two messages of it; says which.
+    """
+    topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
+    messages = _messages(path, str(topic), kind)
+    if len(messages) < 2:
+        raise RecordingError(f'{path}: {topic} has {len(messages)} messages, two are needed')
+    times = np.array([_stamp_ns(message, recorded) for recorded, message in messages])
+    order = np.argsort(times, kind='stable')
+    found = [messages[i][1] for i in order]
+    positions, quaternions = (
+        _of_poses(found) if kind == POSE else _of_twists(found, np.diff(times[order]) / 1e9)
+    )
+    grippers = _messages(path, topics.gripper, NUMBER) if topics.gripper else []
+    span = topics.gripper_open - topics.gripper_closed
+    return RecordedMotion(
+        times=times[order],
+        positions=positions,
+        quaternions=quaternions,
+        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64),
+        openings=np.array([(m.data - topics.gripper_closed) / span for _, m in grippers]),
+    )
+
+
+def rotation_vector(quaternion: np.ndarray) -> np.ndarray:
+    """Quaternion (4,) x y z w, not zero -> the shorter rotation vector (3,), radians."""
+    x = quaternion / np.linalg.norm(quaternion)
+    x = -x if x[3] < 0 else x
+    length = np.linalg.norm(x[:3])
+    angle = 2 * np.arctan2(length, x[3])
+    return np.asarray(x[:3] * (angle / length if length > 1e-12 else 2.0))
+
+
+def _of_poses(messages: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions (N, 3) and quaternions (N, 4)."""
+    poses = [m.pose for m in messages]
+    positions = np.array([[p.position.x, p.position.y, p.position.z] for p in poses])
+    turns = [p.orientation for p in poses]
+    quaternions = np.array([[q.x, q.y, q.z, q.w] for q in turns])
+    # q and -q are the same rotation, and halfway between them is none.
+    flips = np.cumprod(np.where(np.sum(quaternions[1:] * quaternions[:-1], axis=1) < 0, -1, 1))
+    quaternions[1:] *= flips[:, None]
+    return positions, quaternions
+
+
+def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what velocities that hold until the next one add up to, as `_of_poses`."""
+    held = np.minimum(seconds, HELD)[:, None]
+    linear, angular = (
+        held * [[v.x, v.y, v.z] for v in vectors[:-1]]
+        for vectors in ([m.twist.linear for m in messages], [m.twist.angular for m in messages])
+    )
+    positions = np.concatenate((np.zeros((1, 3)), np.cumsum(linear, axis=0)))
+    quaternions = [np.array([0.0, 0.0, 0.0, 1.0])]
+    for turn in angular:
+        angle = np.linalg.norm(turn)
+        half = turn / 2 if angle < 1e-12 else turn / angle * np.sin(angle / 2)
+        quaternions.append(_product(np.array([*half, np.cos(angle / 2)]), quaternions[-1]))
+    return positions, np.array(quaternions)
+
+
+def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return the quaternion (4,) x y z w of turning by `right`, then by `left`."""
+    a, b = left[:3], right[:3]
+    vector = left[3] * b + right[3] * a + np.cross(a, b)
+    return np.array([*vector, left[3] * right[3] - a @ b])
+
+
+def _stamp_ns(message: Any, recorded_ns: int) -> int:
+    """Return the sender's stamp, or when the message was recorded where it has none."""
+    stamp = message.header.stamp
+    return int(stamp.sec * 1_000_000_000 + stamp.nanosec) or recorded_ns
+
+
+def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
+    """Return each message of a topic, and when it was recorded."""
+    try:
+        with Reader(path) as reader:
+            named = [c for c in reader.connections if c.topic.strip('/') == topic.strip('/')]
+            if not named or any(c.msgtype != msgtype for c in named):
+                there = ', '.join(sorted({f'{c.topic} ({c.msgtype})' for c in reader.connections}))
+                raise RecordingError(f'{path} has no {topic} of type {msgtype}; it has: {there}')
+            return [
+                (recorded_ns, _TYPES.deserialize_cdr(data, msgtype))
+                for _, recorded_ns, data in reader.messages(named)
+            ]
+    except (RecordingError, OSError):
+        raise
+    except Exception as error:  # each storage format has its own
+        raise RecordingError(f'{path} cannot be read as a rosbag2 recording: {error}') from error

@@ -1,0 +1,84 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What of a recipe cannot be right for a checkpoint's norm stats, and what they hint at."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from spec_vla_ros.action_codec import NormStats
+from spec_vla_ros.models.recipes import DIMENSIONS, PLAIN, Recipe, suggested_recipe
+
+_FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
+_STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
+_SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
+_LEAST_PART = 0.6  # of its range that a gripper uses; [0, 1] taken for [-1, 1] is 0.5
+_XYZ, _ROTATION = slice(0, 3), slice(3, 6)
+
+
+def farthest_actions(stats: NormStats) -> np.ndarray:
+    """Return the least and the greatest action that the policy can say, (2, D), un-normalised."""
+    ends = np.array([[-1.0], [1.0]])
+    return np.where(stats.mask, [stats.q01, stats.q99], ends)
+
+
+def check_dimensions(recipe: Recipe, stats: NormStats) -> None:
+    """Raise ValueError where a recipe changes actions that are none of an end effector."""
+    if recipe.changes_actions and stats.dimensions != DIMENSIONS:
+        raise ValueError(
+            f'recipe {recipe} changes actions of {DIMENSIONS} dimensions, position, rotation and '
+            f'gripper; norm stats {stats.key!r} have {stats.dimensions}'
+        )
+
+
+def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
+    """Return what cannot be right, each with what would mend it; nothing for other robots."""
+    if stats.dimensions != DIMENSIONS:
+        return []
+    said = farthest_actions(stats)
+    step, turn = (np.abs(recipe.in_si_units(said)[:, part]).max() for part in (_XYZ, _ROTATION))
+    as_said = np.abs(said[:, _XYZ]).max()
+    found = []
+    if step > _FARTHEST_STEP:
+        found.append(
+            f'a step of {step:.2f} cannot be metres: these actions have a scale of their own; '
+            'action_scale says what 1.0 is'
+        )
+    if turn > math.pi:
+        found.append(
+            f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'
+        )
+    if recipe.action_scale[0] != 1.0 and as_said < _STEP_IN_METRES:
+        found.append(
+            f'steps of at most {as_said:.3f} look like metres as they are; with action_scale '
+            f'{recipe.action_scale[0]:g} the farthest is {1e3 * step:.2g} mm'
+        )
+    return found + _doubts_of_the_gripper(recipe, float(stats.q01[-1]), float(stats.q99[-1]))
+
+
+def _doubts_of_the_gripper(recipe: Recipe, least: float, most: float) -> list[str]:
+    low, high = recipe.gripper_range
+    span, used = high - low, most - least
+    if used <= 0:  # it never moved, or nothing is known
+        return []
+    there = f'the gripper goes from {least:g} to {most:g} in the training data'
+    if least < low - _SLACK * span or most > high + _SLACK * span:
+        return [f'{there}, outside gripper_range {low:g} {high:g}']
+    if used < _LEAST_PART * span:
+        return [f'{there}, a part of gripper_range {low:g} {high:g} only']
+    return []
+
+
+def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
+    """Return a line about the recipe that the norm stats' name hints at, where none was chosen.
+
+    It is not applied: it would change picture or action without being asked.
+    """
+    hinted = suggested_recipe(stats.key)
+    if hinted is None or recipe != PLAIN:
+        return None
+    return (
+        f'norm stats {stats.key!r} are those of the recipe {hinted}: it is suggested, and not '
+        f'applied; in force is {recipe}'
+    )

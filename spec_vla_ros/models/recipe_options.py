@@ -1,0 +1,45 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The options of `spec-vla` that say what a checkpoint was trained on."""
+
+from __future__ import annotations
+
+import argparse
+
+import yaml
+
+from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Declare --recipe and --set."""
+    parser.add_argument(
+        '--recipe',
+        default=PLAIN.name,
+        metavar='R',
+        help=f'what it was trained on: {", ".join(RECIPES)}, or a YAML file (default: plain)',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='FIELD=VALUE',
+        help="a field of the recipe, such as image_crop=1 or 'action_scale=[0.05, 0.5]'",
+    )
+
+
+def recipe_from(args: argparse.Namespace) -> Recipe:
+    """Return the recipe that was asked for.
+
+    Raises:
+        ValueError: as `read_recipe`, or a field is given without a value.
+    """
+    changes = {}
+    for text in args.set:
+        name, equals, value = text.partition('=')
+        if not equals:
+            raise ValueError(f'--set {text}: give FIELD=VALUE')
+        try:
+            changes[name.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f'--set {text}: {value!r} is no YAML value') from error
+    return read_recipe(args.recipe, **changes)

@@ -1,0 +1,97 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a recipe does with a camera's picture before the checkpoint's own processor gets it.
+
+Numbers are held to those of OpenVLA's published evaluation, which uses TensorFlow: JPEG, resizing
+with `tf.image.resize(..., 'lanczos3', antialias=True)`, `tf.image.crop_and_resize`.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from spec_vla_ros.models.processing import check_picture
+from spec_vla_ros.models.recipes import Recipe
+
+_FILTERS = {'lanczos': Image.Resampling.LANCZOS}
+
+
+class RecipePicture:
+    """Turns, compresses, resizes and crops a picture as a recipe says, in this order.
+
+    Args:
+        recipe: which.
+        side: of the model's square picture, pixels.
+    """
+
+    def __init__(self, recipe: Recipe, *, side: int) -> None:
+        self._recipe, self._side = recipe, side
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Picture (H, W, 3) uint8 RGB -> (H', W', 3) uint8; itself, where there is nothing to do.
+
+        Raises:
+            ValueError: the picture has another shape or type.
+        """
+        recipe = self._recipe
+        check_picture(image)
+        if recipe.image_rotation:
+            image = np.rot90(image, recipe.image_rotation // 90)
+        if recipe.jpeg_quality:
+            image = as_jpeg(image, quality=recipe.jpeg_quality)
+        if recipe.resampling:
+            image = resized(image, self._side, resampling=_FILTERS[recipe.resampling])
+        if recipe.image_crop < 1.0:
+            image = cropped(image, area=recipe.image_crop)
+        return image
+
+
+def as_jpeg(image: np.ndarray, *, quality: int) -> np.ndarray:
+    """Picture (H, W, 3) uint8 -> the same, encoded and decoded, colours at half the resolution."""
+    with io.BytesIO() as file:
+        picture = Image.fromarray(np.ascontiguousarray(image))
+        picture.save(file, 'JPEG', quality=quality, subsampling='4:2:0')
+        file.seek(0)
+        return np.asarray(Image.open(file))
+
+
+def resized(image: np.ndarray, side: int, *, resampling: Image.Resampling) -> np.ndarray:
+    """Picture (H, W, 3) uint8 -> (side, side, 3) uint8, antialiased.
+
+    In floats, one channel after the other: Pillow rounds twice where it resizes bytes.
+    """
+    channels = [
+        np.asarray(Image.fromarray(channel).resize((side, side), resampling))
+        for channel in image.transpose(2, 0, 1).astype(np.float32)
+    ]
+    return np.clip(np.rint(np.stack(channels, axis=-1)), 0, 255).astype(np.uint8)
+
+
+def cropped(image: np.ndarray, *, area: float) -> np.ndarray:
+    """Picture (H, W, 3) uint8 -> its middle, with this part of the area, resized back.
+
+    Bilinear between corners, not antialiased, and to bytes by truncating 255.5 times the value,
+    as TensorFlow does.
+    """
+    top, bottom, down = _neighbours(image.shape[0], area)
+    left, right, across = _neighbours(image.shape[1], area)
+    rows = image.astype(np.float32) * np.float32(1 / 255)
+    upper, lower = (
+        row[:, left] + (row[:, right] - row[:, left]) * across[:, None]
+        for row in (rows[top], rows[bottom])
+    )
+    values = upper + (lower - upper) * down[:, None, None]
+    return (np.clip(values, 0, 1) * np.float32(255.5)).astype(np.uint8)
+
+
+def _neighbours(size: int, area: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which two pixels each one of a cropped side lies between, and how far from the first.
+
+    (size,) int64, int64 and float32.
+    """
+    part = np.sqrt(np.float32(area))
+    places = (size - 1) * (1 - part) / 2 + part * np.arange(size, dtype=np.float32)
+    first = np.floor(places)
+    return first.astype(int), np.ceil(places).astype(int), (places - first).astype(np.float32)

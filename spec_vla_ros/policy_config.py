@@ -1,0 +1,71 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a policy is loaded with, and what was loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.models.recipes import PLAIN, Recipe
+from spec_vla_ros.types import (
+    GRAPHS,
+    POSITION_MODES,
+    PRECISIONS,
+    STORED_AS,
+    check_choice,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """What is fixed when a policy is loaded: its conventions, where it runs, how it drafts.
+
+    unnorm_key: which norm stats to un-normalise with; may be None where there is only one, or only
+        one that the recipe is for.
+    recipe: what it was trained on: a `Recipe`, the name of one, or a YAML file, see `read_recipe`.
+    device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
+    dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
+    stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
+    cuda_graphs: what is recorded on CUDA, one of `GRAPHS`.
+    drafter: the folder of its drafter; None takes the folder `drafter` inside the checkpoint's,
+        if there is one.
+    draft_position_mode: one of `POSITION_MODES`; None takes what the drafter was made for.
+    tree: how large a draft tree may grow; None lets `SpecVlaPolicy.warm_up` choose by measured
+        costs.
+
+    Raises:
+        ValueError: a word is none of the valid ones; the message lists them.
+    """
+
+    unnorm_key: str | None = None
+    recipe: Recipe | str | Path = PLAIN
+    device: str = 'auto'
+    dtype: str = 'auto'
+    stored_as: str | None = None
+    cuda_graphs: str = 'action'
+    drafter: str | Path | None = None
+    draft_position_mode: str | None = None
+    tree: TreeShape | TreePlan | None = None
+
+    def __post_init__(self) -> None:
+        check_choice('dtype', self.dtype, ('auto', *PRECISIONS))
+        check_choice('cuda_graphs', self.cuda_graphs, GRAPHS)
+        if self.stored_as is not None:
+            check_choice('stored_as', self.stored_as, STORED_AS)
+        if self.draft_position_mode is not None:
+            check_choice('draft_position_mode', self.draft_position_mode, POSITION_MODES)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What is loaded, for logs and diagnostics."""
+
+    folder: Path
+    unnorm_key: str
+    unnorm_keys: tuple[str, ...]
+    action_dimensions: int
+    parameters: int
+    device: str
+    dtype: str

@@ -1,0 +1,75 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""When the policy node ticks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.clock import Clock
+from rclpy.node import Node
+
+
+class Ticker:
+    """Ticks at control rate, and in between where an action begins.
+
+    An action that begins between two ticks has ticks of its own, at whole periods from its
+    beginning, so that its velocity holds for as long as it should. The beat runs on below them and
+    is taken up again when the arm rests, a period later for the tick that came too early: the mean
+    rate is the control rate.
+
+    Args:
+        node: whose timers.
+        rate: ticks a second.
+        clock: by which.
+        tick: called at each.
+        at_rest: returns whether an action could begin at any moment.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        rate: float,
+        clock: Clock,
+        tick: Callable[[], None],
+        at_rest: Callable[[], bool],
+    ) -> None:
+        self._node, self._tick_now, self._at_rest = node, tick, at_rest
+        self._one_too_many = False
+        self._ticked_at = time.monotonic()
+        self._motion = node.create_timer(1.0 / rate, self._tick, clock=clock)
+        self._motion.cancel()
+        self._beat = node.create_timer(1.0 / rate, self._on_beat, clock=clock)
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last tick, by the computer's own clock."""
+        return time.monotonic() - self._ticked_at
+
+    def begin(self) -> None:
+        """Tick now, if the arm rests: an action may begin."""
+        if not self._at_rest():
+            return
+        self._one_too_many = True
+        self._motion.reset()  # the first command gets a whole period
+        self._tick()
+
+    def close(self) -> None:
+        """Tick no more."""
+        for timer in (self._motion, self._beat):
+            self._node.destroy_timer(timer)
+
+    def _on_beat(self) -> None:
+        if not self._motion.is_canceled():
+            return
+        if self._one_too_many:
+            self._one_too_many = False
+            return
+        self._tick()
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+        self._tick_now()
+        if self._at_rest():
+            self._motion.cancel()

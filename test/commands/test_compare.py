@@ -1,0 +1,65 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla compare` on recordings of the simulated robot: right, and with a convention wrong."""
+
+import json
+
+import pytest
+
+from spec_vla_ros import cli
+
+ARM = ('--pose-topic', '/end_effector_pose', '--gripper-topic', '/gripper_command')
+
+
+@pytest.fixture(scope='module')
+def recordings(tmp_path_factory):
+    out = tmp_path_factory.mktemp('bags')
+    assert cli.main(['record-sim', '--episodes', '3', '--out', str(out)]) == 0
+    return [str(folder) for folder in sorted(out.iterdir())]
+
+
+@pytest.fixture
+def compare(recordings, tmp_path, capsys):
+    """Run the command: its status, each dimension's suspicion, what it prints and complains of."""
+
+    def run(*options):
+        status = cli.main(['compare', *recordings, *options, '--out', str(tmp_path / 'out')])
+        said = capsys.readouterr()
+        file = tmp_path / 'out' / 'compare.json'
+        rows = json.loads(file.read_text())['dimensions'] if file.exists() else []
+        return status, {row['name']: row['suspicion'] for row in rows}, said.out, said.err
+
+    return run
+
+
+def test_the_shipped_policy_follows_what_it_did(compare, tmp_path):
+    status, looks, out, _ = compare(*ARM)
+    assert status == 0
+    assert list(looks.values()) == [''] * 7
+    assert 'All of the 7 dimensions that move follow the recording.' in out
+    written = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert written == {'compare.json', 'compare.md', 'compare.png'}
+
+
+def test_what_is_wrong_is_named(compare):
+    _, looks, out, _ = compare(
+        *ARM, '--set', 'gripper_inverted=true', '--set', 'action_scale=[0.02, 1]'
+    )
+    assert looks['gripper'] == 'gripper inverted: gripper_inverted?'
+    assert all('scale off by 1/50x' in looks[axis] for axis in 'xyz')
+    assert not any(looks[axis] for axis in ('roll', 'pitch', 'yaw'))
+    assert '4 of 7 dimensions that move look wrong' in out
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        ((), 'one of the two'),
+        (('--pose-topic', '/nowhere'), 'has no /nowhere of type geometry_msgs/msg/PoseStamped'),
+        ((*ARM, '--recipe', 'nowhere'), 'none of plain, libero, bridge'),
+    ],
+)
+def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', None)
+    status, _, _, err = compare(*options)
+    assert status == 2
+    assert reason in err

@@ -1,0 +1,119 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A recorded arm's poses or velocities become what one action of a policy would have been."""
+
+import numpy as np
+import pytest
+from recording_files import TYPES, header, record
+
+from spec_vla_ros.evaluation.recorded_motion import (
+    NUMBER,
+    POSE,
+    TWIST,
+    MotionTopics,
+    recorded_motion,
+    rotation_vector,
+)
+from spec_vla_ros.training.recordings import RecordingError
+
+MS = 1_000_000
+TURN = 0.4  # rad/s about z
+
+
+def geometry(name, **fields):
+    return TYPES.types[f'geometry_msgs/msg/{name}'](**fields)
+
+
+def pose(x, angle, *, flip=1):
+    """At x, turned about z; `flip` gives the same rotation with the other sign."""
+    half = angle / 2
+    return TYPES.types[POSE](
+        header=header(),
+        pose=geometry(
+            'Pose',
+            position=geometry('Point', x=x, y=0.0, z=0.1),
+            orientation=geometry(
+                'Quaternion', x=0.0, y=0.0, z=flip * np.sin(half), w=flip * np.cos(half)
+            ),
+        ),
+    )
+
+
+def twist(x, turn):
+    return TYPES.types[TWIST](
+        header=header(),
+        twist=geometry(
+            'Twist',
+            linear=geometry('Vector3', x=x, y=0.0, z=0.0),
+            angular=geometry('Vector3', x=0.0, y=0.0, z=turn),
+        ),
+    )
+
+
+def number(value):
+    return TYPES.types[NUMBER](data=value)
+
+
+@pytest.fixture
+def driven(tmp_path):
+    """A second at 0.2 m/s and 0.4 rad/s, every 50 ms, the gripper closing after half of it."""
+    messages = [(1 * MS, '/grip', NUMBER, number(0.08)), (500 * MS, '/grip', NUMBER, number(0.0))]
+    for i in range(21):
+        t = i * 0.05
+        flip = -1 if i % 3 == 0 else 1
+        messages.append((50 * i * MS + MS, '/pose', POSE, pose(0.2 * t, TURN * t, flip=flip)))
+        messages.append((50 * i * MS + MS, '/twist', TWIST, twist(0.2, TURN)))
+    return record(tmp_path / 'driven', sorted(messages, key=lambda m: m[0]))
+
+
+@pytest.mark.parametrize('topics', [{'pose': '/pose'}, {'twist': '/twist'}])
+def test_poses_and_velocities_say_the_same(driven, topics):
+    gripper = {'gripper': '/grip', 'gripper_open': 0.08}
+    motion = recorded_motion(driven, MotionTopics(**topics, **gripper))
+    for start, end in ((101, 201), (130, 155), (401, 601)):
+        seconds = (end - start) / 1e3
+        expected = [0.2 * seconds, 0, 0, 0, 0, TURN * seconds, float(end < 500)]
+        found = motion.between(start * MS, end * MS)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_is_not_covered(driven):
+    motion = recorded_motion(driven, MotionTopics(pose='/pose'))
+    assert motion.between(0, 100 * MS) is None
+    assert motion.between(950 * MS, 1050 * MS) is None
+    assert np.isnan(motion.between(100 * MS, 200 * MS)[6])
+
+
+def test_a_velocity_does_not_hold_for_ever(tmp_path):
+    messages = [(1, '/twist', TWIST, twist(1.0, 0.0)), (10_000 * MS, '/twist', TWIST, twist(0, 0))]
+    motion = recorded_motion(record(tmp_path / 'stopped', messages), MotionTopics(twist='/twist'))
+    assert motion.between(1, 10_000 * MS)[0] == pytest.approx(0.2)
+
+
+def test_the_shorter_turn():
+    quaternion = np.array([0.0, 0.0, np.sin(3.0), np.cos(3.0)])  # 6 rad one way round
+    np.testing.assert_allclose(rotation_vector(quaternion), [0, 0, 6 - 2 * np.pi])
+    np.testing.assert_allclose(rotation_vector(np.array([0.0, 0.0, 0.0, -2.0])), [0, 0, 0])
+
+
+@pytest.mark.parametrize('given', [{}, {'pose': '/a', 'twist': '/b'}])
+def test_one_of_poses_and_velocities(given):
+    with pytest.raises(ValueError, match='one of the two'):
+        MotionTopics(**given)
+
+
+def test_a_gripper_with_one_position():
+    with pytest.raises(ValueError, match='closed and open at 0'):
+        MotionTopics(pose='/pose', gripper_open=0.0)
+
+
+def test_topics_that_are_not_there(driven, tmp_path):
+    with pytest.raises(RecordingError, match=r'no /poses of type .*it has: /grip \(std_msgs'):
+        recorded_motion(driven, MotionTopics(pose='/poses'))
+    with pytest.raises(RecordingError, match='no /pose of type geometry_msgs/msg/TwistStamped'):
+        recorded_motion(driven, MotionTopics(twist='/pose'))
+    words = record(tmp_path / 'words', [(1, '/pose', POSE, pose(0.0, 0.0))])
+    with pytest.raises(RecordingError, match='1 messages, two are needed'):
+        recorded_motion(words, MotionTopics(pose='/pose'))
+    (tmp_path / 'broken.mcap').write_bytes(b'no recording')
+    with pytest.raises(RecordingError, match='cannot be read as a rosbag2 recording'):
+        recorded_motion(tmp_path / 'broken.mcap', MotionTopics(pose='/pose'))

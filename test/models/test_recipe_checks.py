@@ -1,0 +1,109 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What cannot be right for the norm stats is said, and nothing about what can."""
+
+import numpy as np
+import pytest
+
+from spec_vla_ros.action_codec import NormStats
+from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.recipe_checks import (
+    check_dimensions,
+    doubts,
+    farthest_actions,
+    suggestion,
+)
+from spec_vla_ros.models.recipes import BRIDGE, LIBERO, PLAIN, read_recipe
+
+# As the published checkpoints have them, rounded.
+LIBERO_OBJECT = {
+    'q01': [-0.745, -0.662, -0.938, -0.107, -0.207, -0.184, 0.0],
+    'q99': [0.938, 0.876, 0.932, 0.104, 0.177, 0.146, 1.0],
+}
+BRIDGE_ORIG = {
+    'q01': [-0.0287, -0.0417, -0.0261, -0.0809, -0.0929, -0.2072, 0.0],
+    'q99': [0.0283, 0.0409, 0.0402, 0.0819, 0.0779, 0.2038, 1.0],
+}
+
+
+def stats(bounds, key='own', **changes):
+    action = {**bounds, 'mask': [True] * 6 + [False], **changes}
+    return NormStats.select({key: {'action': action}})
+
+
+def with_gripper(low, high):
+    return stats({name: [*BRIDGE_ORIG[name][:6], v] for name, v in (('q01', low), ('q99', high))})
+
+
+@pytest.mark.parametrize(
+    ('recipe', 'bounds'), [(LIBERO, LIBERO_OBJECT), (BRIDGE, BRIDGE_ORIG), (PLAIN, BRIDGE_ORIG)]
+)
+def test_what_belongs_together_is_not_doubted(recipe, bounds):
+    assert doubts(recipe, stats(bounds)) == []
+
+
+def test_the_shipped_policy_is_not_doubted():
+    found = read_config(TABLETOP).codec(None).stats
+    assert doubts(PLAIN, found) == []
+    assert suggestion(PLAIN, found) is None
+
+
+def test_a_scale_of_their_own():
+    (line,) = doubts(PLAIN, stats(LIBERO_OBJECT))
+    assert 'a step of 0.94 cannot be metres' in line
+    assert 'action_scale' in line
+
+
+def test_rotations_in_degrees():
+    degrees = {name: [*BRIDGE_ORIG[name][:3], -9, 9, 9, 1.0] for name in ('q01', 'q99')}
+    degrees['q01'][-1] = 0.0
+    (line,) = doubts(PLAIN, stats(degrees))
+    assert 'a turn of 9.00 cannot be radians' in line
+    assert doubts(read_recipe(action_scale=(1.0, np.pi / 180)), stats(degrees)) == []
+
+
+def test_a_scale_that_is_too_much():
+    found = doubts(LIBERO, stats(BRIDGE_ORIG))
+    assert any('0.042 look like metres as they are' in line and '2.1 mm' in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'said', 'doubt'),
+    [
+        (-1.0, 1.0, (0.0, 1.0), 'goes from -1 to 1 in the training data, outside'),
+        (0.0, 1.0, (-1.0, 1.0), 'a part of gripper_range -1 1 only'),
+        (-1.0, 1.0, (-1.0, 1.0), None),
+        (0.0, 0.08, (0.0, 0.08), None),
+        (0.02, 0.98, (0.0, 1.0), None),
+        (0.0, 0.0, (0.0, 1.0), None),  # it never moved: nothing is known
+    ],
+)
+def test_the_grippers_range(low, high, said, doubt):
+    found = doubts(read_recipe(gripper_range=said), with_gripper(low, high))
+    assert len(found) == (doubt is not None)
+    assert not doubt or doubt in found[0]
+
+
+def test_what_no_mask_unnormalises_goes_to_one():
+    low, high = farthest_actions(stats(BRIDGE_ORIG))
+    assert (low[-1], high[-1]) == (-1.0, 1.0)
+    np.testing.assert_allclose(high[:6], BRIDGE_ORIG['q99'][:6])
+
+
+def test_a_hint_is_said_and_not_taken():
+    line = suggestion(PLAIN, stats(LIBERO_OBJECT, key='libero_object_no_noops'))
+    assert 'recipe libero (image_rotation 180' in line
+    assert 'suggested, and not applied; in force is plain' in line
+
+
+@pytest.mark.parametrize('recipe', [LIBERO, BRIDGE, read_recipe(image_crop=0.9)])
+def test_who_has_chosen_gets_no_hint(recipe):
+    assert suggestion(recipe, stats(LIBERO_OBJECT, key='libero_object')) is None
+
+
+def test_other_robots():
+    arms = NormStats.select({'arms': {'action': {'q01': [-9] * 14, 'q99': [9] * 14}}})
+    assert doubts(PLAIN, arms) == []
+    check_dimensions(BRIDGE, arms)
+    with pytest.raises(ValueError, match="norm stats 'arms' have 14"):
+        check_dimensions(LIBERO, arms)

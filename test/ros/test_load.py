@@ -1,0 +1,49 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""From the node's parameters to a policy: what they say of conventions reaches it."""
+
+import pytest
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.ros.load import policy_from_settings
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import Decoding
+
+
+def settings(folder, **changes):
+    return PolicySettings(checkpoint=str(folder), device='cpu', **changes)
+
+
+def test_the_recipe_and_what_differs_from_it(tmp_path):
+    folder = write_tiny(tmp_path / 'tiny')
+    assert policy_from_settings(settings(folder)).info.recipe.startswith('plain (pictures')
+    asked = settings(
+        folder, observation_recipe='bridge', image_rotation=90, gripper_range=(-1.0, 1.0)
+    )
+    found = policy_from_settings(asked).info.recipe
+    assert found == (
+        'bridge (image_rotation 90, jpeg_quality 95, resampling lanczos, gripper_range -1 1)'
+    )
+
+
+def test_a_draft_plan_is_kept_to(tmp_path):
+    folder, text = write_tiny(tmp_path / 'tiny'), '- 1x1 - 1x3 2x2 1x5 1x6 guesses 9'
+    target = load_openvla(folder, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), folder / 'drafter')
+    policy = policy_from_settings(settings(folder, draft_plan=text))
+    assert policy.tree(Decoding('relaxed', 9)).text == text
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason'),
+    [
+        ({'draft_plan': 'wide'}, "'wide' is no draft plan"),
+        ({'observation_recipe': 'somewhere.yaml'}, 'none of plain, libero, bridge'),
+        ({'image_rotation': 45}, 'image_rotation 45 is not 0, 90, 180 or 270'),
+        ({'gripper_range': (1.0, 0.0)}, 'the lower first'),
+    ],
+)
+def test_what_cannot_be_ends_before_weights_are_read(tmp_path, changes, reason):
+    with pytest.raises(ValueError, match=reason):
+        policy_from_settings(settings(tmp_path / 'nothing', **changes))
