@@ -41,7 +41,8 @@ _RELEASED = 0.015  # wider than what was held
 _RETREAT_STEPS = 16
 _PATIENCE = 110
 _MOVED = 0.012
-_SLIPPED = 0.035
+_SLIPPED = 0.07
+_PULLING_STEPS = 40
 _OVER = 0.025
 _RETREAT = 0.08
 
@@ -141,6 +142,9 @@ class LiberoExpert:
         held = scene.rotation.T @ (thing.origin - scene.position)
         if np.linalg.norm(held - self._held) > _SLIPPED or scene.opening < _EMPTY:
             return self._again(scene)
+        out = way_out(scene, goal.thing)
+        if out is not None and self._steps < _PULLING_STEPS:
+            return self._move(np.array([*out, 0.01]), np.zeros(3), gripper=CLOSED)
         at = np.array([*(scene.position[:2] + (goal.place - thing.origin)[:2]), 0.0])
         below = scene.position[2] - thing.points[:, 2].min()
         at[2] = surface(scene, goal) + below
@@ -232,6 +236,24 @@ def free_height(
     by_fingers = others[aside < 0.04 + reach, 2] + below + _OVER
     by_hand = others[aside < 0.11, 2] - 0.03
     return float(np.max(np.concatenate([by_fingers, by_hand]), initial=at[2]))
+
+
+def way_out(scene: Scene, name: str) -> np.ndarray | None:
+    """Return how far a thing must go (2,) until nothing is above it; None where nothing is.
+
+    A bowl in a drawer may reach under the cabinet.
+    """
+    points = scene.things[name].points
+    low, high = points.min(axis=0), points.max(axis=0)
+    others = others_than(scene, (name,))
+    inside = np.all((others[:, :2] > low[:2]) & (others[:, :2] < high[:2]), axis=1)
+    above = others[inside & (others[:, 2] > high[2]), :2] - (low[:2] + high[:2]) / 2
+    if not len(above):
+        return None
+    away = -above.mean(axis=0)
+    away /= max(float(np.linalg.norm(away)), 1e-9)
+    radius = float((high - low)[:2].max()) / 2
+    return away * (radius + float((above @ away).max()) + 0.005)
 
 
 def surface(scene: Scene, goal: Goal) -> float:

@@ -30,7 +30,7 @@ class Limits:
 
     speed: float
     acceleration: float
-    closing: float = 4.0
+    closing: float = 8.0
 
 
 def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: Limits) -> np.ndarray:
