@@ -161,7 +161,13 @@ class LiberoExpert:
         floor = thing.points[:, 2].min()
         around = np.linalg.norm(others[:, :2] - thing.origin[:2], axis=1) < 0.25
         others = others[around & (others[:, 2] > floor + 0.004)]
-        return rank_grasps(thing.points, others, rotation=scene.rotation, failed=self._failed)[0]
+        return rank_grasps(
+            thing.points,
+            others,
+            rotation=scene.rotation,
+            base=scene.base,
+            failed=self._failed,
+        )[0]
 
     def _again(self, scene: Scene) -> np.ndarray:
         if self._grasp is not None:

@@ -20,6 +20,7 @@ _DEPTH, _RIM_DEPTH = 0.027, 0.020
 _OVER_FLOOR = 0.012
 _RIM_HEIGHT, _RIM_INSET = 0.012, 0.004
 _FINGER_OPEN, _FINGER_AT_RIM = 0.045, 0.035
+_EASY_REACH = 0.75  # the arm is straight at 0.81
 
 _FINGER = np.array([0.011, 0.012, 0.030])
 _FINGER_HEIGHT = -0.020
@@ -47,6 +48,7 @@ def rank_grasps(
     others: np.ndarray,
     *,
     rotation: np.ndarray,
+    base: np.ndarray,
     failed: Sequence[Grasp] = (),
 ) -> list[Grasp]:
     """Return ways to grasp a thing from above, the best first.
@@ -55,6 +57,7 @@ def rank_grasps(
         points: (N, 3) all over the thing.
         others: (M, 3) all over what must not be hit.
         rotation: (3, 3) of the gripper now; less turn is better.
+        base: (3,) of the arm's foot; what is far from it is hard to reach.
         failed: what did not hold; their like come last.
     """
     low, high = points.min(axis=0), points.max(axis=0)
@@ -76,12 +79,12 @@ def rank_grasps(
                 at = np.array([*(centre + along * share * length), height])
                 room = clearance(others, at, turned, opening=_FINGER_OPEN)
                 cost = turn + 0.5 * abs(share) + 1.5 * (width / WIDEST) ** 2
-                found.append(Grasp('body', at, turned, _score(room, cost)))
+                found.append(Grasp('body', at, turned, _score(room, cost + _strain(at - base))))
         else:
             radius = float(((rim - middle) @ across).max()) - _RIM_INSET
             at = np.array([*(middle + across * radius), high[2] - _RIM_DEPTH])
             room = clearance(others, at, turned, opening=_FINGER_AT_RIM)
-            found.append(Grasp('rim', at, turned, _score(room, turn + 2.0)))
+            found.append(Grasp('rim', at, turned, _score(room, turn + 2.0 + _strain(at - base))))
     return sorted(found, key=lambda g: g.score - 3.0 * sum(_alike(g, f) for f in failed))[::-1]
 
 
@@ -113,6 +116,10 @@ def downwards(angle: float) -> np.ndarray:
 
 def _score(room: float, cost: float) -> float:
     return 100.0 * min(room, _ENOUGH_ROOM) - cost
+
+
+def _strain(reach: np.ndarray) -> float:
+    return 30.0 * max(0.0, float(np.linalg.norm(reach[:2])) - _EASY_REACH)
 
 
 def _distance(points: np.ndarray, middle: np.ndarray, half: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
-GRASP_SITE, HAND = 'gripper0_grip_site', 'robot0_right_hand'
+GRASP_SITE, HAND, BASE = 'gripper0_grip_site', 'robot0_right_hand', 'robot0_base'
 FINGER_JOINTS = ('gripper0_finger_joint1', 'gripper0_finger_joint2')
 
 _SPACING = 0.02
@@ -51,12 +51,14 @@ class Scene:
     """A moment, in the world frame, metres.
 
     position: (3,) of the grasp point. rotation: (3, 3) of the hand; it closes along the second
-    axis, and its fingers point along the third. opening: between the fingers.
+    axis, and its fingers point along the third. opening: between the fingers. base: (3,) of the
+    arm's foot.
     """
 
     position: np.ndarray
     rotation: np.ndarray
     opening: float
+    base: np.ndarray
     things: Mapping[str, Thing]
     goals: tuple[Goal, ...]
 
@@ -74,6 +76,7 @@ class SceneReader:
         self._bodies: dict[str, int] = dict(inside.obj_body_id)
         self._movable = set(inside.objects_dict)
         self._site, self._hand = model.site(GRASP_SITE).id, model.body(HAND).id
+        self._base = model.body(BASE).id
         self._fingers = [model.joint(name).qposadr[0] for name in FINGER_JOINTS]
         self._sites = {name: model.site(name).id for name in inside.object_sites_dict}
         shapes = [_shapes(model, body) for body in self._bodies.values()]
@@ -95,6 +98,7 @@ class SceneReader:
             data.site_xpos[self._site].copy(),
             data.xmat[self._hand].reshape(3, 3).copy(),
             float(np.abs(data.qpos[self._fingers]).sum()),
+            data.xpos[self._base].copy(),
             things,
             tuple(goals),
         )
