@@ -34,7 +34,7 @@ libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment bes
 	@$(ACTIVATE); scripts/libero_env.sh
 
 test-libero: libero ## Run the tests that need LIBERO.
-	@. scripts/activate_libero.sh; python -m pytest -m libero $(PYTEST_ARGS)
+	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim $(PYTEST_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)

