@@ -127,8 +127,7 @@ class LiberoEnv:
             raise ValueError(
                 f'initial state {initial_state} is none of 0 .. {len(world.states) - 1}'
             )
-        with _seeded(seed):
-            world.sim.reset()
+        world.lay_out(seed)
         if initial_state is not None:
             world.sim.set_init_state(world.states[initial_state])
         for _ in range(SETTLING_STEPS):
@@ -225,6 +224,17 @@ class _World:
         if hasattr(self.model, 'tex_colorspace'):
             self.model.tex_colorspace[:] = _LINEAR_TEXTURES  # before anything is drawn
         self.reader = SceneReader(inside, self.model)
+        loaded = mujoco.MjModel.from_xml_string(inside.model.get_xml())
+        self._places = loaded.body_pos.copy(), loaded.body_quat.copy()
+
+    def lay_out(self, seed: int) -> None:
+        """Lay the scene out anew, as if the model had just been loaded.
+
+        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not.
+        """
+        self.model.body_pos[:], self.model.body_quat[:] = self._places
+        with _seeded(seed):
+            self.sim.reset()
 
 
 def controller_input(action: np.ndarray) -> np.ndarray:

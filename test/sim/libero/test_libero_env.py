@@ -134,3 +134,18 @@ def test_the_expert_succeeds_and_success_is_seen(env):
             break
     assert env.outcome().success
     assert not env.outcome().wrong_object
+
+
+@needs_libero
+def test_a_bowl_drawn_into_a_drawer_lies_in_it():
+    """LIBERO drops it from a metre above where the furniture is not as it was loaded."""
+    env = LiberoEnv('libero_spatial')
+    try:
+        for seed in (1, 2):
+            env.reset(seed=seed, instruction=env.tasks[4].instruction)
+            things = env.scene().things
+            bowl, plate = things['akita_black_bowl_1'].points, things['plate_1'].points
+            assert np.ptp(bowl[:, 2]) < 0.056  # it stands upright
+            assert bowl[:, 2].min() - plate[:, 2].min() == pytest.approx(0.165, abs=0.02)
+    finally:
+        env.close()
