@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu soak params lint clean
+.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero soak params
+.PHONY: lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -18,7 +19,7 @@ LINT := ruff check . && ruff format --check . && \
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
 
 help: ## Show the targets.
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
 	@echo 'Options: EPISODES=10 SEED=0 INSTRUCTION="pick up the red block" PYTHON=python3.12'
 
 setup: ## Create .venv and build the messages; does nothing when nothing has changed.
@@ -30,6 +31,12 @@ demo: setup ## Watch the policy drive the simulated robot.
 
 evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
+
+libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment beside .venv.
+	@$(ACTIVATE); scripts/libero_env.sh
+
+test-libero: libero ## Run the tests that need LIBERO.
+	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim $(PYTEST_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)
@@ -61,4 +68,4 @@ gpu: ## Run those, then the benchmark's 7B shape, and write results/gpu/gpu.md.
 	@$(or $(PYTHON),python3) scripts/gpu.py $(PYTEST_ARGS)
 
 clean: ## Remove what setup, demo and test made.
-	rm -rf .venv build install log results *.egg-info
+	rm -rf .venv .venv-libero build install log results *.egg-info

@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """For `pip install -e .`: the torch core as a library, and the `spec-vla` command; no ROS needed.
 
-What a robot does not need comes with an extra: `pip install -e '.[sim,train,bench,dev]'`. On a ROS
-machine colcon builds the package with CMakeLists.txt instead, messages included.
+What a robot does not need comes with an extra: `pip install -e '.[sim,train,bench,dev]'`, and
+`.[libero]` in an environment of its own. On a ROS machine colcon builds the package with
+CMakeLists.txt instead, messages included.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-EXTRAS = ('sim', 'train', 'bench', 'dev')
+EXTRAS = ('sim', 'libero', 'train', 'bench', 'dev')
 
 
 def requirements(name: str) -> list[str]:

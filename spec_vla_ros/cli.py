@@ -18,6 +18,10 @@ COMMANDS = {
     'predict': ('spec_vla_ros.commands.predict', 'print the action for one image'),
     'inspect': ('spec_vla_ros.commands.inspect', 'say what a checkpoint folder holds'),
     'evaluate': ('spec_vla_ros.evaluation.evaluate', 'measure success in the simulator'),
+    'libero-expert': (
+        'spec_vla_ros.commands.libero_expert',
+        'measure the scripted expert in LIBERO',
+    ),
     'record-sim': ('spec_vla_ros.commands.record_sim', 'record episodes of the simulated robot'),
     'tune': ('spec_vla_ros.commands.tune', 'choose the acceptance threshold from recordings'),
     'compare': ('spec_vla_ros.commands.compare', "hold a policy against a recorded arm's motion"),
@@ -31,6 +35,7 @@ COMMANDS = {
 
 EXTRAS = {
     'evaluate': 'sim',
+    'libero-expert': 'libero',
     'record-sim': 'sim,train',
     'tune': 'train',
     'compare': 'train',

@@ -23,12 +23,12 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Observation, thresholds_by_dimension
 
 
 def episodes(
-    env: TabletopEnv, seeds: Iterable[int], act: Callable[[Observation], np.ndarray]
+    env: Environment, seeds: Iterable[int], act: Callable[[Observation], np.ndarray]
 ) -> Iterator[Observation]:
     """Drive the simulated arm and hand out each observation after it was acted on.
 
@@ -62,7 +62,7 @@ class Recorder:
         self._acceptance_threshold, self._rates = acceptance_threshold, drafter.rates
 
     @torch.inference_mode()
-    def record(self, way: str, costs: Costs, env: TabletopEnv, seeds: Iterable[int]) -> WayTrace:
+    def record(self, way: str, costs: Costs, env: Environment, seeds: Iterable[int]) -> WayTrace:
         """Record every action of some episodes.
 
         Args:

@@ -18,7 +18,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
-from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 
@@ -34,7 +34,7 @@ def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
 
 
 def record_frames(
-    checkpoint: OpenVLACheckpoint, env: TabletopEnv, seeds: Iterable[int], *, count: int
+    checkpoint: OpenVLACheckpoint, env: Environment, seeds: Iterable[int], *, count: int
 ) -> list[Observation]:
     """Return what the camera saw while the policy decoded autoregressively."""
     policy = SpecVlaPolicy(checkpoint)

@@ -10,20 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.policy import SpecVlaPolicy
-from spec_vla_ros.sim.env import STEP_DURATION, TabletopEnv
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Action, Decoding, Observation
 
-MAX_STEPS = 60
 
-SETTLE = 0.06
-"""Time between the end of one motion and the next one in the running system, seconds."""
-
-STEP_NS = round(1e9 * (STEP_DURATION + SETTLE))
-"""Between the images of two steps, nanoseconds."""
+def interval_ns(env: Environment) -> int:
+    """Return the time between the images of two steps, nanoseconds."""
+    return round(1e9 * env.interval)
 
 
 def drive(
-    env: TabletopEnv,
+    env: Environment,
     instruction: str,
     act: Callable[[Observation], np.ndarray],
     *,
@@ -37,9 +34,10 @@ def drive(
         act: observation -> values of the action.
         start_ns: stamp of the first observation.
     """
-    for step in range(MAX_STEPS):
-        observation = Observation(env.render(), instruction, start_ns + step * STEP_NS)
-        env.step(act(observation), settle=SETTLE)
+    for step in range(env.max_steps):
+        stamp_ns = start_ns + step * interval_ns(env)
+        observation = Observation(env.render(), instruction, stamp_ns)
+        env.step(act(observation))
         yield observation
         if env.outcome().success:
             return
@@ -65,13 +63,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One episode: wrong_object says whether another block was lifted at any time."""
+    """One episode.
+
+    wrong_object: whether another object was lifted at any time. interval: from one step to the
+    next, seconds.
+    """
 
     seed: int
     instruction: str
     success: bool
     wrong_object: bool
     steps: tuple[Step, ...]
+    interval: float
 
 
 class ClosedLoop:
@@ -82,24 +85,20 @@ class ClosedLoop:
     Args:
         policy: decodes as asked for and drives the arm.
         reference: another policy over the same checkpoint; its actions are only compared.
+        env: the simulator; whoever made it closes it.
         own: one more, in the precision of `policy`; what it gives autoregressively is compared.
-        image_size: side of the camera image, pixels.
     """
 
     def __init__(
         self,
         policy: SpecVlaPolicy,
         reference: SpecVlaPolicy,
+        env: Environment,
         *,
         own: SpecVlaPolicy | None = None,
-        image_size: int = 192,
     ) -> None:
         self._policy, self._reference, self._own = policy, reference, own
-        self._env = TabletopEnv(image_size=image_size)
-
-    def close(self) -> None:
-        """Free the simulator's rendering context."""
-        self._env.close()
+        self._env = env
 
     def run_all(self, seeds: Iterable[int], decoding: Decoding) -> Iterator[Episode]:
         """Run one episode a seed."""
@@ -114,8 +113,9 @@ class ClosedLoop:
         self._reference.reset()
         steps: list[Step] = []
         wrong = success = False
-        while not success and len(steps) < MAX_STEPS:
-            observation = Observation(env.render(), instruction, len(steps) * STEP_NS)
+        while not success and len(steps) < env.max_steps:
+            stamp_ns = len(steps) * interval_ns(env)
+            observation = Observation(env.render(), instruction, stamp_ns)
             jobs = [(self._policy, decoding), (self._reference, Decoding())]
             if len(steps) % 2:
                 timed = [_timed(*job, observation) for job in reversed(jobs)][::-1]
@@ -123,14 +123,14 @@ class ClosedLoop:
                 timed = [_timed(*job, observation) for job in jobs]
             (action, milliseconds), (reference, reference_milliseconds) = timed
             own = None if self._own is None else self._own.infer(observation, Decoding())
-            env.step(action.values, settle=SETTLE)
+            env.step(action.values)
             position, _ = env.end_effector_pose()
             step = Step(action, reference, milliseconds, reference_milliseconds, position, own)
             steps.append(step)
             outcome = env.outcome()
             wrong |= outcome.wrong_object
             success = outcome.success
-        return Episode(seed, instruction, success, wrong, tuple(steps))
+        return Episode(seed, instruction, success, wrong, tuple(steps), env.interval)
 
 
 def _timed(

@@ -40,6 +40,7 @@ from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.policy import DRAFTER_FOLDER, SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
 
@@ -176,7 +177,8 @@ def _run_mode(job: _Job) -> dict:
         own = job.policy(None if changes else checkpoint)
     policy.warm_up(job.decoding)
     reference.warm_up()
-    loop = ClosedLoop(policy, reference, own=own)
+    env = TabletopEnv()
+    loop = ClosedLoop(policy, reference, env, own=own)
     name, episodes = job.name, list[Episode]()
     try:
         for episode in loop.run_all(job.seeds, job.decoding):
@@ -185,5 +187,5 @@ def _run_mode(job: _Job) -> dict:
                 successes = sum(e.success for e in episodes)
                 print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
     finally:
-        loop.close()
+        env.close()
     return {'dtype': job.stored_as or policy.info.dtype, **summarise(episodes, policy.codec)}

@@ -15,8 +15,8 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.evaluation.closed_loop import STEP_NS, drive
-from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.evaluation.closed_loop import drive, interval_ns
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
@@ -40,7 +40,7 @@ class RecordedEpisode:
 
 
 def record_episode(
-    env: TabletopEnv, policy: Policy, *, seed: int, folder: Path
+    env: Environment, policy: Policy, *, seed: int, folder: Path
 ) -> RecordedEpisode:
     """Let the policy drive one episode, autoregressively, and record what it saw and did.
 
@@ -82,7 +82,7 @@ def record_episode(
             data = _TYPES.serialize_cdr(_image_message(seen), _IMAGE)
             writer.write(pictures, seen.stamp_ns, data)
             images += 1
-        write_pose(_START_NS + images * STEP_NS)
+        write_pose(_START_NS + images * interval_ns(env))
     return RecordedEpisode(folder, instruction, images, env.outcome().success)
 
 
@@ -99,7 +99,7 @@ def _image_message(seen: Observation) -> Any:
     )
 
 
-def _pose_message(env: TabletopEnv, stamp_ns: int) -> Any:
+def _pose_message(env: Environment, stamp_ns: int) -> Any:
     position, quaternion = env.end_effector_pose()
     kinds = {name: _TYPES.types[f'geometry_msgs/msg/{name}'] for name in _POSE_PARTS}
     pose = kinds['Pose'](

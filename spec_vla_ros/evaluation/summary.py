@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 import numpy as np
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.evaluation.closed_loop import SETTLE, Episode, Step
+from spec_vla_ros.evaluation.closed_loop import Episode, Step
 from spec_vla_ros.evaluation.measures import (
     decoding_figures,
     exactness,
@@ -18,7 +18,6 @@ from spec_vla_ros.evaluation.measures import (
     mean_squared_jerk,
     wilson_interval,
 )
-from spec_vla_ros.sim.env import STEP_DURATION
 
 
 def summarise(episodes: Sequence[Episode], codec: ActionCodec) -> dict:
@@ -33,7 +32,7 @@ def summarise(episodes: Sequence[Episode], codec: ActionCodec) -> dict:
     baseline = np.array([s.reference_milliseconds for s in steps])
     successes = sum(e.success for e in episodes)
     jerks = [
-        mean_squared_jerk(np.array([s.position for s in e.steps]), interval=STEP_DURATION + SETTLE)
+        mean_squared_jerk(np.array([s.position for s in e.steps]), interval=e.interval)
         for e in episodes
     ]
     own = [s.own.tokens for s in steps if s.own is not None]

@@ -31,6 +31,11 @@ LEVEL_TOLERANCE = 0.15
 STEP_DURATION = 0.1
 """Duration of one model step, seconds."""
 
+SETTLE = 0.06
+"""Time between the end of one motion and the next one in the running system, seconds."""
+
+MAX_STEPS = 60
+
 _BLOCKS_ON_TABLE = 3
 _MIN_SEPARATION = 0.10
 
@@ -87,13 +92,28 @@ class TabletopEnv:
         """Colours of the blocks on the table."""
         return self._present
 
-    def reset(self, *, seed: int, instruction: str | None = None) -> str:
+    @property
+    def max_steps(self) -> int:
+        """How many actions an episode may take."""
+        return MAX_STEPS
+
+    @property
+    def interval(self) -> float:
+        """Time from one action to the next, seconds."""
+        return STEP_DURATION + SETTLE
+
+    def reset(
+        self, *, seed: int = 0, instruction: str | None = None, initial_state: int | None = None
+    ) -> str:
         """Lay out a new episode and return the instruction in force.
 
         The same seed and instruction always give the same episode. The instructed block is
         always on the table; without an instruction the seed chooses one.
-        Raises ValueError for an instruction that is none of ours.
+        Raises ValueError for an instruction that is none of ours, and for any initial state: all
+        layouts are drawn.
         """
+        if initial_state is not None:
+            raise ValueError(f'initial state {initial_state}: the tabletop has none, give a seed')
         rng = np.random.default_rng(seed)
         order = rng.permutation(len(COLOURS))
         wanted = COLOURS[order[0]] if instruction is None else colour_in(instruction)
@@ -146,7 +166,7 @@ class TabletopEnv:
             mujoco.mj_step(self._model, self._data)
             self._time_owed -= step
 
-    def step(self, action: np.ndarray, *, settle: float = 0.0) -> None:
+    def step(self, action: np.ndarray, *, settle: float = SETTLE) -> None:
         """Apply one model step: a displacement in the base frame, then stand still.
 
         action: (7,) metres, rotation vector in radians, gripper opening.

@@ -16,6 +16,7 @@ from spec_vla_ros.evaluation.report import (
     plot_sweep,
 )
 from spec_vla_ros.evaluation.summary import accept_length_by_dimension, summarise
+from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import expert_action
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import Action, DecodeStats, Decoding
@@ -28,8 +29,8 @@ PLAIN = DecodeStats('autoregressive', 7, phases_ms={'prefill': 1.0})
 class ExpertPolicy:
     """The scripted expert behind the policy's interface: it looks at the simulator itself."""
 
-    def __init__(self, *, colour_of):
-        self.env, self.resets = None, 0
+    def __init__(self, env, *, colour_of):
+        self.env, self.resets = env, 0
         self._colour_of = colour_of
 
     def infer(self, observation, decoding):
@@ -43,18 +44,14 @@ class ExpertPolicy:
 
 @pytest.fixture
 def make_loop():
-    loops = []
+    env = TabletopEnv(image_size=64)
 
     def make(colour_of):
-        policy, reference = ExpertPolicy(colour_of=colour_of), ExpertPolicy(colour_of=colour_of)
-        loop = ClosedLoop(policy, reference, image_size=64)
-        policy.env = reference.env = loop._env
-        loops.append(loop)
-        return loop, policy
+        policy, reference = (ExpertPolicy(env, colour_of=colour_of) for _ in range(2))
+        return ClosedLoop(policy, reference, env), policy
 
     yield make
-    for loop in loops:
-        loop.close()
+    env.close()
 
 
 def test_success_is_seen(make_loop):
@@ -84,7 +81,7 @@ def make_step(*, tokens_off=0, stats=PLAIN, x=0.0):
 
 def test_summary_counts():
     steps = tuple(make_step(tokens_off=o, x=0.1 * i) for i, o in enumerate((0, 0, 2, 4)))
-    episodes = [Episode(i, f'do {i % 2}', i != 3, i == 3, steps) for i in range(4)]
+    episodes = [Episode(i, f'do {i % 2}', i != 3, i == 3, steps, 0.16) for i in range(4)]
     summary = summarise(episodes, CODEC)
     assert summary['success_rate'] == 0.75
     assert summary['wrong_object'] == 1
@@ -105,7 +102,7 @@ def test_strict_actions_that_differ_from_those_of_the_same_precision_are_counted
     for off in (0, 0, 3, 5):
         step = make_step(tokens_off=7)
         steps.append(replace(step, own=replace(step.action, tokens=step.action.tokens - off)))
-    summary = summarise([Episode(0, 'do', True, False, tuple(steps))], CODEC)
+    summary = summarise([Episode(0, 'do', True, False, tuple(steps), 0.16)], CODEC)
     assert summary['exactness'] == {'actions': 4, 'differing': 2, 'largest_bins': 5}
     told = exactness_lines({'strict': summary}, dtype='bfloat16')
     assert '2 of 4 (50.0%), by up to 5 bins' in told
@@ -122,8 +119,8 @@ def test_accept_lengths_are_told_apart_by_where_the_round_began():
 
 def test_report_names_every_mode(tmp_path):
     steps = tuple(make_step(x=0.1 * i) for i in range(5))
-    summary = summarise([Episode(0, 'do', True, False, steps)], CODEC)
-    off = summarise([Episode(0, 'do', True, False, (make_step(tokens_off=1.5),) * 4)], CODEC)
+    summary = summarise([Episode(0, 'do', True, False, steps, 0.16)], CODEC)
+    off = summarise([Episode(0, 'do', True, False, (make_step(tokens_off=1.5),) * 4, 0.16)], CODEC)
     names = ('autoregressive', 'strict', 'relaxed r=9', 'relaxed r=9 + temporal')
     results = dict.fromkeys(names, summary)
     table = markdown_table(results)

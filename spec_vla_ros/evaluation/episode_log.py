@@ -1,0 +1,59 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Results of episodes as they come in, a line each: what has run once need not run again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+class EpisodeLog:
+    """A file of JSON lines, of which each tells one episode.
+
+    A line is whole or it does not count, so that a program may be killed at any time.
+
+    Args:
+        path: the file; made when there is something to write.
+        key: fields that say which episode it is.
+    """
+
+    def __init__(self, path: Path, *, key: Iterable[str]) -> None:
+        self._path, self._key = path, tuple(key)
+
+    def read(self) -> dict[tuple, dict[str, Any]]:
+        """Return what has been logged, by the values of the key; of several the last.
+
+        Raises:
+            ValueError: the file holds something else than episodes.
+        """
+        if not self._path.exists():
+            return {}
+        text = self._path.read_text()
+        lines = text[: text.rfind('\n') + 1].splitlines()
+        try:
+            rows = [json.loads(line) for line in lines]
+            return {tuple(row[name] for name in self._key): row for row in rows}
+        except (json.JSONDecodeError, TypeError, KeyError) as error:
+            raise ValueError(
+                f'{self._path} is no log of episodes ({error}): remove it, or give another folder'
+            ) from error
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append an episode, and have it written before this returns."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        cut_off_torn_line(self._path)
+        with self._path.open('a') as file:
+            file.write(json.dumps(row) + '\n')
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def cut_off_torn_line(path: Path) -> None:
+    """Remove what stands behind the last end of a line: its writer was killed."""
+    if not path.exists():
+        return
+    with path.open('rb+') as file:
+        file.truncate(file.read().rfind(b'\n') + 1)

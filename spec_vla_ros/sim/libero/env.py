@@ -1,0 +1,266 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""LIBERO's Panda behind the protocol of our simulated robots."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from spec_vla_ros.sim.libero.installed import quiet_import
+from spec_vla_ros.sim.libero.scene import Scene, SceneReader
+from spec_vla_ros.sim.libero.suites import (
+    MAX_STEPS,
+    SETTLING_STEPS,
+    Task,
+    find_task,
+    problem_file,
+    read_initial_states,
+    read_tasks,
+)
+
+CAMERA = 'agentview'
+CONTROL_RATE = 20
+"""Actions a second."""
+
+ACTION_SCALE = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
+"""What 1.0 of robosuite's OSC_POSE controller is, (6,): metres and radians. It takes no more."""
+
+LIFT_HEIGHT = 0.04
+"""How far above its resting height an object is lifted, metres."""
+
+_LINEAR_TEXTURES = 1  # mjtColorSpace, of MuJoCo 3.3.3 and later
+_OPEN, _CLOSED = -1.0, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiberoOutcome:
+    """How things stand now.
+
+    success: LIBERO's own check of the goal.
+    wrong_object: a movable object that the goal does not name is lifted.
+    """
+
+    success: bool
+    wrong_object: bool
+
+
+class LiberoEnv:
+    """The tasks of one suite: a Panda that takes displacements, seen by the camera `agentview`.
+
+    Pixels are as in MuJoCo 3.3.2 and before, with which policies were trained and figures
+    published: later versions take textures for sRGB, and draw libero_object's floor darker.
+
+    Not thread-safe: the thread that creates it must also step, render and close it.
+
+    Args:
+        suite: one of `suites.MAX_STEPS`.
+        image_size: side of the camera's picture, pixels.
+        image_rotation: by how many degrees the simulator's picture is turned: 180 as OpenVLA's
+            fine-tunes want it (upright, left and right exchanged); 0 where the policy's own recipe
+            turns it.
+
+    Raises:
+        ValueError: no such suite or rotation, or LIBERO is not installed.
+    """
+
+    def __init__(self, suite: str, *, image_size: int = 256, image_rotation: int = 180) -> None:
+        if image_rotation not in (0, 180):
+            raise ValueError(f'image_rotation {image_rotation} is neither 0 nor 180')
+        self._tasks = read_tasks(suite)
+        self._image_size, self._image_rotation = image_size, image_rotation
+        self._world: _World | None = None
+        self._renderer: mujoco.Renderer | None = None
+        self._rest_heights: dict[str, float] = {}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks of the suite."""
+        return self._tasks
+
+    @property
+    def task(self) -> Task:
+        """The task in force.
+
+        Raises:
+            ValueError: there is none before the first `reset`.
+        """
+        return self._loaded.task
+
+    @property
+    def max_steps(self) -> int:
+        """The suite's official limit."""
+        return MAX_STEPS[self._tasks[0].suite]
+
+    @property
+    def interval(self) -> float:
+        """Time from one action to the next, seconds."""
+        return 1 / CONTROL_RATE
+
+    def reset(
+        self, *, seed: int = 0, instruction: str | None = None, initial_state: int | None = None
+    ) -> str:
+        """Begin an episode, let objects come to rest, and return the instruction.
+
+        The first episode of a task takes seconds, for its meshes are loaded. In an official
+        initial state the seed still places what does not move, a cabinet for example, to within a
+        centimetre; published evaluations have it so.
+
+        Args:
+            seed: of the layout, drawn as LIBERO draws them; chooses the task without instruction.
+            instruction: of the task.
+            initial_state: number of an official initial state.
+
+        Raises:
+            ValueError: no such instruction or initial state; says which there are.
+        """
+        chosen = np.random.default_rng(seed).integers(len(self._tasks))
+        task = self._tasks[chosen] if instruction is None else find_task(self._tasks, instruction)
+        if self._world is None or self._world.task != task:
+            self.close()
+            self._world = _World(task)
+        world = self._world
+        if initial_state is not None and not 0 <= initial_state < len(world.states):
+            raise ValueError(
+                f'initial state {initial_state} is none of 0 .. {len(world.states) - 1}'
+            )
+        world.lay_out(seed)
+        if initial_state is not None:
+            world.sim.set_init_state(world.states[initial_state])
+        for _ in range(SETTLING_STEPS):
+            world.sim.step([0.0] * 6 + [_OPEN])
+        things = self.scene().things
+        self._rest_heights = {n: t.origin[2] for n, t in things.items() if t.movable}
+        return task.instruction
+
+    def step(self, action: np.ndarray) -> None:
+        """Apply one action for 50 ms.
+
+        action: (7,) metres, rotation vector in radians, gripper opening (1 open, 0 closed). The
+        controller takes no more than `ACTION_SCALE`.
+        """
+        self._loaded.sim.step(controller_input(action).tolist())
+
+    def render(self) -> np.ndarray:
+        """Return what the camera sees: (H, W, 3) uint8 RGB, a fresh array."""
+        world = self._loaded
+        if self._renderer is None:
+            side = self._image_size
+            self._renderer = mujoco.Renderer(world.model, side, side)
+        shown = mujoco.MjvOption()
+        shown.geomgroup[0] = 0  # collision shapes
+        self._renderer.update_scene(world.data, camera=CAMERA, scene_option=shown)
+        return as_seen(self._renderer.render(), rotation=self._image_rotation)
+
+    def end_effector_pose(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the grasp point's position (3,) in metres and quaternion (4,) x y z w."""
+        scene = self.scene()
+        quaternion = np.zeros(4)
+        mujoco.mju_mat2Quat(quaternion, scene.rotation.ravel())
+        return scene.position, quaternion[[1, 2, 3, 0]]
+
+    def scene(self) -> Scene:
+        """Return where everything is: ground truth, which no policy sees."""
+        world = self._loaded
+        return world.reader.read(world.data)
+
+    def outcome(self) -> LiberoOutcome:
+        """Return how things stand now."""
+        scene = self.scene()
+        wanted = {goal.thing for goal in scene.goals}
+        lifted = (
+            scene.things[name].origin[2] > height + LIFT_HEIGHT
+            for name, height in self._rest_heights.items()
+            if name not in wanted
+        )
+        return LiberoOutcome(bool(self._loaded.sim.check_success()), any(lifted))
+
+    def close(self) -> None:
+        """Free the task that is loaded, and what draws it; `reset` loads anew."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+        if self._world is not None:
+            self._world.sim.close()
+            self._world = None
+
+    @property
+    def _loaded(self) -> _World:
+        if self._world is None:
+            raise ValueError('no episode has begun: reset first')
+        return self._world
+
+
+class _World:
+    """A task that is loaded.
+
+    task: which. sim: LIBERO's own environment of it. model, data: MuJoCo's. reader: of where
+    things are. states: the official initial states.
+    """
+
+    def __init__(self, task: Task) -> None:
+        with quiet_import():
+            from libero.libero.envs.env_wrapper import ControlEnv
+        self.task, self.states = task, read_initial_states(task)
+        with _seeded(0):
+            self.sim = ControlEnv(
+                bddl_file_name=str(problem_file(task)),
+                control_freq=CONTROL_RATE,
+                hard_reset=False,  # the model stays, its state begins anew
+                ignore_done=True,
+                use_camera_obs=False,
+                has_offscreen_renderer=False,  # pictures are drawn when they are asked for
+            )
+        inside = self.sim.env
+        for (
+            name
+        ) in inside.observation_names:  # nobody reads them, and they take longer than all else
+            inside.modify_observable(name, 'enabled', modifier=False)
+            inside.modify_observable(name, 'active', modifier=False)
+        self.model, self.data = inside.sim.model._model, inside.sim.data._data
+        if hasattr(self.model, 'tex_colorspace'):
+            self.model.tex_colorspace[:] = _LINEAR_TEXTURES  # before anything is drawn
+        self.reader = SceneReader(inside, self.model)
+        loaded = mujoco.MjModel.from_xml_string(inside.model.get_xml())
+        self._places = loaded.body_pos.copy(), loaded.body_quat.copy()
+
+    def lay_out(self, seed: int) -> None:
+        """Lay the scene out anew, as if the model had just been loaded.
+
+        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not.
+        """
+        self.model.body_pos[:], self.model.body_quat[:] = self._places
+        with _seeded(seed):
+            self.sim.reset()
+
+
+def controller_input(action: np.ndarray) -> np.ndarray:
+    """Return what robosuite takes for an action of ours, (7,) -> (7,).
+
+    Displacement and rotation as parts of `ACTION_SCALE`; the gripper opens at -1, closes at 1.
+    """
+    gripper = _OPEN if action[6] > 0.5 else _CLOSED
+    return np.array([*(action[:6] / ACTION_SCALE), gripper])
+
+
+def as_seen(upright: np.ndarray, *, rotation: int) -> np.ndarray:
+    """Return a picture as robosuite gives it, upside down, turned by 0 or 180 degrees.
+
+    upright: (H, W, 3), as MuJoCo's renderer gives it.
+    """
+    raw = upright[::-1]
+    return np.ascontiguousarray(raw[::-1, ::-1] if rotation == 180 else raw)
+
+
+@contextlib.contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, which LIBERO draws from, and give it back as it was."""
+    before = np.random.get_state()
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)

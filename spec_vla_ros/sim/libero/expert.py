@@ -1,0 +1,280 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A scripted expert for LIBERO's pick-and-place tasks, which knows where everything is.
+
+It looks at the scene before each action and goes on from there, wherever it was pushed to: what
+has moved is grasped anew, what slipped is fetched again.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+import numpy as np
+
+from spec_vla_ros.sim.libero.grasps import Grasp, rank_grasps
+from spec_vla_ros.sim.libero.motion import (
+    Limits,
+    displacement,
+    next_velocity,
+    rotation_vector,
+)
+from spec_vla_ros.sim.libero.scene import Goal, Scene, Thing
+
+LEVEL = Limits(speed=0.22, acceleration=0.7)
+VERTICAL = Limits(speed=0.20, acceleration=0.7)
+TURNING = Limits(speed=1.5, acceleration=5.0)
+"""Of the grasp point across and up or down, and of the gripper's turn."""
+
+FULL_SPEED = displacement(np.array([LEVEL.speed] * 2 + [VERTICAL.speed] + [TURNING.speed] * 3))
+"""Displacement and rotation (6,) of an action at full speed, metres and radians."""
+
+OPEN, CLOSED = 1.0, 0.0
+
+_NEAR, _FAR = 0.008, 0.030  # of the way across: down to the goal, and up over everything
+_THERE, _TURNED = 0.007, 0.08
+_STOPPED, _STOPPED_NEAR = 0.0006, 0.020  # by the floor or the thing itself
+_EMPTY = 0.003
+_STEADY = 0.0005
+_CLOSING_STEPS = (4, 16)
+_OPENING_STEPS = 16
+_RELEASED = 0.015  # wider than what was held
+_RETREAT_STEPS = 16
+_PATIENCE = 110
+_MOVED = 0.012
+_SLIPPED = 0.07
+_PULLING_STEPS = 40
+_OVER = 0.025
+_RETREAT = 0.08
+
+
+class Phase(Enum):
+    """What the expert is about."""
+
+    REACH = auto()
+    CLOSE = auto()
+    CARRY = auto()
+    OPEN = auto()
+    RETREAT = auto()
+
+
+class LiberoExpert:
+    """Picks things up and places them, one goal after the other. One instance an episode."""
+
+    def __init__(self) -> None:
+        self._phase, self._steps = Phase.REACH, 0
+        self._velocity = np.zeros(6)
+        self._grasp: Grasp | None = None
+        self._planned_for = np.zeros(3)
+        self._held = np.zeros(3)
+        self._position, self._opening = np.zeros(3), 0.0
+        self._anchor: np.ndarray | None = None
+        self._failed: list[Grasp] = []
+
+    @property
+    def phase(self) -> Phase:
+        """What it is about now."""
+        return self._phase
+
+    @property
+    def failed_grasps(self) -> int:
+        """How often it has grasped in vain, or what it held has slipped."""
+        return len(self._failed)
+
+    def act(self, scene: Scene) -> np.ndarray:
+        """Return the action (7,): metres and radians in the world frame, gripper opening.
+
+        Raises:
+            ValueError: a goal is no placing.
+        """
+        goal = next((goal for goal in scene.goals if not goal.done), None)
+        if goal is None:
+            return self._rest(scene, gripper=OPEN if self._phase is not Phase.CARRY else CLOSED)
+        if goal.place is None:
+            raise ValueError(f'the expert can only place things: not {goal.relation} {goal.thing}')
+        self._steps += 1
+        thing = scene.things[goal.thing]
+        if self._phase is Phase.REACH:
+            return self._reach(scene, goal, thing)
+        if self._phase is Phase.CLOSE:
+            return self._close(scene, thing)
+        if self._phase is Phase.CARRY:
+            return self._carry(scene, goal, thing)
+        if self._phase is Phase.OPEN:
+            if scene.opening > self._opening + _RELEASED or self._steps >= _OPENING_STEPS:
+                self._enter(Phase.RETREAT)
+            return self._rest(scene, gripper=OPEN)
+        if self._steps >= _RETREAT_STEPS:
+            self._enter(Phase.REACH)
+        return self._move(np.array([0.0, 0.0, _RETREAT]), np.zeros(3), gripper=OPEN)
+
+    def _reach(self, scene: Scene, goal: Goal, thing: Thing) -> np.ndarray:
+        moved = float(np.linalg.norm(thing.origin - self._planned_for)) > _MOVED
+        if self._steps > _PATIENCE and self._grasp is not None:
+            return self._again(scene)
+        if self._grasp is None or moved:
+            self._grasp, self._planned_for = self._best_grasp(scene, goal, thing), thing.origin
+        at = self._grasp.position
+        turn = rotation_vector(self._grasp.rotation @ scene.rotation.T)
+        over = free_height(scene, at, without=())
+        way = over_then_down(scene.position, at, over=over, turn=float(np.linalg.norm(turn)))
+        left = float(np.linalg.norm(at - scene.position))
+        stopped = np.linalg.norm(scene.position - self._position) < _STOPPED
+        self._position = scene.position
+        there = left < _THERE or (stopped and left < _STOPPED_NEAR)
+        if there and np.linalg.norm(turn) < _TURNED:
+            self._enter(Phase.CLOSE)
+            return self._rest(scene, gripper=CLOSED)
+        return self._move(way, turn, gripper=OPEN)
+
+    def _close(self, scene: Scene, thing: Thing) -> np.ndarray:
+        steady = abs(scene.opening - self._opening) < _STEADY
+        self._opening = scene.opening
+        least, most = _CLOSING_STEPS
+        if self._steps >= most or (self._steps > least and steady):
+            if scene.opening < _EMPTY:
+                return self._again(scene)
+            self._held = scene.rotation.T @ (thing.origin - scene.position)
+            self._enter(Phase.CARRY)
+        return self._rest(scene, gripper=CLOSED)
+
+    def _carry(self, scene: Scene, goal: Goal, thing: Thing) -> np.ndarray:
+        assert goal.place is not None
+        held = scene.rotation.T @ (thing.origin - scene.position)
+        if np.linalg.norm(held - self._held) > _SLIPPED or scene.opening < _EMPTY:
+            return self._again(scene)
+        out = way_out(scene, goal.thing)
+        if out is not None and self._steps < _PULLING_STEPS:
+            return self._move(np.array([*out, 0.01]), np.zeros(3), gripper=CLOSED)
+        at = np.array([*(scene.position[:2] + (goal.place - thing.origin)[:2]), 0.0])
+        below = scene.position[2] - thing.points[:, 2].min()
+        at[2] = surface(scene, goal) + below
+        reach = float(np.ptp(thing.points[:, :2], axis=0).max()) / 2
+        over = free_height(scene, at, without=(goal.thing,), below=below, reach=reach)
+        way = over_then_down(scene.position, at, over=max(over, at[2]))
+        if np.linalg.norm(at[:2] - scene.position[:2]) < 0.012 and abs(way[2]) < 0.010:
+            self._enter(Phase.OPEN)
+            return self._rest(scene, gripper=OPEN)
+        return self._move(way, np.zeros(3), gripper=CLOSED)
+
+    def _best_grasp(self, scene: Scene, goal: Goal, thing: Thing) -> Grasp:
+        others = others_than(scene, (goal.thing,))
+        floor = thing.points[:, 2].min()
+        around = np.linalg.norm(others[:, :2] - thing.origin[:2], axis=1) < 0.25
+        others = others[around & (others[:, 2] > floor + 0.004)]
+        return rank_grasps(
+            thing.points,
+            others,
+            rotation=scene.rotation,
+            base=scene.base,
+            failed=self._failed,
+        )[0]
+
+    def _again(self, scene: Scene) -> np.ndarray:
+        if self._grasp is not None:
+            self._failed.append(self._grasp)
+        self._grasp = None
+        self._enter(Phase.RETREAT)
+        return self._rest(scene, gripper=OPEN)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._steps, self._anchor = phase, 0, None
+        if phase is Phase.REACH:
+            self._grasp = None
+
+    def _rest(self, scene: Scene, *, gripper: float) -> np.ndarray:
+        """Stay where the phase began: the controller alone drifts."""
+        if self._anchor is None:
+            self._anchor = scene.position
+        return self._move(self._anchor - scene.position, np.zeros(3), gripper=gripper)
+
+    def _move(self, way: np.ndarray, turn: np.ndarray, *, gripper: float) -> np.ndarray:
+        parts = ((way[:2], LEVEL), (way[2:], VERTICAL), (turn, TURNING))
+        before = np.split(self._velocity, (2, 3))
+        self._velocity = np.concatenate(
+            [next_velocity(w, v, limits) for (w, limits), v in zip(parts, before, strict=True)]
+        )
+        return np.array([*displacement(self._velocity), gripper])
+
+
+def over_then_down(
+    position: np.ndarray, at: np.ndarray, *, over: float, turn: float = 0.0
+) -> np.ndarray:
+    """Return the way (3,) to go next: across at a free height, down once it is above the goal.
+
+    A smooth function of where it is, so that neighbouring positions ask for similar actions.
+
+    Args:
+        position: (3,) now.
+        at: (3,) the goal.
+        over: height at which the way across is free.
+        turn: that is still to be made, radians.
+    """
+    across = at[:2] - position[:2]
+    misplaced = (float(np.linalg.norm(across)) - _NEAR) / (_FAR - _NEAR)
+    share = float(np.clip(max(misplaced, (turn - 0.1) / 0.3), 0.0, 1.0))
+    height = at[2] + share * (max(over, at[2]) - at[2])
+    # Up first: across only as far as that has been done.
+    missing = np.clip((over - position[2]) / 0.06, 0.0, 1.0) if share == 1.0 else 0.0
+    return np.array([*(across * (1.0 - missing)), height - position[2]])
+
+
+def free_height(
+    scene: Scene,
+    at: np.ndarray,
+    *,
+    without: tuple[str, ...],
+    below: float = 0.012,
+    reach: float = 0.0,
+) -> float:
+    """Return how high the grasp point must be for a free way across to the goal, metres.
+
+    Args:
+        scene: now.
+        at: (3,) the goal.
+        without: things that are no hindrance.
+        below: how far fingers, or what they hold, reach below the grasp point.
+        reach: how far what they hold reaches sideways.
+    """
+    others = others_than(scene, without)
+    here, way = scene.position[:2], at[:2] - scene.position[:2]
+    share = np.clip((others[:, :2] - here) @ way / max(float(way @ way), 1e-9), 0.0, 1.0)
+    aside = np.linalg.norm(others[:, :2] - (here + share[:, None] * way), axis=1)
+    by_fingers = others[aside < 0.04 + reach, 2] + below + _OVER
+    by_hand = others[aside < 0.11, 2] - 0.03
+    return float(np.max(np.concatenate([by_fingers, by_hand]), initial=at[2]))
+
+
+def way_out(scene: Scene, name: str) -> np.ndarray | None:
+    """Return how far a thing must go (2,) until nothing is above it; None where nothing is.
+
+    A bowl in a drawer may reach under the cabinet.
+    """
+    points = scene.things[name].points
+    low, high = points.min(axis=0), points.max(axis=0)
+    others = others_than(scene, (name,))
+    inside = np.all((others[:, :2] > low[:2]) & (others[:, :2] < high[:2]), axis=1)
+    above = others[inside & (others[:, 2] > high[2]), :2] - (low[:2] + high[:2]) / 2
+    if not len(above):
+        return None
+    away = -above.mean(axis=0)
+    away /= max(float(np.linalg.norm(away)), 1e-9)
+    radius = float((high - low)[:2].max()) / 2
+    return away * (radius + float((above @ away).max()) + 0.005)
+
+
+def surface(scene: Scene, goal: Goal) -> float:
+    """Return the height at which the lower end of what is placed is let go, metres."""
+    assert goal.place is not None
+    onto = scene.things.get(goal.onto or '')
+    if goal.relation == 'in' and onto is not None:
+        return float(onto.points[:, 2].max()) + 0.02
+    if onto is not None and np.array_equal(onto.origin, goal.place):
+        near = np.linalg.norm(onto.points[:, :2] - goal.place[:2], axis=1) < 0.06
+        return float(onto.points[near, 2].max(initial=goal.place[2])) + 0.004
+    return float(goal.place[2]) + 0.006
+
+
+def others_than(scene: Scene, names: tuple[str, ...]) -> np.ndarray:
+    """Return the points (N, 3) of everything but these things."""
+    kept = [thing.points for name, thing in scene.things.items() if name not in names]
+    return np.concatenate([np.empty((0, 3)), *kept])

@@ -1,0 +1,133 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Where to grasp a thing from above: chosen by width, room for fingers and hand, and turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from spec_vla_ros.sim.libero.motion import rotation_vector
+
+WIDEST = 0.074
+"""What still fits between the fingers, metres; they open to 0.08."""
+
+_ANGLES = 36
+_ALONG = (0.0, 0.4, -0.4)
+_ENOUGH_ROOM = 0.02
+_DEPTH, _RIM_DEPTH = 0.027, 0.020
+_OVER_FLOOR = 0.012
+_RIM_HEIGHT, _RIM_INSET = 0.012, 0.004
+_FINGER_OPEN, _FINGER_AT_RIM = 0.045, 0.035
+_EASY_REACH = 0.75  # the arm is straight at 0.81
+
+_FINGER = np.array([0.011, 0.012, 0.030])
+_FINGER_HEIGHT = -0.020
+_HAND = (np.array([0.0, 0.0, -0.078]), np.array([0.035, 0.104, 0.040]))
+"""Half sides of a finger's box, its height against the grasp point, the hand's place and half
+sides, in the gripper's frame, whose third axis points down. Metres."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grasp:
+    """One way to grasp a thing.
+
+    kind: 'body', or 'rim': one finger inside a vessel. position: (3,) of the grasp point, metres.
+    rotation: (3, 3) of the gripper. score: the more, the better.
+    """
+
+    kind: str
+    position: np.ndarray
+    rotation: np.ndarray
+    score: float
+
+
+def rank_grasps(
+    points: np.ndarray,
+    others: np.ndarray,
+    *,
+    rotation: np.ndarray,
+    base: np.ndarray,
+    failed: Sequence[Grasp] = (),
+) -> list[Grasp]:
+    """Return ways to grasp a thing from above, the best first.
+
+    Args:
+        points: (N, 3) all over the thing.
+        others: (M, 3) all over what must not be hit.
+        rotation: (3, 3) of the gripper now; less turn is better.
+        base: (3,) of the arm's foot; what is far from it is hard to reach.
+        failed: what did not hold; their like come last.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    middle = (low[:2] + high[:2]) / 2
+    rim = points[points[:, 2] > high[2] - _RIM_HEIGHT][:, :2]
+    found: list[Grasp] = []
+    for angle in np.linspace(0, 2 * np.pi, _ANGLES, endpoint=False):
+        across = np.array([np.cos(angle), np.sin(angle)])
+        turned = downwards(angle)
+        along = turned[:2, 0]
+        turn = 0.4 * float(np.linalg.norm(rotation_vector(turned @ rotation.T)))
+        spread = points[:, :2] @ across
+        width = float(np.ptp(spread))
+        if width < WIDEST:
+            centre = middle + across * ((spread.max() + spread.min()) / 2 - middle @ across)
+            length = float(np.ptp(points[:, :2] @ along)) / 2
+            height = max(low[2] + _OVER_FLOOR, high[2] - _DEPTH)
+            for share in _ALONG if length > 0.025 else (0.0,):
+                at = np.array([*(centre + along * share * length), height])
+                room = clearance(others, at, turned, opening=_FINGER_OPEN)
+                cost = turn + 0.5 * abs(share) + 1.5 * (width / WIDEST) ** 2
+                found.append(Grasp('body', at, turned, _score(room, cost + _strain(at - base))))
+        else:
+            radius = float(((rim - middle) @ across).max()) - _RIM_INSET
+            at = np.array([*(middle + across * radius), high[2] - _RIM_DEPTH])
+            room = clearance(others, at, turned, opening=_FINGER_AT_RIM)
+            found.append(Grasp('rim', at, turned, _score(room, turn + 2.0 + _strain(at - base))))
+    return sorted(found, key=lambda g: g.score - 3.0 * sum(_alike(g, f) for f in failed))[::-1]
+
+
+def clearance(
+    others: np.ndarray, position: np.ndarray, rotation: np.ndarray, *, opening: float
+) -> float:
+    """Return how far the open gripper is from everything, metres; below 0: how deep inside.
+
+    Args:
+        others: (N, 3) points of everything.
+        position: (3,) of the grasp point.
+        rotation: (3, 3) of the gripper.
+        opening: of each finger from the grasp point.
+    """
+    if not len(others):
+        return np.inf
+    local = (others - position) @ rotation
+    fingers = [np.array([0.0, side * opening, _FINGER_HEIGHT]) for side in (-1, 1)]
+    boxes = [(finger, _FINGER) for finger in fingers] + [_HAND]
+    return min(_distance(local, middle, half) for middle, half in boxes)
+
+
+def downwards(angle: float) -> np.ndarray:
+    """Return the rotation (3, 3) of a gripper that points down and closes along this angle."""
+    across = np.array([np.cos(angle), np.sin(angle), 0.0])
+    down = np.array([0.0, 0.0, -1.0])
+    return np.stack([np.cross(across, down), across, down], axis=1)
+
+
+def _score(room: float, cost: float) -> float:
+    return 100.0 * min(room, _ENOUGH_ROOM) - cost
+
+
+def _strain(reach: np.ndarray) -> float:
+    return 30.0 * max(0.0, float(np.linalg.norm(reach[:2])) - _EASY_REACH)
+
+
+def _distance(points: np.ndarray, middle: np.ndarray, half: np.ndarray) -> float:
+    beyond = np.abs(points - middle) - half
+    outside = float(np.linalg.norm(np.maximum(beyond, 0), axis=1).min())
+    return outside + min(0.0, float(beyond.max(axis=1).min()))
+
+
+def _alike(one: Grasp, other: Grasp) -> bool:
+    near = float(np.linalg.norm(one.position - other.position)) < 0.03
+    return near and float(np.trace(one.rotation.T @ other.rotation)) > 2.7

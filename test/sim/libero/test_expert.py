@@ -1,0 +1,124 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The expert picks and places, smoothly, and recovers from whatever happens to it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from toy_table import ToyTable
+
+from spec_vla_ros.sim.libero.env import controller_input
+from spec_vla_ros.sim.libero.expert import (
+    FULL_SPEED,
+    LiberoExpert,
+    Phase,
+    free_height,
+    over_then_down,
+    surface,
+    way_out,
+)
+from spec_vla_ros.sim.libero.motion import Disturbance
+from spec_vla_ros.sim.libero.scene import Goal, Thing, lattice
+
+
+def run(table, *, steps=280, disturb=None):
+    """Let the expert try; returns it, and its actions (N, 7)."""
+    expert, actions = LiberoExpert(), []
+    while not table.success and len(actions) < steps:
+        actions.append(expert.act(table.scene()))
+        table.step(disturb(actions[-1]) if disturb else actions[-1])
+    return expert, np.array(actions)
+
+
+@pytest.mark.parametrize('at', [(0.05, -0.15), (-0.1, 0.0), (0.15, 0.05)])
+def test_it_picks_and_places(at):
+    table = ToyTable(at=at)
+    expert, actions = run(table)
+    assert table.success
+    assert expert.failed_grasps == 0
+    assert table.highest > 0.06
+    assert len(actions) < 160
+
+
+def test_its_motion_is_smooth_and_never_at_the_controllers_bounds():
+    _, actions = run(ToyTable())
+    inputs = np.array([controller_input(a)[:6] for a in actions])
+    assert np.abs(inputs).max() < 0.95
+    assert np.abs(np.diff(inputs[:, :3], axis=0)).max() < 0.3
+
+
+def test_what_slips_is_fetched_again():
+    table = ToyTable(slips=(60,))
+    expert, _ = run(table)
+    assert table.success
+    assert expert.failed_grasps == 1
+
+
+def test_what_is_moved_while_it_reaches_is_grasped_where_it_is():
+    table, expert = ToyTable(), LiberoExpert()
+    for step in range(280):
+        if step == 15:
+            table.box[:2] = -0.1, -0.2
+        table.step(expert.act(table.scene()))
+        if table.success:
+            break
+    assert table.success
+    assert expert.failed_grasps == 0
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_it_goes_on_from_where_noise_leaves_it(seed):
+    table = ToyTable()
+    noise = Disturbance(np.random.default_rng(seed), level=0.15, full=FULL_SPEED)
+    run(table, disturb=noise)
+    assert table.success
+
+
+def test_it_waits_when_all_is_done():
+    table, expert = ToyTable(at=(0.05, 0.2)), LiberoExpert()
+    table.box[2] = 0.04
+    assert table.success
+    np.testing.assert_allclose(expert.act(table.scene()), [0, 0, 0, 0, 0, 0, 1.0], atol=1e-12)
+    assert expert.phase is Phase.REACH
+
+
+def test_what_is_no_placing_is_refused():
+    goal = Goal('turnon', 'plate', None, None, done=False)
+    scene = replace(ToyTable().scene(), goals=(goal,))
+    with pytest.raises(ValueError, match='can only place things: not turnon plate'):
+        LiberoExpert().act(scene)
+
+
+def test_across_goes_over_what_is_between():
+    scene = ToyTable(at=(0.05, 0.05)).scene()
+    wall = Thing(np.array([0.0, 0.1, 0.1]), lattice([0.2, 0.01, 0.1]) + np.array([0.0, 0.1, 0.1]))
+    scene = replace(scene, things={**scene.things, 'wall': wall})
+    at = scene.things['plate'].origin
+    over = free_height(scene, at, without=())
+    assert over > 0.2
+    assert free_height(scene, at, without=('wall',)) < 0.15
+    low = np.array([-0.1, 0.0, 0.05])
+    way = over_then_down(low, at, over=over)
+    np.testing.assert_allclose(way, [0, 0, over - 0.05])
+    way = over_then_down(np.array([*at[:2], 0.3]), at, over=over)
+    np.testing.assert_allclose(way, [0, 0, at[2] - 0.3])
+
+
+def test_things_are_let_go_above_where_they_shall_lie():
+    scene = ToyTable().scene()
+    assert surface(scene, scene.goals[0]) == pytest.approx(0.014)
+    inside = Goal('in', 'box', np.array([0.05, 0.2, 0.03]), 'plate', done=False)
+    assert surface(scene, inside) == pytest.approx(0.03)
+    table = Goal('on', 'box', np.array([0.3, 0.2, 0.02]), None, done=False)
+    assert surface(scene, table) == pytest.approx(0.026)
+
+
+def test_a_thing_is_drawn_out_from_under_another():
+    scene = ToyTable(at=(0.0, 0.0)).scene()
+    assert way_out(scene, 'box') is None
+    # Covers the box from y = -0.01 down.
+    board = lattice([0.1, 0.1, 0.005]) + np.array([0.0, -0.11, 0.1])
+    scene = replace(scene, things={**scene.things, 'board': Thing(board.mean(axis=0), board)})
+    out = way_out(scene, 'box')
+    assert out[1] == pytest.approx(0.02, abs=0.01)
+    assert abs(out[0]) < 0.01
