@@ -14,13 +14,15 @@ NODE = '/spec_vla'
 
 
 def speculative(decoding):
-    """Two verify rounds after the prefill, as a drafter would give."""
+    """Two verify rounds after the prefill, as a drafter would give; bins as asked for."""
+    relaxed = decoding.mode == 'relaxed'
     return DecodeStats(
         mode=decoding.mode,
         target_passes=3,
         draft_passes=5,
         accept_lengths=(4, 2),
         phases_ms={'vision': 1.5, 'prefill': 4.0, 'draft': 2.0, 'verify': 3.0},
+        acceptance_thresholds=decoding.acceptance_threshold if relaxed else (),
     )
 
 
