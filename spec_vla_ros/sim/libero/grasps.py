@@ -16,11 +16,11 @@ WIDEST = 0.074
 _ANGLES = 36
 _ALONG = (0.0, 0.4, -0.4)
 _ENOUGH_ROOM = 0.02
-_DEPTH, _RIM_DEPTH = 0.027, 0.020
+_DEPTH, _RIM_DEPTH = 0.020, 0.020
 _OVER_FLOOR = 0.012
 _RIM_HEIGHT, _RIM_INSET = 0.012, 0.004
 _FINGER_OPEN, _FINGER_AT_RIM = 0.045, 0.035
-_EASY_REACH = 0.75  # the arm is straight at 0.81
+_EASY_REACH, _STRAIN = 0.79, 60.0  # metres, 1/m; the arm is straight at 0.82
 
 _FINGER = np.array([0.011, 0.012, 0.030])
 _FINGER_HEIGHT = -0.020
@@ -119,7 +119,7 @@ def _score(room: float, cost: float) -> float:
 
 
 def _strain(reach: np.ndarray) -> float:
-    return 30.0 * max(0.0, float(np.linalg.norm(reach[:2])) - _EASY_REACH)
+    return _STRAIN * max(0.0, float(np.linalg.norm(reach[:2])) - _EASY_REACH)
 
 
 def _distance(points: np.ndarray, middle: np.ndarray, half: np.ndarray) -> float:
