@@ -19,7 +19,7 @@ _ENOUGH_ROOM = 0.02
 _DEPTH, _RIM_DEPTH = 0.020, 0.020
 _OVER_FLOOR = 0.012
 _RIM_HEIGHT, _RIM_INSET = 0.012, 0.004
-_FINGER_OPEN = 0.045
+_FINGER_OPEN = 0.048
 _INSIDE = 4.0  # how much worse it is to be too near than not near enough
 
 _SHOULDER, _WRIST, _WRIST_BACK = 0.333, 0.210, 0.088
@@ -29,7 +29,7 @@ grasp point, and how far the wrist lies behind it. How far apart both may be wit
 0.70 the elbow is straight, and the controller does not come back from there."""
 
 
-_FINGER = np.array([0.011, 0.012, 0.030])
+_FINGER = np.array([0.011, 0.016, 0.030])
 _FINGER_HEIGHT = -0.020
 _HAND = (np.array([0.0, 0.0, -0.078]), np.array([0.035, 0.104, 0.040]))
 """Half sides of a finger's box, its height against the grasp point, the hand's place and half
@@ -91,6 +91,10 @@ def rank_grasps(
             radius = float(((rim - middle) @ across).max()) - _RIM_INSET
             at = np.array([*(middle + across * radius), high[2] - _RIM_DEPTH])
             room = clearance(others, at, turned, opening=_FINGER_OPEN)
+            # Either finger may be the one inside.
+            back = float(np.linalg.norm(rotation_vector(downwards(angle + np.pi) @ rotation.T)))
+            if 0.4 * back < turn:
+                turned, turn = downwards(angle + np.pi), 0.4 * back
             found.append(Grasp('rim', at, turned, _score(room, turn + 2.0 + _strain(at - base))))
     return sorted(found, key=lambda g: g.score - 3.0 * sum(_alike(g, f) for f in failed))[::-1]
 
