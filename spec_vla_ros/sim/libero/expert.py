@@ -39,7 +39,7 @@ _CLOSING_STEPS = (4, 16)
 _OPENING_STEPS = 16
 _RELEASED = 0.015  # wider than what was held
 _RETREAT_STEPS = 16
-_PATIENCE = 110
+_PATIENCE, _BLOCKED_STEPS = 110, 10
 _MOVED = 0.012
 _SLIPPED = 0.07
 _PULLING_STEPS = 40
@@ -61,7 +61,7 @@ class LiberoExpert:
     """Picks things up and places them, one goal after the other. One instance an episode."""
 
     def __init__(self) -> None:
-        self._phase, self._steps = Phase.REACH, 0
+        self._phase, self._steps, self._still = Phase.REACH, 0, 0
         self._velocity = np.zeros(6)
         self._grasp: Grasp | None = None
         self._planned_for = np.zeros(3)
@@ -109,7 +109,9 @@ class LiberoExpert:
 
     def _reach(self, scene: Scene, goal: Goal, thing: Thing) -> np.ndarray:
         moved = float(np.linalg.norm(thing.origin - self._planned_for)) > _MOVED
-        if self._steps > _PATIENCE and self._grasp is not None:
+        stopped = np.linalg.norm(scene.position - self._position) < _STOPPED
+        self._position, self._still = scene.position, (self._still + 1 if stopped else 0)
+        if self._grasp and (self._steps > _PATIENCE or self._still > _BLOCKED_STEPS):
             return self._again(scene)
         if self._grasp is None or moved:
             self._grasp, self._planned_for = self._best_grasp(scene, goal, thing), thing.origin
@@ -118,8 +120,6 @@ class LiberoExpert:
         over = free_height(scene, at, without=())
         way = over_then_down(scene.position, at, over=over, turn=float(np.linalg.norm(turn)))
         left = float(np.linalg.norm(at - scene.position))
-        stopped = np.linalg.norm(scene.position - self._position) < _STOPPED
-        self._position = scene.position
         there = left < _THERE or (stopped and left < _STOPPED_NEAR)
         if there and np.linalg.norm(turn) < _TURNED:
             self._enter(Phase.CLOSE)
@@ -177,7 +177,7 @@ class LiberoExpert:
         return self._rest(scene, gripper=OPEN)
 
     def _enter(self, phase: Phase) -> None:
-        self._phase, self._steps, self._anchor = phase, 0, None
+        self._phase, self._steps, self._still, self._anchor = phase, 0, 0, None
         if phase is Phase.REACH:
             self._grasp = None
 

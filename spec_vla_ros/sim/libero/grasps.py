@@ -16,13 +16,20 @@ WIDEST = 0.074
 _ANGLES = 36
 _ALONG = (0.0, 0.4, -0.4)
 _ENOUGH_ROOM = 0.02
-_DEPTH, _RIM_DEPTH = 0.027, 0.020
+_DEPTH, _RIM_DEPTH = 0.020, 0.020
 _OVER_FLOOR = 0.012
 _RIM_HEIGHT, _RIM_INSET = 0.012, 0.004
-_FINGER_OPEN, _FINGER_AT_RIM = 0.045, 0.035
-_EASY_REACH = 0.75  # the arm is straight at 0.81
+_FINGER_OPEN = 0.048
+_INSIDE = 4.0  # how much worse it is to be too near than not near enough
 
-_FINGER = np.array([0.011, 0.012, 0.030])
+_SHOULDER, _WRIST, _WRIST_BACK = 0.333, 0.210, 0.088
+_EASY_STRETCH, _STRAIN = 0.65, 60.0
+"""Of a Panda whose hand points down: height of the shoulder above its foot, of the wrist above the
+grasp point, and how far the wrist lies behind it. How far apart both may be with ease, metres: at
+0.70 the elbow is straight, and the controller does not come back from there."""
+
+
+_FINGER = np.array([0.011, 0.016, 0.030])
 _FINGER_HEIGHT = -0.020
 _HAND = (np.array([0.0, 0.0, -0.078]), np.array([0.035, 0.104, 0.040]))
 """Half sides of a finger's box, its height against the grasp point, the hand's place and half
@@ -83,7 +90,11 @@ def rank_grasps(
         else:
             radius = float(((rim - middle) @ across).max()) - _RIM_INSET
             at = np.array([*(middle + across * radius), high[2] - _RIM_DEPTH])
-            room = clearance(others, at, turned, opening=_FINGER_AT_RIM)
+            room = clearance(others, at, turned, opening=_FINGER_OPEN)
+            # Either finger may be the one inside.
+            back = float(np.linalg.norm(rotation_vector(downwards(angle + np.pi) @ rotation.T)))
+            if 0.4 * back < turn:
+                turned, turn = downwards(angle + np.pi), 0.4 * back
             found.append(Grasp('rim', at, turned, _score(room, turn + 2.0 + _strain(at - base))))
     return sorted(found, key=lambda g: g.score - 3.0 * sum(_alike(g, f) for f in failed))[::-1]
 
@@ -115,11 +126,14 @@ def downwards(angle: float) -> np.ndarray:
 
 
 def _score(room: float, cost: float) -> float:
-    return 100.0 * min(room, _ENOUGH_ROOM) - cost
+    return 100.0 * (min(room, _ENOUGH_ROOM) if room > 0 else _INSIDE * room) - cost
 
 
 def _strain(reach: np.ndarray) -> float:
-    return 30.0 * max(0.0, float(np.linalg.norm(reach[:2])) - _EASY_REACH)
+    """Return what it costs to grasp this far (3,) from the arm's foot."""
+    across = float(np.linalg.norm(reach[:2])) - _WRIST_BACK
+    stretch = float(np.hypot(across, reach[2] + _WRIST - _SHOULDER))
+    return _STRAIN * max(0.0, stretch - _EASY_STRETCH)
 
 
 def _distance(points: np.ndarray, middle: np.ndarray, half: np.ndarray) -> float:
