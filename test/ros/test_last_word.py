@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from spec_vla_ros.ros import arm_outputs, reports
+from spec_vla_ros.ros import arm_outputs, status_topics
 from spec_vla_ros.ros.last_word import PATIENCE, wait_until_heard
 
 
@@ -33,23 +33,17 @@ def test_a_topic_of_commands_is_heard_before_it_is_closed(monkeypatch, command_t
     assert done == ['heard', 'closed']
 
 
-def test_the_status_is_heard_before_its_topic_is_closed(monkeypatch):
+def test_the_status_is_heard_before_its_node_is_gone(monkeypatch):
     done = []
-    monkeypatch.setattr(reports, 'wait_until_heard', lambda *_: done.append('heard'))
-    node = SimpleNamespace(
-        create_publisher=lambda *_: 'topic',
-        create_timer=lambda *_, **__: 'timer',
-        destroy_timer=lambda _: None,
-        destroy_publisher=lambda topic: done.append('closed'),
+    monkeypatch.setattr(
+        status_topics, 'wait_until_heard', lambda _, publisher: done.append(publisher)
     )
-    nothing = SimpleNamespace()
-    reports.Reports(
-        node,
-        nothing,
-        nothing,
-        settings=lambda: None,
-        inputs=nothing,
-        held_back=lambda: '',
-        steady=nothing,
-    ).close()
-    assert done == ['heard', 'closed', 'closed']
+    published = SimpleNamespace(publish=lambda _: None)
+    node = SimpleNamespace(
+        create_publisher=lambda *_: published,
+        create_timer=lambda *_, **__: 'timer',
+        get_fully_qualified_name=lambda: '/spec_vla',
+        get_clock=lambda: SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0)),
+    )
+    status_topics.StatusTopics(node, steady=None, held_back=lambda: '').close()
+    assert done == [published]

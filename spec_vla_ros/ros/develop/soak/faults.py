@@ -97,7 +97,7 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
             'instruction of control characters', 'pick\x07 up', PolicyStatus.REASON_BAD_INSTRUCTION
         ),
         _instruction('huge instruction', 'pick ' * 5000, PolicyStatus.REASON_BAD_INSTRUCTION),
-        _instruction('unknown words', 'fly me to the moon', PolicyStatus.REASON_INFERENCE_ERROR),
+        _instruction('unknown words', 'fly me to the moon', PolicyStatus.REASON_BAD_INSTRUCTION),
         Fault(
             name='emergency stop',
             begin=lambda hands: stop.publish(Bool(data=True)),
