@@ -70,7 +70,7 @@ class Planner:
     def observe(self, thresholds: tuple[int, ...], decoded: Decoded) -> None:
         """Learn from an action that was decoded with these thresholds; now and then plan anew.
 
-        It takes microseconds, and about a millisecond at every twenty-fifth action.
+        It takes some ten microseconds, and a fifth of a millisecond at every twenty-fifth action.
         """
         plan = self.plan(thresholds)
         if self._costs is None or not isinstance(plan, TreePlan) or self._given is not None:

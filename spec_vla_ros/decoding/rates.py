@@ -82,6 +82,8 @@ class RateTable:
         try:
             thresholds = tuple(int(r) for r in stored['thresholds'])
             levels = tuple(float(f) for f in stored['levels'])
+            if tuple(stored['widths']) != WIDTHS:
+                raise ValueError(f'its widths are not {WIDTHS}')
             return cls(thresholds, np.asarray(stored['rates'], float), levels)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'draft_acceptance is malformed: {error!r}') from error
@@ -121,12 +123,15 @@ class AcceptanceRates:
         self._table = table
         self._shifts = np.zeros(table.rates.shape[2])
         self._whole_shift = 0.0
+        self._unshifted: dict[tuple[int, ...], np.ndarray] = {}  # by thresholds
 
     def of_levels(self, thresholds: Sequence[int]) -> LevelRate:
         """Return the rates of now for these thresholds, one for each dimension."""
-        first, levels = self._table.at(thresholds), self._table.levels
-        factors = np.array(levels)[:, None, None]
-        rates = _shifted(first * factors, self._shifts).tolist()
+        levels, key = self._table.levels, tuple(thresholds)
+        if key not in self._unshifted:
+            factors = np.array(levels)[:, None, None]
+            self._unshifted[key] = self._table.at(thresholds) * factors
+        rates = _shifted(self._unshifted[key], self._shifts).tolist()
         row = {width: i for i, width in enumerate(WIDTHS)}
 
         def rate(width: int, place: int, level: int) -> float:

@@ -30,17 +30,22 @@ def test_a_table_survives_the_drafters_configuration():
     'broken',
     [
         {},
-        {'thresholds': [0], 'levels': [1.0]},
-        {'thresholds': [0], 'levels': [1.0], 'rates': [[0.5] * 6]},
-        {'thresholds': [0], 'levels': [1.0], 'rates': [[[1.5] * 6] * 4]},
-        {'thresholds': [0], 'levels': [], 'rates': [[[0.5] * 6] * 4]},
-        {'thresholds': [3, 0], 'levels': [1.0], 'rates': [[[0.5] * 6] * 4] * 2},
-        {'thresholds': ['a'], 'levels': [1.0], 'rates': [[[0.5] * 6] * 4]},
+        {'rates': None},
+        {'rates': [[0.5] * 6]},
+        {'rates': [[[1.5] * 6] * 4]},
+        {'levels': []},
+        {'thresholds': [3, 0], 'rates': [[[0.5] * 6] * 4] * 2},
+        {'thresholds': ['a']},
+        {'widths': [1, 2, 3, 4]},
+        {'widths': None},
     ],
 )
 def test_a_malformed_table_is_refused(broken):
+    right = {'thresholds': [0], 'widths': [1, 2, 4, 8], 'levels': [1.0]}
+    right['rates'] = [[[0.5] * 6] * 4]
+    RateTable.from_dict(right)
     with pytest.raises(ValueError, match='draft_acceptance is malformed'):
-        RateTable.from_dict(broken)
+        RateTable.from_dict({**right, **broken} if broken else {})
 
 
 def test_thresholds_in_between_are_interpolated_each_dimension_its_own():
