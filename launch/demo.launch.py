@@ -32,12 +32,7 @@ NAME = 'sim_robot'
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and both nodes."""
     arguments = [
-        DeclareLaunchArgument(
-            name,
-            default_value=argument.default.format(share=SHARE),
-            description=argument.meaning,
-            choices=list(argument.choices) or None,
-        )
+        DeclareLaunchArgument(name, **argument.declared(share=SHARE))
         for name, argument in DEMO_ARGUMENTS.items()
     ]
     policy = IncludeLaunchDescription(

@@ -41,12 +41,7 @@ NAME = 'spec_vla'
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the node, and the events that bring it up."""
     arguments = [
-        DeclareLaunchArgument(
-            name,
-            default_value=argument.default.format(share=SHARE),
-            description=argument.meaning,
-            choices=list(argument.choices) or None,
-        )
+        DeclareLaunchArgument(name, **argument.declared(share=SHARE))
         for name, argument in POLICY_ARGUMENTS.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=_bring_up)])

@@ -34,6 +34,14 @@ class LaunchArgument:
     name: str = ''
     newer: str = ''
 
+    def declared(self, *, share: str) -> dict[str, Any]:
+        """Return what the launch system declares it with; share: of this package."""
+        return {
+            'default_value': self.default.format(share=share),
+            'description': self.meaning,
+            'choices': list(self.choices) or None,
+        }
+
 
 Arguments = Mapping[str, LaunchArgument]
 
