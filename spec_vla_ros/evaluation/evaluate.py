@@ -20,14 +20,14 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
+from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.report import (
     dimension_table,
     exactness_lines,
     markdown_table,
     plot_sweep,
 )
-from spec_vla_ros.evaluation.summary import summarise
+from spec_vla_ros.evaluation.summary import EpisodeFigures, figures, summarise
 from spec_vla_ros.evaluation.ways import (
     EVALUATED,
     RULES,
@@ -174,18 +174,18 @@ def _run_mode(job: _Job) -> dict:
     policy = job.policy(None if changes else checkpoint)
     own = None
     if job.decoding.mode == 'strict':
-        own = job.policy(None if changes else checkpoint)
+        own = job.policy(None) if changes else reference
     policy.warm_up(job.decoding)
     reference.warm_up()
     env = TabletopEnv()
     loop = ClosedLoop(policy, reference, env, own=own)
-    name, episodes = job.name, list[Episode]()
+    done: list[EpisodeFigures] = []
     try:
-        for episode in loop.run_all(job.seeds, job.decoding):
-            episodes.append(episode)
-            if len(episodes) % 20 == 0:
-                successes = sum(e.success for e in episodes)
-                print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
+        for seed in job.seeds:
+            done.append(figures(loop.run(Start(seed=seed), job.decoding), policy.codec))
+            if len(done) % 20 == 0:
+                successes = sum(e.success for e in done)
+                print(f'{job.name}: {successes} of {len(done)} episodes', flush=True)
     finally:
         env.close()
-    return {'dtype': job.stored_as or policy.info.dtype, **summarise(episodes, policy.codec)}
+    return {'dtype': job.stored_as or policy.info.dtype, **summarise(done)}
