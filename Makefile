@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero soak params
+.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero libero-evaluate soak params
 .PHONY: lint clean
 
 EPISODES ?= 10
@@ -10,6 +10,8 @@ INSTRUCTION ?=
 PYTEST_ARGS ?=
 JAZZY_TESTS ?= test/ros test/examples
 EVALUATE_ARGS ?=
+SUITE ?= libero_object
+CHECKPOINT ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
@@ -19,7 +21,7 @@ LINT := ruff check . && ruff format --check . && \
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
 
 help: ## Show the targets.
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
 	@echo 'Options: EPISODES=10 SEED=0 INSTRUCTION="pick up the red block" PYTHON=python3.12'
 
 setup: ## Create .venv and build the messages; does nothing when nothing has changed.
@@ -35,8 +37,13 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment beside .venv.
 	@$(ACTIVATE); scripts/libero_env.sh
 
+libero-evaluate: libero ## Compare ways of decoding in LIBERO: SUITE=libero_object CHECKPOINT=folder.
+	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
+		--checkpoint '$(or $(CHECKPOINT),$(error say which policy: CHECKPOINT=folder))' \
+		--processes '$(PROCESSES)' $(EVALUATE_ARGS)
+
 test-libero: libero ## Run the tests that need LIBERO.
-	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim $(PYTEST_ARGS)
+	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim test/evaluation $(PYTEST_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)

@@ -31,6 +31,7 @@ def _percent(value: float) -> str:
 
 COLUMNS: Mapping[str, Callable[[Mapping], str]] = {
     'success': lambda row: f'{row["successes"]}/{row["episodes"]}',
+    'success, %': lambda row: f'{100 * row["success_rate"]:.1f}',
     '95 % interval': lambda row: ' - '.join(map(_percent, row['success_interval_95'])),
     'wrong object': lambda row: str(row['wrong_object']),
     'steps': _number('mean_steps_to_success', 1),
@@ -48,7 +49,7 @@ COLUMNS: Mapping[str, Callable[[Mapping], str]] = {
 }
 """What a column shows of the figures of a way, see `summary.summarise`."""
 
-TABLETOP = tuple(name for name in COLUMNS if name != 'x generate')
+TABLETOP = tuple(name for name in COLUMNS if name not in ('success, %', 'x generate'))
 
 
 def markdown_table(

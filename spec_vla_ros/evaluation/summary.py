@@ -36,6 +36,8 @@ class EpisodeFigures:
         identical: with the same tokens;
         bins, values: (D,) sums of the distances to it, in tokens and in the action's units;
         exact: see `measures.Exactness`, where that was asked.
+    generated: of the compared steps, those for which the other implementation gave the tokens of
+        autoregressive decoding; None where it did not run.
     milliseconds: of each step; of those compared and of what they are compared with.
     phases_ms: of each step, by phase.
     """
@@ -54,6 +56,7 @@ class EpisodeFigures:
     bins: Sequence[float]
     values: Sequence[float]
     exact: Mapping[str, int] | None
+    generated: int | None
     milliseconds: Sequence[float]
     compared_ms: Sequence[float]
     autoregressive_ms: Sequence[float]
@@ -72,6 +75,7 @@ def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
     values = np.array([s.action.values for s, _ in beside])
     off = mean_deviation(values, np.array([r.values for _, r in beside]))
     own = [(s.action.tokens, s.own.tokens) for s in steps if s.own is not None]
+    same = [np.array_equal(s.generated, r.tokens) for s, r in beside if s.generated is not None]
     positions = np.array([s.position for s in steps])
     jerk = mean_squared_jerk(positions, interval=episode.interval)
     phases = sorted({name for s in steps for name in s.action.stats.phases_ms})
@@ -90,6 +94,7 @@ def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
         bins=(len(beside) * mean_deviation(tokens, reference)).tolist(),
         values=(len(beside) * off).tolist(),
         exact=asdict(exactness(*zip(*own, strict=True))) if own else None,
+        generated=sum(same) if same else None,
         milliseconds=_rounded(s.milliseconds for s in steps),
         compared_ms=_rounded(s.milliseconds for s, _ in beside),
         autoregressive_ms=_rounded(s.reference_milliseconds for s, _ in beside),
@@ -119,6 +124,7 @@ def summarise(episodes: Sequence[EpisodeFigures]) -> dict:
         for name in ('milliseconds', 'compared_ms', 'autoregressive_ms', 'generate_ms')
     }
     won = [e for e in episodes if e.success]
+    generated = _sum(e.generated for e in episodes)
     exact = [e.exact for e in episodes if e.exact is not None]
     return {
         'episodes': len(episodes),
@@ -132,6 +138,7 @@ def summarise(episodes: Sequence[EpisodeFigures]) -> dict:
         'actions': actions,
         'compared_actions': compared,
         'identical_to_autoregressive': sum(e.identical for e in episodes) / compared,
+        'generate_identical': None if generated is None else generated / compared,
         'exactness': asdict(_together(exact)) if exact else None,
         'deviation_bins': (np.sum([e.bins for e in episodes], axis=0) / compared).tolist(),
         'deviation_values': (np.sum([e.values for e in episodes], axis=0) / compared).tolist(),
@@ -196,6 +203,13 @@ def _median_phases(episodes: Sequence[EpisodeFigures]) -> dict[str, float | None
 
 def _rounded(milliseconds: Iterable[float | None]) -> list[float]:
     return [round(ms, _DIGITS) for ms in milliseconds if ms is not None]
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Return the sum; None where one of them is not known."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _mean(values: Iterable[float]) -> float | None:
