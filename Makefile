@@ -1,17 +1,18 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
-.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero libero-evaluate soak params
+.PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero soak params
 .PHONY: lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
+SUITE ?= libero_object
+CHECKPOINT ?=
+RECIPE ?=
 PYTEST_ARGS ?=
 JAZZY_TESTS ?= test/ros test/examples
 EVALUATE_ARGS ?=
-SUITE ?= libero_object
-CHECKPOINT ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
@@ -37,13 +38,14 @@ evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment beside .venv.
 	@$(ACTIVATE); scripts/libero_env.sh
 
-libero-evaluate: libero ## Compare ways of decoding in LIBERO: SUITE=libero_object CHECKPOINT=folder.
-	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
-		--checkpoint '$(or $(CHECKPOINT),$(error say which policy: CHECKPOINT=folder))' \
-		--processes '$(PROCESSES)' $(EVALUATE_ARGS)
-
 test-libero: libero ## Run the tests that need LIBERO.
-	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim test/evaluation $(PYTEST_ARGS)
+	@. scripts/activate_libero.sh; python -m pytest -m libero test $(PYTEST_ARGS)
+
+.PHONY: libero-evaluate
+libero-evaluate: libero ## Compare ways of decoding in LIBERO (SUITE, CHECKPOINT, RECIPE).
+	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
+		--checkpoint '$(or $(CHECKPOINT),$(error say which policy: CHECKPOINT=FOLDER))' \
+		--recipe '$(or $(RECIPE),plain)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)
