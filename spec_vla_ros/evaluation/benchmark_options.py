@@ -84,15 +84,25 @@ def tasks_from(args: argparse.Namespace, tasks: Sequence[Task]) -> Sequence[int]
     chosen = range(len(tasks)) if args.tasks is None else list(dict.fromkeys(args.tasks))
     if not set(chosen) <= set(range(len(tasks))):
         raise ValueError(f'--tasks {args.tasks}: they are numbered 0 .. {len(tasks) - 1}')
-    if not 1 <= (args.episodes or EPISODES) <= INITIAL_STATES:
-        raise ValueError(
-            f'--episodes {args.episodes}: a task has {INITIAL_STATES} official initial states'
-        )
     for name in ('processes', 'compare_every', 'steps'):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f'--{name.replace("_", "-")} {value}: give at least one')
     return chosen
+
+
+def states_from(args: argparse.Namespace) -> range:
+    """Return the numbers of the initial states to begin in.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    states = range(EPISODES if args.episodes is None else args.episodes)
+    if not 1 <= len(states) <= INITIAL_STATES:
+        raise ValueError(
+            f'--episodes {args.episodes}: a task has {INITIAL_STATES} official initial states'
+        )
+    return states
 
 
 def crew_from(args: argparse.Namespace) -> Crew:

@@ -19,7 +19,12 @@ from typing import Any
 import mujoco
 import torch
 
-from spec_vla_ros.evaluation.benchmark_options import EPISODES, crew_from, setup_from, tasks_from
+from spec_vla_ros.evaluation.benchmark_options import (
+    crew_from,
+    setup_from,
+    states_from,
+    tasks_from,
+)
 from spec_vla_ros.evaluation.benchmark_report import Outcome, write_report
 from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.suite_worker import Job, Result, Setup, SuiteWorker
@@ -47,13 +52,13 @@ def run_benchmark(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> in
         ValueError: LIBERO is not installed, or an option is out of range.
     """
     tasks = read_tasks(args.benchmark)
-    chosen = tasks_from(args, tasks)
+    chosen, states = tasks_from(args, tasks), states_from(args)
     setup, crew = setup_from(args, modes), crew_from(args)
     settings = digest(setup)
     jobs = [
         Job(task=task, state=state, mode=mode)
         for task in chosen  # a task takes seconds to load
-        for state in range(args.episodes or EPISODES)
+        for state in states
         for mode in modes
     ]
     keys = {job: (args.benchmark, job.task, job.state, job.mode, settings) for job in jobs}

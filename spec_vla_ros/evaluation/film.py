@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ EVERY = 4
 """Steps from one picture of a `Film` to the next."""
 
 _HOLD_MS = 2000  # for which the last picture stays
-_LINE, _MARGIN = 18, 6  # pixels
+_LINE, _LETTER, _MARGIN = 18, 7, 6  # pixels
 _INK, _BACKGROUND = (235, 235, 235), (24, 26, 30)
 _FONT = ImageFont.load_default(size=12)
 
@@ -58,12 +59,19 @@ class Film:
         last, _ = self._pictures[-1]
         shown = [*self._pictures, (last, f'{outcome} after {self._steps} steps')]
         durations = [round(1000 * EVERY * self._interval)] * len(self._pictures) + [_HOLD_MS]
-        return encoded([self._drawn(*picture) for picture in shown], durations)
+        texts = [self._lines(words, last.shape[1]) for _, words in shown]
+        height = max(map(len, texts))
+        drawn = [self._drawn(i, t, height) for (i, _), t in zip(shown, texts, strict=True)]
+        return encoded(drawn, durations)
 
-    def _drawn(self, image: np.ndarray, words: str) -> Image.Image:
+    def _lines(self, words: str, width: int) -> list[str]:
+        said = [*self._title.splitlines(), words]
+        return [part for line in said for part in textwrap.wrap(line, width // _LETTER)]
+
+    def _drawn(self, image: np.ndarray, lines: list[str], height: int) -> Image.Image:
+        """Return a picture with room for so many lines below it."""
         upright = Image.fromarray(np.ascontiguousarray(np.rot90(image, k=self._rotation // 90)))
-        lines = [*self._title.splitlines(), words]
-        size = (upright.width, upright.height + _LINE * len(lines) + 2 * _MARGIN)
+        size = (upright.width, upright.height + _LINE * height + 2 * _MARGIN)
         picture = Image.new('RGB', size, _BACKGROUND)
         picture.paste(upright, (0, 0))
         draw = ImageDraw.Draw(picture)

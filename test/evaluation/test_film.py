@@ -44,6 +44,16 @@ def test_it_lasts_as_long_as_the_episode_and_shows_the_end():
     assert durations[-1] >= 1000
 
 
+def test_long_words_are_broken_and_all_pictures_stay_of_one_size():
+    film = Film('pick up the alphabet soup and place it', rotation=0, interval=0.05)
+    for _ in range(12 * EVERY):
+        film.watch(Observation(np.zeros((64, 64, 3), np.uint8), 'do it'), ACTION)
+    with Image.open(io.BytesIO(film.webp('failure'))) as shown:
+        assert shown.n_frames == 13
+        assert shown.size[0] == 64
+        assert shown.size[1] > 64 + 5 * 18
+
+
 def test_without_pictures_there_is_no_film():
     with pytest.raises(ValueError, match='no pictures'):
         film_of(0, rotation=0).webp('success')
