@@ -75,16 +75,16 @@ class Recorder:
         threshold = self._acceptance_threshold if way.startswith('relaxed') else 0
         thresholds = thresholds_by_dimension(threshold, dimensions)
         rates = AcceptanceRates(self._rates or RateTable.neutral(dimensions))
+        still = self._codec.encode(np.zeros(dimensions))
+        temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
         plan = plan_trees(
             costs,
             num_tokens=dimensions,
             rate=rates.of_levels(thresholds),
-            guess_rates=rates.of_guesses(),
+            held=temporal.held(),
         )
         accept = within_bins(thresholds, action_ids=self._codec.action_ids)
         tree, stop = spaced(plan, thresholds), FixedCount(dimensions)
-        still = self._codec.encode(np.zeros(dimensions))
-        temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
         actions: list[ActionTrace] = []
 
         def act(observation: Observation) -> np.ndarray:

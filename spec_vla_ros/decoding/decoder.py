@@ -101,13 +101,14 @@ class ActionDecoder:
                 f'the drafter was measured on actions of {rates.dimensions} tokens, these have '
                 f'{self._stop.count}'
             )
+        self._still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
         self._planner = Planner(
             AcceptanceRates(rates),
+            self._temporal.held,
             num_tokens=self._stop.count,
             given=tree,
         )
-        self._still = codec.encode(np.zeros(codec.stats.dimensions))
-        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
         self._cache = target.new_cache(0)
 
     @torch.inference_mode()

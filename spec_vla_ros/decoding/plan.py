@@ -11,10 +11,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.rates import WIDTHS, LevelRate
 from spec_vla_ros.decoding.temporal import MAX_NODES
+
+Held = Mapping[int, np.ndarray]
+"""Number of guesses -> how often they hold for 0, 1, ... of the tokens but the last, (D,)."""
 
 _CLEARLY = 1.25
 """A plain pass must be so much faster than a tree to be taken instead: costs are not known more
@@ -92,7 +97,7 @@ def plan_trees(
     *,
     num_tokens: int,
     rate: LevelRate,
-    guess_rates: Mapping[int, float],
+    held: Held,
 ) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
@@ -103,7 +108,7 @@ def plan_trees(
         costs: of this device.
         num_tokens: length of the action.
         rate: how often a level is accepted.
-        guess_rates: number of guesses -> which share of the action they save.
+        held: how far guesses hold.
     """
     shapes: list[TreeShape | None] = []
     expected = [0.0]  # of 0, 1, 2, ... tokens left
@@ -129,14 +134,12 @@ def plan_trees(
     # The prefill gives one token; the rest must be worth what the drafter needs of the prompt.
     if num_tokens > 1 and _WORTH * (expected[num_tokens - 1] + costs.of_reading) > alone[-2]:
         shapes, expected = [None] * num_tokens, [0.0, *alone]
-    saved = expected[num_tokens - 1] + costs.draft_prefill * any(shapes)
-    guesses = _worthwhile_guesses(costs, guess_rates, saved=saved)
+    saved = _saved_ms(costs, expected, drafts=any(shapes))
+    guesses = _worthwhile_guesses(costs, held, saved)
     return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
 
 
-def expected_ms(
-    plan: TreePlan, costs: Costs, *, rate: LevelRate, guess_rates: Mapping[int, float]
-) -> float:
+def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) -> float:
     """Return the expected milliseconds of an action behind its prefill, guesses counted in."""
     num_tokens, expected = len(plan.shapes), [0.0]
     for left, shape in enumerate(plan.shapes, start=1):
@@ -148,10 +151,9 @@ def expected_ms(
     behind = expected[num_tokens - 1] + costs.of_reading * any(plan.shapes)
     if not plan.guesses:
         return behind
-    once, each = costs.guess
-    saved = expected[num_tokens - 1] + costs.draft_prefill * any(plan.shapes)
-    nearest = min(guess_rates, key=lambda n: abs(n - plan.guesses))
-    return behind + once + plan.guesses * each - guess_rates[nearest] * saved
+    saved = _saved_ms(costs, expected, drafts=any(plan.shapes))
+    nearest = min(held, key=lambda n: abs(n - plan.guesses))
+    return behind - _gain_ms(costs, plan.guesses, held[nearest], saved)
 
 
 def _reached(rate: LevelRate, width: int, place: int, depth: int) -> list[float]:
@@ -177,13 +179,25 @@ def _round_ms(
     return spent
 
 
-def _worthwhile_guesses(costs: Costs, rates: Mapping[int, float], *, saved: float) -> int:
-    """Choose how many guesses bring most; an action that is guessed whole saves `saved` ms.
+def _saved_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> np.ndarray:
+    """Return what guesses save that hold for 0, 1, ... of the tokens but the last (D,), ms.
 
-    Of those that bring nearly as much the most are taken.
+    expected: of 0, 1, ... tokens left. drafts: whether the drafter reads the prompt otherwise.
     """
+    left = np.array(expected[:-1])
+    saved = left[-1] - left[::-1]
+    saved[-1] += costs.draft_prefill * drafts
+    return saved
+
+
+def _gain_ms(costs: Costs, guesses: int, held: np.ndarray, saved: np.ndarray) -> float:
     once, each = costs.guess
-    gains = {n: rate * saved - once - n * each for n, rate in rates.items()}
+    return float(held @ saved) - once - guesses * each
+
+
+def _worthwhile_guesses(costs: Costs, held: Held, saved: np.ndarray) -> int:
+    """Choose how many guesses bring most: of those that bring nearly as much the most."""
+    gains = {n: _gain_ms(costs, n, held[n], saved) for n in held}
     best = max(gains.values())
     if best <= 0:
         return 0

@@ -8,11 +8,12 @@ next, and where passes are recorded each new plan has to be recorded first.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import Decoded
-from spec_vla_ros.decoding.plan import TreePlan, expected_ms, plan_trees
+from spec_vla_ros.decoding.plan import Held, TreePlan, expected_ms, plan_trees
 from spec_vla_ros.decoding.rates import AcceptanceRates
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Planner:
 
     Args:
         rates: how often drafts are accepted.
+        held: how far guesses hold, see `TemporalDraft.held`.
         num_tokens: length of the action.
         given: the tree or plan to keep to; None plans as soon as the costs are known, and until
             then is the published drafters' tree.
@@ -35,13 +37,19 @@ class Planner:
     """
 
     def __init__(
-        self, rates: AcceptanceRates, *, num_tokens: int, given: TreeShape | TreePlan | None
+        self,
+        rates: AcceptanceRates,
+        held: Callable[[], Held],
+        *,
+        num_tokens: int,
+        given: TreeShape | TreePlan | None,
     ) -> None:
         if isinstance(given, TreePlan) and len(given.shapes) != num_tokens:
             raise ValueError(
                 f'a draft plan for {len(given.shapes)} tokens does not fit actions of {num_tokens}'
             )
-        self._rates, self._num_tokens, self._given = rates, num_tokens, given
+        self._rates, self._held = rates, held
+        self._num_tokens, self._given = num_tokens, given
         self._costs: Costs | None = None
         self._plans: dict[tuple[int, ...], TreePlan] = {}
         self._seen = 0
@@ -75,10 +83,6 @@ class Planner:
         plan = self.plan(thresholds)
         if self._costs is None or not isinstance(plan, TreePlan) or self._given is not None:
             return
-        if decoded.guessed and plan.expected_ms[-2] > 0:
-            left = self._num_tokens - decoded.commits[0]
-            saved = 1 - (plan.expected_ms[left - 1] if left else 0.0) / plan.expected_ms[-2]
-            self._rates.saw_guesses(saved, guesses=plan.guesses)
         decided = decoded.commits[0]
         for committed in decoded.commits[1:]:
             shape = plan(self._num_tokens - decided)
@@ -99,10 +103,8 @@ class Planner:
 
     def _replan(self, costs: Costs, thresholds: tuple[int, ...], plan: TreePlan) -> None:
         better = self._best(costs, thresholds)
-        rate, guess_rates = self._rates.of_levels(thresholds), self._rates.of_guesses()
-        now, then = (
-            expected_ms(p, costs, rate=rate, guess_rates=guess_rates) for p in (plan, better)
-        )
+        rate, held = self._rates.of_levels(thresholds), self._held()
+        now, then = (expected_ms(p, costs, rate=rate, held=held) for p in (plan, better))
         if _CLEARLY_BETTER * then < now:
             self._plans[thresholds] = better
             _LOG.info('acceptance thresholds %s, as seen: %s', list(thresholds), better)
@@ -112,5 +114,5 @@ class Planner:
             costs,
             num_tokens=self._num_tokens,
             rate=self._rates.of_levels(thresholds),
-            guess_rates=self._rates.of_guesses(),
+            held=self._held(),
         )

@@ -25,7 +25,6 @@ _LEARNING = 0.1  # of a shift, in log-odds for each surprise
 _FORGETTING = 0.9995  # of a shift, at each action without drafts: in the end they are tried again
 _NEUTRAL = {0: 0.70, 1: 0.80, 3: 0.88, 5: 0.92, 9: 0.95, 30: 0.98}
 _NEUTRAL_MISSES = 0.75  # of the misses are left when a tree is twice as wide
-_WHOLE = {8: 0.30, 12: 0.34, 16: 0.37, 24: 0.40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,6 @@ class AcceptanceRates:
     def __init__(self, table: RateTable) -> None:
         self._table = table
         self._shifts = np.zeros(table.rates.shape[2])
-        self._whole_shift = 0.0
         self._unshifted: dict[tuple[int, ...], np.ndarray] = {}  # by thresholds
 
     def of_levels(self, thresholds: Sequence[int]) -> LevelRate:
@@ -138,10 +136,6 @@ class AcceptanceRates:
             return rates[min(level, len(levels)) - 1][row[width]][place - 1]
 
         return rate
-
-    def of_guesses(self) -> dict[int, float]:
-        """Return which share of an action so many guesses inside its prefill save."""
-        return {n: float(_shifted(rate, self._whole_shift)) for n, rate in _WHOLE.items()}
 
     def saw_draft(
         self, thresholds: Sequence[int], *, width: int, place: int, depth: int, accepted: int
@@ -162,11 +156,6 @@ class AcceptanceRates:
             here = place + level - 1
             surprise = (level <= accepted) - rate(width, here, level)
             self._shifts[here - 1] += _LEARNING * surprise
-
-    def saw_guesses(self, saved: float, *, guesses: int) -> None:
-        """Learn which share of an action was saved by so many guesses, 0 to 1."""
-        nearest = min(_WHOLE, key=lambda n: abs(n - guesses))
-        self._whole_shift += _LEARNING * (saved - self.of_guesses()[nearest])
 
     def forget_a_little(self) -> None:
         """Draw nearer to the table: nothing was drafted, and things may have changed."""

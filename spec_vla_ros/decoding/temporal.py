@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,12 +25,16 @@ from spec_vla_ros.decoding.draft_tree import DraftTree
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
 
+SIZES = (6, 8, 12, 16, MAX_NODES)
+"""Numbers of guesses of which it is counted how far they hold."""
+
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
 _SITUATIONS, _NEAREST = 1024, 4
 _UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count
+_UNKNOWN_WHOLE = 0.3  # of the actions are assumed to be guessed whole, and the others not at all
 
 
 class TemporalDraft:
@@ -54,8 +59,9 @@ class TemporalDraft:
         self._motion: list[np.ndarray] = []  # the last one or two choices, newest last
         self._situation: tuple[str, int] = ('', 0)
         self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
-        self._rates = np.full((2 + _NEAREST, size), _UNKNOWN_RATE)
-        self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._rates, self._held = np.zeros((2 + _NEAREST, size)), np.zeros((len(SIZES), size))
+        self._offered: _Offer | None = None
+        self.reset(situations=True)
 
     def draft(
         self,
@@ -75,16 +81,22 @@ class TemporalDraft:
         """
         self.motion(instruction=instruction, stamp_ns=stamp_ns)
         guesses, predictors = self._guesses()
-        self._offered = (guesses, predictors, np.asarray(thresholds))
-        if not len(guesses) or not nodes:
-            return None
-        drafted = len(self._resting_ids) - 1  # the last token is always the bonus
-        return guess_tree(
-            guesses[:, :drafted],
-            self._rates[predictors, :drafted],
+        levels = len(self._resting_ids) - 1  # the last token is always the bonus
+        ranked = rank_guesses(
+            guesses[:, :levels],
+            self._rates[predictors, :levels],
             thresholds=thresholds,
-            nodes=nodes,
+            nodes=MAX_NODES,
         )
+        self._offered = _Offer(guesses, predictors, np.asarray(thresholds), ranked)
+        return as_tree(ranked[: nodes + 1]) if len(guesses) and nodes else None
+
+    def held(self) -> dict[int, np.ndarray]:
+        """Return how often so many guesses held for 0, 1, ... of the tokens but the last, lately.
+
+        It is counted whether or not they were verified.
+        """
+        return dict(zip(SIZES, self._held, strict=True))
 
     def motion(self, *, instruction: str, stamp_ns: int) -> tuple[np.ndarray, ...]:
         """Return the last one or two choices of the motion that goes on, (D,), the newest last.
@@ -103,10 +115,14 @@ class TemporalDraft:
         """
         choices = np.asarray(choices, np.int64)
         if self._offered is not None:
-            guesses, predictors, limits = self._offered
-            right = np.abs(guesses - choices) <= limits
-            self._rates[predictors] += (1 - _MEMORY) * (right - self._rates[predictors])
-            self._offered = None
+            offer, self._offered = self._offered, None
+            right = np.abs(offer.guesses - choices) <= offer.thresholds
+            self._rates[offer.predictors] += (1 - _MEMORY) * (
+                right - self._rates[offer.predictors]
+            )
+            deepest = offer.held(choices.tolist())
+            self._held *= _MEMORY
+            self._held[range(len(SIZES)), deepest] += 1 - _MEMORY
         self._table.add(self._key(), choices)
         moved = len(self._action_ids) * _GRIPPER_MOVED
         if self._motion and abs(self._motion[-1][-1] - choices[-1]) > moved:
@@ -120,6 +136,8 @@ class TemporalDraft:
         if situations:
             self._table.clear()
             self._rates[:], self._offered = _UNKNOWN_RATE, None
+            self._held[:] = 0.0
+            self._held[:, 0], self._held[:, -1] = 1 - _UNKNOWN_WHOLE, _UNKNOWN_WHOLE
 
     def _guesses(self) -> tuple[np.ndarray, np.ndarray]:
         """Return guesses (G, D), and which predictor (rows of the rates) made each (G,)."""
@@ -192,10 +210,36 @@ class SituationTable:
         return self._choices[sorted(near, key=distance.__getitem__)]
 
 
-def guess_tree(
+Guess = tuple[int, int, int]
+"""A node of a tree of guesses: its level, its parent's place in the list, its token id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """Guesses (G, D) for one action, what made each (G,), thresholds (D,), and their tree."""
+
+    guesses: np.ndarray
+    predictors: np.ndarray
+    thresholds: np.ndarray
+    ranked: Sequence[Guess]
+
+    def held(self, choices: Sequence[int]) -> list[int]:
+        """Return to which level each of the `SIZES` best guesses held."""
+        limits = self.thresholds.tolist()
+        right, deepest = [True], [0]
+        for level, parent, token in self.ranked[1:]:
+            near = abs(token - choices[level - 1]) <= limits[level - 1]
+            right.append(right[parent] and near)
+            deepest.append(max(deepest[-1], level) if right[-1] else deepest[-1])
+        return [deepest[min(size, len(deepest) - 1)] for size in SIZES]
+
+
+def rank_guesses(
     guesses: np.ndarray, rates: np.ndarray, *, thresholds: Sequence[int], nodes: int
-) -> DraftTree:
-    """Build the tree of the `nodes` most probable beginnings of an action.
+) -> list[Guess]:
+    """Return the `nodes` most probable beginnings of an action, behind a root: best first.
+
+    Each beginning of the list is a tree, too.
 
     Args:
         guesses: (G, D) int64 token ids.
@@ -210,7 +254,7 @@ def guess_tree(
             zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
         )
     ]
-    chosen: list[tuple[int, int, int]] = [(0, -1, 0)]  # depth, parent in this list, id
+    chosen: list[Guess] = [(0, -1, 0)]
     # Probability, then the order of finding, decide. Of siblings only the next best one waits.
     waiting: list[tuple[float, int, int, int, int, float]] = []
     found = 0
@@ -228,10 +272,15 @@ def guess_tree(
         chosen.append((depth, parent, levels[depth - 1][sibling][0]))
         find(depth + 1, len(chosen) - 1, 0, -chance)
         find(depth, parent, sibling + 1, above)
-    order = sorted(range(len(chosen)), key=lambda i: chosen[i][0])  # stable: parents come first
+    return chosen
+
+
+def as_tree(ranked: Sequence[Guess]) -> DraftTree:
+    """Return ranked guesses as a draft tree, level by level."""
+    order = sorted(range(len(ranked)), key=lambda i: ranked[i][0])  # stable: parents come first
     place = {old: new for new, old in enumerate(order)}
     return DraftTree.from_lists(
-        [chosen[i][2] for i in order], [place[max(chosen[i][1], 0)] for i in order]
+        [ranked[i][2] for i in order], [place[max(ranked[i][1], 0)] for i in order]
     )
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Everything that a plan needs is measured, for drafters that read all or the end of a prompt."""
 
+import numpy as np
 import pytest
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
@@ -35,8 +36,8 @@ def test_measured_costs_are_complete(window, recorded, torch_only):  # noqa: F81
     assert min(costs.round, costs.features, costs.draft_prefill, *costs.guess) >= 0
     rates = AcceptanceRates(RateTable.neutral(7))
     for threshold in (0, 9):
-        rate, guess_rates = rates.of_levels((threshold,) * 7), rates.of_guesses()
-        chosen = plan_trees(costs, num_tokens=7, rate=rate, guess_rates=guess_rates)
+        rate, held = rates.of_levels((threshold,) * 7), {8: np.full(7, 1 / 7)}
+        chosen = plan_trees(costs, num_tokens=7, rate=rate, held=held)
         assert len(chosen.shapes) == 7
 
 

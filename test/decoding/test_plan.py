@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Draft trees grow where verifying is cheap, and vanish where it does not pay."""
 
+import numpy as np
 import pytest
 import torch
 from small_models import TargetAsDrafter, random_drafter, random_prompt, random_target, speculate
@@ -11,12 +12,18 @@ from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.decoding.plan import TreePlan, plan_trees
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
-GUESS_RATES = {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43}
+WHOLE = {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43}
 CHEAP_DRAFT = {1: (0.1, 0.1), 2: (0.1, 0.1), 4: (0.1, 0.1), 8: (0.1, 0.1)}
 
 
 def planned(costs, *, num_tokens=7, hit_rates=MIDDLING_HIT_RATES):
-    return plan_trees(costs, num_tokens=num_tokens, rate=alike(hit_rates), guess_rates=GUESS_RATES)
+    held = {n: whole_or_nothing(share, num_tokens) for n, share in WHOLE.items()}
+    return plan_trees(costs, num_tokens=num_tokens, rate=alike(hit_rates), held=held)
+
+
+def whole_or_nothing(share, num_tokens=7):
+    """How far guesses hold that are right about so many of the actions, and else about nothing."""
+    return np.array([1 - share, *[0.0] * (num_tokens - 2), share])
 
 
 def alike(hit_rates):
@@ -94,6 +101,20 @@ def test_guesses_are_verified_where_they_save_more_than_they_cost(guess, expecte
     chosen = planned(Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, guess=guess))
     assert chosen.expected_ms[5] < 25.0
     assert chosen.guesses == expected
+
+
+def test_guesses_that_hold_in_part_save_the_passes_that_they_spare():
+    """Without drafts every token is a pass; one guess that holds for one token spares one."""
+    for share, guesses in ((0.4, 6), (0.2, 0)):
+        held = np.array([1 - share, share, *[0.0] * 5])
+        chosen = plan_trees(
+            Costs({1: 10.0, 50: 500.0}, {}, guess=(0.0, 0.5)),
+            num_tokens=7,
+            rate=alike({}),
+            held={6: held},
+        )
+        assert not any(chosen.shapes)
+        assert chosen.guesses == guesses
 
 
 def test_the_last_token_is_never_drafted():

@@ -1,6 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The plan in force follows what is accepted, and stays where nothing is clearly better."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -10,13 +13,19 @@ from spec_vla_ros.decoding.generate import Decoded
 from spec_vla_ros.decoding.plan import TreePlan, expected_ms, plan_trees
 from spec_vla_ros.decoding.planner import Planner
 from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
+from spec_vla_ros.decoding.temporal import TemporalDraft
 
 STRICT = (0,) * 7
 DEEP = Costs({1: 10.0, 50: 12.0}, {1: (0.3, 0.3), 4: (0.4, 0.4)}, guess=(0.5, 0.05))
 
 
-def planner(given=None, *, costs=DEEP):
-    made = Planner(AcceptanceRates(RateTable.neutral(7)), num_tokens=7, given=given)
+def temporal():
+    return TemporalDraft(action_ids=range(100, 356), resting_ids=np.full(7, 228))
+
+
+def planner(given=None, *, costs=DEEP, held=None):
+    rates = AcceptanceRates(RateTable.neutral(7))
+    made = Planner(rates, held or temporal().held, num_tokens=7, given=given)
     if given is None:
         made.know(costs)
     return made
@@ -43,12 +52,30 @@ def test_a_drafter_that_is_always_right_goes_on():
 
 
 def test_guesses_that_never_hold_are_given_up_and_drafts_are_not():
-    plans = planner()
+    guesses = temporal()
+    plans = planner(held=guesses.held)
     assert plans.plan(STRICT).guesses > 0
-    for _ in range(400):
+    rng = np.random.default_rng(0)
+    for index in range(400):
+        said = {'instruction': 'pick it up', 'stamp_ns': index}
+        guesses.draft(**said, thresholds=STRICT)
+        guesses.record(rng.integers(100, 356, 7), **said)
         plans.observe(STRICT, decoded(1, 6, guessed=True))
     assert plans.plan(STRICT).guesses == 0
     assert any(plans.plan(STRICT).shapes)
+
+
+def test_guesses_are_taken_up_again_when_they_would_have_held():
+    """Also unverified ones are counted."""
+    guesses, costs = temporal(), replace(DEEP, guess=(8.0, 0.05))
+    plans = planner(costs=costs, held=guesses.held)
+    assert plans.plan(STRICT).guesses == 0
+    for index in range(400):
+        said = {'instruction': 'pick it up', 'stamp_ns': index}
+        guesses.draft(**said, thresholds=STRICT, nodes=0)
+        guesses.record(np.full(7, 150), **said)
+        plans.observe(STRICT, decoded(1, 6))
+    assert plans.plan(STRICT).guesses > 0
 
 
 def test_a_plan_stays_while_nothing_is_clearly_better():
@@ -105,9 +132,9 @@ def test_what_is_no_plan_is_refused(text, match):
 
 def test_the_expected_time_of_a_plan_is_what_planning_expected():
     rates = AcceptanceRates(RateTable.neutral(7))
-    rate, guess_rates = rates.of_levels(STRICT), rates.of_guesses()
-    chosen = plan_trees(DEEP, num_tokens=7, rate=rate, guess_rates=guess_rates)
+    rate, held = rates.of_levels(STRICT), temporal().held()
+    chosen = plan_trees(DEEP, num_tokens=7, rate=rate, held=held)
     alone = TreePlan(chosen.shapes, chosen.expected_ms)
-    options = {'rate': rate, 'guess_rates': guess_rates}
+    options = {'rate': rate, 'held': held}
     assert expected_ms(alone, DEEP, **options) == pytest.approx(chosen.expected_ms[5])
     assert expected_ms(chosen, DEEP, **options) < chosen.expected_ms[5]

@@ -96,11 +96,3 @@ def test_a_drafter_that_is_not_used_gets_another_chance():
         rates.forget_a_little()
     assert low < 0.1
     assert rates.of_levels(STRICT)(1, 1, 1) == pytest.approx(0.7, abs=0.01)
-
-
-def test_guesses_that_save_nothing_are_soon_worth_nothing():
-    rates = AcceptanceRates(RateTable.neutral(7))
-    before = rates.of_guesses()
-    for _ in range(200):
-        rates.saw_guesses(0.0, guesses=24)
-    assert all(rates.of_guesses()[n] < 0.3 * before[n] for n in before)

@@ -10,11 +10,13 @@ from spec_vla_ros.decoding.temporal import (
     MAX_NODES,
     SituationTable,
     TemporalDraft,
-    guess_tree,
+    as_tree,
+    rank_guesses,
 )
 
 IDS = range(100, 356)
 RESTING = np.array([227, 227, 227, 100])
+D = len(RESTING)
 SECOND = 1_000_000_000
 
 
@@ -170,6 +172,10 @@ def test_the_oldest_is_forgotten(table):
     assert sorted(choices(table, [0, 0], count=4)) == [2, 3, 4, 5]
 
 
+def guess_tree(*args, **options):
+    return as_tree(rank_guesses(*args, **options))
+
+
 GUESSES = np.array([[10, 20, 30], [11, 25, 30], [19, 20, 39]])
 RATES = np.array([[0.9, 0.5, 0.8], [0.6, 0.7, 0.4], [0.3, 0.2, 0.5]])
 
@@ -218,3 +224,25 @@ def test_every_node_has_its_parent_above_it(nodes):
 def test_one_guess_is_a_chain():
     tree = guess_tree(GUESSES[:1], RATES[:1], thresholds=[9, 9, 9], nodes=16)
     assert paths(tree) == [(10,), (10, 20), (10, 20, 30)]
+
+
+def test_it_is_counted_how_far_guesses_hold_also_where_none_are_asked_for(temporal):
+    assert all(held.sum() == pytest.approx(1.0) for held in temporal.held().values())
+    for step in range(200):
+        said = {'instruction': 'lift', 'stamp_ns': step}
+        temporal.draft(**said, thresholds=(0,) * D, nodes=0)
+        temporal.record(np.array([150] * (D - 1) + [120 + step % 2]), **said)
+    for held in temporal.held().values():
+        assert held.sum() == pytest.approx(1.0)
+        assert held[-1] > 0.9  # the last token is not guessed
+
+
+def test_more_guesses_never_hold_less_far(temporal):
+    rng = np.random.default_rng(0)
+    for step in range(200):
+        said = {'instruction': 'lift', 'stamp_ns': step}
+        temporal.draft(**said, thresholds=(2,) * D)
+        temporal.record(rng.choice([140, 150], D), **said)
+    reached = [float(held @ np.arange(D)) for held in temporal.held().values()]
+    assert reached == sorted(reached)
+    assert reached[0] < reached[-1]
