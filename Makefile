@@ -2,11 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero soak params
-.PHONY: lint clean
+.PHONY: demo-libero lint clean
 
 EPISODES ?= 10
 SEED ?= 0
 INSTRUCTION ?=
+SUITE ?= libero_object
+CHECKPOINT ?=
+RECIPE ?=
 PYTEST_ARGS ?=
 JAZZY_TESTS ?= test/ros test/examples
 EVALUATE_ARGS ?=
@@ -29,6 +32,11 @@ demo: setup ## Watch the policy drive the simulated robot.
 	@$(ACTIVATE); exec python -m spec_vla_ros.ros.demo \
 		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
 
+demo-libero: libero ## Watch a policy drive the robot of LIBERO (SUITE, CHECKPOINT, RECIPE).
+	@. scripts/activate_libero.sh; exec python -m spec_vla_ros.ros.demo --suite '$(SUITE)' \
+		--checkpoint '$(CHECKPOINT)' --recipe '$(RECIPE)' \
+		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
+
 evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.
 	@$(ACTIVATE); spec-vla evaluate --processes '$(PROCESSES)' $(EVALUATE_ARGS)
 
@@ -36,7 +44,7 @@ libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment bes
 	@$(ACTIVATE); scripts/libero_env.sh
 
 test-libero: libero ## Run the tests that need LIBERO.
-	@. scripts/activate_libero.sh; python -m pytest -m libero test/sim $(PYTEST_ARGS)
+	@. scripts/activate_libero.sh; python -m pytest -m libero test $(PYTEST_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)

@@ -153,6 +153,15 @@ LIBERO_POLICY: dict[str, Any] = {
     'max_step_translation': 0.09,  # 0.05 m along each axis, the most that the controller takes
     'max_step_rotation': 0.9,
     'max_velocity': (1.0, 1.0, 1.0, 10.0, 10.0, 10.0),
+    'clock_timeout': 5.0,  # while it stands still, so does the arm
     'detect_frozen_image': False,  # simulated cameras don't hang, and an arm may push for long
 }
 """Parameters of the policy node that differ from their defaults with LIBERO's robot."""
+
+
+def libero_rotation(recipe: str) -> int:
+    """Return `image_rotation` of LIBERO's robot for a policy of this recipe.
+
+    The recipe `libero` turns the picture itself, as the published fine-tunes' evaluation does.
+    """
+    return 0 if recipe == 'libero' else LiberoRobotSettings.image_rotation

@@ -11,7 +11,13 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, POLICY_ARGUMENTS, SHARE, Arguments
+from spec_vla_ros.settings.launch import (
+    DEMO_ARGUMENTS,
+    LIBERO_ARGUMENTS,
+    POLICY_ARGUMENTS,
+    SHARE,
+    Arguments,
+)
 from spec_vla_ros.settings.nodes import (
     LIBERO_POLICY,
     LiberoRobotSettings,
@@ -27,7 +33,11 @@ NODES: dict[str, type[Any]] = {
 }
 """The settings class of each node; its file is config/NODE.yaml."""
 
-LAUNCHES: dict[str, Arguments] = {'spec_vla': POLICY_ARGUMENTS, 'demo': DEMO_ARGUMENTS}
+LAUNCHES: dict[str, Arguments] = {
+    'spec_vla': POLICY_ARGUMENTS,
+    'demo': DEMO_ARGUMENTS,
+    'libero': LIBERO_ARGUMENTS,
+}
 """The arguments of each launch file, launch/NAME.launch.py."""
 
 ROS_TYPES = {str: 'string', int: 'integer', float: 'double', bool: 'boolean'}
