@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
 from rclpy.node import Node
 
 from spec_vla_ros.ros.real_time_arm import VelocitySteps
@@ -19,6 +20,33 @@ from spec_vla_ros.settings.nodes import LiberoRobotSettings
 from spec_vla_ros.sim.libero.env import LiberoEnv
 
 NAME = 'libero_robot'
+
+
+_LEAST_TURN = 1e-9  # radians; what is not zero sets the goal anew
+
+
+class StandsStill:
+    """LIBERO's robot with a gripper that stops turning when it is told to.
+
+    Its controller takes no rotation for no goal, and goes on to the last one: at rest an arm that
+    turns would come four times as far as in motion. Of a displacement of zero it makes a goal.
+
+    Args:
+        env: the robot.
+    """
+
+    def __init__(self, env: LiberoEnv) -> None:
+        self._env = env
+
+    @property
+    def interval(self) -> float:
+        """The control period, seconds."""
+        return self._env.interval
+
+    def step(self, action: np.ndarray) -> None:
+        """Apply an action (7,) and let the period pass."""
+        turn = action[3:6] if action[3:6].any() else np.array([_LEAST_TURN, 0.0, 0.0])
+        self._env.step(np.concatenate([action[:3], turn, action[6:]]))
 
 
 def libero(node: Node, settings: LiberoRobotSettings) -> Simulation:
@@ -32,7 +60,8 @@ def libero(node: Node, settings: LiberoRobotSettings) -> Simulation:
         image_size=settings.image_size,
         image_rotation=settings.image_rotation,
     )
-    return Simulation(env, VelocitySteps(env), SteppedTime(node, interval=env.interval))
+    driven = VelocitySteps(StandsStill(env))
+    return Simulation(env, driven, SteppedTime(node, interval=env.interval))
 
 
 def main() -> None:

@@ -18,11 +18,13 @@ from waiting import wait_for
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import image_to_rgb, to_nanoseconds
-from spec_vla_ros.ros.libero_node import NAME, libero
+from spec_vla_ros.ros.libero_node import NAME, StandsStill, libero
 from spec_vla_ros.ros.messages import twist_message
 from spec_vla_ros.ros.sim_node import SimRobotNode
 from spec_vla_ros.settings.nodes import LiberoRobotSettings
+from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import LiberoExpert
+from spec_vla_ros.sim.libero.motion import rotation_vector
 
 pytestmark = pytest.mark.dds
 SOUP = 'pick up the alphabet soup and place it in the basket'
@@ -112,6 +114,33 @@ def test_the_expert_does_a_task_over_topics(world):
     assert {to_nanoseconds(m.header.stamp) % period_ns for m in images.messages} == {0}
     ticks = [to_nanoseconds(m.clock) for m in clock.messages]
     assert set(np.diff(ticks)) == {period_ns}
+
+
+@needs_libero
+@pytest.mark.parametrize('action', [(0.02, 0, 0, 0, 0, 0), (0, 0, 0, 0, 0, 0.1)])
+def test_the_arm_comes_as_far_with_rests_as_without(action):
+    """So a policy that was trained without rests finds the arm where it would be without."""
+    env = LiberoEnv('libero_object')
+    robot, still = StandsStill(env), np.array([0, 0, 0, 0, 0, 0, 1.0])
+    came = []
+    try:
+        for rests in (0, 2):
+            env.reset(instruction=SOUP, initial_state=0)
+            before = env.scene()
+            for _ in range(16):
+                robot.step(np.array([*action, 1.0]))
+                for _ in range(rests):
+                    robot.step(still)
+            for _ in range(12):
+                robot.step(still)
+            after = env.scene()
+            turned = rotation_vector(after.rotation @ before.rotation.T)
+            came.append([*(after.position - before.position), *turned])
+    finally:
+        env.close()
+    without, with_rests = (np.array(way) @ (np.array(action) > 0) for way in came)
+    assert without > 0.2 * 16 * max(action)
+    assert with_rests == pytest.approx(without, rel=0.1)
 
 
 @needs_libero
