@@ -22,7 +22,7 @@ LINT := ruff check . && ruff format --check . && \
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
 
 help: ## Show the targets.
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
 	@echo 'Options: EPISODES=10 SEED=0 INSTRUCTION="pick up the red block" PYTHON=python3.12'
 
 setup: ## Create .venv and build the messages; does nothing when nothing has changed.
@@ -45,6 +45,12 @@ libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment bes
 
 test-libero: libero ## Run the tests that need LIBERO.
 	@. scripts/activate_libero.sh; python -m pytest -m libero test $(PYTEST_ARGS)
+
+.PHONY: libero-evaluate
+libero-evaluate: libero ## Compare ways of decoding in LIBERO (SUITE, CHECKPOINT, RECIPE).
+	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
+		--checkpoint '$(or $(CHECKPOINT),$(error say which policy: CHECKPOINT=FOLDER))' \
+		--recipe '$(or $(RECIPE),plain)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)

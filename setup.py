@@ -11,7 +11,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-EXTRAS = ('sim', 'libero', 'train', 'bench', 'dev')
+EXTRAS = ('sim', 'libero', 'ray', 'train', 'bench', 'dev')
 
 
 def requirements(name: str) -> list[str]:

@@ -18,14 +18,15 @@ install_libero() {
     # What is installed here hides what is installed there: opencv-python its headless build.
     echo "import site; site.addsitedir('$(site_packages "$beside")')" \
         >"$(site_packages .venv-libero)/_beside.pth"
-    install --use-pep517 -c requirements/constraints.txt -r requirements/libero.txt
+    install --use-pep517 -c requirements/constraints.txt -r requirements/libero.txt \
+        -r requirements/ray.txt
     install --no-deps --no-build-isolation -e .
 }
 
 mkdir -p build
 exec 9>build/.libero.lock
 flock 9 # two makes at once in one clone take turns
-stamp=$(cat requirements/libero.txt requirements/constraints.txt setup.py "$beside/pyvenv.cfg" \
+stamp=$(cat requirements/libero.txt requirements/ray.txt requirements/constraints.txt setup.py "$beside/pyvenv.cfg" \
     scripts/libero_env.sh - <<<"$PWD $beside" | sha256sum | cut -d ' ' -f 1)
 if [ "$(cat .venv-libero/.stamp 2>/dev/null)" != "$stamp" ]; then
     rm -f .venv-libero/.stamp

@@ -83,7 +83,9 @@ def least_ms(
     """Return the least milliseconds of each run: whatever disturbs only adds.
 
     All are timed in turns. A machine that is busy for a moment then slows a little of everything,
-    and not all of one run: what is compared would be wrong.
+    and not all of one run: what is compared would be wrong. On a CPU the time counts that the
+    calling thread has computed: on a busy machine no long run is ever left alone, and short ones
+    would look cheap beside it.
 
     Args:
         runs: by name.
@@ -100,12 +102,14 @@ def least_ms(
 
 
 def _least_of_some(run: Callable[[], object], device: torch.device, *, repeats: int) -> float:
+    clock = time.thread_time if device.type == 'cpu' else time.perf_counter
+
     def once() -> float:
-        start = time.perf_counter()
+        start = clock()
         run()
         if device.type == 'cuda':
             torch.cuda.synchronize(device)
-        return (time.perf_counter() - start) * 1e3
+        return (clock() - start) * 1e3
 
     once()
     taken = [once(), once()]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.cuda import runner_for
@@ -74,21 +76,30 @@ class SpecVlaPolicy:
         self._model = checkpoint.model
         self._recipe = read_recipe(config.recipe)
         self._codec = _codec(checkpoint.config, self._recipe, config.unnorm_key)
-        runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
-        self._decoder = ActionDecoder(
-            PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as),
-            self._codec,
-            drafter=None if drafter is None else PackedDrafter(drafter),
-            rates=None if drafter is None else drafter.rates,
-            tree=config.tree,
-            runner=runner,
-        )
-        self._encoder = ObservationEncoder(
-            checkpoint,
-            num_tokens=self._codec.stats.dimensions,
-            run=runner.run,
-            prepare=RecipePicture(self._recipe, side=max(checkpoint.config.image_sizes)),
-        )
+        target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
+        packed = None if drafter is None else PackedDrafter(drafter)
+
+        def with_memory() -> tuple[ActionDecoder, ObservationEncoder]:
+            """Return what remembers something of actions before, anew."""
+            runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
+            decoder = ActionDecoder(
+                target,
+                self._codec,
+                drafter=packed,
+                rates=None if drafter is None else drafter.rates,
+                tree=config.tree,
+                runner=runner,
+            )
+            encoder = ObservationEncoder(
+                checkpoint,
+                num_tokens=self._codec.stats.dimensions,
+                run=runner.run,
+                prepare=RecipePicture(self._recipe, side=max(checkpoint.config.image_sizes)),
+            )
+            return decoder, encoder
+
+        self._with_memory = with_memory
+        self._decoder, self._encoder = with_memory()
         self._has_drafter = drafter is not None
         _LOG.info(
             '%s, weights in %s, %s',
@@ -172,10 +183,7 @@ class SpecVlaPolicy:
         """
         timer = PhaseTimer(self._model.device)
         with timer.phase('vision'):
-            try:
-                prompt = self._encoder(observation)
-            except UnknownWordsError as unknown:
-                raise InstructionError(str(unknown)) from unknown
+            prompt = self.prompt(observation)
         decoded = self._decoder.decode(
             prompt,
             decoding,
@@ -194,10 +202,33 @@ class SpecVlaPolicy:
             stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
         )
 
-    def reset(self) -> None:
-        """Forget everything kept from earlier observations."""
+    def reset(self, *, situations: bool = False) -> None:
+        """Forget the motion and the instruction.
+
+        situations: forget also what was chosen in which situation, on which temporal drafts draw:
+            what comes then depends on nothing before, where trees are given.
+        """
         self._encoder.reset()
-        self._decoder.reset()
+        self._decoder.reset(situations=situations)
+
+    def sibling(self) -> SpecVlaPolicy:
+        """Return another policy over the same weights, in the same memory, that knows no past."""
+        twin = copy.copy(self)
+        twin._decoder, twin._encoder = self._with_memory()
+        return twin
+
+    @torch.inference_mode()
+    def prompt(self, observation: Observation) -> Tensor:
+        """Return what the language model is prefilled with for an observation, (1, S, H).
+
+        Raises:
+            InstructionError: the instruction has unknown words.
+            ValueError: the image is not (H, W, 3) uint8, or the instruction is too long.
+        """
+        try:
+            return self._encoder(observation)
+        except UnknownWordsError as unknown:
+            raise InstructionError(str(unknown)) from unknown
 
     @torch.inference_mode()
     def warm_up(self, decoding: Decoding = _DEFAULT_DECODING) -> None:

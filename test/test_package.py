@@ -48,10 +48,10 @@ def test_the_changelog_is_read_by_the_tools_of_ros():
 
 def test_the_library_leaves_the_owners_torch_alone():
     """Ranges in what is installed, exact versions in what `make` constrains."""
-    pinned = ('torch', 'torchvision', 'timm', 'transformers')
+    pinned = ('torch', 'torchvision', 'timm', 'transformers', 'ray')
     asked = [
         line
-        for name in ('torch', 'core', 'bench')
+        for name in ('torch', 'core', 'bench', 'ray')
         for line in (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
         if re.match(rf'({"|".join(pinned)})\b', line)
     ]

@@ -57,6 +57,16 @@ def test_nothing_is_carried_from_one_observation_to_the_next(policy, folder):
         assert np.array_equal(other.tokens, first.tokens)
 
 
+def test_a_sibling_shares_the_weights_and_no_past(policy):
+    twin = policy.sibling()
+    seen = Observation(image(1), INSTRUCTION)
+    first = policy.infer(seen)
+    policy.infer(Observation(image(2), 'pick up the green block'))
+    assert np.array_equal(twin.infer(seen).tokens, first.tokens)
+    assert torch.equal(twin.prompt(seen), policy.prompt(seen))
+    assert twin.info == policy.info
+
+
 def test_prompt_is_embedded_once_per_instruction(policy, monkeypatch):
     calls = []
     embed = policy._model.prompt_embeds

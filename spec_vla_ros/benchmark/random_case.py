@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.benchmark.floor import Pass
-from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
@@ -23,6 +22,7 @@ from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import Decoded, FixedCount
 from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.device import PhaseTimer
+from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig

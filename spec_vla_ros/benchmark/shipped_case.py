@@ -11,10 +11,10 @@ import torch
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
-from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside

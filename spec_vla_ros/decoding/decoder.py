@@ -173,9 +173,9 @@ class ActionDecoder:
         """Return how large draft trees grow now, in a speculative mode and a wide motion."""
         return self._planner.plan(self._limits(decoding))
 
-    def reset(self) -> None:
-        """Forget the motion so far."""
-        self._temporal.reset()
+    def reset(self, *, situations: bool = False) -> None:
+        """Forget the motion so far, see `TemporalDraft.reset`."""
+        self._temporal.reset(situations=situations)
 
     def _draft_plan(self, limits: tuple[int, ...]) -> str:
         tree = self._planner.plan(limits)

@@ -28,6 +28,7 @@ _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
 _SITUATIONS, _NEAREST = 1024, 4
+_UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count
 
 
@@ -53,7 +54,7 @@ class TemporalDraft:
         self._motion: list[np.ndarray] = []  # the last one or two choices, newest last
         self._situation: tuple[str, int] = ('', 0)
         self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
-        self._rates = np.full((2 + _NEAREST, size), 0.5)
+        self._rates = np.full((2 + _NEAREST, size), _UNKNOWN_RATE)
         self._offered: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     def draft(
@@ -113,9 +114,12 @@ class TemporalDraft:
         self._motion = [*self._motion[-1:], choices]
         self._situation = (instruction, stamp_ns)
 
-    def reset(self) -> None:
-        """Forget the motion; what was chosen in which situation stays."""
+    def reset(self, *, situations: bool = False) -> None:
+        """Forget the motion, and, if asked to, what was chosen in which situation before."""
         self._motion.clear()
+        if situations:
+            self._table.clear()
+            self._rates[:], self._offered = _UNKNOWN_RATE, None
 
     def _guesses(self) -> tuple[np.ndarray, np.ndarray]:
         """Return guesses (G, D), and which predictor (rows of the rates) made each (G,)."""
@@ -162,6 +166,10 @@ class SituationTable:
 
     def __len__(self) -> int:
         return min(self._added, len(self._choices))
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._added = 0
 
     def add(self, key: np.ndarray, choice: np.ndarray) -> None:
         """Remember what was chosen, (choice_size,), in a situation, (key_size,)."""

@@ -20,16 +20,22 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode
+from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
+from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
+from spec_vla_ros.evaluation.benchmark_options import add_benchmark_options
+from spec_vla_ros.evaluation.benchmark_run import run_benchmark
+from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.report import (
     dimension_table,
     exactness_lines,
     markdown_table,
     plot_sweep,
 )
-from spec_vla_ros.evaluation.summary import summarise
+from spec_vla_ros.evaluation.summary import EpisodeFigures, figures, summarise
 from spec_vla_ros.evaluation.ways import (
     EVALUATED,
+    HEADLINES,
+    REPLAYED,
     RULES,
     Way,
     add_tolerances,
@@ -44,23 +50,34 @@ from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
 
+EPISODES = 200
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
+        '--checkpoint',
+        type=Path,
+        help='default: the shipped policy, for the tabletop',
     )
     add_recipe_options(parser)
-    parser.add_argument('--episodes', type=int, default=200, help='for each way of decoding')
     parser.add_argument(
-        '--first-seed', type=int, default=HELD_OUT_SEEDS.start, help='seeds count up from here'
+        '--episodes',
+        type=int,
+        help=f'for each way of decoding (default: {EPISODES}); of the benchmark, for each task '
+        f'as well (default: {EPISODES_A_TASK})',
+    )
+    parser.add_argument(
+        '--first-seed',
+        type=int,
+        help=f'of the tabletop, they count up from here (default: {HELD_OUT_SEEDS.start})',
     )
     parser.add_argument(
         '--modes',
         nargs='+',
         default=None,
         metavar='MODE',
-        help=f'of: {", ".join(decodings(EVALUATED + RULES))} (default: thresholds, with and '
+        help=f'of: {", ".join(decodings((*REPLAYED, *RULES)))} (default: thresholds, with and '
         'without temporal drafts, if there is a drafter)',
     )
     parser.add_argument(
@@ -84,8 +101,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="store the language model's weights in few bits; the columns compare with "
         "autoregressive decoding with the checkpoint's own",
     )
-    parser.add_argument('--processes', type=int, default=1, help='modes run side by side')
+    parser.add_argument(
+        '--processes',
+        type=int,
+        default=1,
+        help='run side by side: modes, or on Ray episodes of the benchmark',
+    )
     parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
+    add_benchmark_options(parser)
 
 
 def decodings(ways: Sequence[Way] = EVALUATED) -> dict[str, Decoding]:
@@ -95,37 +118,62 @@ def decodings(ways: Sequence[Way] = EVALUATED) -> dict[str, Decoding]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, and write evaluate.json, evaluate.md and evaluate.png.
+    """Evaluate in the simulator that is asked for, and write the results.
 
     Raises:
-        ValueError: seeds that training may have used, or an unknown mode.
+        ValueError: an option that does not belong to it, or an unknown mode; see `_tabletop` and
+            `run_benchmark`.
     """
-    seeds = range(args.first_seed, args.first_seed + args.episodes)
-    if not args.episodes > 0 or not (seeds[0] in HELD_OUT_SEEDS and seeds[-1] in HELD_OUT_SEEDS):
-        raise ValueError(
-            f'the seeds must lie in {HELD_OUT_SEEDS.start} .. {HELD_OUT_SEEDS.stop - 1}, which '
-            'training never uses: change --first-seed or --episodes'
-        )
-    has_drafter = (args.checkpoint / DRAFTER_FOLDER).is_dir()
+    other = ('first_seed',) if args.benchmark else ONLY_BENCHMARK
+    given = [f'--{name.replace("_", "-")}' for name in other if getattr(args, name) is not None]
+    if given:
+        where = 'the tabletop' if args.benchmark else '--benchmark'
+        raise ValueError(f'{", ".join(given)}: only for {where}')
+    return run_benchmark(args, _modes(args)) if args.benchmark else _tabletop(args)
+
+
+def _modes(args: argparse.Namespace) -> dict[str, Decoding]:
+    """Return the ways of decoding to compare, by name; raise ValueError for unknown ones."""
+    checkpoint = args.checkpoint or TABLETOP
+    has_drafter = args.drafter is not None or (checkpoint / DRAFTER_FOLDER).is_dir()
     tolerances = tolerance_ways(args)
-    known = decodings((*EVALUATED, *RULES, *tolerances))
-    compared = decodings((*(RULES if args.rules else EVALUATED), *tolerances))
+    known = decodings((*REPLAYED, *RULES, *tolerances))
+    ways = EVALUATED if args.benchmark is None else REPLAYED if args.sweep else HEADLINES
+    compared = decodings((*(RULES if args.rules else ways), *tolerances))
     names = args.modes or list(compared if has_drafter else [AUTOREGRESSIVE])
     unknown = sorted(set(names) - known.keys())
     if unknown:
         raise ValueError(f'unknown modes {unknown}; there are {list(known)}')
-    tree, recipe = TreeShape(*args.tree), recipe_from(args)
+    return {name: known[name] for name in names}
+
+
+def _tabletop(args: argparse.Namespace) -> int:
+    """Evaluate on the tabletop, and write evaluate.json, evaluate.md and evaluate.png.
+
+    Raises:
+        ValueError: seeds that training may have used.
+    """
+    checkpoint = args.checkpoint or TABLETOP
+    first = HELD_OUT_SEEDS.start if args.first_seed is None else args.first_seed
+    episodes = EPISODES if args.episodes is None else args.episodes
+    seeds = range(first, first + episodes)
+    if not episodes > 0 or not (seeds[0] in HELD_OUT_SEEDS and seeds[-1] in HELD_OUT_SEEDS):
+        raise ValueError(
+            f'the seeds must lie in {HELD_OUT_SEEDS.start} .. {HELD_OUT_SEEDS.stop - 1}, which '
+            'training never uses: change --first-seed or --episodes'
+        )
+    modes, tree, recipe = _modes(args), TreeShape(*args.tree), recipe_from(args)
     jobs = [
-        _Job(args.checkpoint, name, known[name], seeds, tree, args.dtype, args.stored_as, recipe)
-        for name in names
+        _Job(checkpoint, name, decoding, seeds, tree, args.dtype, args.stored_as, recipe)
+        for name, decoding in modes.items()
     ]
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
-        results = dict(zip(names, pool.map(_run_mode, jobs), strict=True))
+        results = dict(zip(modes, pool.map(_run_mode, jobs), strict=True))
     report = {
         'date': date.today().isoformat(),
         'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
-        'checkpoint': args.checkpoint.name,
+        'checkpoint': checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
         'tree': list(args.tree),
         'dtype': args.dtype,
@@ -174,18 +222,18 @@ def _run_mode(job: _Job) -> dict:
     policy = job.policy(None if changes else checkpoint)
     own = None
     if job.decoding.mode == 'strict':
-        own = job.policy(None if changes else checkpoint)
+        own = job.policy(None) if changes else reference
     policy.warm_up(job.decoding)
     reference.warm_up()
     env = TabletopEnv()
     loop = ClosedLoop(policy, reference, env, own=own)
-    name, episodes = job.name, list[Episode]()
+    done: list[EpisodeFigures] = []
     try:
-        for episode in loop.run_all(job.seeds, job.decoding):
-            episodes.append(episode)
-            if len(episodes) % 20 == 0:
-                successes = sum(e.success for e in episodes)
-                print(f'{name}: {successes} of {len(episodes)} episodes', flush=True)
+        for seed in job.seeds:
+            done.append(figures(loop.run(Start(seed=seed), job.decoding), policy.codec))
+            if len(done) % 20 == 0:
+                successes = sum(e.success for e in done)
+                print(f'{job.name}: {successes} of {len(done)} episodes', flush=True)
     finally:
         env.close()
-    return {'dtype': job.stored_as or policy.info.dtype, **summarise(episodes, policy.codec)}
+    return {'dtype': job.stored_as or policy.info.dtype, **summarise(done)}

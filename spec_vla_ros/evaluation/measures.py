@@ -26,6 +26,25 @@ class DecodingFigures:
     target_passes: float
     draft_passes: float
 
+    @classmethod
+    def of(
+        cls, *, actions: int, dimensions: int, target_passes: int, draft_passes: int
+    ) -> DecodingFigures:
+        """Return the figures of so many actions and passes in all.
+
+        Raises:
+            ValueError: there are no actions.
+        """
+        if not actions:
+            raise ValueError('no actions to count')
+        tokens = dimensions * actions
+        return cls(
+            accept_length=accept_length(tokens, target_passes, actions=actions),
+            tokens_per_pass=tokens / target_passes,
+            target_passes=target_passes / actions,
+            draft_passes=draft_passes / actions,
+        )
+
 
 def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> DecodingFigures:
     """Count passes over the actions of a run.
@@ -33,15 +52,11 @@ def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> Decodi
     Raises:
         ValueError: there are no actions.
     """
-    if not stats:
-        raise ValueError('no actions to count')
-    tokens = dimensions * len(stats)
-    passes = sum(s.target_passes for s in stats)
-    return DecodingFigures(
-        accept_length=accept_length(tokens, passes, actions=len(stats)),
-        tokens_per_pass=tokens / passes,
-        target_passes=passes / len(stats),
-        draft_passes=sum(s.draft_passes for s in stats) / len(stats),
+    return DecodingFigures.of(
+        actions=len(stats),
+        dimensions=dimensions,
+        target_passes=sum(s.target_passes for s in stats),
+        draft_passes=sum(s.draft_passes for s in stats),
     )
 
 

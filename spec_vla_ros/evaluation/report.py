@@ -3,63 +3,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
 from spec_vla_ros.evaluation.measures import Exactness
-from spec_vla_ros.evaluation.ways import EVALUATED, by_threshold
+from spec_vla_ros.evaluation.ways import REPLAYED, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE
 
-_COLUMNS = (
-    'decoding',
-    'success',
-    '95 % interval',
-    'wrong object',
-    'steps',
-    'jerk',
-    'same as AR',
-    'off, bins',
-    'off, mm',
-    'off, mrad',
-    'accept length',
-    'passes',
-    'tokens/pass',
-    'ms',
-    'x AR',
-)
+
+def _number(name: str, digits: int) -> Callable[[Mapping], str]:
+    def cell(row: Mapping) -> str:
+        return '-' if row[name] is None else f'{row[name]:.{digits}f}'
+
+    return cell
 
 
-def markdown_table(results: Mapping[str, Mapping]) -> str:
-    """Return one row for each way of decoding; deviations are means over the dimensions."""
-    lines = ['| ' + ' | '.join(_COLUMNS) + ' |', '|' + '---|' * len(_COLUMNS)]
-    for name, row in results.items():
-        low, high = row['success_interval_95']
-        off, values = row['deviation_bins'][:-1], row['deviation_values']
-        cells = (
-            name,
-            f'{row["successes"]}/{row["episodes"]}',
-            f'{low:.1%} - {high:.1%}',
-            str(row['wrong_object']),
-            f'{row["mean_steps_to_success"]:.1f}',
-            f'{row["mean_squared_jerk"]:.1f}',
-            f'{row["identical_to_autoregressive"]:.1%}',
-            f'{sum(off) / len(off):.2f}',
-            f'{1e3 * sum(values[:3]) / 3:.2f}',
-            f'{1e3 * sum(values[3:6]) / 3:.2f}',
-            '-' if row['accept_length'] is None else f'{row["accept_length"]:.2f}',
-            f'{row["target_passes"]:.2f}',
-            f'{row["tokens_per_pass"]:.2f}',
-            f'{row["median_ms"]:.1f}',
-            f'{row["speedup"]:.2f}',
-        )
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines) + '\n'
+def _percent(value: float) -> str:
+    return f'{value:.1%}'
+
+
+COLUMNS: Mapping[str, Callable[[Mapping], str]] = {
+    'success': lambda row: f'{row["successes"]}/{row["episodes"]}',
+    'success, %': lambda row: f'{100 * row["success_rate"]:.1f}',
+    '95 % interval': lambda row: ' - '.join(map(_percent, row['success_interval_95'])),
+    'wrong object': lambda row: str(row['wrong_object']),
+    'steps': _number('mean_steps_to_success', 1),
+    'jerk': _number('mean_squared_jerk', 1),
+    'same as AR': lambda row: _percent(row['identical_to_autoregressive']),
+    'off, bins': lambda row: f'{np.mean(row["deviation_bins"][:-1]):.2f}',
+    'off, mm': lambda row: f'{1e3 * np.mean(row["deviation_values"][:3]):.2f}',
+    'off, mrad': lambda row: f'{1e3 * np.mean(row["deviation_values"][3:6]):.2f}',
+    'accept length': _number('accept_length', 2),
+    'passes': _number('target_passes', 2),
+    'tokens/pass': _number('tokens_per_pass', 2),
+    'ms': _number('median_ms', 1),
+    'x AR': _number('speedup', 2),
+    'x generate': _number('speedup_over_generate', 2),
+}
+"""What a column shows of the figures of a way, see `summary.summarise`."""
+
+TABLETOP = tuple(name for name in COLUMNS if name not in ('success, %', 'x generate'))
+
+
+def markdown_table(
+    results: Mapping[str, Mapping],
+    columns: Sequence[str] = TABLETOP,
+    *,
+    below: Iterable[Sequence[str]] = (),
+) -> str:
+    """Return one row for each way of decoding; deviations are means over the dimensions.
+
+    Args:
+        results: figures by name of the way.
+        columns: of `COLUMNS`.
+        below: more rows, the name first.
+    """
+    rows = ((name, *(COLUMNS[c](row) for c in columns)) for name, row in results.items())
+    lines = [('decoding', *columns), ('---',) * (1 + len(columns)), *rows, *below]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
@@ -87,7 +95,7 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
     """Draw success and speed against the threshold, with and without temporal drafts."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
     for temporal, label in ((False, 'drafter'), (True, 'drafter + temporal')):
-        points = by_threshold(results, EVALUATED, temporal=temporal)
+        points = by_threshold(results, REPLAYED, temporal=temporal)
         if not points:
             continue
         thresholds = [r for r, _ in points]

@@ -1,10 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The figures of a decoding mode over its episodes."""
+"""The figures of an episode, which can be kept, and of a decoding mode over its episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate, chain
 
 import numpy as np
@@ -12,73 +13,175 @@ import numpy as np
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.evaluation.closed_loop import Episode, Step
 from spec_vla_ros.evaluation.measures import (
-    decoding_figures,
+    DecodingFigures,
+    Exactness,
     exactness,
     mean_deviation,
     mean_squared_jerk,
     wilson_interval,
 )
 
+_DIGITS = 4  # of milliseconds that are kept
 
-def summarise(episodes: Sequence[Episode], codec: ActionCodec) -> dict:
-    """Return the figures, ready for JSON."""
-    steps = list(chain.from_iterable(e.steps for e in episodes))
-    figures = decoding_figures([s.action.stats for s in steps], dimensions=codec.stats.dimensions)
-    tokens = np.array([s.action.tokens for s in steps])
-    reference = np.array([s.reference.tokens for s in steps])
-    values = np.array([s.action.values for s in steps])
-    wanted = np.array([s.reference.values for s in steps])
-    milliseconds = np.array([s.milliseconds for s in steps])
-    baseline = np.array([s.reference_milliseconds for s in steps])
-    successes = sum(e.success for e in episodes)
-    jerks = [
-        mean_squared_jerk(np.array([s.position for s in e.steps]), interval=e.interval)
-        for e in episodes
-    ]
-    own = [s.own.tokens for s in steps if s.own is not None]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeFigures:
+    """What an episode adds to the figures of its mode; all of it goes into JSON.
+
+    number: its seed or, where it began in one, its initial state.
+    steps: actions. jerk: mean squared, (m/s^3)^2; None for fewer than four steps.
+    target_passes, draft_passes: in all. rounds: for each dimension, how many verify rounds began
+        at it and how many tokens these committed.
+    compared: steps beside which autoregressive decoding ran; of them
+        identical: with the same tokens;
+        bins, values: (D,) sums of the distances to it, in tokens and in the action's units;
+        exact: see `measures.Exactness`, where that was asked.
+    generated: of the compared steps, those for which the other implementation gave the tokens of
+        autoregressive decoding; None where it did not run.
+    milliseconds: of each step; of those compared and of what they are compared with.
+    phases_ms: of each step, by phase.
+    """
+
+    number: int
+    instruction: str
+    success: bool
+    wrong_object: bool
+    steps: int
+    jerk: float | None
+    target_passes: int
+    draft_passes: int
+    rounds: Sequence[Sequence[int]]
+    compared: int
+    identical: int
+    bins: Sequence[float]
+    values: Sequence[float]
+    exact: Mapping[str, int] | None
+    generated: int | None
+    milliseconds: Sequence[float]
+    compared_ms: Sequence[float]
+    autoregressive_ms: Sequence[float]
+    generate_ms: Sequence[float]
+    phases_ms: Mapping[str, Sequence[float]]
+
+
+def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
+    """Return the figures of an episode with at least one step, whose first one was compared."""
+    steps, start = episode.steps, episode.start
+    beside = [(s, s.reference) for s in steps if s.reference is not None]
+    tokens, reference = (
+        np.array([a.tokens for a in actions])
+        for actions in ([s.action for s, _ in beside], [r for _, r in beside])
+    )
+    values = np.array([s.action.values for s, _ in beside])
+    off = mean_deviation(values, np.array([r.values for _, r in beside]))
+    own = [(s.action.tokens, s.own.tokens) for s in steps if s.own is not None]
+    same = [np.array_equal(s.generated, r.tokens) for s, r in beside if s.generated is not None]
+    positions = np.array([s.position for s in steps])
+    jerk = mean_squared_jerk(positions, interval=episode.interval)
+    phases = sorted({name for s in steps for name in s.action.stats.phases_ms})
+    return EpisodeFigures(
+        number=start.seed if start.initial_state is None else start.initial_state,
+        instruction=episode.instruction,
+        success=episode.success,
+        wrong_object=episode.wrong_object,
+        steps=len(steps),
+        jerk=None if math.isnan(jerk) else jerk,
+        target_passes=sum(s.action.stats.target_passes for s in steps),
+        draft_passes=sum(s.action.stats.draft_passes for s in steps),
+        rounds=_rounds(steps, dimensions=codec.stats.dimensions),
+        compared=len(beside),
+        identical=int(np.all(tokens == reference, axis=1).sum()),
+        bins=(len(beside) * mean_deviation(tokens, reference)).tolist(),
+        values=(len(beside) * off).tolist(),
+        exact=asdict(exactness(*zip(*own, strict=True))) if own else None,
+        generated=sum(same) if same else None,
+        milliseconds=_rounded(s.milliseconds for s in steps),
+        compared_ms=_rounded(s.milliseconds for s, _ in beside),
+        autoregressive_ms=_rounded(s.reference_milliseconds for s, _ in beside),
+        generate_ms=_rounded(s.generate_milliseconds for s, _ in beside),
+        phases_ms={
+            n: _rounded(s.action.stats.phases_ms.get(n, 0.0) for s in steps) for n in phases
+        },
+    )
+
+
+def summarise(episodes: Sequence[EpisodeFigures]) -> dict:
+    """Return the figures of a mode over its episodes, ready for JSON.
+
+    Times are medians over steps; a ratio is that of the medians over the steps that were compared.
+    None where there is nothing to count: no success, no steps that another implementation timed.
+    """
+    dimensions, actions = len(episodes[0].rounds), sum(e.steps for e in episodes)
+    passes = DecodingFigures.of(
+        actions=actions,
+        dimensions=dimensions,
+        target_passes=sum(e.target_passes for e in episodes),
+        draft_passes=sum(e.draft_passes for e in episodes),
+    )
+    compared = sum(e.compared for e in episodes)
+    times = {
+        name: _median(chain.from_iterable(getattr(e, name) for e in episodes))
+        for name in ('milliseconds', 'compared_ms', 'autoregressive_ms', 'generate_ms')
+    }
+    won = [e for e in episodes if e.success]
+    generated = _sum(e.generated for e in episodes)
+    exact = [e.exact for e in episodes if e.exact is not None]
     return {
         'episodes': len(episodes),
-        'successes': successes,
-        'success_rate': successes / len(episodes),
-        'success_interval_95': wilson_interval(successes, len(episodes)),
+        'successes': len(won),
+        'success_rate': len(won) / len(episodes),
+        'success_interval_95': wilson_interval(len(won), len(episodes)),
         'wrong_object': sum(e.wrong_object for e in episodes),
         'by_instruction': _by_instruction(episodes),
-        'mean_steps_to_success': float(np.mean([len(e.steps) for e in episodes if e.success])),
-        'mean_squared_jerk': float(np.nanmean(jerks)),
-        'actions': len(steps),
-        'identical_to_autoregressive': float(np.mean(np.all(tokens == reference, axis=1))),
-        'exactness': asdict(exactness(tokens, own)) if own else None,
-        'deviation_bins': mean_deviation(tokens, reference).tolist(),
-        'deviation_values': mean_deviation(values, wanted).tolist(),
-        'accept_length': figures.accept_length,
-        'tokens_per_pass': figures.tokens_per_pass,
-        'target_passes': figures.target_passes,
-        'draft_passes': figures.draft_passes,
-        'accept_length_by_dimension': accept_length_by_dimension(steps),
-        'median_ms': float(np.median(milliseconds)),
-        'median_ms_autoregressive': float(np.median(baseline)),
-        'speedup': float(np.median(baseline) / np.median(milliseconds)),
-        'phases_ms': _median_phases(steps),
-        'failed_seeds': [e.seed for e in episodes if not e.success],
+        'mean_steps_to_success': _mean(e.steps for e in won),
+        'mean_squared_jerk': _mean(e.jerk for e in episodes if e.jerk is not None),
+        'actions': actions,
+        'compared_actions': compared,
+        'identical_to_autoregressive': sum(e.identical for e in episodes) / compared,
+        'generate_identical': None if generated is None else generated / compared,
+        'exactness': asdict(_together(exact)) if exact else None,
+        'deviation_bins': (np.sum([e.bins for e in episodes], axis=0) / compared).tolist(),
+        'deviation_values': (np.sum([e.values for e in episodes], axis=0) / compared).tolist(),
+        **asdict(passes),
+        'accept_length_by_dimension': [
+            tokens / rounds if rounds else None
+            for rounds, tokens in np.sum([e.rounds for e in episodes], axis=0).tolist()
+        ],
+        'median_ms': times['milliseconds'],
+        'median_ms_autoregressive': times['autoregressive_ms'],
+        'median_ms_generate': times['generate_ms'],
+        'speedup': _ratio(times['autoregressive_ms'], times['compared_ms']),
+        'speedup_over_generate': _ratio(times['generate_ms'], times['compared_ms']),
+        'phases_ms': _median_phases(episodes),
+        'failed': [e.number for e in episodes if not e.success],
     }
 
 
-def accept_length_by_dimension(steps: Sequence[Step]) -> list[float | None]:
-    """Return the mean accept length of the verify rounds that begin at each dimension.
+def _rounds(steps: Sequence[Step], *, dimensions: int) -> list[list[int]]:
+    """Return verify rounds that begin at each dimension and their tokens, (D, 2).
 
-    The first counts the drafts verified inside the prefill; None where no round ever begins.
+    The first counts the drafts verified inside the prefill.
     """
-    lengths: list[list[int]] = [[] for _ in range(len(steps[0].action.tokens))]
+    found = [[0, 0] for _ in range(dimensions)]
     for step in steps:
-        found = step.action.stats.accept_lengths
-        rest = len(step.action.tokens) - sum(found)  # what a prefill without a draft gave
-        starts = accumulate(found, initial=rest)
-        for start, length in zip(starts, found, strict=False):
-            lengths[start].append(length)
-    return [float(np.mean(row)) if row else None for row in lengths]
+        lengths = step.action.stats.accept_lengths
+        rest = len(step.action.tokens) - sum(lengths)  # what a prefill without a draft gave
+        for start, length in zip(accumulate(lengths, initial=rest), lengths, strict=False):
+            found[start][0] += 1
+            found[start][1] += length
+    return found
 
 
-def _by_instruction(episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:
+def _together(exact: Sequence[Mapping[str, int]]) -> Exactness:
+    parts = [Exactness(**part) for part in exact]
+    return Exactness(
+        sum(p.actions for p in parts),
+        sum(p.differing for p in parts),
+        max(p.largest_bins for p in parts),
+    )
+
+
+def _by_instruction(episodes: Sequence[EpisodeFigures]) -> dict[str, dict[str, int]]:
     rows: dict[str, dict[str, int]] = {}
     for episode in sorted(episodes, key=lambda e: e.instruction):
         row = rows.setdefault(episode.instruction, {'episodes': 0, 'successes': 0})
@@ -87,9 +190,37 @@ def _by_instruction(episodes: Sequence[Episode]) -> dict[str, dict[str, int]]:
     return rows
 
 
-def _median_phases(steps: Sequence[Step]) -> dict[str, float]:
-    names = {name for s in steps for name in s.action.stats.phases_ms}
+def _median_phases(episodes: Sequence[EpisodeFigures]) -> dict[str, float | None]:
+    """Return the median of each phase over all steps; a step without it counts as zero."""
+    names = sorted({name for e in episodes for name in e.phases_ms})
     return {
-        name: float(np.median([s.action.stats.phases_ms.get(name, 0.0) for s in steps]))
-        for name in sorted(names)
+        name: _median(
+            chain.from_iterable(e.phases_ms.get(name, (0.0,) * e.steps) for e in episodes)
+        )
+        for name in names
     }
+
+
+def _rounded(milliseconds: Iterable[float | None]) -> list[float]:
+    return [round(ms, _DIGITS) for ms in milliseconds if ms is not None]
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    """Return the sum; None where one of them is not known."""
+    found = list(counts)
+    known = [count for count in found if count is not None]
+    return sum(known) if len(known) == len(found) else None
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return float(np.mean(found)) if found else None
+
+
+def _median(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return float(np.median(found)) if found else None
+
+
+def _ratio(base: float | None, own: float | None) -> float | None:
+    return None if base is None or own is None else base / own

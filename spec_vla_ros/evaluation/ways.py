@@ -82,8 +82,11 @@ def _ways(*thresholds: int) -> tuple[Way, ...]:
 EVALUATED = _ways(0, 1, 3, 5, 9, 15)
 """What `spec-vla evaluate` compares, r ascending."""
 
+HEADLINES = tuple(Way(r, temporal) for r in (0, 9) for temporal in (False, True))
+"""What `spec-vla evaluate --benchmark` compares: the paper's two, and with temporal drafts."""
+
 REPLAYED = _ways(0, 1, 3, 5, 9, 15, 25)
-"""What `spec-vla tune` compares, r ascending."""
+"""What `spec-vla tune` and `spec-vla evaluate --benchmark SUITE --sweep` compare, r ascending."""
 
 RULES = tuple(
     Way(r, temporal=True, limits=limits)

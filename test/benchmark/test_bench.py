@@ -21,7 +21,6 @@ from spec_vla_ros.benchmark.floor import (
 )
 from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
-from spec_vla_ros.benchmark.reference import TransformersGenerate
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
 from spec_vla_ros.benchmark.timing import Measured, Outcome, divided, take_turns
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
@@ -29,6 +28,7 @@ from spec_vla_ros.cli import main
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
+from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig

@@ -70,6 +70,19 @@ def test_what_followed_a_situation_is_offered_when_it_comes_again(temporal):
     assert motion[1][:3] in offered(temporal, stamp_ns=6)
 
 
+def test_all_is_forgotten_when_asked_for(temporal):
+    """What is offered then is what a new one would offer, the rates of its guesses included."""
+    for stamp in range(30):
+        offered(temporal, stamp_ns=stamp)
+        record(temporal, [120 + stamp % 5, 130, 140, 100], stamp_ns=stamp)
+    temporal.reset(situations=True)
+    fresh = TemporalDraft(action_ids=IDS, resting_ids=RESTING)
+    for stamp in range(10):
+        assert offered(temporal, stamp_ns=stamp) == offered(fresh, stamp_ns=stamp)
+        for each in (temporal, fresh):
+            record(each, [120 + stamp % 3, 130 + stamp % 2, 140, 100], stamp_ns=stamp)
+
+
 def test_the_guess_that_is_right_most_often_comes_first():
     temporal = TemporalDraft(action_ids=IDS, resting_ids=RESTING)
     value = 100.0

@@ -191,10 +191,13 @@ def tiny_config(*, layers=2, hidden=32, dimensions=7, fused=True):
     }
 
 
-def write_tiny(folder, *, seed=0, dtype=torch.float32, answers='actions', **shape):
+def write_tiny(
+    folder, *, seed=0, dtype=torch.float32, answers='actions', words=TINY_WORDS, **shape
+):
     """Write the random checkpoint into a folder, and return the folder.
 
     answers: 'actions', or 'words', which it says as if it had never been taught an action.
+    words: of its instructions.
     """
     folder.mkdir(parents=True, exist_ok=True)
     config = tiny_config(**shape)
@@ -204,7 +207,7 @@ def write_tiny(folder, *, seed=0, dtype=torch.float32, answers='actions', **shap
         preprocessor[name] = preprocessor[name][:towers]
     _write_json(folder / 'config.json', config)
     _write_json(folder / 'preprocessor_config.json', preprocessor)
-    tiny_tokenizer().save(str(folder / 'tokenizer.json'))
+    tiny_tokenizer(words).save(str(folder / 'tokenizer.json'))
     torch.manual_seed(seed)
     model = OpenVLA(OpenVLAConfig.from_dict(config))
     _quieten(model, range(64) if answers == 'actions' else range(64, 320))
@@ -219,11 +222,11 @@ def _quieten(model, ids):
     weight[model.config.vocab_size :] *= 0.02
 
 
-def tiny_tokenizer():
+def tiny_tokenizer(words=TINY_WORDS):
     """A tokenizer of words that starts with `<s>`, and knows the "empty" piece as Llama's does."""
     fixed = ['<unk>', '<s>', '</s>', '\u2581', 'In', ':', 'What', 'action', 'should', 'robot']
-    words = dict.fromkeys([*fixed, 'take', 'to', '?', 'Out', *TINY_WORDS])
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token='<unk>'))
+    known = dict.fromkeys([*fixed, 'take', 'to', '?', 'Out', *words])
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(known)}, unk_token='<unk>'))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
         single='<s> $A', special_tokens=[('<s>', 1)]

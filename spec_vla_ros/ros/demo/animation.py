@@ -7,19 +7,18 @@ and the passes and milliseconds of the actions so far.
 
 from __future__ import annotations
 
-import io
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from spec_vla_ros.evaluation.film import encoded
 from spec_vla_ros.ros.demo.film_strip import BACKGROUND, BAD, DIM, GAP, GOOD, INK, title_font
 from spec_vla_ros.ros.demo.record import Record
 
-MOST_BYTES = 3_000_000
 MOST_PICTURES = 150
 RATE = 30.0  # pictures per second, as the camera's
 HOLD = 3.0  # seconds for which the outcome stays
@@ -32,8 +31,6 @@ NAMES = {'autoregressive': 'token by token', 'speculative': 'speculative decodin
 """Ways of decoding in the order in which they stand, from the left, and their titles."""
 
 SMALL = ImageFont.load_default(size=15)
-QUALITIES = (80, 60, 40)
-SMALLEST = 48  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,32 +134,6 @@ def outcome(sides: Mapping[str, Record]) -> tuple[str, tuple[int, int, int]]:
     return ', '.join(f'{name}: {verdict}' for name, verdict in verdicts.items()), colour
 
 
-def encoded(
-    shown: Sequence[Image.Image], durations: Sequence[int], *, most_bytes: int = MOST_BYTES
-) -> bytes:
-    """Return pictures as an animated WebP that goes round for ever, of `most_bytes` at most.
-
-    Where they do not fit they get coarser first, then smaller; their timing stays.
-
-    durations: milliseconds for each. Raises ValueError when they cannot be made to fit.
-    """
-    for quality, size in _attempts(shown[0].size):
-        first, *rest = (p if p.size == size else p.resize(size) for p in shown)
-        file = io.BytesIO()
-        first.save(
-            file,
-            'WEBP',
-            save_all=True,
-            append_images=rest,
-            duration=list(durations),
-            loop=0,
-            quality=quality,
-        )
-        if file.tell() <= most_bytes:
-            return file.getvalue()
-    raise ValueError(f'{len(shown)} pictures do not fit into {most_bytes} bytes')
-
-
 def write_animation(sides: Mapping[str, Record], path: Path) -> None:
     """Write one episode as each way did it, making the folder if need be.
 
@@ -172,15 +143,6 @@ def write_animation(sides: Mapping[str, Record], path: Path) -> None:
     data = encoded(pictures(sides, times), durations_ms(times))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-
-
-def _attempts(size: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield quality and size of the pictures, the best first."""
-    yield from ((quality, size) for quality in QUALITIES)
-    width, height = size
-    while min(width, height) > SMALLEST:
-        width, height = width * 3 // 4, height * 3 // 4
-        yield QUALITIES[-1], (width, height)
 
 
 def _left(place: int) -> int:

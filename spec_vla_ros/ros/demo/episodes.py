@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -121,7 +122,7 @@ class EpisodeRunner:
                 with self._lock:
                     self._running = None
                     self._add_phases(record)
-                record.frames = [(when, image_to_rgb(image)) for when, image in self._film.frames]
+                record.frames = [(when, self._upright(image)) for when, image in self._film.frames]
                 record.halt = self._status.reason_text if self._status is not None else ''
                 return record
 
@@ -168,6 +169,10 @@ class EpisodeRunner:
             if time.monotonic() > deadline:
                 raise EpisodeError(f'waited {timeout:g} s in vain for {what}')
             time.sleep(0.01)
+
+    def _upright(self, image: Image) -> np.ndarray:
+        picture = image_to_rgb(image)
+        return np.rot90(picture, 2) if self._simulator.upside_down else picture
 
     def _seconds(self) -> float:
         """Return the robot's time; it begins anywhere."""

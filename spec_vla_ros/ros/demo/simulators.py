@@ -33,7 +33,8 @@ class Simulator:
     node: the robot's, and the name of its parameter file. module: its program. parameters: what
     differs from that file. policy_file: parameter file of the policy. checkpoint: folder of the
     policy, empty for the shipped tabletop's. recipe: of the policy; empty: as the file says.
-    simulated_time: whether its time is on /clock.
+    simulated_time: whether its time is on /clock. upside_down: whether its pictures are, which the
+    demo turns for whoever looks on.
     starts: how many episodes there are. start: the one of this number, from 0.
     time_limit: of an episode, seconds by the robot's time. most_actions: of an episode.
     loading: seconds that a reset may take to load what is not loaded yet.
@@ -52,6 +53,7 @@ class Simulator:
     checkpoint: str = ''
     recipe: str = ''
     simulated_time: bool = False
+    upside_down: bool = False
     most_actions: int | None = None
     loading: float = 0.0
 
@@ -97,6 +99,8 @@ def libero(
         tasks = (find_task(tasks, instruction),)
     folder = Path(checkpoint) if checkpoint else libero_checkpoint(suite)
 
+    turn = libero_rotation(recipe)
+
     def start(number: int) -> Start:
         state, task = divmod(number, len(tasks))
         return Start(seed=0, instruction=tasks[task].instruction, initial_state=state)
@@ -105,11 +109,12 @@ def libero(
         results=f'demo_{suite}',
         node='libero_robot',
         module='spec_vla_ros.ros.libero_node',
-        parameters=(f'suite:={suite}', f'image_rotation:={libero_rotation(recipe)}'),
+        parameters=(f'suite:={suite}', f'image_rotation:={turn}'),
         policy_file='libero_policy',
         checkpoint=str(folder),
         recipe=recipe,
         simulated_time=True,
+        upside_down=turn == 0,
         starts=len(tasks) * OFFICIAL_STATES,
         start=start,
         time_limit=0.15 * MAX_STEPS[suite],

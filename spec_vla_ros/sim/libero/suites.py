@@ -18,6 +18,9 @@ MAX_STEPS = {
 }
 """Suite -> how many actions an episode may take, as OpenVLA's evaluation has it."""
 
+INITIAL_STATES = 50
+"""Of each task, that figures are published for."""
+
 SETTLING_STEPS = 10
 """Steps at the beginning, not counted, in which the arm rests and objects come to rest."""
 

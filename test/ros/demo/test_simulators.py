@@ -52,6 +52,7 @@ def test_the_picture_is_turned_once(two_tasks):
     for recipe, turn in (('', 180), ('plain', 180), ('libero', 0)):
         robot = libero('libero_object', checkpoint='/some/where', recipe=recipe)
         assert f'image_rotation:={turn}' in robot.parameters
+        assert robot.upside_down == (turn == 0)
 
 
 def test_the_shipped_policy_is_taken_where_there_is_one(two_tasks, monkeypatch, tmp_path):

@@ -1,0 +1,161 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The options of `spec-vla evaluate --benchmark`, and what a run is set up with by them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.suite_worker import Setup
+from spec_vla_ros.evaluation.workers import Crew
+from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.recipe_options import recipe_from
+from spec_vla_ros.policy import DRAFTER_FOLDER
+from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
+from spec_vla_ros.types import Decoding
+
+EPISODES = 20
+COMPARE_EVERY = 5
+
+
+def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
+    """Declare --benchmark and the options that need it."""
+    group = parser.add_argument_group(
+        'the benchmark LIBERO, in place of the tabletop',
+        'Episodes begin in the official initial states. Ended and started again, it goes on where '
+        'it was.',
+    )
+    group.add_argument('--benchmark', choices=list(MAX_STEPS), help='the suite')
+    group.add_argument('--tasks', type=int, nargs='+', help='numbers from 0 (default: all)')
+    group.add_argument('--drafter', type=Path, help="folder (default: the checkpoint's `drafter`)")
+    group.add_argument(
+        '--unnorm-key',
+        metavar='KEY',
+        help='norm stats (default: those of the suite, or the only ones)',
+    )
+    group.add_argument('--device', help="'cpu', 'cuda' (default: auto)")
+    group.add_argument(
+        '--sweep',
+        action='store_const',
+        const=True,
+        help='thresholds r = 0, 1, 3, 5, 9, 15, 25 with and without temporal drafts',
+    )
+    group.add_argument(
+        '--compare-every',
+        type=int,
+        metavar='N',
+        help="autoregressive decoding and transformers' generate decode each Nth observation as "
+        f'well: for ratios and deviation (default: {COMPARE_EVERY})',
+    )
+    group.add_argument(
+        '--without-generate',
+        action='store_const',
+        const=True,
+        help="leave out transformers' generate, which holds the language model a second time",
+    )
+    group.add_argument('--steps', type=int, help='end episodes after so many, to try something')
+    group.add_argument(
+        '--ray', metavar='ADDRESS', help="run on this Ray cluster ('auto': the one that is here)"
+    )
+    group.add_argument(
+        '--gpus-per-process',
+        type=float,
+        metavar='G',
+        help='on Ray (default: 1, if it has any)',
+    )
+
+
+ONLY_HERE = (
+    *('tasks', 'drafter', 'unnorm_key', 'device', 'sweep', 'compare_every', 'without_generate'),
+    *('steps', 'ray', 'gpus_per_process'),
+)
+"""Options that say nothing about the tabletop."""
+
+
+def tasks_from(args: argparse.Namespace, tasks: Sequence[Task]) -> Sequence[int]:
+    """Return the numbers of the tasks to run.
+
+    Raises:
+        ValueError: there is no such task, or another number is out of range.
+    """
+    chosen = range(len(tasks)) if args.tasks is None else list(dict.fromkeys(args.tasks))
+    if not set(chosen) <= set(range(len(tasks))):
+        raise ValueError(f'--tasks {args.tasks}: they are numbered 0 .. {len(tasks) - 1}')
+    for name in ('processes', 'compare_every', 'steps'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f'--{name.replace("_", "-")} {value}: give at least one')
+    return chosen
+
+
+def states_from(args: argparse.Namespace) -> range:
+    """Return the numbers of the initial states to begin in.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    states = range(EPISODES if args.episodes is None else args.episodes)
+    if not 1 <= len(states) <= INITIAL_STATES:
+        raise ValueError(
+            f'--episodes {args.episodes}: a task has {INITIAL_STATES} official initial states'
+        )
+    return states
+
+
+def crew_from(args: argparse.Namespace) -> Crew:
+    """Return how many processes run, and where.
+
+    Raises:
+        ValueError: a certain GPU is asked for, where Ray hands them out.
+    """
+    gpus = 0.0 if args.device == 'cpu' else args.gpus_per_process
+    crew = Crew(processes=args.processes, cluster=args.ray, gpus=gpus)
+    if crew.on_ray and ':' in (args.device or ''):
+        raise ValueError(f"--device {args.device}: on Ray say 'cuda', it hands out the GPUs")
+    return crew
+
+
+def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup:
+    """Return what every episode is run with.
+
+    Raises:
+        ValueError: no checkpoint is given, or something is not installed.
+        CheckpointError: it cannot be used; the message says why.
+    """
+    if args.checkpoint is None:
+        raise ValueError('no policy for LIBERO is shipped: give one with --checkpoint')
+    recipe = recipe_from(args)
+    beside = args.checkpoint / DRAFTER_FOLDER
+    keys = read_config(args.checkpoint).norm_stats
+    generate = not args.without_generate and args.stored_as is None
+    if generate and importlib.util.find_spec('transformers') is None:
+        raise ValueError(
+            "transformers' generate is compared with, and transformers is not installed: pip "
+            "install '.[bench]', or give --without-generate"
+        )
+    return Setup(
+        suite=args.benchmark,
+        modes=modes,
+        checkpoint=args.checkpoint.absolute(),
+        drafter=args.drafter or (beside.absolute() if beside.is_dir() else None),
+        recipe=recipe,
+        unnorm_key=args.unnorm_key or suite_key(args.benchmark, list(keys)),
+        device=args.device or 'auto',
+        dtype=args.dtype,
+        stored_as=args.stored_as,
+        tree=TreeShape(*args.tree),
+        compare_every=args.compare_every or COMPARE_EVERY,
+        generate=generate,
+        max_steps=args.steps,
+    )
+
+
+def suite_key(suite: str, keys: Sequence[str]) -> str | None:
+    """Return the norm stats of a suite, as published evaluations look for them.
+
+    None where none has its name, nor its name and `_no_noops`.
+    """
+    return next((key for key in (suite, f'{suite}_no_noops') if key in keys), None)

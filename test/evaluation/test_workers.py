@@ -1,0 +1,105 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Jobs are done once each: one after the other here, or side by side on Ray."""
+
+import builtins
+from importlib.util import find_spec
+
+import pytest
+
+from spec_vla_ros.evaluation.workers import Crew, _gpus, run_jobs
+
+ON_RAY = Crew(processes=2)
+
+
+def make_worker_class(*, mark=None):
+    """A class as Ray takes it along; with `mark`, a file, its first process dies at job 2."""
+
+    class Adder:
+        def __init__(self, setup):
+            self.setup = setup
+
+        def run(self, job):
+            import os
+            from pathlib import Path
+
+            if mark is not None and job == 2 and not Path(mark).exists():
+                Path(mark).touch()
+                os._exit(1)
+            if job < 0:
+                raise ValueError(f'job {job} cannot be')
+            return job + self.setup
+
+        def close(self):
+            self.setup = None
+
+    return Adder
+
+
+def test_alone_jobs_come_in_order_and_are_prepared_when_their_turn_comes():
+    workers, prepared, seen = [], [], []
+    adder = make_worker_class()
+
+    def make(setup):
+        workers.append(adder(setup))
+        return workers[-1]
+
+    def prepare(job):
+        prepared.append((job, list(seen)))
+        return 10 * job
+
+    for result in run_jobs(make, 1, [1, 2, 3], crew=Crew(), prepare=prepare):
+        seen += [result]
+    assert seen == [11, 21, 31]
+    assert prepared == [(1, []), (2, [11]), (3, [11, 21])]
+    assert [worker.setup for worker in workers] == [None]  # closed
+
+
+def test_a_worker_is_closed_when_its_job_fails():
+    workers = []
+
+    def make(setup):
+        workers.append(make_worker_class()(setup))
+        return workers[-1]
+
+    with pytest.raises(ValueError, match='job -1'):
+        list(run_jobs(make, 1, [5, -1, 6], crew=Crew()))
+    assert workers[0].setup is None
+
+
+def test_without_jobs_nobody_is_made():
+    assert list(run_jobs(lambda setup: 1 / 0, 1, [], crew=ON_RAY)) == []
+
+
+def test_a_missing_ray_is_said(monkeypatch):
+    plain = builtins.__import__
+
+    def without_ray(name, *args, **options):
+        if name == 'ray':
+            raise ModuleNotFoundError('no ray', name='ray')
+        return plain(name, *args, **options)
+
+    monkeypatch.setattr(builtins, '__import__', without_ray)
+    with pytest.raises(ValueError, match=r'ray is not installed: pip install .*\[ray\]'):
+        list(run_jobs(make_worker_class(), 1, [1], crew=ON_RAY))
+
+
+def test_gpus_are_shared_as_asked_and_never_waited_for():
+    crew = Crew(processes=2)
+    assert _gpus({'CPU': 2.0}, crew) == 0.0
+    assert _gpus({'CPU': 2.0, 'GPU': 2.0}, crew) == 1.0
+    assert _gpus({'CPU': 8.0, 'GPU': 1.0}, Crew(processes=2, gpus=0.5)) == 0.5
+    with pytest.raises(ValueError, match='2 processes take 2 GPUs, and Ray has 1'):
+        _gpus({'CPU': 2.0, 'GPU': 1.0}, crew)
+    with pytest.raises(ValueError, match='2 processes take 2 CPUs, and Ray has 1'):
+        _gpus({'CPU': 1.0}, crew)
+
+
+@pytest.mark.libero  # of the environment that has Ray
+@pytest.mark.skipif(find_spec('ray') is None, reason='no Ray: make libero')
+def test_on_ray_a_job_whose_process_dies_is_done_by_another(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))  # Ray writes there
+    worker = make_worker_class(mark=str(tmp_path / 'died'))
+    assert sorted(run_jobs(worker, 100, range(5), crew=ON_RAY)) == [100, 101, 102, 103, 104]
+    assert (tmp_path / 'died').exists()
+    with pytest.raises(ValueError, match='job -1 cannot be'):
+        list(run_jobs(make_worker_class(), 1, [-1], crew=ON_RAY))
