@@ -82,13 +82,13 @@ def test_what_cannot_be_shown_is_told(two_tasks, monkeypatch, capsys, arguments,
 @pytest.mark.dds
 @pytest.mark.slow
 @pytest.mark.libero
-def test_a_policy_that_knows_nothing_is_shown_on_liberos_robot(tmp_path, monkeypatch):
+def test_a_policy_that_knows_nothing_is_shown_on_liberos_robot(tmp_path):
     pytest.importorskip('libero', reason='no LIBERO: make libero')
     words = 'pick up the milk and place it in the basket'
-    monkeypatch.setattr('toy_checkpoint.TINY_WORDS', tuple(words.split()))
+    checkpoint = write_tiny(tmp_path / 'tiny', words=tuple(words.split()))
     done = run_python(
         *('-m', 'spec_vla_ros.ros.demo', '--suite', 'libero_object', '--instruction', words),
-        *('--checkpoint', write_tiny(tmp_path / 'tiny'), '--episodes', '1', '--time-limit', '2'),
+        *('--checkpoint', checkpoint, '--episodes', '1', '--time-limit', '2'),
         *('--results', tmp_path),
         check=False,
     )
