@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .PHONY: help setup demo evaluate bench test test-fast test-jazzy test-gpu gpu test-libero libero soak params
-.PHONY: lint clean
+.PHONY: demo-libero lint clean
 
 EPISODES ?= 10
 SEED ?= 0
@@ -30,6 +30,11 @@ setup: ## Create .venv and build the messages; does nothing when nothing has cha
 
 demo: setup ## Watch the policy drive the simulated robot.
 	@$(ACTIVATE); exec python -m spec_vla_ros.ros.demo \
+		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
+
+demo-libero: libero ## Watch a policy drive the robot of LIBERO (SUITE, CHECKPOINT, RECIPE).
+	@. scripts/activate_libero.sh; exec python -m spec_vla_ros.ros.demo --suite '$(SUITE)' \
+		--checkpoint '$(CHECKPOINT)' --recipe '$(RECIPE)' \
 		--episodes '$(EPISODES)' --seed '$(SEED)' --instruction '$(INSTRUCTION)'
 
 evaluate: setup ## Compare every way of decoding, 200 held-out episodes each.

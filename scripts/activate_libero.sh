@@ -4,5 +4,8 @@
 # To be sourced, from any directory, after `make libero`: activate.sh, with LIBERO.
 _spec_vla_scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$_spec_vla_scripts/activate.sh"
+# ROS from wheels looks for its libraries beside the interpreter: it is told where .venv has them.
+LD_LIBRARY_PATH=$(python -c 'import os; print(os.environ.get("LD_LIBRARY_PATH", ""))')
+export LD_LIBRARY_PATH
 export PATH=${_spec_vla_scripts%/scripts}/.venv-libero/bin:$PATH
 unset _spec_vla_scripts

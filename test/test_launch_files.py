@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
-from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, POLICY_ARGUMENTS
+from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, LIBERO_ARGUMENTS, POLICY_ARGUMENTS
 from spec_vla_ros.settings.nodes import SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
 
 ROOT = Path(__file__).parents[1]
 FILES = {path.name: path for path in (ROOT / 'launch').glob('*.launch.py')}
-POLICY, DEMO = 'spec_vla.launch.py', 'demo.launch.py'
+POLICY, DEMO, LIBERO = 'spec_vla.launch.py', 'demo.launch.py', 'libero.launch.py'
+ARGUMENTS = {POLICY: POLICY_ARGUMENTS, DEMO: DEMO_ARGUMENTS, LIBERO: LIBERO_ARGUMENTS}
+FUNCTIONS = {POLICY: '_bring_up', DEMO: '_robot', LIBERO: '_nodes'}
 
 
 def topics_of_the_node():
@@ -30,8 +32,8 @@ def topics_of_the_node():
     return {name for source in sources for name in re.findall(r"'([a-z_/]+)'", source)}
 
 
-def test_there_are_two():
-    assert set(FILES) == {POLICY, DEMO}
+def test_there_are_three():
+    assert set(FILES) == {POLICY, DEMO, LIBERO}
 
 
 @pytest.mark.parametrize('name', FILES)
@@ -111,13 +113,12 @@ class TestWithoutTheLaunchSystem:
         monkeypatch.setitem(sys.modules, 'ament_index_python', StandIn('ament_index_python'))
         monkeypatch.setitem(sys.modules, 'ament_index_python.packages', packages)
 
-        def bring_up(*, file=POLICY, function='_bring_up', installed=(), **given):
+        def bring_up(*, file=POLICY, installed=(), **given):
             packages.installed = set(installed)
             module = runpy.run_path(str(FILES[file]))
-            arguments = DEMO_ARGUMENTS if file == DEMO else POLICY_ARGUMENTS
-            defaults = {name: a.default.format(share=ROOT) for name, a in arguments.items()}
+            defaults = {n: a.default.format(share=ROOT) for n, a in ARGUMENTS[file].items()}
             assert given.keys() <= defaults.keys()
-            return module[function]({**defaults, **given})
+            return module[FUNCTIONS[file]]({**defaults, **given})
 
         return bring_up
 
@@ -139,8 +140,8 @@ class TestWithoutTheLaunchSystem:
         assert node.named['ros_arguments'] is None
 
     def test_each_argument_is_declared_with_what_it_may_be(self, bring_up):
-        for file, arguments in ((POLICY, POLICY_ARGUMENTS), (DEMO, DEMO_ARGUMENTS)):
-            bring_up(file=file, function='_bring_up' if file == POLICY else '_robot')
+        for file, arguments in ARGUMENTS.items():
+            bring_up(file=file, checkpoint='/models/one')
             module = runpy.run_path(str(FILES[file]))
             made = module['generate_launch_description']().given[0]
             declared = {m.given[0]: m.named for m in made if m.kind == 'DeclareLaunchArgument'}
@@ -150,7 +151,9 @@ class TestWithoutTheLaunchSystem:
                 assert choices == (list(argument.choices) or None)
                 assert choices is None or declared[name]['default_value'] in choices
 
-    @pytest.mark.parametrize('options', [{}, {'file': DEMO, 'function': '_robot'}])
+    @pytest.mark.parametrize(
+        'options', [{}, {'file': DEMO}, {'file': LIBERO, 'checkpoint': '/models/one'}]
+    )
     def test_the_end_of_a_node_ends_the_launch(self, bring_up, options):
         (node,) = [m for m in bring_up(**options) if m.kind.endswith('Node')]
         on_exit, event = node.named['on_exit'], object()
@@ -200,15 +203,36 @@ class TestWithoutTheLaunchSystem:
             bring_up(params_file=str(path))
         path.write_text('/**: {ros__parameters: {sead: 3}}')
         with pytest.raises(RuntimeError, match='did you mean seed'):
-            bring_up(file=DEMO, function='_robot', sim_params_file=str(path))
+            bring_up(file=DEMO, sim_params_file=str(path))
 
     @pytest.mark.parametrize('given', [{}, {'image_transport': 'compressed'}])
     def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):
-        (node,) = bring_up(file=DEMO, function='_robot', **given)
+        (node,) = bring_up(file=DEMO, **given)
         file, *overrides = node.named['parameters']
         assert file == str(ROOT / 'config' / 'sim_robot.yaml')
         values = [{name: v.given[0] for name, v in each.items()} for each in overrides]
         assert values == ([given] if given else [])
+
+    @pytest.mark.parametrize(
+        ('given', 'turn'),
+        [({}, 180), ({'observation_recipe': 'libero'}, 0), ({'image_rotation': '0'}, 0)],
+    )
+    def test_liberos_robot_turns_the_picture_unless_the_recipe_does(self, bring_up, given, turn):
+        robot, policy = bring_up(file=LIBERO, checkpoint='/models/one', suite='libero_10', **given)
+        assert robot.named['executable'] == robot.named['name'] == 'libero_robot'
+        file, overrides = robot.named['parameters']
+        assert file == str(ROOT / 'config' / 'libero_robot.yaml')
+        values = {name: value.given[0] for name, value in overrides.items()}
+        assert values == {'suite': 'libero_10', 'image_rotation': turn}
+        passed_on = dict(policy.named['launch_arguments'])
+        assert passed_on['checkpoint'] == '/models/one'
+        assert passed_on['params_file'] == str(ROOT / 'config' / 'libero_policy.yaml')
+        assert passed_on['observation_recipe'] == given.get('observation_recipe', '')
+        assert passed_on.keys() < POLICY_ARGUMENTS.keys()
+
+    def test_libero_without_a_policy_says_what_to_give(self, bring_up):
+        with pytest.raises(RuntimeError, match='checkpoint:= is needed: no policy for libero_10'):
+            bring_up(file=LIBERO, suite='libero_10')
 
     def test_it_is_activated_once_and_not_after_every_later_configuring(self, bring_up):
         made = bring_up()
@@ -220,7 +244,7 @@ class TestWithoutTheLaunchSystem:
         'options',
         [
             {'params_file': '~/mine.yaml'},
-            {'file': DEMO, 'function': '_robot', 'sim_params_file': '~/mine.yaml'},
+            {'file': DEMO, 'sim_params_file': '~/mine.yaml'},
         ],
         ids=['policy', 'demo'],
     )

@@ -79,7 +79,7 @@ def modules_of(distributions):
 
 BASE = required('torch', 'core')
 FOR_DEVELOPING = modules_of(required('sim', 'train', 'bench', 'dev') - BASE)
-SIMULATED_ROBOT = ('sim_node.py', 'episode.py', 'real_time_arm.py')
+SIMULATED_ROBOT = ('sim_node.py', 'libero_node.py', 'episode.py', 'real_time_arm.py')
 
 
 def run_without(hidden, program):

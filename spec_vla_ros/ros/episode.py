@@ -3,28 +3,31 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from spec_vla_ros.msg import EpisodeStatus
-from spec_vla_ros.sim.env import Outcome
+from spec_vla_ros.sim.environment import EpisodeOutcome
 
 
 @dataclass(slots=True, kw_only=True)
 class Episode:
-    """One layout of the table and what has become of it; see EpisodeStatus."""
+    """One layout of the scene and what has become of it; see EpisodeStatus.
+
+    began: by the robot's time, seconds.
+    """
 
     number: int = 0
     seed: int
+    initial_state: int = -1
     instruction: str
     success: bool = False
     wrong_object: bool = False
     lifted: str | None = None
     command_timeouts: int = 0
     commands_received: int = 0
-    began: float = field(default_factory=time.monotonic)
+    began: float
 
-    def observe(self, outcome: Outcome, *, timeouts: int) -> None:
+    def observe(self, outcome: EpisodeOutcome, *, timeouts: int) -> None:
         """Take how things stand now; success and a wrong object stay once they were."""
         self.success |= outcome.success
         self.wrong_object |= outcome.wrong_object
@@ -41,16 +44,17 @@ class Episode:
             self.command_timeouts,
         )
 
-    def message(self) -> EpisodeStatus:
-        """Return it as a message, without a stamp."""
+    def message(self, *, now: float) -> EpisodeStatus:
+        """Return it as a message, without a stamp; now: by the robot's time, seconds."""
         return EpisodeStatus(
             episode=self.number,
             seed=self.seed,
+            initial_state=self.initial_state,
             instruction=self.instruction,
             success=self.success,
             wrong_object=self.wrong_object,
             lifted=self.lifted or '',
-            elapsed=time.monotonic() - self.began,
+            elapsed=now - self.began,
             commands_received=self.commands_received,
             command_timeouts=self.command_timeouts,
         )

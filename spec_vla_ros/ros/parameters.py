@@ -20,10 +20,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from spec_vla_ros.ros.parameter_files import of_no_name, of_other_nodes, sections_of
-from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import PolicySettings, RobotSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 
-SettingsType = TypeVar('SettingsType', PolicySettings, SimSettings)
+SettingsType = TypeVar('SettingsType', bound=PolicySettings | RobotSettings)
 
 
 class LiveSettings(Generic[SettingsType]):

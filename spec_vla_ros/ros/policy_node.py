@@ -40,7 +40,6 @@ It is a lifecycle node, and loads and commands nothing before it is told to:
 `ros2 launch spec_vla_ros spec_vla.launch.py` starts it and does both."""
 
 CLOCK = '/clock'
-CLOCK_PATIENCE = 0.5  # seconds for which a simulated clock may stand still while the arm moves
 
 
 class SpecVlaNode(LifecycleNode):
@@ -226,7 +225,7 @@ class SpecVlaNode(LifecycleNode):
         self._in_use.look_at_the_clock()
         silent, halt = self._ticker.silent_for, self._in_use.halt
         reported = halt is not None and halt.reason is Reason.CLOCK_STOPPED
-        if reported or silent < CLOCK_PATIENCE:
+        if reported or silent < self._in_force.clock_timeout:
             return
         text = f'the simulated clock has stood still for {silent:.1f} s'
         if not self.count_publishers(CLOCK):

@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A velocity-controlled arm in real time, that stops by itself when commands go stale.
 
-Works on anything that can be told a velocity and to let time pass, such as the tabletop simulator.
+Works on anything that can be told a velocity and to let time pass, such as the tabletop simulator,
+and through `VelocitySteps` on what takes displacements.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
 
+_MOMENT = 1e-6  # seconds, too few to matter
+
 
 class VelocityEnv(Protocol):
     """What is driven: holds a velocity and lets time pass."""
@@ -21,6 +24,49 @@ class VelocityEnv(Protocol):
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+
+
+class Steppable(Protocol):
+    """What takes a displacement and an opening for each of its control periods."""
+
+    @property
+    def interval(self) -> float:
+        """The control period, seconds."""
+
+    def step(self, action: np.ndarray) -> None:
+        """Apply an action (7,) in metres and radians, gripper opening, and let the period pass."""
+
+
+class VelocitySteps:
+    """Drives by velocity what takes displacements.
+
+    Velocities are added up; whenever a control period is full, so much is commanded as one
+    displacement.
+
+    Args:
+        env: what is driven.
+    """
+
+    def __init__(self, env: Steppable) -> None:
+        self._env = env
+        self._velocity = np.zeros(6)
+        self._gripper = 1.0
+        self._displacement, self._passed = np.zeros(6), 0.0
+
+    def set_velocity(self, linear: np.ndarray, angular: np.ndarray, *, gripper: float) -> None:
+        """Hold this velocity, (3,) m/s and (3,) rad/s, and gripper opening from now on."""
+        self._velocity, self._gripper = np.concatenate([linear, angular]), gripper
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; what does not fill a control period is carried on."""
+        while seconds > _MOMENT:
+            part = min(seconds, self._env.interval - self._passed)
+            self._displacement = self._displacement + part * self._velocity
+            self._passed += part
+            seconds -= part
+            if self._env.interval - self._passed < _MOMENT:
+                self._env.step(np.array([*self._displacement, self._gripper]))
+                self._displacement, self._passed = np.zeros(6), 0.0
 
 
 class RealTimeArm:

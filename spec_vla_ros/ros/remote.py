@@ -34,6 +34,7 @@ class RemoteNode:
     Args:
         name: of the node.
         domain_id: the ROS domain; None: that of the environment.
+        simulated_time: whether the node's clock follows /clock.
         while_waiting: called a few times a second while it waits; may raise to end the waiting.
     """
 
@@ -42,13 +43,15 @@ class RemoteNode:
         name: str,
         *,
         domain_id: int | None = None,
+        simulated_time: bool = False,
         while_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self._while_waiting = while_waiting
         self._clients_by_name: dict[str, Client] = {}
         self._context = Context()
         self._context.init(domain_id=domain_id)
-        self.node = Node(name, context=self._context)
+        follow = Parameter('use_sim_time', value=simulated_time)
+        self.node = Node(name, context=self._context, parameter_overrides=[follow])
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._closing = threading.Event()
@@ -61,15 +64,24 @@ class RemoteNode:
         """Call back for each message, in the background thread; with its info if it takes two."""
         self.node.create_subscription(kind, topic, callback, profile)
 
-    def call(self, kind: type, service: str, request: Any, *, timeout: float = 30.0) -> Any:
+    def call(
+        self,
+        kind: type,
+        service: str,
+        request: Any,
+        *,
+        timeout: float = 30.0,
+        retry_after: float = RETRY_AFTER,
+    ) -> Any:
         """Call a service and return its response; it must be harmless to call it twice.
 
+        retry_after: seconds; longer than an answer takes.
         Raises TimeoutError when it does not appear, or does not answer, within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while True:
             future = self._send(kind, service, request, deadline)
-            if self._answered(future, service, deadline):
+            if self._answered(future, service, deadline, retry_after=retry_after):
                 return self._result(future)
 
     def configure(self, node_name: str, *, timeout: float = 120.0) -> bool:
@@ -135,11 +147,13 @@ class RemoteNode:
             self._keep_waiting(deadline, service)
         return client.call_async(request)
 
-    def _answered(self, future: Future, service: str, deadline: float) -> bool:
+    def _answered(
+        self, future: Future, service: str, deadline: float, *, retry_after: float = RETRY_AFTER
+    ) -> bool:
         """Wait for an answer until it is time to repeat the request."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
-        retry_at = time.monotonic() + RETRY_AFTER
+        retry_at = time.monotonic() + retry_after
         while not done.wait(0.2):
             self._keep_waiting(deadline, service)
             if time.monotonic() > retry_at:

@@ -1,13 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The simulated robot: a camera and a velocity-controlled gripper, as a ROS node.
 
-It behaves as an arm controller does: velocities in, and a stop by itself when they go stale. The
-simulation follows the clock in real time; see real_time_arm.py.
+It behaves as an arm controller does: velocities in, and a stop by itself when they go stale. Which
+simulator it is, and how its time passes, is passed in.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,45 +23,83 @@ from std_msgs.msg import Float64
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.msg import EpisodeStatus
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_time
+from spec_vla_ros.ros.converters import (
+    rgb_to_compressed,
+    rgb_to_image,
+    to_nanoseconds,
+    to_time,
+)
 from spec_vla_ros.ros.episode import Episode
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.real_time_arm import RealTimeArm
+from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocityEnv
+from spec_vla_ros.ros.robot_time import RealTime, RobotTime
 from spec_vla_ros.ros.spin import read_command_line, spin_node
-from spec_vla_ros.settings.nodes import SimSettings
+from spec_vla_ros.settings.nodes import RobotSettings, SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.srv import ResetEpisode
 
 STATUS_PERIOD = 1.0  # seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What a node simulates.
+
+    env: the simulator. driven: takes its velocities. time: how its time passes.
+    """
+
+    env: Environment
+    driven: VelocityEnv
+    time: RobotTime
+
+
+def tabletop(node: Node, settings: SimSettings) -> Simulation:
+    """Return the tabletop, in real time."""
+    env = TabletopEnv(image_size=settings.image_size)
+    return Simulation(env, env, RealTime(node, rate=settings.frame_rate))
+
+
 class SimRobotNode(Node):
-    """The tabletop simulator behind the topics of a robot; see docs/reference/ros.md for them.
+    """A simulator behind the topics of a robot; see docs/reference/ros.md for them.
 
     The environment is created, stepped and rendered in the thread that makes and spins the node,
     because its rendering context belongs to a thread.
 
     Args:
+        name: of the node.
+        settings: what its parameters are.
+        simulate: makes the simulator, given this node and the settings in force.
         kwargs: for rclpy's Node.
+
+    Raises:
+        ValueError: a parameter is wrong, or the simulator is not installed.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__('sim_robot', **kwargs)
-        settings = LiveSettings(self, SimSettings).current
-        self._frame, self._camera_frame = settings.base_frame, settings.camera_frame
-        self._env = TabletopEnv(image_size=settings.image_size)
+    def __init__(
+        self,
+        *,
+        name: str = 'sim_robot',
+        settings: type[RobotSettings] = SimSettings,
+        simulate: Callable[[Node, Any], Simulation] = tabletop,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name, **kwargs)
+        given = LiveSettings(self, settings).current
+        self._frame, self._camera_frame = given.base_frame, given.camera_frame
+        simulation = simulate(self, given)
+        self._env, self._time = simulation.env, simulation.time
+        instruction = self._env.reset(seed=given.seed)
         self._arm = RealTimeArm(
-            self._env, command_timeout=settings.command_timeout, now=time.monotonic()
+            simulation.driven, command_timeout=given.command_timeout, now=self._time.seconds
         )
-        self._episode = Episode(
-            seed=settings.seed, instruction=self._env.reset(seed=settings.seed)
-        )
+        self._episode = Episode(seed=given.seed, instruction=instruction, began=self._time.seconds)
         self._reported: tuple | None = None
         self._report_due = 0.0
-        self._camera_info = self._make_camera_info(settings.image_size)
+        self._camera_info = self._make_camera_info(given.image_size)
 
-        raw = settings.image_transport in ('raw', 'both')
-        compressed = settings.image_transport in ('compressed', 'both')
+        raw = given.image_transport in ('raw', 'both')
+        compressed = given.image_transport in ('compressed', 'both')
         self._images = self.create_publisher(Image, 'image', qos.CAMERA) if raw else None
         self._jpegs = (
             self.create_publisher(CompressedImage, 'image/compressed', qos.CAMERA)
@@ -71,7 +112,7 @@ class SimRobotNode(Node):
         self.create_subscription(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         self.create_subscription(Float64, 'gripper_command', self._on_gripper, qos.COMMAND)
         self.create_service(ResetEpisode, 'reset', self._on_reset)
-        self.create_timer(1.0 / settings.frame_rate, self._on_frame)
+        self._time.call_at_each_frame(self._on_frame)
 
     def destroy_node(self) -> None:
         """Free the rendering context along with the node."""
@@ -94,27 +135,36 @@ class SimRobotNode(Node):
             self.get_logger().warning('a velocity that is not finite is ignored')
             return
         self._episode.commands_received += 1
-        self._arm.command(twist, now=time.monotonic())
+        stamp_ns = to_nanoseconds(message.header.stamp)
+        self._time.obey(partial(self._arm.command, twist), stamp_ns=stamp_ns)
 
     def _on_gripper(self, message: Float64) -> None:
         if not 0.0 <= message.data <= 1.0:
             self.get_logger().warning(f'a gripper opening of {message.data} is ignored')
             return
-        self._arm.command_gripper(message.data, now=time.monotonic())
+        self._time.obey(partial(self._arm.command_gripper, message.data), stamp_ns=0)
 
     def _on_reset(
         self, request: ResetEpisode.Request, response: ResetEpisode.Response
     ) -> ResetEpisode.Response:
+        initial_state = None if request.initial_state == -1 else request.initial_state
         try:
             instruction = self._env.reset(
-                seed=request.seed, instruction=request.instruction or None
+                seed=request.seed,
+                instruction=request.instruction or None,
+                initial_state=initial_state,
             )
         except ValueError as error:
             response.message = str(error)
             return response
-        self._arm.rest(now=time.monotonic())
+        self._time.forget()
+        self._arm.rest(now=self._time.seconds)
         self._episode = Episode(
-            number=self._episode.number + 1, seed=request.seed, instruction=instruction
+            number=self._episode.number + 1,
+            seed=request.seed,
+            initial_state=request.initial_state,
+            instruction=instruction,
+            began=self._time.seconds,
         )
         self.get_logger().info(f'episode {self._episode.number}: {instruction!r}')
         self._report()
@@ -124,8 +174,7 @@ class SimRobotNode(Node):
         return response
 
     def _on_frame(self) -> None:
-        self._arm.catch_up(now=time.monotonic())
-        now_ns = self.get_clock().now().nanoseconds
+        now_ns = self._time.next_frame(self._arm.catch_up)
         stamp = to_time(now_ns)
         rgb = self._env.render()
         if self._images is not None:
@@ -154,8 +203,8 @@ class SimRobotNode(Node):
     def _report(self) -> None:
         self._reported = self._episode.news()
         self._report_due = time.monotonic() + STATUS_PERIOD
-        message = self._episode.message()
-        message.header.stamp = self.get_clock().now().to_msg()
+        message = self._episode.message(now=self._time.seconds)
+        message.header.stamp = to_time(self._time.now_ns)
         self._episodes.publish(message)
 
     def _make_camera_info(self, size: int) -> CameraInfo:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.nodes import LiberoRobotSettings, PolicySettings
 from spec_vla_ros.settings.parameter import meaning_of
 
 TRUE, FALSE = ('true', 'True', '1', 'yes'), ('false', 'False', '0', 'no')
@@ -162,6 +162,39 @@ DEMO_ARGUMENTS: Arguments = {
     ),
     'sim_params_file': LaunchArgument(
         meaning='Parameters of the simulated robot', default=f'{SHARE}/config/sim_robot.yaml'
+    ),
+}
+
+_LIBERO = {field.name: meaning_of(field) for field in dataclasses.fields(LiberoRobotSettings)}
+LIBERO_PASSED_ON = (
+    *(name for name in PASSED_ON if name != 'model'),
+    'unnorm_key',
+    'observation_recipe',
+    'drafter',
+)
+"""Arguments of libero.launch.py that are spec_vla.launch.py's."""
+
+LIBERO_ARGUMENTS: Arguments = {
+    **{name: POLICY_ARGUMENTS[name] for name in LIBERO_PASSED_ON},
+    'checkpoint': dataclasses.replace(
+        POLICY_ARGUMENTS['checkpoint'],
+        meaning='Folder of an OpenVLA checkpoint; empty: the policy that is shipped for the suite',
+    ),
+    'params_file': dataclasses.replace(
+        POLICY_ARGUMENTS['params_file'], default=f'{SHARE}/config/libero_policy.yaml'
+    ),
+    'suite': LaunchArgument(
+        meaning=f'{_LIBERO["suite"].description}, whatever the file says',
+        default=LiberoRobotSettings.suite,
+        choices=_LIBERO['suite'].choices,
+    ),
+    'image_rotation': LaunchArgument(
+        meaning="Turn of the simulator's picture; empty: 0 with observation_recipe:=libero, which "
+        'turns it itself, else 180',
+        choices=('', '0', '180'),
+    ),
+    'robot_params_file': LaunchArgument(
+        meaning="Parameters of LIBERO's robot", default=f'{SHARE}/config/libero_robot.yaml'
     ),
 }
 

@@ -8,6 +8,7 @@ parameters from these tables and replaces the whole object when some of them cha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from spec_vla_ros.settings.conventions import ConventionSettings
 from spec_vla_ros.settings.model import ModelSettings
@@ -78,15 +79,12 @@ class PolicySettings(
         return self.motion_limits.box is not None or self.command_type == POSE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimSettings:
-    """Parameters of the simulated robot."""
+@dataclass(frozen=True, kw_only=True)
+class RobotSettings:
+    """Parameters that every simulated robot has."""
 
     image_size: int = parameter(
         'Width and height of the camera image', default=192, unit='px', low=32, high=480
-    )
-    frame_rate: float = parameter(
-        'Rate of image, camera info and pose', default=30.0, unit='Hz', low=1.0, high=120.0
     )
     image_transport: str = parameter(
         "'raw' publishes image, 'compressed' image/compressed as JPEG, 'both' both",
@@ -105,3 +103,65 @@ class SimSettings:
     seed: int = parameter(
         'Seed of the scene before the first reset', default=0, low=0, high=2**32 - 1
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimSettings(RobotSettings):
+    """Parameters of the simulated robot at its table."""
+
+    frame_rate: float = parameter(
+        'Rate of image, camera info and pose', default=30.0, unit='Hz', low=1.0, high=120.0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiberoRobotSettings(RobotSettings):
+    """Parameters of LIBERO's robot."""
+
+    suite: str = parameter(
+        'Whose ten tasks there are',
+        default='libero_object',
+        choices=('libero_goal', 'libero_object', 'libero_spatial', 'libero_10'),
+    )
+    image_size: int = parameter(
+        'Width and height of the camera image', default=256, unit='px', low=32, high=480
+    )
+    image_rotation: int = parameter(
+        "Turn of the simulator's picture: 180; or 0 for a policy whose recipe turns it itself, as "
+        "'libero' does",
+        default=180,
+        unit='deg',
+        low=0,
+        high=180,
+    )
+    base_frame: str = parameter('Frame of poses and velocity commands', default='world')
+    command_timeout: float = parameter(
+        'Stop when no velocity command came for this long, of simulated time; between two and '
+        'three control periods of 50 ms',
+        default=0.125,
+        unit='s',
+        low=0.01,
+        high=5.0,
+    )
+
+
+LIBERO_POLICY: dict[str, Any] = {
+    'command_frame': LiberoRobotSettings.base_frame,
+    'control_rate': 20.0,
+    'step_duration': 0.05,
+    'settle_time': 0.05,  # the robot obeys one period late
+    'max_step_translation': 0.09,  # 0.05 m along each axis, the most that the controller takes
+    'max_step_rotation': 0.9,
+    'max_velocity': (1.0, 1.0, 1.0, 10.0, 10.0, 10.0),
+    'clock_timeout': 5.0,  # while it stands still, so does the arm
+    'detect_frozen_image': False,  # simulated cameras don't hang, and an arm may push for long
+}
+"""Parameters of the policy node that differ from their defaults with LIBERO's robot."""
+
+
+def libero_rotation(recipe: str) -> int:
+    """Return `image_rotation` of LIBERO's robot for a policy of this recipe.
+
+    The recipe `libero` turns the picture itself, as the published fine-tunes' evaluation does.
+    """
+    return 0 if recipe == 'libero' else LiberoRobotSettings.image_rotation

@@ -156,6 +156,15 @@ class SafetySettings:
         high=10.0,
         live=True,
     )
+    clock_timeout: float = parameter(
+        'With use_sim_time: halt when the simulated clock stands still for longer than this, by '
+        "the computer's own clock",
+        default=0.5,
+        unit='s',
+        low=0.05,
+        high=60.0,
+        live=True,
+    )
     gripper_min: float = parameter(
         'Least gripper opening that is commanded', default=0.0, low=0.0, high=1.0, live=True
     )

@@ -11,19 +11,40 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, POLICY_ARGUMENTS, SHARE, Arguments
-from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.launch import (
+    DEMO_ARGUMENTS,
+    LIBERO_ARGUMENTS,
+    POLICY_ARGUMENTS,
+    SHARE,
+    Arguments,
+)
+from spec_vla_ros.settings.nodes import (
+    LIBERO_POLICY,
+    LiberoRobotSettings,
+    PolicySettings,
+    SimSettings,
+)
 from spec_vla_ros.settings.parameter import Meaning, meaning_of
 
-NODES: dict[str, type[Any]] = {'spec_vla': PolicySettings, 'sim_robot': SimSettings}
+NODES: dict[str, type[Any]] = {
+    'spec_vla': PolicySettings,
+    'sim_robot': SimSettings,
+    'libero_robot': LiberoRobotSettings,
+}
 """The settings class of each node; its file is config/NODE.yaml."""
 
-LAUNCHES: dict[str, Arguments] = {'spec_vla': POLICY_ARGUMENTS, 'demo': DEMO_ARGUMENTS}
+LAUNCHES: dict[str, Arguments] = {
+    'spec_vla': POLICY_ARGUMENTS,
+    'demo': DEMO_ARGUMENTS,
+    'libero': LIBERO_ARGUMENTS,
+}
 """The arguments of each launch file, launch/NAME.launch.py."""
 
 ROS_TYPES = {str: 'string', int: 'integer', float: 'double', bool: 'boolean'}
 
-TABLE = re.compile(r'(<!-- (params|launch): (\w+) -->\n).*?(<!-- \2: end -->\n)', re.DOTALL)
+TABLE = re.compile(
+    r'(<!-- (params|launch): (?!end )(\w+) -->\n).*?(<!-- \2: end -->\n)', re.DOTALL
+)
 """Where a table stands in a document: its kind, the node or launch file, and all in between."""
 
 HEADER = """\
@@ -31,6 +52,15 @@ HEADER = """\
 # Written by `make params` from spec_vla_ros/settings; copy this file to change values.
 /**:
   ros__parameters:
+"""
+LIBERO_HEADER = """\
+# Parameters of the node spec_vla that differ from their defaults with LIBERO's robot.
+# Written by `make params` from spec_vla_ros/settings; copy this file to change values.
+/**:
+  ros__parameters:
+    # Follow the simulated time on /clock
+    use_sim_time: true
+
 """
 LAUNCH_COLUMNS = ('argument', 'default', 'valid', 'meaning')
 COLUMNS = ('parameter', 'type', 'unit', 'default', 'valid', 'change', 'meaning')
@@ -46,6 +76,7 @@ def generated(root: Path) -> dict[Path, str]:
         ValueError: a table is in no document, or a marker names no node.
     """
     files = {root / 'config' / f'{node}.yaml': parameter_file(node) for node in NODES}
+    files[root / 'config' / 'libero_policy.yaml'] = libero_policy_file()
     wanted = {*(('params', node) for node in NODES), *(('launch', name) for name in LAUNCHES)}
     found: set[tuple[str, str]] = set()
     for path in sorted((root / 'docs').rglob('*.md')):
@@ -66,7 +97,17 @@ def generated(root: Path) -> dict[Path, str]:
 
 def parameter_file(node: str) -> str:
     """Return a YAML file with each parameter's meaning above its default."""
-    return HEADER.format(node=node) + '\n'.join(map(_entry, fields(NODES[node])))
+    return HEADER.format(node=node) + '\n'.join(
+        _entry(field, field.default) for field in fields(NODES[node])
+    )
+
+
+def libero_policy_file() -> str:
+    """Return a YAML file with what the policy node is set to beside LIBERO's robot."""
+    values = [
+        (f, LIBERO_POLICY[f.name]) for f in fields(PolicySettings) if f.name in LIBERO_POLICY
+    ]
+    return LIBERO_HEADER + '\n'.join(_entry(field, value) for field, value in values)
 
 
 def markdown_table(node: str) -> str:
@@ -113,14 +154,14 @@ def _default(text: str) -> str:
     return text.removeprefix(f'{SHARE}/')
 
 
-def _entry(field: Field[Any]) -> str:
+def _entry(field: Field[Any], value: Any) -> str:
     meaning = meaning_of(field)
     valid = _valid(meaning, quote="'")
     unit = f' [{meaning.unit}]' if meaning.unit else ''
     rules = f'{ros_type(field.default)}{": " if valid else ""}{valid}{unit}; {_change(meaning)}'
     lines = [*textwrap.wrap(meaning.description, 93), *textwrap.wrap(rules, 93)]
     comment = ''.join(f'    # {line}\n' for line in lines)
-    return f'{comment}    {field.name}: {_yaml(field.default)}\n'
+    return f'{comment}    {field.name}: {_yaml(value)}\n'
 
 
 def _row(field: Field[Any]) -> tuple[str, ...]:

@@ -19,6 +19,10 @@ class EpisodeOutcome(Protocol):
     def wrong_object(self) -> bool:
         """Whether another object than those of the instruction is lifted."""
 
+    @property
+    def lifted(self) -> str | None:
+        """What is lifted, by a word that tells it from the others; None when nothing is."""
+
 
 class Environment(Protocol):
     """A simulated robot that carries out instructions, seen by one camera.
@@ -62,6 +66,9 @@ class Environment(Protocol):
 
     def end_effector_pose(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the grasp point's position (3,) in metres and quaternion (4,) x y z w."""
+
+    def intrinsics(self) -> np.ndarray:
+        """Return the camera matrix K (3, 3), pixels; a focal length below 0 mirrors its axis."""
 
     def outcome(self) -> EpisodeOutcome:
         """Return how things stand now."""

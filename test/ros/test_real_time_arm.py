@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.ros.real_time_arm import RealTimeArm
+from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocitySteps
 
 FORWARD = Twist(np.array([0.1, 0.0, 0.0]), np.array([0.0, 0.0, 0.5]))
 
@@ -94,3 +94,49 @@ def test_rest_stops_and_opens_and_skips_time(env, arm):
     assert env.elapsed == 0.0
     arm.catch_up(now=50.4)
     np.testing.assert_array_equal(env.position, np.zeros(3))
+
+
+class Steps:
+    """Takes a displacement for each 50 ms."""
+
+    interval = 0.05
+
+    def __init__(self):
+        self.actions = []
+
+    def step(self, action):
+        self.actions.append(action)
+
+
+def test_velocities_become_displacements_of_whole_periods():
+    env = Steps()
+    arm = RealTimeArm(VelocitySteps(env), command_timeout=0.125, now=0.0)
+    arm.catch_up(now=0.05)
+    arm.command(FORWARD, now=0.05)
+    arm.command_gripper(0.0, now=0.05)
+    arm.catch_up(now=0.1)
+    arm.command(zero_twist(), now=0.12)
+    arm.catch_up(now=0.15 - 1e-9)
+    assert len(env.actions) == 3
+    np.testing.assert_array_equal(env.actions[0], [0, 0, 0, 0, 0, 0, 1])
+    np.testing.assert_allclose(env.actions[1], [0.005, 0, 0, 0, 0, 0.025, 0])
+    np.testing.assert_allclose(env.actions[2], [0.002, 0, 0, 0, 0, 0.01, 0], atol=1e-8)
+
+
+def test_no_period_is_lost_or_won_by_rounding():
+    env = Steps()
+    arm = RealTimeArm(VelocitySteps(env), command_timeout=0.125, now=0.0)
+    for period in range(1, 20_001):
+        arm.catch_up(now=period * 50_000_000 / 1e9)
+    assert len(env.actions) == 20_000
+
+
+def test_a_velocity_that_goes_stale_within_a_period_is_obeyed_for_a_part_of_it():
+    env = Steps()
+    arm = RealTimeArm(VelocitySteps(env), command_timeout=0.125, now=0.0)
+    arm.command(FORWARD, now=0.0)
+    for now in (0.05, 0.1, 0.15, 0.2):
+        arm.catch_up(now=now)
+    forward = [action[0] for action in env.actions]
+    np.testing.assert_allclose(forward, [0.005, 0.005, 0.0025, 0.0])
+    assert arm.timeouts == 1

@@ -138,6 +138,13 @@ def test_reset_refuses_an_unknown_instruction_with_the_valid_ones(robot):
     assert robot.episodes.last.episode == 0
 
 
+def test_reset_refuses_an_initial_state_for_there_are_none(robot):
+    response = robot.reset(seed=1, initial_state=3)
+    assert not response.success
+    assert 'the tabletop has none' in response.message
+    assert robot.episodes.last.initial_state == -1
+
+
 def test_compressed_images_on_request(world):
     robot = Robot(world, '-p', 'image_transport:=both', '-p', 'image_size:=96')
     jpegs = world.record(CompressedImage, 'image/compressed', qos.CAMERA)

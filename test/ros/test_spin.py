@@ -50,6 +50,7 @@ time.sleep(3600)
     [
         ('policy_node', ('ros2 lifecycle set /spec_vla configure', 'config/spec_vla.yaml')),
         ('sim_node', ('simulated robot', 'config/sim_robot.yaml')),
+        ('libero_node', ("LIBERO's Panda", 'config/libero_robot.yaml')),
     ],
 )
 def test_help_is_printed(module, words):

@@ -5,12 +5,12 @@ import dataclasses
 
 import pytest
 
-from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.settings.nodes import LiberoRobotSettings, PolicySettings, SimSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 from spec_vla_ros.types import Decoding
 
 
-@pytest.mark.parametrize('kind', [PolicySettings, SimSettings])
+@pytest.mark.parametrize('kind', [PolicySettings, SimSettings, LiberoRobotSettings])
 def test_defaults_are_valid_and_described(kind):
     settings = kind()
     assert changed(settings, dataclasses.asdict(settings), running=True) == settings

@@ -8,11 +8,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from spec_vla_ros.settings.parameter import meaning_of
-from spec_vla_ros.settings.tables import NODES, generated, markdown_table, parameter_file, ros_type
+from spec_vla_ros.settings.nodes import LIBERO_POLICY, PolicySettings
+from spec_vla_ros.settings.parameter import changed, meaning_of
+from spec_vla_ros.settings.tables import (
+    NODES,
+    generated,
+    libero_policy_file,
+    markdown_table,
+    parameter_file,
+    ros_type,
+)
 
 ROOT = Path(__file__).parents[2]
 FIELDS = {node: dataclasses.fields(kind) for node, kind in NODES.items()}
@@ -38,11 +47,13 @@ def test_the_files_of_this_tree_are_those_of_the_settings():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize('name', ['config/spec_vla.yaml', 'config/sim_robot.yaml', 'docs'])
+@pytest.mark.parametrize(
+    'name', [*(f'config/{node}.yaml' for node in NODES), 'config/libero_policy.yaml', 'docs']
+)
 def test_a_difference_is_an_error_that_names_the_file_and_can_be_undone(tree, name):
     file = next((tree / name).rglob('*.md')) if name == 'docs' else tree / name
     good = file.read_text()
-    file.write_text(re.sub(r'\b30\.0\b|\b0\.1\b', '31.0', good))
+    file.write_text(re.sub(r'\b30\.0\b|\b0\.1\b|\b0\.125\b|\b0\.09\b', '31.0', good))
     assert file.read_text() != good
     refused = check('--check', '--root', tree)
     assert refused.returncode == 1
@@ -80,6 +91,18 @@ def test_a_parameter_file_is_yaml_with_every_default(node):
     text = parameter_file(node)
     assert yaml.safe_load(text) == {'/**': {'ros__parameters': expected}}
     assert max(map(len, text.splitlines())) <= 99
+
+
+def test_the_file_for_liberos_policy_holds_what_differs_and_is_valid():
+    given = yaml.safe_load(libero_policy_file())['/**']['ros__parameters']
+    assert given.pop('use_sim_time') is True
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    assert values == LIBERO_POLICY
+    start = PolicySettings()
+    assert all(getattr(start, name) != value for name, value in values.items())
+    settings = changed(start, values, running=False)
+    fastest = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5]) / settings.step_duration
+    assert (settings.motion_limits.velocity >= fastest).all()
 
 
 @pytest.mark.parametrize('node', NODES)

@@ -2,7 +2,7 @@
 """The demo's supervisor: starts robot and policy as processes, runs episodes, stops everything.
 
 Every episode is run twice, decoded speculatively and autoregressively, switched by a parameter
-while the node runs.
+while the node runs. With --suite the robot is LIBERO's, otherwise the simulated table's.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.gain import sentence
 from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import summary, table, write_json
+from spec_vla_ros.ros.demo.simulators import Simulator, libero, tabletop
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
-from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
+from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.types import AUTOREGRESSIVE
 
-REQUIRED_SUCCESS = 0.8
 MOST_FILMED = 10
 """Episodes of which the film is kept: one takes some 7 MB of memory, and 16 at most."""
 
@@ -40,7 +40,7 @@ WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
 
 def main() -> None:
     """Run the demo from the command line; the exit code says whether all went well."""
-    args = _parse()
+    args, simulator = _parse()
     console = Console()
     if not console.is_terminal:
         console.width = 110  # a log file has no width of its own
@@ -48,24 +48,30 @@ def main() -> None:
     unclean = None
     with ending_when_asked(console.print) as check:
         try:
-            run(args, console, records, check=check)
+            run(args, simulator, console, records, check=check)
         except UncleanEndError as error:  # after the last episode: what was measured counts
             unclean = error
         except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
             _fail(console, error)
-        _report(args, console, records)
+        _report(args, simulator, console, records)
         check()
     if unclean is not None:
         _fail(console, unclean)
 
 
-def _report(args: argparse.Namespace, console: Console, records: dict[str, list[Record]]) -> None:
+def _report(
+    args: argparse.Namespace,
+    simulator: Simulator,
+    console: Console,
+    records: dict[str, list[Record]],
+) -> None:
     """Print and write what was measured; exits where too few episodes succeeded."""
     main_way = SPECULATIVE if SPECULATIVE in records else AUTOREGRESSIVE
     shown = records[main_way]
     modes = compared(records)
     figures = {**summary(shown), **modes}
-    write_json(figures, args.results / 'demo.json')
+    name = simulator.results
+    write_json(figures, args.results / f'{name}.json')
     console.print(table(records))
     console.print(comparison_table(modes))
     latency = figures['latency_ms']
@@ -76,24 +82,33 @@ def _report(args: argparse.Namespace, console: Console, records: dict[str, list[
         highlight=False,
         soft_wrap=True,
     )
-    written = ['demo.json', *_write_pictures(args, records, main_way)]
+    if simulator.simulated_time:
+        console.print(
+            'seconds, rates and image to action are in simulated time, which passed at '
+            f'{figures["real_time_factor"]:.2f} of real time; inference is in real time',
+            highlight=False,
+            soft_wrap=True,
+        )
+    written = [f'{name}.json', *_write_pictures(args.results / name, records, main_way)]
     console.print('wrote', ', '.join(f'{args.results}/{n}' for n in written), highlight=False)
     console.print(f'[bold]{sentence(records, modes["modes"])}[/]', highlight=False, soft_wrap=True)
-    if figures['success_rate'] < REQUIRED_SUCCESS:
-        console.print(f'[red]success is below {REQUIRED_SUCCESS:.0%}[/]')
+    if figures['success_rate'] < simulator.required_success:
+        console.print(f'[red]success is below {simulator.required_success:.0%}[/]')
         sys.exit(1)
 
 
-def _write_pictures(
-    args: argparse.Namespace, records: dict[str, list[Record]], main_way: str
-) -> list[str]:
-    """Write an episode as film strip and as animation; return the names of the files."""
+def _write_pictures(path: Path, records: dict[str, list[Record]], main_way: str) -> list[str]:
+    """Write an episode as film strip and as animation; return the names of the files.
+
+    path: of the files, without their suffixes.
+    """
     filmed = middle_episode(records)
     if filmed is None:  # no camera was heard
         return []
-    write_film_strip(filmed[main_way], args.results / 'demo.png')
-    write_animation(filmed, args.results / 'demo.webp')
-    return ['demo.png', 'demo.webp']
+    strip, animation = path.with_suffix('.png'), path.with_suffix('.webp')
+    write_film_strip(filmed[main_way], strip)
+    write_animation(filmed, animation)
+    return [strip.name, animation.name]
 
 
 def _fail(console: Console, error: Exception) -> NoReturn:
@@ -103,6 +118,7 @@ def _fail(console: Console, error: Exception) -> NoReturn:
 
 def run(
     args: argparse.Namespace,
+    simulator: Simulator,
     console: Console,
     records: dict[str, list[Record]],
     *,
@@ -115,19 +131,16 @@ def run(
     logs = args.results / 'logs'
     with (
         View(console, episodes=args.episodes) as view,
-        stage(checkpoint=args.checkpoint, logs=logs, check=check, say=view.say) as nodes,
+        stage(simulator, logs=logs, check=check, say=view.say) as nodes,
     ):
-        runner = EpisodeRunner(nodes.remote, on_progress=view.update, check=nodes.check)
+        runner = EpisodeRunner(nodes.remote, simulator, on_progress=view.update, check=nodes.check)
         ways = _ways(nodes, view)
         view.expect(args.episodes * len(ways))
         records.update((way, []) for way in ways)
-        first = HELD_OUT_SEEDS.start + args.seed
-        for seed in range(first, first + args.episodes):
+        for number in range(args.seed, args.seed + args.episodes):
             for way in ways:
                 nodes.set_mode(WAYS[way])
-                record = runner.run(
-                    seed=seed, instruction=args.instruction, time_limit=args.time_limit
-                )
+                record = runner.run(simulator.start(number), time_limit=args.time_limit)
                 records[way].append(record)
                 if len(records[way]) > MOST_FILMED:
                     record.frames.clear()
@@ -145,26 +158,56 @@ def _ways(nodes: Stage, view: View) -> list[str]:
     return [AUTOREGRESSIVE]
 
 
-def _parse() -> argparse.Namespace:
+def _simulator(args: argparse.Namespace) -> Simulator:
+    """Return the robot to show; ValueError if it cannot be, or has not so many episodes."""
+    given = {name: getattr(args, name) for name in ('checkpoint', 'recipe', 'instruction')}
+    simulator = libero(args.suite, **given) if args.suite else tabletop(**given)
+    if not 0 <= args.seed <= simulator.starts - args.episodes:
+        raise ValueError(f'--seed must be in [0, {simulator.starts - args.episodes}]')
+    return simulator
+
+
+def _parse() -> tuple[argparse.Namespace, Simulator]:
     parser = argparse.ArgumentParser(prog='demo', description=__doc__)
     parser.add_argument(
         '--episodes', type=int, default=10, help='how many, each decoded both ways'
     )
     parser.add_argument(
-        '--seed', type=int, default=0, help='first episode, counted among the held-out ones'
+        '--seed',
+        type=int,
+        default=0,
+        help='first episode, counted among the held-out ones; of LIBERO among the official '
+        'initial states, each of every task before the next',
     )
     parser.add_argument(
         '--instruction', default='', help='the same for every episode; empty: the seed chooses'
     )
-    parser.add_argument('--checkpoint', default='', help='folder; empty: the shipped policy')
+    parser.add_argument(
+        '--suite',
+        default='',
+        choices=('', *MAX_STEPS),
+        help="tasks of LIBERO, which then must be installed; empty: the simulated table's",
+    )
+    parser.add_argument(
+        '--checkpoint', default='', help='folder; empty: the policy shipped for these tasks'
+    )
+    parser.add_argument(
+        '--recipe',
+        default='',
+        help="what the checkpoint was trained on, as the node's parameter observation_recipe has "
+        "it; 'libero' for OpenVLA's fine-tunes",
+    )
     parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
-    parser.add_argument('--time-limit', type=float, default=20.0, help='seconds per episode')
+    parser.add_argument(
+        '--time-limit', type=float, help="seconds per episode, by the robot's time (20, LIBERO 42)"
+    )
     args = parser.parse_args()
     if args.episodes < 1:
         parser.error(f'--episodes must be at least 1, got {args.episodes}')
-    if not 0 <= args.seed <= len(HELD_OUT_SEEDS) - args.episodes:
-        parser.error(f'--seed must be in [0, {len(HELD_OUT_SEEDS) - args.episodes}]')
-    return args
+    try:
+        return args, _simulator(args)
+    except ValueError as error:
+        parser.error(str(error))
 
 
 if __name__ == '__main__':

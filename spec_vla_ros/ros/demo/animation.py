@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The same episode decoded in each way, side by side and in real time, as an animated picture.
+"""The same episode decoded in each way, side by side and at its own pace, as an animated picture.
 
 What is seen at any moment is what had come by then: of each side the newest picture of the camera,
 and the passes and milliseconds of the actions so far.
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from spec_vla_ros.evaluation.film import encoded
-from spec_vla_ros.ros.demo.film_strip import BACKGROUND, BAD, DIM, GAP, GOOD, INK
+from spec_vla_ros.ros.demo.film_strip import BACKGROUND, BAD, DIM, GAP, GOOD, INK, title_font
 from spec_vla_ros.ros.demo.record import Record
 
 MOST_PICTURES = 150
@@ -30,7 +30,7 @@ TRACK, BAR = (52, 56, 64), (90, 160, 235)
 NAMES = {'autoregressive': 'token by token', 'speculative': 'speculative decoding'}
 """Ways of decoding in the order in which they stand, from the left, and their titles."""
 
-LARGE, SMALL = ImageFont.load_default(size=20), ImageFont.load_default(size=15)
+SMALL = ImageFont.load_default(size=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +155,10 @@ def _canvas(sides: Mapping[str, Record]) -> Image.Image:
     canvas = Image.new('RGB', size, BACKGROUND)
     draw = ImageDraw.Draw(canvas)
     first = next(iter(sides.values()))
-    draw.text((GAP, 8), f'\u201c{first.instruction}\u201d', INK, font=LARGE)
-    _right(draw, canvas.width - GAP, HEADER - 18, f'seed {first.seed}, in real time', DIM)
+    title = f'\u201c{first.instruction}\u201d'
+    draw.text((GAP, 8), title, INK, font=title_font(title, width=canvas.width - 2 * GAP))
+    time = 'simulated time' if first.simulated_time else 'real time'
+    _right(draw, canvas.width - GAP, HEADER - 18, f'{first.start}, in {time}', DIM)
     for place, (way, record) in enumerate(sides.items()):
         x = _left(place)
         draw.text((x, HEADER + 6), NAMES[way], INK, font=SMALL)
@@ -183,7 +185,7 @@ def _state(record: Record, when: float, *, actions: int) -> tuple[str, tuple[int
         return f'{when:.2f} s, {actions} actions', INK
     if record.success:
         return f'done in {record.seconds:.2f} s, {actions} actions', GOOD
-    what = 'lifted a wrong block' if record.wrong_object else 'not done'
+    what = 'lifted a wrong object' if record.wrong_object else 'not done'
     return f'{what}, {record.seconds:.1f} s', BAD
 
 

@@ -8,18 +8,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
 from geometry_msgs.msg import TwistStamped
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import image_to_rgb
+from spec_vla_ros.ros.converters import NANOSECONDS, image_to_rgb, to_nanoseconds
 from spec_vla_ros.ros.demo.record import Film, Record
-from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.ros.demo.simulators import Simulator, Start
+from spec_vla_ros.ros.remote import RETRY_AFTER, RemoteNode
 from spec_vla_ros.srv import ResetEpisode
 
 RATE_WINDOW = 60  # commands
+STANDSTILL = 60.0  # seconds for which the robot's time may stand still
+PATIENCE = 30.0  # seconds for an answer, beside what loading takes
 
 
 class EpisodeError(RuntimeError):
@@ -30,7 +34,8 @@ class EpisodeRunner:
     """Runs one episode at a time on the robot and the policy of a domain.
 
     Args:
-        remote: where to subscribe and call services.
+        remote: where to subscribe and call services; its clock is the robot's time.
+        simulator: whose robot it is.
         on_progress: called a few times a second with the running episode and the command rate.
         check: called as often; raises when the episode cannot go on.
     """
@@ -38,11 +43,12 @@ class EpisodeRunner:
     def __init__(
         self,
         remote: RemoteNode,
+        simulator: Simulator,
         *,
         on_progress: Callable[[Record, float], None],
         check: Callable[[], None],
     ) -> None:
-        self._remote = remote
+        self._remote, self._simulator = remote, simulator
         self._on_progress = on_progress
         self._check = check
         self._lock = threading.Lock()
@@ -50,6 +56,7 @@ class EpisodeRunner:
         self._began = 0.0
         self._robot: EpisodeStatus | None = None
         self._status: PolicyStatus | None = None
+        self._image_stamp_ns = 0  # of the newest
         self._film = Film[Image]()
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
         self._sequences: list[int] = []  # of the running episode's actions
@@ -69,14 +76,17 @@ class EpisodeRunner:
             arrivals = list(self._arrivals)
         if len(arrivals) < 2:
             return 0.0
-        return (len(arrivals) - 1) / (arrivals[-1] - arrivals[0])
+        took = arrivals[-1] - arrivals[0]
+        return (len(arrivals) - 1) / took if took > 0 else 0.0
 
-    def run(self, *, seed: int, instruction: str, time_limit: float) -> Record:
-        """Run one episode and return what happened; it ends with success or the time limit.
+    def run(self, start: Start, *, time_limit: float | None = None) -> Record:
+        """Run one episode and return what happened; it ends with success or at a limit.
 
-        instruction: empty to have the seed choose one.
-        Raises EpisodeError when the robot refuses the instruction or the policy does not start.
+        time_limit: seconds by the robot's time; None: the simulator's.
+        Raises EpisodeError when the robot refuses the instruction, the policy does not start, or
+        time stands still.
         """
+        simulator = self._simulator
         self._instruct.publish(String(data=''))
         self._until(
             lambda: (
@@ -85,47 +95,91 @@ class EpisodeRunner:
             ),
             'the policy to let go of the last instruction',
         )
-        request = ResetEpisode.Request(seed=seed, instruction=instruction)
-        response = self._remote.call(ResetEpisode, 'reset', request)
-        if not response.success:
-            raise EpisodeError(response.message)
-        self._until(
-            lambda: self._robot is not None and self._robot.episode == response.episode,
-            'the robot to report the new episode',
-        )
-        record = Record(response.episode, seed, response.instruction)
+        record = self._reset(start)
         with self._lock:
             self._sequences.clear()
             self._statistics.clear()
             self._film = Film[Image]()
-            self._running, self._began = record, time.monotonic()
-        self._instruct.publish(String(data=response.instruction))
+            self._running, self._began = record, self._seconds()
+        self._instruct.publish(String(data=record.instruction))
+        limit = simulator.time_limit if time_limit is None else time_limit
+        began, went_on = time.monotonic(), (time.monotonic(), record.seconds)
         while True:
             time.sleep(0.05)
             self._check()
             with self._lock:
+                record.wall_seconds = time.monotonic() - began
                 if not record.success:
-                    record.seconds = time.monotonic() - self._began
+                    record.seconds = self._seconds() - self._began
             self._on_progress(record, self.command_rate)
-            if record.success or record.seconds > time_limit:
+            if record.seconds > went_on[1]:
+                went_on = (time.monotonic(), record.seconds)
+            elif not record.success and time.monotonic() > went_on[0] + STANDSTILL:
+                raise EpisodeError(f"the robot's time has stood still for {STANDSTILL:g} s")
+            most = simulator.most_actions
+            over = record.seconds > limit or (most is not None and record.steps >= most)
+            if record.success or over:
                 with self._lock:
                     self._running = None
                     self._add_phases(record)
-                record.frames = [(when, image_to_rgb(image)) for when, image in self._film.frames]
+                record.frames = [(when, self._upright(image)) for when, image in self._film.frames]
                 record.halt = self._status.reason_text if self._status is not None else ''
                 return record
+
+    def _reset(self, start: Start) -> Record:
+        """Lay the scene out, and wait until it is to be seen."""
+        request = ResetEpisode.Request(
+            seed=start.seed, instruction=start.instruction, initial_state=start.initial_state
+        )
+        loading = self._simulator.loading
+        response = self._remote.call(
+            ResetEpisode,
+            'reset',
+            request,
+            timeout=PATIENCE + loading,
+            retry_after=RETRY_AFTER + loading,
+        )
+        if not response.success:
+            raise EpisodeError(response.message)
+        self._until(
+            lambda: (
+                self._robot is not None
+                and self._robot.episode == response.episode
+                and self._image_stamp_ns > to_nanoseconds(self._robot.header.stamp)
+            ),
+            'the robot to report the new episode, and a picture of it',
+        )
+        return Record(
+            response.episode,
+            start.seed,
+            response.instruction,
+            initial_state=start.initial_state,
+            simulated_time=self._simulator.simulated_time,
+        )
 
     def stop(self) -> None:
         """Cancel the instruction."""
         self._instruct.publish(String(data=''))
 
-    def _until(self, condition: Callable[[], bool], what: str, *, timeout: float = 30.0) -> None:
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        timeout = PATIENCE + self._simulator.loading
         deadline = time.monotonic() + timeout
         while not condition():
             self._check()
             if time.monotonic() > deadline:
                 raise EpisodeError(f'waited {timeout:g} s in vain for {what}')
             time.sleep(0.01)
+
+    def _upright(self, image: Image) -> np.ndarray:
+        picture = image_to_rgb(image)
+        return np.rot90(picture, 2) if self._simulator.upside_down else picture
+
+    def _seconds(self) -> float:
+        """Return the robot's time; it begins anywhere."""
+        if not self._simulator.simulated_time:
+            return time.monotonic()
+        nanoseconds: int = self._remote.node.get_clock().now().nanoseconds
+        return nanoseconds / NANOSECONDS
 
     def _on_episode(self, message: EpisodeStatus) -> None:
         self._robot = message
@@ -135,20 +189,21 @@ class EpisodeRunner:
                 return
             record.wrong_object = message.wrong_object
             if message.success and not record.success:
-                record.success, record.seconds = True, time.monotonic() - self._began
+                record.success, record.seconds = True, self._seconds() - self._began
 
     def _on_status(self, message: PolicyStatus) -> None:
         self._status = message
 
     def _on_image(self, message: Image) -> None:
         with self._lock:
+            self._image_stamp_ns = to_nanoseconds(message.header.stamp)
             if self._running is not None:
-                self._film.add(time.monotonic() - self._began, message)
+                self._film.add(self._seconds() - self._began, message)
 
     def _on_twist(self, message: TwistStamped) -> None:
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
         with self._lock:
-            self._arrivals.append(time.monotonic())
+            self._arrivals.append(self._seconds())
             if self._running is not None:
                 self._running.command_stamps.append(stamp)
 
@@ -157,7 +212,7 @@ class EpisodeRunner:
             record = self._running
             if record is None or record.success or message.instruction != record.instruction:
                 return
-            record.action_seconds.append(time.monotonic() - self._began)
+            record.action_seconds.append(self._seconds() - self._began)
             record.latency_ms.append(message.latency_ms)
             record.inference_ms.append(message.inference_ms)
             record.target_passes.append(message.target_passes)

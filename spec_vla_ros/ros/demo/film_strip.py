@@ -32,14 +32,15 @@ def film_strip(record: Record) -> Image.Image:
     width = max(width, GAP + 2 * (FRAME + GAP))  # room for the header
     strip = Image.new('RGB', (width, HEADER + rows * (FRAME + GAP)), BACKGROUND)
     draw = ImageDraw.Draw(strip)
-    large, small = ImageFont.load_default(size=20), ImageFont.load_default(size=14)
+    small = ImageFont.load_default(size=14)
 
-    draw.text((GAP, 10), f'\u201c{record.instruction}\u201d', INK, font=large)
+    title = f'\u201c{record.instruction}\u201d'
+    draw.text((GAP, 10), title, INK, font=title_font(title, width=width - 2 * GAP))
     verdict, colour = ('success', GOOD) if record.success else ('failed', BAD)
     line = f'{verdict} in {record.seconds:.1f} s, {record.steps} steps'
     draw.text((GAP, 38), line, colour, font=small)
-    seed = f'{record.mode}   seed {record.seed}'
-    draw.text((width - GAP - draw.textlength(seed, font=small), 38), seed, DIM, font=small)
+    start = f'{record.mode}   {record.start}'
+    draw.text((width - GAP - draw.textlength(start, font=small), 38), start, DIM, font=small)
 
     for place, index in enumerate(chosen):
         elapsed, rgb = record.frames[index]
@@ -54,6 +55,13 @@ def film_strip(record: Record) -> Image.Image:
         if place == count - 1:
             draw.rectangle((x, y, x + FRAME - 1, y + FRAME - 1), outline=colour, width=3)
     return strip
+
+
+def title_font(words: str, *, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the largest font, of 20 pixels at most, in which the words are no wider than that."""
+    sizes = range(20, 9, -1)
+    fonts = [ImageFont.load_default(size=size) for size in sizes]
+    return next((font for font in fonts if font.getlength(words) <= width), fonts[-1])
 
 
 def write_film_strip(record: Record, path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import math
 import sys
@@ -24,11 +25,9 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
 from spec_vla_ros.ros.demo.record import Record
+from spec_vla_ros.ros.demo.simulators import tabletop
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
-from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-
-EPISODE_LIMIT = 20.0  # seconds
 
 
 class Tuner:
@@ -119,15 +118,18 @@ def run(args: argparse.Namespace, console: Console, *, check: Callable[[], None]
     check: called a few times a second; raises to end it.
     """
     logs, say = args.results / 'logs', console.print
-    with stage(checkpoint=args.checkpoint, logs=logs, check=check, say=say) as nodes:
+    simulator = tabletop(checkpoint=args.checkpoint)
+    with stage(simulator, logs=logs, check=check, say=say) as nodes:
         refused = nodes.set_mode('relaxed')
         if refused is not None:
             raise StageError(refused)
         tuner = Tuner(nodes, thresholds=args.thresholds, seconds=args.seconds)
-        runner = EpisodeRunner(nodes.remote, on_progress=tuner.progress, check=nodes.check)
-        seeds = iter(HELD_OUT_SEEDS)
+        runner = EpisodeRunner(
+            nodes.remote, simulator, on_progress=tuner.progress, check=nodes.check
+        )
+        numbers = itertools.count()
         while not tuner.finished:
-            tuner.note(runner.run(seed=next(seeds), instruction='', time_limit=EPISODE_LIMIT))
+            tuner.note(runner.run(simulator.start(next(numbers))))
         runner.stop()
     return tuner
 

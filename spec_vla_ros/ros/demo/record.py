@@ -44,7 +44,8 @@ class Record:
     """One episode as it was seen from outside.
 
     mode: how the actions were decoded. seconds: from the instruction to the end: the robot's word
-        of success, or the time limit.
+        of success, or a limit; by the robot's time. wall_seconds: the same by the computer's.
+    simulated_time: whether the robot's time is another than the computer's.
     action_seconds: one per action, when it was published, since the instruction.
     latency_ms, inference_ms: one per action, from the image's stamp to the publishing of the
         action, and of the inference alone.
@@ -58,9 +59,12 @@ class Record:
     number: int
     seed: int
     instruction: str
+    initial_state: int = -1
     success: bool = False
     wrong_object: bool = False
     seconds: float = 0.0
+    wall_seconds: float = 0.0
+    simulated_time: bool = False
     mode: str = ''
     halt: str = ''
     action_seconds: list[float] = field(default_factory=list)
@@ -71,6 +75,13 @@ class Record:
     phases_ms: list[dict[str, float]] = field(default_factory=list)
     command_stamps: list[float] = field(default_factory=list)
     frames: list[tuple[float, np.ndarray]] = field(default_factory=list)
+
+    @property
+    def start(self) -> str:
+        """What the scene was laid out from, in words."""
+        if self.initial_state >= 0:
+            return f'initial state {self.initial_state}'
+        return f'seed {self.seed}'
 
     @property
     def steps(self) -> int:

@@ -19,8 +19,10 @@ def summary(records: Sequence[Record]) -> dict:
     """Return the figures of a demo as plain values.
 
     latency_ms is from an image's stamp to the publishing of its action; commands_hz is the rate
-    of velocity commands by their stamps, while an instruction was in force.
+    of velocity commands by their stamps, while an instruction was in force. Both, and seconds, are
+    by the robot's time, which passed at real_time_factor of the computer's.
     """
+    walls = sum(r.wall_seconds for r in records)
     gaps = [np.diff(r.command_stamps) for r in records if len(r.command_stamps) > 1]
     intervals = np.concatenate(gaps) if gaps else np.empty(0)
     return {
@@ -30,11 +32,13 @@ def summary(records: Sequence[Record]) -> dict:
         'commands_hz': float(1.0 / intervals.mean()) if len(intervals) else 0.0,
         'latency_ms': percentiles([x for r in records for x in r.latency_ms]),
         'inference_ms': percentiles([x for r in records for x in r.inference_ms]),
+        'real_time_factor': round(sum(r.seconds for r in records) / walls, 3) if walls else None,
         'mode': ', '.join(sorted({r.mode for r in records if r.mode})),
         'seeds': [r.seed for r in records],
         'per_episode': [
             {
                 'seed': r.seed,
+                'initial_state': r.initial_state,
                 'instruction': r.instruction,
                 'success': r.success,
                 'wrong_object': r.wrong_object,
@@ -64,7 +68,7 @@ def table(ways: Mapping[str, Sequence[Record]]) -> Table:
     """Return the episodes as a table, a row for each, and for each way of decoding a column."""
     result = Table(title='Episodes', title_justify='left', show_footer=True)
     result.add_column('#', justify='right')
-    result.add_column('seed', justify='right')
+    result.add_column('start')
     result.add_column('instruction')
     for way, records in ways.items():
         wins = sum(r.success for r in records)
@@ -75,7 +79,7 @@ def table(ways: Mapping[str, Sequence[Record]]) -> Table:
         )
     for number, pair in enumerate(zip(*ways.values(), strict=True), start=1):
         first = pair[0]
-        result.add_row(str(number), str(first.seed), first.instruction, *map(_cell, pair))
+        result.add_row(str(number), first.start, first.instruction, *map(_cell, pair))
     return result
 
 

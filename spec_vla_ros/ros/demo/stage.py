@@ -13,11 +13,12 @@ from ament_index_python.packages import get_package_share_directory
 
 from spec_vla_ros.programs import all_of
 from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.demo.simulators import Simulator
 from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
 
 POLICY = '/spec_vla'
-CHAINS = ['-p', 'draft_top_k:=1']
+CHAINS = 'draft_top_k:=1'
 """What `spec-vla evaluate` drafts too: the same on every machine, so that counts of passes are.
 Chosen by measured costs, as the parameter's default has it, drafts would vary with the machine."""
 
@@ -48,42 +49,47 @@ class Stage:
 
 @contextmanager
 def stage(
+    simulator: Simulator,
     *,
-    checkpoint: str,
     logs: Path,
     check: Callable[[], None],
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Stage]:
     """Start both nodes, bring them up, and stop them at the end.
 
-    Their parameters are the shipped ones, but for the draft tree (see `CHAINS`).
+    Their parameters are the shipped ones, but for the simulator's own and the draft tree (see
+    `CHAINS`).
 
-    checkpoint: folder; empty: the shipped policy. logs: folder. check: called a few times a
+    simulator: the robot, and the policy for it. logs: folder. check: called a few times a
     second while they start; raises to end the waiting. say: told what goes on.
     Raises StageError when they do not start, UncleanEndError when they do not end cleanly, and
     ChildFailedError from the stage's own check, which makes the given one too.
     """
+    policy = {'checkpoint': simulator.checkpoint, 'observation_recipe': simulator.recipe}
+    given = [f'{name}:={value}' for name, value in policy.items() if value]
+    nodes = {
+        simulator.node: (simulator.module, simulator.node, simulator.parameters),
+        'policy_node': ('spec_vla_ros.ros.policy_node', simulator.policy_file, (CHAINS, *given)),
+    }
     config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
         check_all = all_of(check, children.check)
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
-        nodes = {
-            'sim_robot': ('spec_vla_ros.ros.sim_node', config / 'sim_robot.yaml', []),
-            'policy_node': (
-                'spec_vla_ros.ros.policy_node',
-                config / 'spec_vla.yaml',
-                CHAINS + (['-p', f'checkpoint:={checkpoint}'] if checkpoint else []),
-            ),
-        }
-        for name, (module, parameters, overrides) in nodes.items():
-            command = [sys.executable, '-m', module, '--ros-args', '--params-file', parameters]
+        for name, (module, file, parameters) in nodes.items():
+            command = [sys.executable, '-m', module, '--ros-args']
+            command += ['--params-file', str(config / f'{file}.yaml')]
             children.start(
                 name,
-                list(map(str, command + overrides)),
+                [*command, *(word for p in parameters for word in ('-p', p))],
                 log=logs / f'{name}.log',
                 env={'ROS_DOMAIN_ID': str(domain_id)},
             )
-        with RemoteNode('demo', domain_id=domain_id, while_waiting=check_all) as remote:
+        with RemoteNode(
+            'demo',
+            domain_id=domain_id,
+            simulated_time=simulator.simulated_time,
+            while_waiting=check_all,
+        ) as remote:
             say('loading the policy')
             if not (remote.configure(POLICY) and remote.activate(POLICY)):
                 raise StageError(f'the policy node does not start, see {logs}/policy_node.log')

@@ -42,10 +42,12 @@ class LiberoOutcome:
 
     success: LIBERO's own check of the goal.
     wrong_object: a movable object that the goal does not name is lifted.
+    lifted: the name of a movable object that is lifted, of a wrong one first; None for none.
     """
 
     success: bool
     wrong_object: bool
+    lifted: str | None
 
 
 class LiberoEnv:
@@ -119,17 +121,16 @@ class LiberoEnv:
         """
         chosen = np.random.default_rng(seed).integers(len(self._tasks))
         task = self._tasks[chosen] if instruction is None else find_task(self._tasks, instruction)
+        states = read_initial_states(task)
+        if initial_state is not None and not 0 <= initial_state < len(states):
+            raise ValueError(f'initial state {initial_state} is none of 0 .. {len(states) - 1}')
         if self._world is None or self._world.task != task:
             self.close()
             self._world = _World(task)
         world = self._world
-        if initial_state is not None and not 0 <= initial_state < len(world.states):
-            raise ValueError(
-                f'initial state {initial_state} is none of 0 .. {len(world.states) - 1}'
-            )
         world.lay_out(seed)
         if initial_state is not None:
-            world.sim.set_init_state(world.states[initial_state])
+            world.sim.set_init_state(states[initial_state])
         for _ in range(SETTLING_STEPS):
             world.sim.step([0.0] * 6 + [_OPEN])
         things = self.scene().things
@@ -167,16 +168,30 @@ class LiberoEnv:
         world = self._loaded
         return world.reader.read(world.data)
 
+    def intrinsics(self) -> np.ndarray:
+        """Return the camera matrix K (3, 3), pixels.
+
+        The picture is mirrored, whether turned or not: f_x is below zero where left and right are
+        exchanged (180 degrees), f_y where top and bottom are (0 degrees).
+        """
+        half = np.deg2rad(self._loaded.model.camera(CAMERA).fovy[0]) / 2
+        centre = self._image_size / 2
+        focal = centre / np.tan(half)
+        mirrored = (-focal, focal) if self._image_rotation == 180 else (focal, -focal)
+        return np.array([[mirrored[0], 0, centre], [0, mirrored[1], centre], [0, 0, 1.0]])
+
     def outcome(self) -> LiberoOutcome:
         """Return how things stand now."""
         scene = self.scene()
         wanted = {goal.thing for goal in scene.goals}
-        lifted = (
-            scene.things[name].origin[2] > height + LIFT_HEIGHT
+        lifted = [
+            name
             for name, height in self._rest_heights.items()
-            if name not in wanted
-        )
-        return LiberoOutcome(bool(self._loaded.sim.check_success()), any(lifted))
+            if scene.things[name].origin[2] > height + LIFT_HEIGHT
+        ]
+        wrong = [name for name in lifted if name not in wanted]
+        success = bool(self._loaded.sim.check_success())
+        return LiberoOutcome(success, bool(wrong), next(iter(wrong + lifted), None))
 
     def close(self) -> None:
         """Free the task that is loaded, and what draws it; `reset` loads anew."""
@@ -198,13 +213,13 @@ class _World:
     """A task that is loaded.
 
     task: which. sim: LIBERO's own environment of it. model, data: MuJoCo's. reader: of where
-    things are. states: the official initial states.
+    things are.
     """
 
     def __init__(self, task: Task) -> None:
         with quiet_import():
             from libero.libero.envs.env_wrapper import ControlEnv
-        self.task, self.states = task, read_initial_states(task)
+        self.task = task
         with _seeded(0):
             self.sim = ControlEnv(
                 bddl_file_name=str(problem_file(task)),

@@ -153,7 +153,7 @@ def test_the_outcome_is_said_as_it_was(monkeypatch):
     (last,) = words_of(monkeypatch, failed, [2.0])
     assert 'not done, 1.0 s' in last
     (last,) = words_of(monkeypatch, sides(success=False, wrong_object=True), [2.0])
-    assert 'lifted a wrong block, 1.0 s' in last
+    assert 'lifted a wrong object, 1.0 s' in last
 
 
 def test_one_way_alone_is_shown_alone(tmp_path):

@@ -181,7 +181,7 @@ def test_no_frames():
 def test_figures_are_kept_when_a_node_does_not_end(monkeypatch, tmp_path, capsys):
     """All episodes have been run by then; the demo fails all the same."""
 
-    def run(args, console, records, *, check):
+    def run(args, simulator, console, records, *, check):
         records['autoregressive'] = [record(mode='autoregressive', passes=7)]
         raise UncleanEndError('sim_robot did not end cleanly')
 
@@ -197,7 +197,7 @@ def test_figures_are_kept_when_a_node_does_not_end(monkeypatch, tmp_path, capsys
 
 
 def test_the_last_line_is_what_was_gained(monkeypatch, tmp_path, capsys):
-    def run(args, console, records, *, check):
+    def run(args, simulator, console, records, *, check):
         records['speculative'] = [record(inference=10.0)]
         records['autoregressive'] = [record(mode='autoregressive', passes=7)]
 
@@ -214,7 +214,7 @@ def test_the_last_line_is_what_was_gained(monkeypatch, tmp_path, capsys):
 
 
 def test_without_a_camera_there_are_figures_and_no_pictures(monkeypatch, tmp_path, capsys):
-    def run(args, console, records, *, check):
+    def run(args, simulator, console, records, *, check):
         blind = record()
         blind.frames.clear()
         records['autoregressive'] = [blind]
@@ -229,7 +229,7 @@ def test_without_a_camera_there_are_figures_and_no_pictures(monkeypatch, tmp_pat
 def test_an_interrupt_while_pictures_are_written_ends_the_demo_in_good_order(
     monkeypatch, tmp_path, capsys
 ):
-    def run(args, console, records, *, check):
+    def run(args, simulator, console, records, *, check):
         records['autoregressive'] = [record(mode='autoregressive', passes=7)]
 
     def interrupted(record, path):

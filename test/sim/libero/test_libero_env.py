@@ -96,6 +96,16 @@ def test_a_start_that_does_not_exist_is_refused(env):
 
 
 @needs_libero
+def test_a_start_that_is_refused_leaves_the_scene_as_it_was(env):
+    env.reset(instruction=env.tasks[0].instruction, initial_state=2)
+    before = env.scene()
+    with pytest.raises(ValueError, match='initial state -3'):
+        env.reset(instruction=env.tasks[1].instruction, initial_state=-3)
+    assert env.task == env.tasks[0]
+    np.testing.assert_array_equal(env.scene().position, before.position)
+
+
+@needs_libero
 def test_nothing_is_asked_before_an_episode_begins():
     fresh = LiberoEnv('libero_spatial')
     assert fresh.max_steps == 220
@@ -125,15 +135,46 @@ def test_displacements_move_the_arm_in_the_base_frame(env):
 
 
 @needs_libero
+@pytest.mark.parametrize('rotation', [0, 180])
+def test_the_camera_matrix_tells_where_a_thing_is_in_the_picture(rotation):
+    """By the pixels that change when a thing is hidden."""
+    env = LiberoEnv('libero_object', image_rotation=rotation)
+    try:
+        env.reset(instruction=env.tasks[0].instruction, initial_state=0)
+        model, camera = env._loaded.model, env._loaded.data.camera('agentview')
+
+        def pixel(place):
+            x, y, z = camera.xmat.reshape(3, 3).T @ (place - camera.xpos)
+            u, v, w = env.intrinsics() @ np.array([x, -y, -z])
+            return np.array([u, v]) / w
+
+        things = {n: t.points for n, t in env.scene().things.items() if t.movable}
+        places = {n: pixel((p.min(axis=0) + p.max(axis=0)) / 2) for n, p in things.items()}
+        # off the middle in both directions: mirrored the other way it would be elsewhere
+        name = max(places, key=lambda n: np.abs(places[n] - 128).min())
+        assert np.abs(places[name] - 128).min() > 10
+        with_it = env.render().astype(int)
+        model.geom_rgba[model.geom_bodyid == model.body(f'{name}_main').id, 3] = 0.0
+        changed = np.abs(env.render().astype(int) - with_it).sum(axis=2) > 60
+        rows, columns = np.nonzero(changed)
+        seen = [np.median(columns), np.median(rows)]
+        np.testing.assert_allclose(seen, places[name], atol=8)
+    finally:
+        env.close()
+
+
+@needs_libero
 def test_the_expert_succeeds_and_success_is_seen(env):
     env.reset(instruction=env.tasks[0].instruction, initial_state=0)
-    expert = LiberoExpert()
+    expert, lifted = LiberoExpert(), set()
     for _ in range(env.max_steps):
         env.step(expert.act(env.scene()))
+        lifted.add(env.outcome().lifted)
         if env.outcome().success:
             break
     assert env.outcome().success
     assert not env.outcome().wrong_object
+    assert lifted == {None, 'alphabet_soup_1'}
 
 
 @needs_libero
