@@ -116,10 +116,7 @@ class HalfLinear(ColumnLinear):
             raise ValueError('half precision does not hold these weights, or FBGEMM is missing')
         super().__init__(weight)
         self._no_bias = weight.new_zeros(weight.shape[0])
-        with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
-            warnings.simplefilter('ignore', UserWarning)
-            self._panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
-            self(weight.new_zeros(1, weight.shape[1]))
+        self._panels = half_panels(weight)
 
     def __call__(self, x: Tensor) -> Tensor:
         """See `PackedLinear`."""
@@ -142,6 +139,17 @@ def fits_half(weight: Tensor) -> bool:
     if not hasattr(torch, 'fbgemm_linear_fp16_weight_fp32_activation'):
         return False
     return bool(((weight.half().float() - weight).abs() <= _SMALLEST_HALF / 2).all())
+
+
+def half_panels(weight: Tensor) -> Tensor:
+    """Return weights (N, K) that are `fits_half` in FBGEMM's panels."""
+    no_bias = weight.new_zeros(weight.shape[0])
+    with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
+        warnings.simplefilter('ignore', UserWarning)
+        panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
+        row = weight.new_zeros(1, weight.shape[1])
+        torch.fbgemm_linear_fp16_weight_fp32_activation(row, panels, no_bias)
+    return panels
 
 
 class BlockLinear(ColumnLinear):
