@@ -21,7 +21,7 @@ from spec_vla_ros.types import thresholds_by_dimension
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument('--image', help='a picture; default: a black one')
 parser.add_argument('--instruction', default='pick up the red block')
-parser.add_argument('--threshold', type=int, default=9, help='bins; 0 is exact')
+parser.add_argument('--threshold', type=int, default=15, help='bins; 0 is exact')
 args = parser.parse_args()
 
 checkpoint = load_openvla(TABLETOP, device='cpu', dtype='float32')

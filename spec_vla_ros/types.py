@@ -67,9 +67,6 @@ class Decoding:
     acceptance_tolerance_translation: how many metres it may be off along each axis.
     acceptance_tolerance_rotation: how many radians about each axis. A tolerance takes the place of
         one threshold for all dimensions; of thresholds for each the stricter one holds.
-    acceptance_budget: how many bins x, y and z may be off together, and the rotations.
-    acceptance_motion: which share of the last motion a draft token may be off, see
-        `decoding.acceptance.following_motion`.
 
     None: not in force.
 
@@ -83,15 +80,13 @@ class Decoding:
     _: KW_ONLY
     acceptance_tolerance_translation: float | None = None
     acceptance_tolerance_rotation: float | None = None
-    acceptance_budget: int | None = None
-    acceptance_motion: float | None = None
 
     def __post_init__(self) -> None:
         check_choice('decoding mode', self.mode, MODES)
-        for name in ('tolerance_translation', 'tolerance_rotation', 'budget', 'motion'):
-            limit = getattr(self, f'acceptance_{name}')
+        for name in ('acceptance_tolerance_translation', 'acceptance_tolerance_rotation'):
+            limit = getattr(self, name)
             if limit is not None and not limit >= 0:
-                raise ValueError(f'acceptance_{name} {limit}: give a number of 0 or more, or None')
+                raise ValueError(f'{name} {limit}: give a number of 0 or more, or None')
 
 
 def thresholds_by_dimension(

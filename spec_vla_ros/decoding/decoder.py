@@ -12,13 +12,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.decoding.acceptance import (
-    AcceptanceRule,
-    exact_match,
-    following_motion,
-    within_bins,
-    within_budgets,
-)
+from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
 from spec_vla_ros.decoding.costs import measure_costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
@@ -36,9 +30,6 @@ from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
-
-_GROUPS = range(3), range(3, 6)
-"""The dimensions of an arm's action that share a budget: x, y and z; the rotations."""
 
 
 class Runner:
@@ -101,8 +92,8 @@ class ActionDecoder:
                 f'the drafter was measured on actions of {rates.dimensions} tokens, these have '
                 f'{self._stop.count}'
             )
-        self._still = codec.encode(np.zeros(codec.stats.dimensions))
-        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=self._still)
+        still = codec.encode(np.zeros(codec.stats.dimensions))
+        self._temporal = TemporalDraft(action_ids=codec.action_ids, resting_ids=still)
         self._planner = Planner(
             AcceptanceRates(rates),
             self._temporal.held,
@@ -137,24 +128,20 @@ class ActionDecoder:
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
         situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
         limits = self._limits(decoding)
-        if decoding.acceptance_motion is not None and decoding.mode == 'relaxed':
-            limits = following_motion(
-                limits,
-                self._temporal.motion(**situation),
-                resting_ids=self._still,
-                share=decoding.acceptance_motion,
-            )
-        plan = '' if decoding.mode == AUTOREGRESSIVE else self._draft_plan(limits)
-        if decoding.mode == AUTOREGRESSIVE or not self._speculates(decoding, limits):
+        tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(limits)
+        if tree is None or not _guesses_anything(tree, temporal=decoding.temporal):
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
-            decoded = self._speculative(prompt, decoding, limits, situation, run)
-        if decoding.mode != AUTOREGRESSIVE:
+            decoded = self._speculative(
+                prompt, decoding, tree=tree, limits=limits, situation=situation, run=run
+            )
+        if tree is not None:
             self._planner.observe(limits, decoded)
         self._temporal.record(decoded.choices.numpy(), **situation)
         thresholds = limits if decoding.mode == 'relaxed' else ()
+        plan = tree.text if isinstance(tree, TreePlan) else ''
         return replace(decoded, thresholds=thresholds, draft_plan=plan)
 
     def measure(self, prompt: Tensor) -> None:
@@ -171,16 +158,12 @@ class ActionDecoder:
         self._planner.know(costs)
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
-        """Return how large draft trees grow now, in a speculative mode and a wide motion."""
+        """Return how large draft trees grow now, in a speculative mode."""
         return self._planner.plan(self._limits(decoding))
 
     def reset(self, *, situations: bool = False) -> None:
         """Forget the motion so far, see `TemporalDraft.reset`."""
         self._temporal.reset(situations=situations)
-
-    def _draft_plan(self, limits: tuple[int, ...]) -> str:
-        tree = self._planner.plan(limits)
-        return tree.text if isinstance(tree, TreePlan) else ''
 
     def _limits(self, decoding: Decoding) -> tuple[int, ...]:
         """Return how many bins drafts may be off in each dimension; none unless relaxed."""
@@ -197,16 +180,12 @@ class ActionDecoder:
             for r, bins in zip(thresholds_by_dimension(said, count), tolerated, strict=True)
         )
 
-    def _speculates(self, decoding: Decoding, limits: tuple[int, ...]) -> bool:
-        """Whether anything is guessed at; a plan may say that no draft pays on this device."""
-        tree = self._planner.plan(limits)
-        guesses = decoding.temporal and _guesses(tree)
-        return bool(guesses) or isinstance(tree, TreeShape) or any(tree.shapes)
-
     def _speculative(
         self,
         prompt: Tensor,
         decoding: Decoding,
+        *,
+        tree: TreeShape | TreePlan,
         limits: tuple[int, ...],
         situation: dict[str, Any],
         run: Run,
@@ -216,15 +195,15 @@ class ActionDecoder:
                 f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
                 "checkpoint, or choose 'autoregressive'"
             )
-        tree = self._planner.plan(limits)
         draft: DraftTree | None = None
         if decoding.temporal:
-            draft = self._temporal.draft(**situation, thresholds=limits, nodes=_guesses(tree))
+            nodes = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
+            draft = self._temporal.draft(**situation, thresholds=limits, nodes=nodes)
         return self._runner.speculative(
             self._target,
             self._drafter,
             prompt,
-            accept=self._accept(limits, decoding.acceptance_budget, prompt.device),
+            accept=self._accept(limits, prompt.device),
             tree=self._spaced_tree(tree, limits),
             stop=self._stop,
             draft=draft,
@@ -233,19 +212,15 @@ class ActionDecoder:
         )
 
     # Recordings need the same objects again.
-    def _accept(
-        self, limits: tuple[int, ...], budget: int | None, device: torch.device
-    ) -> AcceptanceRule:
-        key = (limits, budget)
-        if key not in self._rules:
-            ids, accept = self._codec.action_ids, exact_match()
-            if any(limits):
-                accept = within_bins(limits, action_ids=ids, device=device)
-            if any(limits) and budget is not None:
-                budgets = dict.fromkeys(_GROUPS, budget)
-                accept = within_budgets(limits, budgets=budgets, action_ids=ids, device=device)
-            self._rules[key] = accept
-        return self._rules[key]
+    def _accept(self, limits: tuple[int, ...], device: torch.device) -> AcceptanceRule:
+        if limits not in self._rules:
+            ids = self._codec.action_ids
+            self._rules[limits] = (
+                within_bins(limits, action_ids=ids, device=device)
+                if any(limits)
+                else exact_match()
+            )
+        return self._rules[limits]
 
     def _spaced_tree(self, tree: TreeShape | TreePlan, limits: tuple[int, ...]) -> TreeRule:
         known, rule = self._spaced.get(limits, (None, None))
@@ -255,6 +230,6 @@ class ActionDecoder:
         return rule
 
 
-def _guesses(tree: TreeShape | TreePlan) -> int:
-    """How many guesses are verified inside the prefill at most."""
-    return tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
+def _guesses_anything(tree: TreeShape | TreePlan, *, temporal: bool) -> bool:
+    """Whether there are any drafts; a plan may say that none pay on this device."""
+    return isinstance(tree, TreeShape) or any(tree.shapes) or (temporal and tree.guesses > 0)

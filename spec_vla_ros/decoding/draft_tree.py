@@ -54,14 +54,14 @@ TreeRule = Callable[[int], TreeShape | None]
 """Tokens to go -> the tree to draft, or None for a plain pass; see `plan.TreePlan`."""
 
 
-def spaced(tree: TreeRule, thresholds: Sequence[int]) -> TreeRule:
-    """Let a rule's trees know the acceptance thresholds of an action, one for each token."""
+def spaced(tree: TreeRule, spacing: Sequence[int]) -> TreeRule:
+    """Let a rule's trees keep siblings apart: the acceptance threshold, one for each token."""
 
     def shape(left: int) -> TreeShape | None:
         found = tree(left)
-        if found is None or not any(thresholds):
+        if found is None or not any(spacing):
             return found
-        return replace(found, spacing=tuple(thresholds[len(thresholds) - left :]))
+        return replace(found, spacing=tuple(spacing[len(spacing) - left :]))
 
     return shape
 

@@ -73,13 +73,17 @@ class TemporalDraft:
     ) -> DraftTree | None:
         """Return a tree of guesses at all tokens but the last, or None when nothing is known.
 
+        The motion is forgotten on a new instruction and after a gap in time, or a step back.
+
         Args:
             instruction: what is being done.
             stamp_ns: when the image was taken.
             thresholds: for each dimension, how many bins a draft may be off.
             nodes: draft tokens at most.
         """
-        self.motion(instruction=instruction, stamp_ns=stamp_ns)
+        known, last_stamp = self._situation
+        if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
+            self.reset()
         guesses, predictors = self._guesses()
         levels = len(self._resting_ids) - 1  # the last token is always the bonus
         ranked = rank_guesses(
@@ -97,16 +101,6 @@ class TemporalDraft:
         It is counted whether or not they were verified.
         """
         return dict(zip(SIZES, self._held, strict=True))
-
-    def motion(self, *, instruction: str, stamp_ns: int) -> tuple[np.ndarray, ...]:
-        """Return the last one or two choices of the motion that goes on, (D,), the newest last.
-
-        It is forgotten on a new instruction, after a gap in time, or a step back.
-        """
-        known, last_stamp = self._situation
-        if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
-            self.reset()
-        return tuple(self._motion)
 
     def record(self, choices: np.ndarray, *, instruction: str, stamp_ns: int) -> None:
         """Remember what the target chose (D,) for an observation.

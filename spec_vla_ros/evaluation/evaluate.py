@@ -36,7 +36,6 @@ from spec_vla_ros.evaluation.ways import (
     EVALUATED,
     HEADLINES,
     REPLAYED,
-    RULES,
     Way,
     add_tolerances,
     tolerance_ways,
@@ -77,11 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=None,
         metavar='MODE',
-        help=f'of: {", ".join(decodings((*REPLAYED, *RULES)))} (default: thresholds, with and '
+        help=f'of: {", ".join(decodings(REPLAYED))} (default: thresholds, with and '
         'without temporal drafts, if there is a drafter)',
-    )
-    parser.add_argument(
-        '--rules', action='store_true', help='compare acceptance rules instead of thresholds alone'
     )
     add_tolerances(parser)
     parser.add_argument(
@@ -137,9 +133,9 @@ def _modes(args: argparse.Namespace) -> dict[str, Decoding]:
     checkpoint = args.checkpoint or TABLETOP
     has_drafter = args.drafter is not None or (checkpoint / DRAFTER_FOLDER).is_dir()
     tolerances = tolerance_ways(args)
-    known = decodings((*REPLAYED, *RULES, *tolerances))
+    known = decodings((*REPLAYED, *tolerances))
     ways = EVALUATED if args.benchmark is None else REPLAYED if args.sweep else HEADLINES
-    compared = decodings((*(RULES if args.rules else ways), *tolerances))
+    compared = decodings((*ways, *tolerances))
     names = args.modes or list(compared if has_drafter else [AUTOREGRESSIVE])
     unknown = sorted(set(names) - known.keys())
     if unknown:

@@ -15,23 +15,17 @@ class Limits:
     """What bounds relaxed acceptance besides, or in place of, one threshold in bins.
 
     metres, radians: tolerances along and about each axis, in place of the threshold.
-    budget: bins that x, y and z may be off together, and the rotations.
-    motion: share of the last motion that a draft may be off.
 
     None: not in force.
     """
 
     metres: float | None = None
     radians: float | None = None
-    budget: int | None = None
-    motion: float | None = None
 
     def __str__(self) -> str:
         parts = {
             'mm': None if self.metres is None else 1e3 * self.metres,
             'mrad': None if self.radians is None else 1e3 * self.radians,
-            'budget': self.budget,
-            'motion': self.motion,
         }
         return ' '.join(f'{name}={value:g}' for name, value in parts.items() if value is not None)
 
@@ -70,8 +64,6 @@ class Way:
             temporal=self.temporal,
             acceptance_tolerance_translation=self.limits.metres,
             acceptance_tolerance_rotation=self.limits.radians,
-            acceptance_budget=self.limits.budget,
-            acceptance_motion=self.limits.motion,
         )
 
 
@@ -87,27 +79,6 @@ HEADLINES = tuple(Way(r, temporal) for r in (0, 9) for temporal in (False, True)
 
 REPLAYED = _ways(0, 1, 3, 5, 9, 15, 25)
 """What `spec-vla tune` and `spec-vla evaluate --benchmark SUITE --sweep` compare, r ascending."""
-
-RULES = tuple(
-    Way(r, temporal=True, limits=limits)
-    for r, limits in (
-        (0, NO_LIMITS),
-        *((r, NO_LIMITS) for r in (5, 9, 15, 25)),
-        (9, Limits(budget=9)),
-        (9, Limits(budget=18)),
-        (15, Limits(budget=15)),
-        (15, Limits(budget=30)),
-        (25, Limits(budget=25)),
-        (25, Limits(budget=50)),
-        (15, Limits(motion=0.125)),
-        (15, Limits(motion=0.25)),
-        (25, Limits(motion=0.125)),
-        (25, Limits(motion=0.25)),
-        (25, Limits(motion=0.5)),
-        (25, Limits(budget=30, motion=0.25)),
-    )
-)
-"""What `spec-vla evaluate --rules` compares: acceptance rules, beside thresholds alone."""
 
 
 def add_tolerances(parser: argparse.ArgumentParser) -> None:

@@ -93,8 +93,9 @@ class ModelSettings:
         live=True,
     )
     acceptance_threshold: int = parameter(
-        "How far from the model's choice a draft token may be in relaxed mode",
-        default=9,
+        "How far from the model's choice a draft token may be in relaxed mode; `spec-vla tune` "
+        'chooses it for a policy',
+        default=15,
         unit='bins',
         low=0,
         high=ANY,

@@ -149,44 +149,11 @@ def test_only_relaxed_decoding_has_thresholds():
         assert decoded.thresholds == ()
 
 
-@pytest.mark.parametrize('shape', SHAPES)
-def test_a_budget_bounds_what_a_group_is_off(shape):
-    free, choices = tokens_and_choices(Decoding('relaxed', 200), shape=shape)
-    off = (free - choices).abs()
-    assert off[:, :3].sum(1).max() > 150
-    budget = Decoding('relaxed', 200, acceptance_budget=150)
-    tokens, choices = tokens_and_choices(budget, shape=shape)
-    off = (tokens - choices).abs()
-    assert 0 < off[:, :3].sum(1).max() <= 150
-    assert off[:, 3:6].sum(1).max() <= 150
-    tokens, choices = tokens_and_choices(Decoding('relaxed', 200, acceptance_budget=0))
-    assert torch.equal(tokens, choices)
-
-
-def test_thresholds_follow_the_targets_own_motion():
-    """Every dimension, the gripper's too, chooses the id that is written into the prompt."""
-    rest = int(CODEC.encode(np.zeros(DIMENSIONS))[0])
-    decoder = ActionDecoder(
-        DriftingTarget(), CODEC, drafter=NoDrafter(), tree=TreeShape(top_k=1, depth=1, nodes=1)
-    )
-    speeds = [100, 100, 90, 40, 10, 3, 3, 80, 80]
-    prompts = [torch.full((1, 3, 4), float(rest - speed)) for speed in speeds]
-    decoding = Decoding('relaxed', 15, acceptance_motion=0.25)
-    found = decode_all(decoder, prompts, decoding)
-    # From 3 to 80 the gripper changes as well: the motion begins again.
-    assert [d.thresholds[0] for d in found] == [0, 0, 15, 15, 8, 2, 0, 0, 0]
-    assert {d.thresholds[-1] for d in found} == {0}
-    (later,) = decode_all(decoder, prompts[-1:], decoding)  # at stamp 0: a step back in time
-    assert later.thresholds == (0,) * 7
-
-
 @pytest.mark.parametrize(
     ('limits', 'reason'),
     [
         ({'acceptance_tolerance_translation': -0.001}, 'tolerance_translation -0.001: give'),
         ({'acceptance_tolerance_rotation': float('nan')}, 'tolerance_rotation nan: give'),
-        ({'acceptance_budget': -1}, 'acceptance_budget -1: give'),
-        ({'acceptance_motion': -0.5}, 'acceptance_motion -0.5: give'),
     ],
 )
 def test_impossible_limits_are_refused(limits, reason):

@@ -126,16 +126,6 @@ def test_without_branches_the_host_waits_once_a_pass(shape, guessed, runner):
         assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
 
 
-@pytest.mark.parametrize('runner', [False, True], ids=['by passes', 'whole'])
-@pytest.mark.parametrize('shape', ['chain', 'tree'])
-def test_budgets_are_counted_on_the_device(shape, runner):
-    engine = Watched(runner=runner, budget=30)
-    for commits in ((1, 3, 3), (3, 4), (1, 1, 1, 1, 3)):
-        if possible(commits, shape, guessed=True):
-            waits = engine.speculative(commits, shape, guesses=guess_tree())
-            assert len(waits) == (1 if runner else len(commits))
-
-
 def test_reference_positions_are_decoded_by_passes():
     """Where the drafter's tree begins depends on the round, not on the tokens decided."""
     engine = Watched(runner=True, position_mode='reference')

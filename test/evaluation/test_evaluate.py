@@ -31,13 +31,13 @@ def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_acceptance_rules_are_compared_by_name(tmp_path):
-    rules = ['relaxed r=15 budget=30 + temporal', 'relaxed r=25 motion=0.25 + temporal']
+def test_tolerances_are_compared_with_thresholds_by_name(tmp_path):
+    threshold = 'relaxed r=25 + temporal'
     tolerance = 'relaxed mm=1 mrad=10 + temporal'
     options = ['--acceptance-mm', '1', '--acceptance-mrad', '10', '--out', str(tmp_path)]
-    assert main([*EPISODES, *rules, tolerance, *options]) == 0
+    assert main([*EPISODES, threshold, tolerance, *options]) == 0
     modes = rows(tmp_path)['modes']
-    assert list(modes) == [*rules, tolerance]
+    assert list(modes) == [threshold, tolerance]
     for row in modes.values():
         assert row['target_passes'] < 7
         assert row['deviation_bins'][-1] < 10

@@ -9,7 +9,6 @@ from spec_vla_ros.evaluation.evaluate import decodings
 from spec_vla_ros.evaluation.ways import (
     EVALUATED,
     REPLAYED,
-    RULES,
     Limits,
     Way,
     by_threshold,
@@ -32,16 +31,14 @@ def test_every_threshold_comes_with_and_without_temporal_drafts(ways, thresholds
 
 
 def test_ways_with_other_limits_have_names_of_their_own():
-    limits = Limits(budget=30, motion=0.25)
-    way = Way(25, temporal=True, limits=limits)
-    assert way.name == 'relaxed r=25 budget=30 motion=0.25 + temporal'
-    assert way.decoding == Decoding('relaxed', 25, acceptance_budget=30, acceptance_motion=0.25)
-    names = [way.name for way in (*EVALUATED, *RULES)]
-    for name in {way.name for way in RULES} & {way.name for way in EVALUATED}:
-        assert decodings(RULES)[name] == decodings()[name]  # by one name one way
-    assert len({way.name for way in RULES}) == len(RULES) < len(names)
-    assert {way.limits.budget is None for way in RULES} == {True, False}
-    assert {way.limits.motion is None for way in RULES} == {True, False}
+    way = Way(25, temporal=True, limits=Limits(metres=0.001, radians=0.01))
+    assert way.name == 'relaxed r=25 mm=1 mrad=10 + temporal'
+    assert way.decoding == Decoding(
+        'relaxed',
+        25,
+        acceptance_tolerance_translation=0.001,
+        acceptance_tolerance_rotation=0.01,
+    )
 
 
 def test_tolerances_are_ways_when_they_are_asked_for():

@@ -6,7 +6,7 @@ import torch
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.decoding.acceptance import within_bins, within_budgets
+from spec_vla_ros.decoding.acceptance import within_bins
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
 from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
@@ -29,12 +29,12 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CU
 class Engine:
     """A target, its drafter and their caches on a device."""
 
-    def __init__(self, seed, device, *, runner, budget=None, **drafter):
+    def __init__(self, seed, device, *, runner, **drafter):
         self.target = PackedLlama(random_target(seed).to(device))
         model = PackedDrafter(random_drafter(seed, **drafter).to(device))
         self.drafter = TreeDrafter(model, self.target, ids=ACTION_IDS)
         self.cache = self.target.new_cache(120)
-        self.runner, self.device, self._budget = runner, device, budget
+        self.runner, self.device = runner, device
         self._rules = {}
 
     def autoregressive(self, prompt):
@@ -59,11 +59,7 @@ class Engine:
         """The same rule each time, as a decoder keeps them."""
         if (threshold, shape) not in self._rules:
             thresholds = thresholds_by_dimension(threshold, 7)
-            ids = {'action_ids': ACTION_IDS, 'device': self.device}
-            accept = within_bins(thresholds, **ids)
-            if self._budget is not None:
-                budgets = dict.fromkeys((range(3), range(3, 6)), self._budget)
-                accept = within_budgets(thresholds, budgets=budgets, **ids)
+            accept = within_bins(thresholds, action_ids=ACTION_IDS, device=self.device)
             self._rules[threshold, shape] = accept, spaced(SHAPES[shape], thresholds)
         return self._rules[threshold, shape]
 

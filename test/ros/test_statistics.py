@@ -57,7 +57,7 @@ def test_every_action_comes_with_its_statistics(world, policy, statistics):
         assert found.sequence == action.sequence
         assert found.header.stamp == action.header.stamp
         assert found.mode == 'relaxed'  # what 'auto' means with a drafter
-        assert list(found.acceptance_thresholds) == [9] * 6 + [0]
+        assert list(found.acceptance_thresholds) == [15] * 6 + [0]
         assert found.temporal_draft
         assert list(found.accept_lengths) == [4, 2]
         assert found.accept_length == 3.5
@@ -138,7 +138,7 @@ def test_a_threshold_holds_from_the_next_inference_on(world, policy, statistics)
     assert changed.successful
     policy.open.set()
     wait_for(lambda: len(statistics.messages) >= before + 4, 'four more actions')
-    old, new = ([9] * 6 + [0], True), ([30, 5, 30, 30, 30, 0, 2], False)
+    old, new = ([15] * 6 + [0], True), ([30, 5, 30, 30, 30, 0, 2], False)
     told = [(list(m.acceptance_thresholds), m.temporal_draft) for m in statistics.messages]
     assert told[before] == old  # it was running when the threshold changed
     assert told[before + 1 : before + 4] == [new] * 3
@@ -159,7 +159,7 @@ def test_many_changes_are_never_mixed(world, statistics):
     wait_for(lambda: list(statistics.last.acceptance_thresholds) == same, 'the last one')
     for message in statistics.messages:
         thresholds = list(message.acceptance_thresholds)
-        assert thresholds == [9] * 6 + [0] or len(set(thresholds)) == 1
+        assert thresholds == [15] * 6 + [0] or len(set(thresholds)) == 1
     rising = [m.acceptance_thresholds[0] for m in statistics.messages]
     assert (np.diff(rising[rising.index(190) :]) == 0).all()
 
@@ -170,7 +170,7 @@ def test_the_mode_changes_live(world, statistics):
         assert world.remote.set_parameters(NODE, {'decoding_mode': mode}).successful
         real = 'relaxed' if mode == 'auto' else mode
         found = statistics.wait(lambda message, real=real: message.mode == real)
-        expected = [9] * 6 + [0] if real == 'relaxed' else [0] * 7
+        expected = [15] * 6 + [0] if real == 'relaxed' else [0] * 7
         assert list(found.acceptance_thresholds) == expected
         assert found.temporal_draft == (real != 'autoregressive')
 
@@ -179,4 +179,4 @@ def test_the_mode_changes_live(world, statistics):
 @pytest.mark.parametrize('value', [-1, 256])
 def test_a_threshold_out_of_range_is_refused(world, statistics, value):
     assert not world.remote.set_parameters(NODE, {'acceptance_threshold': value}).successful
-    assert list(statistics.wait().acceptance_thresholds) == [9] * 6 + [0]
+    assert list(statistics.wait().acceptance_thresholds) == [15] * 6 + [0]
