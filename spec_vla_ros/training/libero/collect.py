@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert, Phase
 from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.scene import Scene
 from spec_vla_ros.sim.libero.suites import Task, read_goals
+from spec_vla_ros.training.frames import shrink
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames
 
 NOISE = (0.0, 0.1, 0.25)
@@ -144,13 +144,7 @@ def _record(env: LiberoEnv, scene: Scene) -> dict[str, np.ndarray]:
     rotation = scene.rotation
     end_effector = [*scene.position, *rotation[:, 0], *rotation[:, 1], scene.opening]
     return {
-        'images': shrink(env.render()),
+        'images': shrink(env.render(), side=IMAGE_SIZE),
         'end_effector': np.array(end_effector, np.float32),
         'tasks': np.array(env.task.number),
     }
-
-
-def shrink(image: np.ndarray) -> np.ndarray:
-    """Resize a camera image as the policy's image processor does (PIL, bicubic)."""
-    size = (IMAGE_SIZE, IMAGE_SIZE)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

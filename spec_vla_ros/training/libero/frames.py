@@ -8,8 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from spec_vla_ros.training.frames import POSITION, Frames
+
 IMAGE_SIZE = 128
 """Side of the stored pictures, pixels: the size that the policy's vision towers take."""
+
+_OPENING = 0.04  # metres that labels of the gripper's opening are in units of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,35 @@ class LiberoFrames:
         np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
         partial.rename(path)
 
-    def select(self, index: np.ndarray) -> LiberoFrames:
-        """Return the frames that a boolean or integer index (M,) names."""
-        return LiberoFrames(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+    def under_instructions(self, count: int, *, seed: int) -> Frames:
+        """Return those frames that are labelled at all, each seen under `count` instructions.
+
+        The first is the one that is carried out. Others are drawn from those that are labelled,
+        all before any again; where there are no others, the first stands in their place.
+        """
+        rng = np.random.default_rng(seed)
+        labelled = ~np.isnan(self.actions[..., 0])
+        kept = np.flatnonzero(labelled[np.arange(len(self)), self.wanted])
+        # The first are held out: let them be of every task.
+        kept = kept[np.argsort(self.episodes[kept], kind='stable')]
+        chance = np.where(labelled[kept], rng.random((len(kept), labelled.shape[1])), -1.0)
+        rows = np.arange(len(kept))
+        chance[rows, self.wanted[kept]] = 2.0
+        order = np.argsort(-chance, axis=1)[:, :count]
+        drawn = np.take_along_axis(chance, order, axis=1) >= 0
+        instructions = np.where(drawn, order, self.wanted[kept, None])
+        index = kept[:, None], instructions
+        end_effector = self.end_effector[kept].copy()
+        end_effector[:, :3] /= POSITION
+        end_effector[:, 9] /= _OPENING
+        return Frames(
+            images=self.images[kept],
+            instructions=instructions,
+            actions=self.actions[index],
+            end_effector=end_effector,
+            things=np.concatenate((self.things[index], self.places[index]), -1) / POSITION,
+            episodes=self.episodes[kept],
+        )
 
 
 def load_libero_frames(paths: list[Path]) -> LiberoFrames:
