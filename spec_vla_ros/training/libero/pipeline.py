@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
@@ -88,12 +87,10 @@ def collect_files(
         seeds = range(first, first + recipe.episodes_per_file)
         jobs.append((suite, task, seeds, work / f'{suite}_{turn:03d}_{task}.npz'))
     missing = [job for job in jobs if not job[3].exists()]
-    # spawn: the renderer's threads do not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
-        for count, ended in enumerate(
-            as_completed([pool.submit(_collect, j) for j in missing]), 1
-        ):
-            report(f'{ended.result()}: {count} of {len(missing)} files')
+    # spawn: the renderer's threads do not survive a fork. Anew for each file: LIBERO leaks memory.
+    with get_context('spawn').Pool(processes, maxtasksperchild=1) as pool:
+        for count, name in enumerate(pool.imap_unordered(_collect, missing), 1):
+            report(f'{name}: {count} of {len(missing)} files')
     return [job[3] for job in jobs]
 
 
