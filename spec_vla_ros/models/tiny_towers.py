@@ -2,7 +2,7 @@
 """Vision towers small enough to train from scratch on a CPU, registered with timm.
 
 A checkpoint names its towers in `timm_model_ids`. OpenVLA names DINOv2 and SigLIP; the small
-policy names the two below, so that both come in the same way. 64 px images give 16 patches.
+policies name those below, so that all come in the same way. Images give 16 patches.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ VisionTransformer = timm.models.vision_transformer.VisionTransformer
 HybridEmbed = timm.layers.HybridEmbed
 register_model = timm.models.register_model
 to_2tuple = timm.layers.to_2tuple
+
+
+_Init = Literal['', 'skip']
 
 
 class ConvStem(nn.Module):
@@ -47,57 +50,81 @@ class ConvStem(nn.Module):
         return self.layers(pixels)
 
 
-def spec_vla_conv_vit_patch16_64(
-    *,
-    pretrained: bool = False,
-    num_classes: int = 0,
-    img_size: int = 64,
-    weight_init: Literal['', 'skip'] = '',
-    **_: object,
+def _conv_vit(
+    *, img_size: int | tuple[int, int], patch_size: int, weight_init: _Init
 ) -> nn.Module:
-    """Build the tower that localises: convolutions, then three transformer blocks and a spare.
+    """Build a tower that localises: convolutions, then three transformer blocks and a spare.
 
-    The spare is there because OpenVLA reads the second-to-last block. Whatever else timm passes
-    concerns weights to download, of which there are none.
+    The spare is there because OpenVLA reads the second-to-last block.
     """
     side = to_2tuple(img_size)[0]
+    stem = partial(HybridEmbed, ConvStem(), feature_size=side // 8, feature_ratio=8)
     return VisionTransformer(
         img_size=side,
-        patch_size=2,
+        patch_size=patch_size // 8,
         embed_dim=192,
         depth=4,
         num_heads=6,
-        num_classes=num_classes,
+        num_classes=0,
         class_token=False,
         global_pool='avg',
         weight_init=weight_init,
-        embed_layer=partial(HybridEmbed, ConvStem(), feature_size=side // 8, feature_ratio=8),
+        embed_layer=stem,
     )
 
 
-def spec_vla_vit_patch16_64(
-    *,
-    pretrained: bool = False,
-    num_classes: int = 0,
-    img_size: int = 64,
-    weight_init: Literal['', 'skip'] = '',
-    **_: object,
+def _plain_vit(
+    *, img_size: int | tuple[int, int], patch_size: int, weight_init: _Init
 ) -> nn.Module:
-    """Build the plain tower: patches straight into one transformer block and a spare."""
+    """Build a plain tower: patches straight into one transformer block and a spare."""
     return VisionTransformer(
         img_size=img_size,
-        patch_size=16,
+        patch_size=patch_size,
         embed_dim=64,
         depth=2,
         num_heads=2,
-        num_classes=num_classes,
+        num_classes=0,
         class_token=False,
         global_pool='avg',
         weight_init=weight_init,
     )
 
 
-TINY_TOWERS = (spec_vla_conv_vit_patch16_64, spec_vla_vit_patch16_64)
+# What else timm passes concerns heads that are not there and weights to download.
+def spec_vla_conv_vit_patch16_64(
+    *, img_size: int = 64, weight_init: _Init = '', **_: object
+) -> nn.Module:
+    """Build the tower of the tabletop's policy that localises."""
+    return _conv_vit(img_size=img_size, patch_size=16, weight_init=weight_init)
+
+
+def spec_vla_vit_patch16_64(
+    *, img_size: int = 64, weight_init: _Init = '', **_: object
+) -> nn.Module:
+    """Build the plain tower of the tabletop's policy."""
+    return _plain_vit(img_size=img_size, patch_size=16, weight_init=weight_init)
+
+
+def spec_vla_conv_vit_patch32_128(
+    *, img_size: int = 128, weight_init: _Init = '', **_: object
+) -> nn.Module:
+    """Build the tower of LIBERO's policies that localises."""
+    return _conv_vit(img_size=img_size, patch_size=32, weight_init=weight_init)
+
+
+def spec_vla_vit_patch32_128(
+    *, img_size: int = 128, weight_init: _Init = '', **_: object
+) -> nn.Module:
+    """Build the plain tower of LIBERO's policies."""
+    return _plain_vit(img_size=img_size, patch_size=32, weight_init=weight_init)
+
+
+TINY_TOWERS = (
+    spec_vla_conv_vit_patch16_64,
+    spec_vla_vit_patch16_64,
+    spec_vla_conv_vit_patch32_128,
+    spec_vla_vit_patch32_128,
+)
 
 
 def register_tiny_towers() -> None:

@@ -8,16 +8,17 @@ teaches several instructions.
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
 
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION, expert_action
 from spec_vla_ros.sim.scene import COLOURS
-from spec_vla_ros.training.frames import IMAGE_SIZE, Frames
+from spec_vla_ros.training.frames import POSITION, Frames, shrink
+from spec_vla_ros.training.small_model import TABLETOP
 
 MAX_STEPS = 36
 _STEPS_AFTER_SUCCESS = 2
 _SETTLE = (0.02, 0.10)
+_OPENING = 0.01  # metres that labels of the gripper's opening are in units of
 
 
 def collect_episodes(env: TabletopEnv, seeds: range) -> Frames:
@@ -70,19 +71,14 @@ def _label(env: TabletopEnv, image: np.ndarray, seed: int) -> dict[str, np.ndarr
     for colour in env.present:
         block, block_rotation = env.block_pose(colour)
         yaw = 2 * np.arctan2(block_rotation[1, 0], block_rotation[0, 0])
-        blocks.append([*block, np.cos(yaw), np.sin(yaw)])
-    end_effector = [*position, *rotation[:, 0], *rotation[:, 1], env.finger_opening()]
+        blocks.append([*(block / POSITION), np.cos(yaw), np.sin(yaw)])
+    opening = env.finger_opening() / _OPENING
+    end_effector = [*(position / POSITION), *rotation[:, 0], *rotation[:, 1], opening]
     return {
-        'images': shrink(image),
-        'colours': np.array([COLOURS.index(c) for c in env.present]),
+        'images': shrink(image, side=TABLETOP.image_size),
+        'instructions': np.array([COLOURS.index(c) for c in env.present]),
         'actions': np.array([expert_action(env, c) for c in env.present], np.float32),
         'end_effector': np.array(end_effector, np.float32),
-        'blocks': np.array(blocks, np.float32),
+        'things': np.array(blocks, np.float32),
         'episodes': np.array(seed),
     }
-
-
-def shrink(image: np.ndarray) -> np.ndarray:
-    """Resize a camera image as the policy's image processor does (PIL, bicubic)."""
-    size = (IMAGE_SIZE, IMAGE_SIZE)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recorded simulator frames: one image and what the expert would do for each block in it."""
+"""Recorded simulator frames: one image and what an expert would do in it, as instructed."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-IMAGE_SIZE = 64
-"""Side of the stored images, pixels: the size the policy's vision towers take."""
+POSITION = 0.1
+"""Metres that labels of positions are in units of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """N frames, each seen under as many instructions as there are blocks on the table (K).
+    """N frames, each seen under K instructions.
 
-    images: (N, 64, 64, 3) uint8, resized exactly as the policy's image processor does.
-    colours: (N, K) int64, indices into `COLOURS` of the blocks on the table.
+    images: (N, S, S, 3) uint8, resized exactly as the policy's image processor does.
+    instructions: (N, K) int64, indices into `Design.instructions`.
     actions: (N, K, 7) float32, the expert's action for each of them: metres, radians, opening.
     end_effector: (N, 10) float32: position (3), first two columns of the rotation (6), opening.
-    blocks: (N, K, 5) float32: position (3), cos and sin of twice the yaw.
+    things: (N, K, T) float32, where that is which each instruction is about.
     episodes: (N,) int64, the seed of the episode the frame comes from.
+
+    Positions are in units of `POSITION`, and other labels in units in which they are about 1.
     """
 
     images: np.ndarray
-    colours: np.ndarray
+    instructions: np.ndarray
     actions: np.ndarray
     end_effector: np.ndarray
-    blocks: np.ndarray
+    things: np.ndarray
     episodes: np.ndarray
 
     def __len__(self) -> int:
@@ -57,3 +60,8 @@ def load_frames(paths: list[Path]) -> Frames:
         with np.load(path) as archive:
             parts.append({f.name: archive[f.name] for f in fields(Frames)})
     return Frames(**{key: np.concatenate([p[key] for p in parts]) for key in parts[0]})
+
+
+def shrink(image: np.ndarray, *, side: int) -> np.ndarray:
+    """Resize a camera image as small policies' image processors do (PIL, bicubic)."""
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))

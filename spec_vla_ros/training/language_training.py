@@ -6,7 +6,7 @@ Behaviour cloning in the form inference has: prompt in, action tokens out, greed
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,11 @@ from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
-from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
 from spec_vla_ros.training.packing import Packing, pack
 from spec_vla_ros.training.vision_pretraining import (
-    ACTION_SCALE,
     BATCH,
     VALIDATION_SHARE,
     scene_batch,
@@ -33,7 +31,6 @@ from spec_vla_ros.training.vision_pretraining import (
     to_pixels,
 )
 
-GOAL_SIZE = 11
 _SIGMA_BINS = 1.0
 
 
@@ -41,45 +38,54 @@ _SIGMA_BINS = 1.0
 class CachedFrames:
     """Frames after the frozen towers.
 
-    features: (N, P, D) float16. colours: (N, K) int64. tokens: (N, K, A) int64 action token ids.
-    goals: (N, K, 11) float32, what the expert does and where the block is, see `scene_batch`.
+    features: (N, P, D) float16. instructions: (N, K) int64. tokens: (N, K, A) int64 action tokens.
+    goals: (N, K, 6 + T) float32, what the expert does and where the thing is, see `scene_batch`.
     held_out: the first frames, whole episodes, are for validation.
     """
 
     features: np.ndarray
-    colours: np.ndarray
+    instructions: np.ndarray
     tokens: np.ndarray
     goals: np.ndarray
     held_out: int
 
     @classmethod
     @torch.inference_mode()
-    def compute(cls, model: OpenVLA, frames: Frames, codec: ActionCodec) -> CachedFrames:
-        """Run the towers over all frames once."""
+    def compute(
+        cls, model: OpenVLA, frames: Frames, codec: ActionCodec, *, full_speed: np.ndarray
+    ) -> CachedFrames:
+        """Run the towers over all frames once; full_speed: see `scene_batch`."""
         parts = [
             model.vision_backbone(to_pixels(frames.images[i : i + 256])).half().numpy()
             for i in range(0, len(frames), 256)
         ]
-        labels = scene_batch(frames, np.arange(len(frames)))
-        moves = labels['actions'][..., :6] / ACTION_SCALE
+        labels = scene_batch(frames, np.arange(len(frames)), full_speed=full_speed)
         middle = frames.episodes[int(VALIDATION_SHARE * len(frames))]
         return cls(
             features=np.concatenate(parts),
-            colours=frames.colours,
+            instructions=frames.instructions,
             tokens=codec.encode(frames.actions),
-            goals=torch.cat((moves, labels['blocks']), -1).numpy(),
+            goals=torch.cat((labels['moves'], labels['things']), -1).numpy(),
             held_out=max(1, int(np.argmax(frames.episodes == middle))),
         )
 
     def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return features (B, P, D), colours (B, K), tokens (B, K, A) and goals (B, K, 11)."""
-        arrays = (self.features, self.colours, self.tokens, self.goals)
-        features, colours, tokens, goals = (torch.from_numpy(a[index]) for a in arrays)
-        return features.float(), colours, tokens, goals
+        """Return features (B, P, D), instructions (B, K), tokens (B, K, A), goals (B, K, G)."""
+        arrays = (self.features, self.instructions, self.tokens, self.goals)
+        features, instructions, tokens, goals = (torch.from_numpy(a[index]) for a in arrays)
+        return features.float(), instructions, tokens, goals
 
 
 class PackedPolicy(nn.Module):
-    """The projector and the language model over packed sequences: one image, K instructions."""
+    """The projector and the language model over packed sequences: one image, K instructions.
+
+    Args:
+        model: the policy.
+        prompts: makes its prompts.
+        codec: of its actions.
+        instructions: all there are; prompts with them have the same number of tokens.
+        goal_head: hidden states to goals, see `CachedFrames`; dropped in the end.
+    """
 
     text: Tensor
 
@@ -89,16 +95,17 @@ class PackedPolicy(nn.Module):
         prompts: PromptProcessor,
         codec: ActionCodec,
         *,
-        goal_head: nn.Linear | None = None,
+        instructions: Sequence[str],
+        goal_head: nn.Linear,
     ) -> None:
         super().__init__()
         self.projector, self.language_model = model.projector, model.language_model
         self.actions = slice(codec.action_ids.start, codec.action_ids.stop)
-        ids = torch.cat([prompts(instruction_for(colour)) for colour in COLOURS])
+        ids = torch.cat([prompts(instruction) for instruction in instructions])
         self.bos = int(ids[0, 0])
         self.register_buffer('text', ids[:, 1:])
         self.length = codec.stats.dimensions
-        self.goal_head = goal_head or nn.Linear(model.config.text.hidden_size, GOAL_SIZE)
+        self.goal_head = goal_head
 
     def layout(self, *, patches: int, segments: int) -> Packing:
         """Return where everything stands in a sequence."""
@@ -106,14 +113,16 @@ class PackedPolicy(nn.Module):
             prefix=1 + patches, text=self.text.shape[1], action=self.length, segments=segments
         )
 
-    def forward(self, features: Tensor, colours: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, 11).
+    def forward(
+        self, features: Tensor, instructions: Tensor, tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, G).
 
         tokens: what is read; the last one of each action is not.
         """
-        batch, segments = colours.shape
+        batch, segments = instructions.shape
         bos = self.language_model.embed(torch.full((batch, 1), self.bos))
-        read = torch.cat((self.text[colours], tokens[..., :-1]), -1).flatten(1)
+        read = torch.cat((self.text[instructions], tokens[..., :-1]), -1).flatten(1)
         embeds = torch.cat((bos, self.projector(features), self.language_model.embed(read)), 1)
         packing = self.layout(patches=features.shape[1], segments=segments)
         hidden = self.language_model(embeds, positions=packing.positions, mask=packing.mask)
@@ -191,7 +200,7 @@ def train_language(
     """Train the projector and the language model in place.
 
     goal_weight: how much the regression of goals counts at the beginning; it fades out by half
-        time. Which patches a colour's name refers to is slow to be found from the first action
+        time. Which patches a thing's name refers to is slow to be found from the first action
         token alone, since the later ones can be told from it.
     swapped: share of the segments that read another instruction's action while they are to give
         their own, so that each dimension is learned from the words and not from the one before.
@@ -200,18 +209,18 @@ def train_language(
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))
         index = rng.integers(frames.held_out, len(frames.features), BATCH)
-        features, colours, tokens, goals = frames.batch(index)
+        features, instructions, tokens, goals = frames.batch(index)
         read = tokens.numpy().copy()
         others = rng.random(read.shape[:2]) < swapped
         read[others] = np.roll(read, rng.integers(1, read.shape[1]), axis=1)[others]
-        logits, found = policy(features, colours, torch.from_numpy(read))
+        logits, found = policy(features, instructions, torch.from_numpy(read))
         weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
         return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)
 
     @torch.inference_mode()
     def validate() -> str:
-        features, colours, tokens, goals = frames.batch(spread_index(frames.held_out))
-        logits, found = policy(features, colours, tokens)
+        features, instructions, tokens, goals = frames.batch(spread_index(frames.held_out))
+        logits, found = policy(features, instructions, tokens)
         error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
         bins = ' '.join(f'{e:.1f}' for e in error)
         goal_loss = F.smooth_l1_loss(found, goals, beta=0.1)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From a seed to the small policy's checkpoint: every stage in order, each one resumable.
+"""From a seed to a small policy's checkpoint: every stage in order, each one resumable.
 
 Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
@@ -18,12 +18,15 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import nn
 
 from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.language_training import (
@@ -35,6 +38,8 @@ from spec_vla_ros.training.language_training import (
 )
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import (
+    TABLETOP,
+    Design,
     norm_stats,
     write_small_files,
 )
@@ -54,7 +59,11 @@ _GROUNDING = LoopSettings(
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How much of everything; the defaults made the shipped policy."""
+    """How much of everything; the defaults made the shipped policy of the tabletop.
+
+    files, episodes_per_file: of frames. shallow_layers: of the language model before it is
+    deepened. goal_weight, swapped: see `train_language`; swapping is for the grounding.
+    """
 
     seed: int = 0
     files: int = 28
@@ -69,6 +78,9 @@ class Recipe:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of `spec-vla train-policy`."""
+    parser.add_argument(
+        '--suite', help='of LIBERO, whose tasks to learn (default: those of the tabletop)'
+    )
     parser.add_argument('--work', type=Path, required=True, help='folder for intermediate files')
     parser.add_argument('--out', type=Path, required=True, help='checkpoint folder to write')
     parser.add_argument('--seed', type=int, default=0)
@@ -83,8 +95,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the pipeline from the command line."""
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
-    recipe = scaled(Recipe(seed=args.seed), args.scale)
-    train_policy(recipe, work=args.work, out=args.out, processes=args.processes, report=_say)
+    common = {'work': args.work, 'out': args.out, 'processes': args.processes, 'report': _say}
+    if args.suite is None:
+        train_policy(scaled(Recipe(seed=args.seed), args.scale), **common)
+        return 0
+    from spec_vla_ros.training.libero.pipeline import RECIPE, train_libero_policy
+
+    recipe = scaled(replace(RECIPE, seed=args.seed), args.scale)
+    train_libero_policy(args.suite, recipe, **common)
     return 0
 
 
@@ -109,31 +127,55 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
 
 
 def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, report: Report) -> None:
-    """Run every stage and write the checkpoint to `out`."""
+    """Run every stage for the tabletop, and write the checkpoint to `out`."""
     work.mkdir(parents=True, exist_ok=True)
     frames = _collect(recipe, work, processes=processes)
+    train_on_frames(
+        recipe, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
+    )
+
+
+def train_on_frames(
+    recipe: Recipe,
+    design: Design,
+    frames: Frames,
+    *,
+    full_speed: np.ndarray,
+    work: Path,
+    out: Path,
+    report: Report,
+) -> None:
+    """Run every stage behind the collecting, and write the checkpoint to `out`.
+
+    full_speed: (6,) the expert's largest motion in an action, metres and radians.
+    """
     report(f'{len(frames)} frames')
-    stats = norm_stats(frames.actions.reshape(-1, 7), trajectories=len(set(frames.episodes)))
-    write_small_files(out, stats)
+    episodes = len(set(frames.episodes))
+    stats = norm_stats(frames.actions.reshape(-1, 7), name=design.name, trajectories=episodes)
+    write_small_files(out, design, stats)
     torch.manual_seed(recipe.seed)
     config = OpenVLAConfig.from_dict(json.loads((out / 'config.json').read_text()))
     text = replace(config.text, num_hidden_layers=recipe.shallow_layers)
     shallow, codec = OpenVLA(replace(config, text=text)), config.codec()
     prompts = PromptProcessor.from_file(out / 'tokenizer.json', vocab_size=config.vocab_size)
-    policy = PackedPolicy(shallow, prompts, codec)
+    goal_head = nn.Linear(text.hidden_size, 6 + frames.things.shape[-1])
+    said = design.instructions
+    policy = PackedPolicy(shallow, prompts, codec, instructions=said, goal_head=goal_head)
     initialise(shallow.language_model, policy.actions, seed=recipe.seed)
 
     report('--- vision')
     train_vision(
         shallow,
         frames,
+        instructions=len(said),
+        full_speed=full_speed,
         settings=recipe.vision,
         seed=recipe.seed,
         checkpoint=work / 'vision.pt',
         report=report,
     )
     shallow.vision_backbone.requires_grad_(requires_grad=False).eval()
-    cached = CachedFrames.compute(shallow, frames, codec)
+    cached = CachedFrames.compute(shallow, frames, codec, full_speed=full_speed)
 
     def train(name: str, settings: LoopSettings, *, swapped: float) -> None:
         report(f'--- {name}')
@@ -150,7 +192,7 @@ def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, repor
 
     train('language', recipe.language, swapped=0.0)
     model = deepen(shallow, config)
-    policy = PackedPolicy(model, prompts, codec, goal_head=policy.goal_head)
+    policy = PackedPolicy(model, prompts, codec, instructions=said, goal_head=goal_head)
     train('grounding', recipe.grounding, swapped=recipe.swapped)
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')

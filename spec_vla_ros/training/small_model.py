@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the small policy is made of: its configuration files and its tokenizer.
+"""What small policies are made of: their configuration files and tokenizers.
 
 The same files an OpenVLA checkpoint has, with smaller numbers in them.
 """
@@ -7,16 +7,14 @@ The same files an OpenVLA checkpoint has, with smaller numbers in them.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers, processors
 
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
-from spec_vla_ros.training.frames import IMAGE_SIZE
 
-UNNORM_KEY = 'tabletop'
-TOWERS = ('spec_vla_conv_vit_patch16_64', 'spec_vla_vit_patch16_64')
 TEXT_TOKENS = 64
 PADDING = 64
 VOCABULARY = TEXT_TOKENS + 256
@@ -26,19 +24,48 @@ _SPECIAL = ('<unk>', '<s>', '</s>', '\u2581', '<PAD>')
 _PROMPT_PARTS = ('In: What action should the robot take to', '?\nOut:')
 
 
-def small_tokenizer() -> Tokenizer:
-    """Return the tokenizer: the fixed parts of the prompt and the instructions' words.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What a small policy is for.
+
+    name: key of its norm stats. instructions: all that it learns; prompts with them must have the
+    same number of tokens. phrases: parts of instructions that are one token; other words are one
+    each. image_size: side of what its towers take, pixels. towers: their names in timm.
+    """
+
+    name: str
+    instructions: tuple[str, ...]
+    phrases: tuple[str, ...] = ()
+    image_size: int
+    towers: tuple[str, str]
+
+
+TABLETOP = Design(
+    name='tabletop',
+    instructions=tuple(map(instruction_for, COLOURS)),
+    image_size=64,
+    towers=('spec_vla_conv_vit_patch16_64', 'spec_vla_vit_patch16_64'),
+)
+
+
+def small_tokenizer(design: Design) -> Tokenizer:
+    """Return the tokenizer: the fixed parts of the prompt and what instructions consist of.
 
     Like Llama's it starts with `<s>` and knows the "empty" piece that ends OpenVLA's prompts.
+
+    Raises:
+        ValueError: too many words.
     """
-    words = sorted({w for colour in COLOURS for w in instruction_for(colour).split()})
-    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *_PROMPT_PARTS, *words))}
+    single = (_without(text, design.phrases).split() for text in design.instructions)
+    words = sorted({word for text in single for word in text})
+    parts = (*_PROMPT_PARTS, *design.phrases)
+    vocabulary = {token: i for i, token in enumerate((*_SPECIAL, *parts, *words))}
     if len(vocabulary) > TEXT_TOKENS:
         raise ValueError(f'{len(vocabulary)} text tokens do not fit into {TEXT_TOKENS}')
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token='<unk>'))
     split = pre_tokenizers.Split(Regex(r'\s+'), behavior='removed')
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.Punctuation()])
-    tokenizer.add_tokens([AddedToken(part, normalized=False) for part in _PROMPT_PARTS])
+    tokenizer.add_tokens([AddedToken(part, normalized=False) for part in parts])
     tokenizer.add_special_tokens(list(_SPECIAL))
     tokenizer.post_processor = processors.TemplateProcessing(
         single='<s> $A', special_tokens=[('<s>', 1)]
@@ -46,8 +73,17 @@ def small_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def norm_stats(actions: np.ndarray, *, trajectories: int) -> dict:
-    """Return OpenVLA norm stats of un-normalised actions (N, 7); the gripper is left as it is."""
+def _without(text: str, phrases: tuple[str, ...]) -> str:
+    for phrase in phrases:
+        text = text.replace(phrase, ' ')
+    return text
+
+
+def norm_stats(actions: np.ndarray, *, name: str, trajectories: int) -> dict:
+    """Return OpenVLA norm stats of un-normalised actions (N, 7); the gripper is left as it is.
+
+    name: their key.
+    """
     action = {
         'mean': actions.mean(0),
         'std': actions.std(0),
@@ -58,7 +94,7 @@ def norm_stats(actions: np.ndarray, *, trajectories: int) -> dict:
     }
     rounded = {key: [round(float(v), 6) for v in values] for key, values in action.items()}
     return {
-        UNNORM_KEY: {
+        name: {
             'action': {**rounded, 'mask': [True] * 6 + [False]},
             'num_transitions': len(actions),
             'num_trajectories': trajectories,
@@ -66,18 +102,18 @@ def norm_stats(actions: np.ndarray, *, trajectories: int) -> dict:
     }
 
 
-def small_config(stats: dict) -> dict:
-    """Return config.json of the small policy, OpenVLA's keys."""
+def small_config(design: Design, stats: dict) -> dict:
+    """Return config.json of a small policy, OpenVLA's keys."""
     return {
         'architectures': ['OpenVLAForActionPrediction'],
         'model_type': 'openvla',
         'arch_specifier': 'no-align+fused-gelu-mlp',
-        'vision_backbone_id': 'spec-vla-tiny-64px',
+        'vision_backbone_id': f'spec-vla-tiny-{design.image_size}px',
         'llm_backbone_id': 'spec-vla-tiny-llama',
         'use_fused_vision_backbone': True,
-        'timm_model_ids': list(TOWERS),
+        'timm_model_ids': list(design.towers),
         'timm_override_act_layers': [None, None],
-        'image_sizes': [IMAGE_SIZE, IMAGE_SIZE],
+        'image_sizes': [design.image_size] * 2,
         'image_resize_strategy': 'resize-naive',
         'n_action_bins': 256,
         'norm_stats': stats,
@@ -102,10 +138,10 @@ def small_config(stats: dict) -> dict:
     }
 
 
-def small_preprocessor_config() -> dict:
+def small_preprocessor_config(design: Design) -> dict:
     """Return preprocessor_config.json: OpenVLA's way of resizing, plain normalisation."""
     half = [0.5, 0.5, 0.5]
-    size = [IMAGE_SIZE, IMAGE_SIZE]
+    size = [design.image_size] * 2
     resize = {'antialias': True, 'interpolation': 3, 'max_size': None, 'size': size}
     return {
         'image_processor_type': 'PrismaticImageProcessor',
@@ -124,7 +160,7 @@ def small_preprocessor_config() -> dict:
     }
 
 
-def write_small_files(folder: Path, stats: dict) -> None:
+def write_small_files(folder: Path, design: Design, stats: dict) -> None:
     """Write everything of the checkpoint folder but the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer_config = {
@@ -139,12 +175,12 @@ def write_small_files(folder: Path, stats: dict) -> None:
     }
     generation = {'bos_token_id': 1, 'eos_token_id': 2, 'pad_token_id': 4}
     files = {
-        'config.json': small_config(stats),
-        'preprocessor_config.json': small_preprocessor_config(),
+        'config.json': small_config(design, stats),
+        'preprocessor_config.json': small_preprocessor_config(design),
         'generation_config.json': generation,
         'dataset_statistics.json': stats,
         'tokenizer_config.json': tokenizer_config,
     }
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content, indent=2) + '\n')
-    small_tokenizer().save(str(folder / 'tokenizer.json'))
+    small_tokenizer(design).save(str(folder / 'tokenizer.json'))

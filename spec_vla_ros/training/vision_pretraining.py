@@ -2,13 +2,13 @@
 """First stage: teach the vision towers and the projector to see where things are.
 
 Heads that are thrown away afterwards read the projected patches and regress the gripper's pose,
-every block's pose and the expert's action for every block. Language modelling alone would have to
-find all this through 256-way cross-entropy, and does not in the time a CPU has.
+where each instruction's thing is, and what the expert does about it. Language modelling alone
+would have to find all this through 256-way cross-entropy, and does not in the time a CPU has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,13 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.models.openvla import OpenVLA
-from spec_vla_ros.sim.expert import MAX_MOTION
-from spec_vla_ros.sim.scene import COLOURS
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
 
-ACTION_SCALE = torch.from_numpy(MAX_MOTION).float()
-_POSITION_SCALE = 0.1
 BATCH = 64
 VALIDATION_SHARE = 0.02
 
@@ -35,63 +31,68 @@ class SceneLosses:
 
     total: Tensor
     end_effector: Tensor
-    blocks: Tensor
+    things: Tensor
     actions: Tensor
     gripper: Tensor
 
 
 class SceneHeads(nn.Module):
-    """One query for the gripper and one for each colour, attending to the projected patches."""
+    """One query for the gripper and one for each instruction, attending to the projected patches.
 
-    def __init__(self, hidden_size: int) -> None:
+    Args:
+        hidden_size: of the patches.
+        instructions: I, how many there are.
+        thing_size: T, numbers that say where a thing is.
+    """
+
+    def __init__(self, hidden_size: int, *, instructions: int, thing_size: int) -> None:
         super().__init__()
-        self.queries = nn.Parameter(0.5 * torch.randn(1 + len(COLOURS), hidden_size))
+        self.queries = nn.Parameter(0.5 * torch.randn(1 + instructions, hidden_size))
         layer = nn.TransformerDecoderLayer(
             hidden_size, 4, 3 * hidden_size, dropout=0.0, batch_first=True, norm_first=True
         )
         self.decoder = nn.TransformerDecoder(layer, 2, norm=nn.LayerNorm(hidden_size))
         self.patch_norm = nn.LayerNorm(hidden_size)
         self.end_effector = nn.Linear(hidden_size, 10)
-        self.block = nn.Linear(hidden_size, 5)
+        self.thing = nn.Linear(hidden_size, thing_size)
         self.action = nn.Linear(hidden_size, 7)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P, H) -> end effector (B, 10), blocks (B, C, 5), actions (B, C, 7)."""
+        """(B, P, H) -> end effector (B, 10), things (B, I, T), actions (B, I, 7)."""
         queries = self.queries.expand(len(patches), -1, -1)
         read = self.decoder(queries, self.patch_norm(patches))
-        return self.end_effector(read[:, 0]), self.block(read[:, 1:]), self.action(read[:, 1:])
+        return self.end_effector(read[:, 0]), self.thing(read[:, 1:]), self.action(read[:, 1:])
 
 
-def scene_losses(heads: SceneHeads, patches: Tensor, batch: dict[str, Tensor]) -> SceneLosses:
+def scene_losses(heads: SceneHeads, patches: Tensor, batch: Mapping[str, Tensor]) -> SceneLosses:
     """Return the auxiliary losses of projected patches (B, P, H) against a batch's labels."""
-    end_effector, blocks, actions = heads(patches)
+    end_effector, things, actions = heads(patches)
     row = torch.arange(len(patches)).unsqueeze(1)
-    blocks, actions = blocks[row, batch['colours']], actions[row, batch['colours']]
-    wanted = (batch['actions'][..., :6] / ACTION_SCALE).clamp(-1, 1)
+    things, actions = things[row, batch['instructions']], actions[row, batch['instructions']]
     losses = {
         'end_effector': F.smooth_l1_loss(end_effector, batch['end_effector'], beta=0.1),
-        'blocks': F.smooth_l1_loss(blocks, batch['blocks'], beta=0.1),
-        'actions': F.smooth_l1_loss(actions[..., :6], wanted, beta=0.1),
-        'gripper': F.binary_cross_entropy_with_logits(actions[..., 6], batch['actions'][..., 6]),
+        'things': F.smooth_l1_loss(things, batch['things'], beta=0.1),
+        'actions': F.smooth_l1_loss(actions[..., :6], batch['moves'].clamp(-1, 1), beta=0.1),
+        'gripper': F.binary_cross_entropy_with_logits(actions[..., 6], batch['openings']),
     }
     total = (
-        losses['end_effector'] + losses['blocks'] + 2 * losses['actions'] + 0.3 * losses['gripper']
+        losses['end_effector'] + losses['things'] + 2 * losses['actions'] + 0.3 * losses['gripper']
     )
     return SceneLosses(total=total, **losses)
 
 
-def scene_batch(frames: Frames, index: np.ndarray) -> dict[str, Tensor]:
-    """Return the labels of some frames as tensors, positions in units of a decimetre."""
-    end_effector = torch.from_numpy(frames.end_effector[index].copy())
-    end_effector[:, :3] /= _POSITION_SCALE
-    end_effector[:, 9] /= 0.01
-    blocks = torch.from_numpy(frames.blocks[index].copy())
-    blocks[..., :3] /= _POSITION_SCALE
+def scene_batch(frames: Frames, index: np.ndarray, *, full_speed: np.ndarray) -> dict[str, Tensor]:
+    """Return the labels of some frames as tensors.
+
+    full_speed: (6,) metres and radians that motions are in units of.
+    """
+    actions = torch.from_numpy(frames.actions[index])
     return {
-        'colours': torch.from_numpy(frames.colours[index]),
-        'actions': torch.from_numpy(frames.actions[index]),
-        'end_effector': end_effector,
-        'blocks': blocks,
+        'instructions': torch.from_numpy(frames.instructions[index]),
+        'moves': actions[..., :6] / torch.from_numpy(full_speed).float(),
+        'openings': actions[..., 6],
+        'end_effector': torch.from_numpy(frames.end_effector[index]),
+        'things': torch.from_numpy(frames.things[index]),
     }
 
 
@@ -99,21 +100,30 @@ def train_vision(
     model: OpenVLA,
     frames: Frames,
     *,
+    instructions: int,
+    full_speed: np.ndarray,
     settings: LoopSettings,
     seed: int,
     checkpoint: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Train the towers and the projector in place; the heads are dropped at the end."""
+    """Train the towers and the projector in place; the heads are dropped at the end.
+
+    instructions: how many there are. full_speed: see `scene_batch`.
+    """
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
-    heads = SceneHeads(model.config.text.hidden_size)
+    heads = SceneHeads(
+        model.config.text.hidden_size,
+        instructions=instructions,
+        thing_size=frames.things.shape[-1],
+    )
     trained = nn.ModuleDict(
         {'towers': model.vision_backbone, 'projector': model.projector, 'heads': heads}
     )
 
     def losses(part: Frames, index: np.ndarray) -> SceneLosses:
         patches = model.projector(model.vision_backbone(to_pixels(part.images[index])))
-        return scene_losses(heads, patches, scene_batch(part, index))
+        return scene_losses(heads, patches, scene_batch(part, index, full_speed=full_speed))
 
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))
@@ -135,7 +145,7 @@ def train_vision(
 
 
 def to_pixels(images: np.ndarray) -> Tensor:
-    """(B, S, S, 3) uint8 -> pixel values (B, 6, S, S), as the small policy's processor gives."""
+    """(B, S, S, 3) uint8 -> pixel values (B, 6, S, S), as small policies' processors give."""
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     return ((pixels - 0.5) / 0.5).repeat(1, 2, 1, 1)
 

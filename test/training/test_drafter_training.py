@@ -24,7 +24,7 @@ from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
 from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
-from spec_vla_ros.training.small_model import norm_stats, write_small_files
+from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
 
 DIMENSIONS = 7
 
@@ -34,7 +34,8 @@ def checkpoint(tmp_path_factory):
     """The small policy's shape with random weights: what it does is arbitrary but fixed."""
     folder = tmp_path_factory.mktemp('random')
     actions = np.random.default_rng(0).uniform(-0.02, 0.02, (100, DIMENSIONS))
-    write_small_files(folder, norm_stats(actions, trajectories=1))
+    stats = norm_stats(actions, name=TABLETOP.name, trajectories=1)
+    write_small_files(folder, TABLETOP, stats)
     config = OpenVLAConfig.from_dict(json.loads((folder / 'config.json').read_text()))
     torch.manual_seed(3)
     save_weights(OpenVLA(config), folder / 'model.safetensors', dtype=torch.float32)

@@ -11,7 +11,7 @@ import torch
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.sim.scene import COLOURS, instruction_for
+from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import load_frames
 from spec_vla_ros.training.language_training import (
@@ -23,6 +23,7 @@ from spec_vla_ros.training.language_training import (
 )
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import (
+    TABLETOP,
     norm_stats,
     small_preprocessor_config,
     write_small_files,
@@ -44,13 +45,16 @@ def with_layers(config, layers):
 
 @pytest.fixture
 def policy(frames, tmp_path):
-    write_small_files(tmp_path, norm_stats(frames.actions.reshape(-1, 7), trajectories=4))
+    stats = norm_stats(frames.actions.reshape(-1, 7), name='tabletop', trajectories=4)
+    write_small_files(tmp_path, TABLETOP, stats)
     config = OpenVLAConfig.from_dict(json.loads((tmp_path / 'config.json').read_text()))
     config = with_layers(config, 2)
     torch.manual_seed(0)
     model = OpenVLA(config)
     prompts = PromptProcessor.from_file(tmp_path / 'tokenizer.json', vocab_size=config.vocab_size)
-    policy = PackedPolicy(model, prompts, config.codec())
+    goal_head = torch.nn.Linear(config.text.hidden_size, 11)
+    said = TABLETOP.instructions
+    policy = PackedPolicy(model, prompts, config.codec(), instructions=said, goal_head=goal_head)
     initialise(model.language_model, policy.actions, seed=0)
     return model, prompts, config.codec(), policy
 
@@ -73,11 +77,11 @@ def test_frames_survive_the_disk(frames, tmp_path):
 @torch.inference_mode()
 def test_packed_training_forward_is_the_inference_forward(frames, policy):
     model, prompts, codec, packed = policy
-    cached = CachedFrames.compute(model, frames, codec)
-    features, colours, tokens, _ = cached.batch(np.array([0]))
-    trained, _ = packed(features, colours, tokens)
-    for segment in range(colours.shape[1]):
-        ids = prompts(instruction_for(COLOURS[int(colours[0, segment])]))
+    cached = CachedFrames.compute(model, frames, codec, full_speed=MAX_MOTION)
+    features, instructions, tokens, _ = cached.batch(np.array([0]))
+    trained, _ = packed(features, instructions, tokens)
+    for segment in range(instructions.shape[1]):
+        ids = prompts(TABLETOP.instructions[int(instructions[0, segment])])
         ids = torch.cat((ids, tokens[0, segment, :-1][None]), 1)
         patches = model.projector(features)
         embeds = multimodal_embeds(model.prompt_embeds(ids), patches)
@@ -96,6 +100,8 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
     train_vision(
         model,
         frames,
+        instructions=5,
+        full_speed=MAX_MOTION,
         settings=settings,
         seed=0,
         checkpoint=tmp_path / 'v.pt',
@@ -104,7 +110,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
     totals = [float(r.split('total ')[1].split()[0]) for r in reports]
     assert totals[-1] < totals[0]
     model.vision_backbone.requires_grad_(requires_grad=False)
-    cached = CachedFrames.compute(model, frames, codec)
+    cached = CachedFrames.compute(model, frames, codec, full_speed=MAX_MOTION)
     reports.clear()
     train_language(
         packed,
@@ -149,7 +155,7 @@ def test_a_depth_that_is_no_multiple_is_refused(policy):
 
 
 def test_pixels_are_those_of_the_image_processor(frames):
-    processor = ImageProcessor.from_dict(small_preprocessor_config())
+    processor = ImageProcessor.from_dict(small_preprocessor_config(TABLETOP))
     image = frames.images[0]
     torch.testing.assert_close(
         processor(image).reshape(1, 6, 64, 64), to_pixels(image[None]), atol=1e-6, rtol=0

@@ -17,6 +17,7 @@ from spec_vla_ros.sim.libero.motion import (
     displacement,
     next_velocity,
     rotation_vector,
+    wanted_velocity,
 )
 from spec_vla_ros.sim.libero.scene import Goal, Scene, Thing
 
@@ -29,6 +30,8 @@ FULL_SPEED = displacement(np.array([LEVEL.speed] * 2 + [VERTICAL.speed] + [TURNI
 """Displacement and rotation (6,) of an action at full speed, metres and radians."""
 
 OPEN, CLOSED = 1.0, 0.0
+
+_LIFTING = np.array([0.0, 0.0, VERTICAL.speed, 0.0, 0.0, 0.0])
 
 _NEAR, _FAR = 0.008, 0.030  # of the way across: down to the goal, and up over everything
 _THERE, _TURNED = 0.007, 0.08
@@ -69,11 +72,21 @@ class LiberoExpert:
         self._position, self._opening = np.zeros(3), 0.0
         self._anchor: np.ndarray | None = None
         self._failed: list[Grasp] = []
+        self._aim = np.zeros(7)
 
     @property
     def phase(self) -> Phase:
         """What it is about now."""
         return self._phase
+
+    @property
+    def aim(self) -> np.ndarray:
+        """What the last action (7,) would be if the arm could be as fast as wished at once.
+
+        It follows from the scene and the phase alone, not from the motion so far, and so a policy
+        that sees one picture can learn it. Once fingers have closed it lifts.
+        """
+        return self._aim
 
     @property
     def failed_grasps(self) -> int:
@@ -135,7 +148,10 @@ class LiberoExpert:
                 return self._again(scene)
             self._held = scene.rotation.T @ (thing.origin - scene.position)
             self._enter(Phase.CARRY)
-        return self._rest(scene, gripper=CLOSED)
+        action = self._rest(scene, gripper=CLOSED)
+        if self._phase is Phase.CARRY or self._steps >= least:
+            self._aim = np.array([*displacement(_LIFTING), CLOSED])
+        return action
 
     def _carry(self, scene: Scene, goal: Goal, thing: Thing) -> np.ndarray:
         assert goal.place is not None
@@ -185,7 +201,9 @@ class LiberoExpert:
         """Stay where the phase began: the controller alone drifts."""
         if self._anchor is None:
             self._anchor = scene.position
-        return self._move(self._anchor - scene.position, np.zeros(3), gripper=gripper)
+        action = self._move(self._anchor - scene.position, np.zeros(3), gripper=gripper)
+        self._aim = np.array([*np.zeros(6), gripper])
+        return action
 
     def _move(self, way: np.ndarray, turn: np.ndarray, *, gripper: float) -> np.ndarray:
         parts = ((way[:2], LEVEL), (way[2:], VERTICAL), (turn, TURNING))
@@ -193,6 +211,8 @@ class LiberoExpert:
         self._velocity = np.concatenate(
             [next_velocity(w, v, limits) for (w, limits), v in zip(parts, before, strict=True)]
         )
+        aim = np.concatenate([wanted_velocity(w, limits) for w, limits in parts])
+        self._aim = np.array([*displacement(aim), gripper])
         return np.array([*displacement(self._velocity), gripper])
 
 

@@ -33,6 +33,19 @@ class Limits:
     closing: float = 8.0
 
 
+def wanted_velocity(way: np.ndarray, limits: Limits) -> np.ndarray:
+    """Return the velocity (N,) to have if it could be had at once: it depends on the way alone.
+
+    Args:
+        way: (N,) from here to the goal, metres or radians.
+        limits: what may be; the acceleration counts for stopping in time.
+    """
+    distance = float(np.linalg.norm(way))
+    stopping = np.sqrt(1.4 * limits.acceleration * distance)  # 2 a d, and a margin
+    speed = min(limits.speed, stopping, limits.closing * distance)
+    return way * (speed / max(distance, 1e-9))
+
+
 def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: Limits) -> np.ndarray:
     """Return the velocity (N,) for the next action.
 
@@ -43,10 +56,7 @@ def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: Limits) -> np.n
         velocity: (N,) of the last action.
         limits: what may be.
     """
-    distance = float(np.linalg.norm(way))
-    stopping = np.sqrt(1.4 * limits.acceleration * distance)  # 2 a d, and a margin
-    speed = min(limits.speed, stopping, limits.closing * distance)
-    change = way * (speed / max(distance, 1e-9)) - velocity
+    change = wanted_velocity(way, limits) - velocity
     most = limits.acceleration * INTERVAL
     return velocity + change * min(1.0, most / max(float(np.linalg.norm(change)), 1e-9))
 

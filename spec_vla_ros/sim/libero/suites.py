@@ -78,6 +78,14 @@ def problem_file(task: Task) -> Path:
     return _folder('bddl_files') / task.suite / f'{task.name}.bddl'
 
 
+def read_goals(task: Task) -> tuple[tuple[str, ...], ...]:
+    """Return the conditions of success: relation, thing and, of a placing, where to."""
+    with quiet_import():
+        from libero.libero.envs.bddl_utils import robosuite_parse_problem
+    parsed = robosuite_parse_problem(str(problem_file(task)))
+    return tuple(tuple(condition) for condition in parsed['goal_state'])
+
+
 def read_initial_states(task: Task) -> np.ndarray:
     """Return the official initial states: (N, 1 + positions + velocities), as MuJoCo has them."""
     with np.load(_folder('init_states') / task.suite / f'{task.name}.pruned_init.npz') as file:

@@ -122,3 +122,31 @@ def test_a_thing_is_drawn_out_from_under_another():
     out = way_out(scene, 'box')
     assert out[1] == pytest.approx(0.02, abs=0.01)
     assert abs(out[0]) < 0.01
+
+
+def test_what_it_aims_at_depends_on_the_scene_and_not_on_the_motion_so_far():
+    table = ToyTable(at=(0.05, -0.15))
+    driving, seen, aims = LiberoExpert(), [], []
+    for _ in range(25):
+        seen.append(table.scene())
+        table.step(driving.act(seen[-1]))
+        aims.append(driving.aim)
+    assert driving.phase is Phase.REACH
+    for scene, aim in list(zip(seen, aims, strict=True))[::6]:
+        fresh = LiberoExpert()
+        slow = fresh.act(scene)  # it has just begun to move
+        np.testing.assert_allclose(fresh.aim, aim, atol=1e-9)
+        assert np.linalg.norm(slow[:3]) < np.linalg.norm(aim[:3])
+
+
+def test_it_aims_at_rest_while_fingers_close_and_up_as_soon_as_they_may_have():
+    table = ToyTable(at=(0.05, -0.15))
+    expert, aims = LiberoExpert(), []
+    while expert.phase is not Phase.CARRY:
+        closing = expert.phase is Phase.CLOSE
+        table.step(expert.act(table.scene()))
+        if closing:
+            aims.append(expert.aim)
+    assert not aims[0][:6].any()
+    assert aims[-1][2] == pytest.approx(FULL_SPEED[2])
+    assert all(aim[6] == 0.0 for aim in aims)

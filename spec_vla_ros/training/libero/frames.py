@@ -1,0 +1,90 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Frames of LIBERO's scripted expert: a picture, and what the expert would do in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from spec_vla_ros.training.frames import POSITION, Frames
+
+IMAGE_SIZE = 128
+"""Side of the stored pictures, pixels: the size that the policy's vision towers take."""
+
+_OPENING = 0.04  # metres that labels of the gripper's opening are in units of
+
+
+@dataclass(frozen=True, slots=True)
+class LiberoFrames:
+    """N frames of one suite, each labelled for those of the suite's I instructions that fit.
+
+    images: (N, 128, 128, 3) uint8, resized exactly as the policy's image processor does.
+    actions: (N, I, 7) float32, what the expert aims at: metres, radians, opening; NaN for an
+        instruction that the scene or the moment has no answer to.
+    things: (N, I, 3) float32, where the thing is that the instruction names, metres; else NaN.
+    places: (N, I, 3) float32, where it is to be placed; else NaN.
+    end_effector: (N, 10) float32: position (3), first two columns of the rotation (6), opening.
+    tasks: (N,) int64, the task whose scene it is. wanted: (N,) int64, the one carried out.
+    phases: (N,) int64, `Phase.value` of the expert that carries it out.
+    episodes: (N,) int64, the seed of the episode the frame comes from.
+    """
+
+    images: np.ndarray
+    actions: np.ndarray
+    things: np.ndarray
+    places: np.ndarray
+    end_effector: np.ndarray
+    tasks: np.ndarray
+    wanted: np.ndarray
+    phases: np.ndarray
+    episodes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def save(self, path: Path) -> None:
+        """Write the frames; the file appears whole or not at all."""
+        partial = path.with_suffix('.partial.npz')
+        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
+        partial.rename(path)
+
+    def under_instructions(self, count: int, *, seed: int) -> Frames:
+        """Return those frames that are labelled at all, each seen under `count` instructions.
+
+        The first is the one that is carried out. Others are drawn from those that are labelled,
+        all before any again; where there are no others, the first stands in their place.
+        """
+        rng = np.random.default_rng(seed)
+        labelled = ~np.isnan(self.actions[..., 0])
+        kept = np.flatnonzero(labelled[np.arange(len(self)), self.wanted])
+        # The first are held out: let them be of every task.
+        kept = kept[np.argsort(self.episodes[kept], kind='stable')]
+        chance = np.where(labelled[kept], rng.random((len(kept), labelled.shape[1])), -1.0)
+        rows = np.arange(len(kept))
+        chance[rows, self.wanted[kept]] = 2.0
+        order = np.argsort(-chance, axis=1)[:, :count]
+        drawn = np.take_along_axis(chance, order, axis=1) >= 0
+        instructions = np.where(drawn, order, self.wanted[kept, None])
+        index = kept[:, None], instructions
+        end_effector = self.end_effector[kept].copy()
+        end_effector[:, :3] /= POSITION
+        end_effector[:, 9] /= _OPENING
+        return Frames(
+            images=self.images[kept],
+            instructions=instructions,
+            actions=self.actions[index],
+            end_effector=end_effector,
+            things=np.concatenate((self.things[index], self.places[index]), -1) / POSITION,
+            episodes=self.episodes[kept],
+        )
+
+
+def load_libero_frames(paths: list[Path]) -> LiberoFrames:
+    """Read and join several files of frames."""
+    parts = []
+    for path in paths:
+        with np.load(path) as archive:
+            parts.append({f.name: archive[f.name] for f in fields(LiberoFrames)})
+    return LiberoFrames(**{key: np.concatenate([p[key] for p in parts]) for key in parts[0]})
