@@ -34,6 +34,7 @@ _GRIPPER_MOVED = 0.25
 _SITUATIONS, _NEAREST = 1024, 4
 _UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count
+_COUNT_EVERY = 4  # actions without guesses
 _UNKNOWN_WHOLE = 0.3  # of the actions are assumed to be guessed whole, and the others not at all
 
 
@@ -61,6 +62,7 @@ class TemporalDraft:
         self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
         self._rates, self._held = np.zeros((2 + _NEAREST, size)), np.zeros((len(SIZES), size))
         self._offered: _Offer | None = None
+        self._drafts = 0
         self.reset(situations=True)
 
     def draft(
@@ -84,6 +86,9 @@ class TemporalDraft:
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
+        self._drafts += 1
+        if not nodes and self._drafts % _COUNT_EVERY:
+            return None  # what nobody asks for need not be known of every action
         guesses, predictors = self._guesses()
         levels = len(self._resting_ids) - 1  # the last token is always the bonus
         ranked = rank_guesses(
@@ -98,7 +103,7 @@ class TemporalDraft:
     def held(self) -> dict[int, np.ndarray]:
         """Return how often so many guesses held for 0, 1, ... of the tokens but the last, lately.
 
-        It is counted whether or not they were verified.
+        Those that were not verified are counted, too, now and then.
         """
         return dict(zip(SIZES, self._held, strict=True))
 
@@ -129,7 +134,7 @@ class TemporalDraft:
         self._motion.clear()
         if situations:
             self._table.clear()
-            self._rates[:], self._offered = _UNKNOWN_RATE, None
+            self._rates[:], self._offered, self._drafts = _UNKNOWN_RATE, None, 0
             self._held[:] = 0.0
             self._held[:, 0], self._held[:, -1] = 1 - _UNKNOWN_WHOLE, _UNKNOWN_WHOLE
 

@@ -18,9 +18,6 @@ from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
 
 POLICY = '/spec_vla'
-CHAINS = 'draft_top_k:=1'
-"""What `spec-vla evaluate` drafts too: the same on every machine, so that counts of passes are.
-Chosen by measured costs, as the parameter's default has it, drafts would vary with the machine."""
 
 
 class StageError(RuntimeError):
@@ -57,8 +54,7 @@ def stage(
 ) -> Iterator[Stage]:
     """Start both nodes, bring them up, and stop them at the end.
 
-    Their parameters are the shipped ones, but for the simulator's own and the draft tree (see
-    `CHAINS`).
+    Their parameters are the shipped ones, but for the simulator's own.
 
     simulator: the robot, and the policy for it. logs: folder. check: called a few times a
     second while they start; raises to end the waiting. say: told what goes on.
@@ -69,7 +65,7 @@ def stage(
     given = [f'{name}:={value}' for name, value in policy.items() if value]
     nodes = {
         simulator.node: (simulator.module, simulator.node, simulator.parameters),
-        'policy_node': ('spec_vla_ros.ros.policy_node', simulator.policy_file, (CHAINS, *given)),
+        'policy_node': ('spec_vla_ros.ros.policy_node', simulator.policy_file, given),
     }
     config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
