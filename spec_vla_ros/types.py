@@ -31,7 +31,7 @@ class Observation:
 AUTOREGRESSIVE = 'autoregressive'
 
 MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
-"""How to decode: token by token; speculatively with the same result, in float32 token for token;
+"""How to decode: token by token; speculatively with the same result, but for rounding;
 speculatively, and taking draft tokens near the target's choice as well."""
 
 

@@ -2,9 +2,9 @@
 """Which draft tokens the target lets pass, and the longest path of them.
 
 Strict acceptance takes a draft token when it is the target's own choice, so the output is what
-greedy decoding gives: token for token in float32, and otherwise as far as a pass of several rows
-rounds as a pass of one does. Relaxed acceptance (Spec-VLA, arXiv 2507.22424) also takes an action
-token at most r bins away from the target's choice: r is the acceptance threshold.
+greedy decoding gives, as far as a pass of several rows rounds as a pass of one does. Relaxed
+acceptance (Spec-VLA, arXiv 2507.22424) also takes an action token at most r bins away from the
+target's choice: r is the acceptance threshold.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class ModelSettings:
         default='',
     )
     decoding_mode: str = parameter(
-        'Token by token; speculatively with the same result, in float32 token for token; '
+        'Token by token; speculatively with the same result, but for rounding; '
         "speculatively, taking draft tokens near the model's choice; 'auto': relaxed where there "
         'is a drafter, else autoregressive',
         default=AUTO,
