@@ -116,12 +116,10 @@ class TemporalDraft:
         if self._offered is not None:
             offer, self._offered = self._offered, None
             right = np.abs(offer.guesses - choices) <= offer.thresholds
-            self._rates[offer.predictors] += (1 - _MEMORY) * (
-                right - self._rates[offer.predictors]
-            )
-            deepest = offer.held(choices.tolist())
+            known = self._rates[offer.predictors]
+            self._rates[offer.predictors] = known + (1 - _MEMORY) * (right - known)
             self._held *= _MEMORY
-            self._held[range(len(SIZES)), deepest] += 1 - _MEMORY
+            self._held[range(len(SIZES)), offer.held(choices.tolist())] += 1 - _MEMORY
         self._table.add(self._key(), choices)
         moved = len(self._action_ids) * _GRIPPER_MOVED
         if self._motion and abs(self._motion[-1][-1] - choices[-1]) > moved:
@@ -135,8 +133,8 @@ class TemporalDraft:
         if situations:
             self._table.clear()
             self._rates[:], self._offered, self._drafts = _UNKNOWN_RATE, None, 0
-            self._held[:] = 0.0
-            self._held[:, 0], self._held[:, -1] = 1 - _UNKNOWN_WHOLE, _UNKNOWN_WHOLE
+            between = [0.0] * (len(self._resting_ids) - 2)
+            self._held[:] = [1 - _UNKNOWN_WHOLE, *between, _UNKNOWN_WHOLE]
 
     def _guesses(self) -> tuple[np.ndarray, np.ndarray]:
         """Return guesses (G, D), and which predictor (rows of the rates) made each (G,)."""

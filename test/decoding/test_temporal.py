@@ -228,7 +228,7 @@ def test_one_guess_is_a_chain():
 
 def test_it_is_counted_how_far_guesses_hold_also_where_none_are_asked_for(temporal):
     assert all(held.sum() == pytest.approx(1.0) for held in temporal.held().values())
-    for step in range(200):
+    for step in range(800):
         said = {'instruction': 'lift', 'stamp_ns': step}
         temporal.draft(**said, thresholds=(0,) * D, nodes=0)
         temporal.record(np.array([150] * (D - 1) + [120 + step % 2]), **said)
