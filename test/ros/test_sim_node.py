@@ -142,7 +142,7 @@ def test_reset_refuses_an_initial_state_for_there_are_none(robot):
     response = robot.reset(seed=1, initial_state=3)
     assert not response.success
     assert 'the tabletop has none' in response.message
-    assert robot.episodes.last.initial_state == -1
+    assert robot.episodes.wait().initial_state == -1
 
 
 def test_compressed_images_on_request(world):
