@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Arrays = TypeVar('Arrays', bound='DataclassInstance')
 
 POSITION = 0.1
 """Metres that labels of positions are in units of."""
@@ -38,10 +44,8 @@ class Frames:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the frames; the file appears whole or not at all."""
-        partial = path.with_suffix('.partial.npz')
-        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
-        partial.rename(path)
+        """Write the frames, see `save_arrays`."""
+        save_arrays(self, path)
 
     def split(self, *, validation_share: float) -> tuple[Frames, Frames]:
         """Split by episode into training and validation frames."""
@@ -53,13 +57,25 @@ class Frames:
         return Frames(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-def load_frames(paths: list[Path]) -> Frames:
-    """Read and join several files of frames."""
-    parts = []
+def save_arrays(frames: DataclassInstance, path: Path) -> None:
+    """Write a dataclass of arrays; the file appears whole or not at all."""
+    partial = path.with_suffix('.partial.npz')
+    np.savez(partial, **{f.name: getattr(frames, f.name) for f in fields(frames)})
+    partial.rename(path)
+
+
+def load_arrays(kind: type[Arrays], paths: list[Path]) -> Arrays:
+    """Read and join several files of a dataclass of arrays."""
+    names, parts = [f.name for f in fields(kind)], []
     for path in paths:
         with np.load(path) as archive:
-            parts.append({f.name: archive[f.name] for f in fields(Frames)})
-    return Frames(**{key: np.concatenate([p[key] for p in parts]) for key in parts[0]})
+            parts.append({name: archive[name] for name in names})
+    return kind(**{name: np.concatenate([p[name] for p in parts]) for name in names})
+
+
+def load_frames(paths: list[Path]) -> Frames:
+    """Read and join several files of frames."""
+    return load_arrays(Frames, paths)
 
 
 def shrink(image: np.ndarray, *, side: int) -> np.ndarray:

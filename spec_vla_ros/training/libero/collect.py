@@ -31,7 +31,7 @@ _SWITCHES, _SWITCH_AT = 0.25, (5, 90)
 _EMPTY_HANDED = 0.07  # metres between the fingers
 
 
-class _Pupil:
+class _Experts:
     """An expert for each instruction of the suite, of which one drives."""
 
     def __init__(self, wanted: dict[int, str], driving: int) -> None:
@@ -121,21 +121,21 @@ def _episode(
     here = {
         i: name for i, name in enumerate(named) if i == task or (shared and name in scene.things)
     }
-    pupil = _Pupil(here, task)
+    experts = _Experts(here, task)
     switch_at = int(rng.integers(*_SWITCH_AT)) if rng.random() < _SWITCHES else -1
     disturbed = Disturbance(rng, level=float(rng.choice(NOISE)), full=FULL_SPEED)
     records: list[dict[str, np.ndarray]] = []
     for step in range(MAX_STEPS):
-        scene, before = env.scene(), pupil.phase
+        scene, before = env.scene(), experts.phase
         if step == switch_at:
-            pupil.switch(int(rng.choice(list(here))))
-        action = pupil.act(scene)
+            experts.switch(int(rng.choice(list(here))))
+        action = experts.act(scene)
         if step % EVERY == 0:
-            labels = pupil.labels(scene, instructions=len(named))
+            labels = experts.labels(scene, instructions=len(named))
             records.append(_record(env, scene) | labels | {'episodes': np.array(seed)})
         env.step(disturbed(action))
-        placed = before is Phase.OPEN and pupil.phase is Phase.RETREAT
-        if placed or (pupil.driving == task and env.outcome().success):
+        placed = before is Phase.OPEN and experts.phase is Phase.RETREAT
+        if placed or (experts.driving == task and env.outcome().success):
             break
     return records
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from spec_vla_ros.training.frames import POSITION, Frames
+from spec_vla_ros.training.frames import POSITION, Frames, load_arrays, save_arrays
 
 IMAGE_SIZE = 128
 """Side of the stored pictures, pixels: the size that the policy's vision towers take."""
@@ -45,10 +45,8 @@ class LiberoFrames:
         return len(self.images)
 
     def save(self, path: Path) -> None:
-        """Write the frames; the file appears whole or not at all."""
-        partial = path.with_suffix('.partial.npz')
-        np.savez(partial, **{f.name: getattr(self, f.name) for f in fields(self)})
-        partial.rename(path)
+        """Write the frames, see `save_arrays`."""
+        save_arrays(self, path)
 
     def under_instructions(self, count: int, *, seed: int) -> Frames:
         """Return those frames that are labelled at all, each seen under `count` instructions.
@@ -83,8 +81,4 @@ class LiberoFrames:
 
 def load_libero_frames(paths: list[Path]) -> LiberoFrames:
     """Read and join several files of frames."""
-    parts = []
-    for path in paths:
-        with np.load(path) as archive:
-            parts.append({f.name: archive[f.name] for f in fields(LiberoFrames)})
-    return LiberoFrames(**{key: np.concatenate([p[key] for p in parts]) for key in parts[0]})
+    return load_arrays(LiberoFrames, paths)
