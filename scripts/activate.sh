@@ -10,7 +10,8 @@ _spec_vla_env=${SPEC_VLA_ENV:-$_spec_vla_root}
 . "$_spec_vla_env/install/setup.bash"
 # Room for camera images in shared memory; UDP on this machine only.
 export FASTDDS_DEFAULT_PROFILES_FILE=$_spec_vla_root/config/fastdds_localhost.xml
-export FASTRTPS_DEFAULT_PROFILES_FILE=$FASTDDS_DEFAULT_PROFILES_FILE # its name until Jazzy
+unset FASTRTPS_DEFAULT_PROFILES_FILE # its name until Jazzy; later ones warn of it
+[ "${SPEC_VLA_ROS:-}" != ros-jazzy ] || export FASTRTPS_DEFAULT_PROFILES_FILE=$FASTDDS_DEFAULT_PROFILES_FILE
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 # The simulator draws without a screen, with what was found to work.
 export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_env/.venv/.mujoco_gl")}
