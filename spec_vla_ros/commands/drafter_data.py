@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.sim.libero.installed import check_installed
+from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.drafter_data import Example, write_features
+from spec_vla_ros.training.drafter_sources import libero_examples, tabletop_examples
 from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
 
 FIRST_SEED = 3_000_000
@@ -41,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='folder for the features')
     parser.add_argument('--processes', type=int, default=1, help='run side by side')
     simulator = parser.add_argument_group('prompts from the simulator')
+    simulator.add_argument(
+        '--benchmark', choices=list(MAX_STEPS), help='suite of LIBERO (default: the tabletop)'
+    )
     simulator.add_argument('--episodes', type=int, default=3000, help='simulated episodes')
     simulator.add_argument('--first-seed', type=int, default=FIRST_SEED, help='of the simulator')
     recordings = parser.add_argument_group('prompts from recordings')
@@ -76,18 +83,23 @@ def _simulated(args: argparse.Namespace) -> list[Source]:
     if args.image_topic or args.instruction_topic or args.instruction:
         raise ValueError('topics and instruction belong to recordings: give --recording too')
     _check_processes(args, args.episodes, 'episodes')
-    try:
-        from spec_vla_ros.training.drafter_sources import simulated_examples
-    except ModuleNotFoundError as missing:
+    if args.benchmark:
+        check_installed()
+        source: Source = partial(libero_examples, suite=args.benchmark)
+    elif find_spec('mujoco') is None:
         raise ValueError(
-            f"{missing.name} is not installed: episodes need pip install -e '.[sim]', "
-            'recordings (--recording) do not'
-        ) from None
+            "mujoco is not installed: episodes need pip install -e '.[sim]', recordings "
+            '(--recording) do not'
+        )
+    else:
+        source = tabletop_examples
     seeds = range(args.first_seed, args.first_seed + args.episodes)
-    return [partial(simulated_examples, seeds=part) for part in _dealt(seeds, args.processes)]
+    return [partial(source, seeds=part) for part in _dealt(seeds, args.processes)]
 
 
 def _recorded(args: argparse.Namespace) -> list[Source]:
+    if args.benchmark:
+        raise ValueError('--benchmark belongs to episodes, not to --recording')
     if not args.image_topic:
         raise ValueError('recordings need --image-topic')
     if args.every < 1:

@@ -1,38 +1,90 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Where the prompts that a drafter learns from come from: the simulator."""
+"""Where the prompts that a drafter learns from come from: the simulators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.sim.expert import MAX_MOTION
+from spec_vla_ros.evaluation.closed_loop import Start
+from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.training.drafter_data import Example
 from spec_vla_ros.types import Decoding, Observation, Policy
 
-_MAX_STEPS = 36
-_SETTLE = (0.02, 0.10)
 _NOISE = (0.0, 0.0, 0.3)
 _STEPS_AFTER_SUCCESS = 1
 
 
-def simulated_examples(policy: Policy, seeds: range) -> Iterator[Example]:
-    """Let the policy drive one episode a seed, some of them disturbed, and give what it sees."""
+def tabletop_examples(policy: Policy, seeds: Sequence[int]) -> Iterator[Example]:
+    """Let the policy drive one episode of the tabletop a seed, and give what it sees."""
+    from spec_vla_ros.sim.env import TabletopEnv
+    from spec_vla_ros.sim.expert import MAX_MOTION
+
     env = TabletopEnv()
+
+    def step(action: np.ndarray, rng: np.random.Generator) -> None:
+        env.step(action, settle=rng.uniform(0.02, 0.10))
+
+    starts = [Start(seed=seed) for seed in seeds]
+    yield from _driven(policy, env, starts, step=step, full_speed=MAX_MOTION, max_steps=36)
+
+
+def libero_examples(policy: Policy, seeds: Sequence[int], *, suite: str) -> Iterator[Example]:
+    """Let the policy drive one episode of a suite of LIBERO a seed, and give what it sees.
+
+    The layouts are drawn from the seeds; none is an official initial state. Every second picture
+    is given: neighbours show nearly the same.
+
+    Raises:
+        ValueError: no such suite, or LIBERO is not installed.
+    """
+    from spec_vla_ros.sim.libero.env import LiberoEnv
+    from spec_vla_ros.sim.libero.expert import FULL_SPEED
+
+    env = LiberoEnv(suite)
+
+    def step(action: np.ndarray, rng: np.random.Generator) -> None:
+        env.step(action)
+
+    # The tasks one after the other, for to load one takes seconds.
+    share = -(-len(seeds) // len(env.tasks))
+    starts = [
+        Start(seed=seed, instruction=env.tasks[number // share].instruction)
+        for number, seed in enumerate(seeds)
+    ]
+    yield from _driven(policy, env, starts, step=step, full_speed=FULL_SPEED, every=2)
+
+
+def _driven(
+    policy: Policy,
+    env: Environment,
+    starts: Iterable[Start],
+    *,
+    step: Callable[[np.ndarray, np.random.Generator], None],
+    full_speed: np.ndarray,
+    max_steps: int | None = None,
+    every: int = 1,
+) -> Iterator[Example]:
+    """Give what a policy sees while it drives, disturbed in every third episode or so.
+
+    step: what to do with an action. full_speed: (6,) that disturbances are in units of.
+    max_steps: of an episode; None for the simulator's own. every: which pictures are given.
+    """
     try:
-        for seed in seeds:
-            rng = np.random.default_rng((seed, 2))
-            instruction, noise = env.reset(seed=seed), rng.choice(_NOISE)
+        for start in starts:
+            rng = np.random.default_rng((start.seed, 2))
+            instruction = env.reset(seed=start.seed, instruction=start.instruction)
+            noise = rng.choice(_NOISE)
             policy.reset()
             steps_after_success = 0
-            for _ in range(_MAX_STEPS):
+            for number in range(env.max_steps if max_steps is None else max_steps):
                 image = env.render()
-                yield Example(image=image, instruction=instruction, episode=seed)
+                if number % every == 0:
+                    yield Example(image=image, instruction=instruction, episode=start.seed)
                 action = policy.infer(Observation(image, instruction), Decoding()).values.copy()
-                action[:6] += noise * rng.standard_normal(6) * MAX_MOTION
-                env.step(action, settle=rng.uniform(*_SETTLE))
+                action[:6] += noise * rng.standard_normal(6) * full_speed
+                step(action, rng)
                 steps_after_success += env.outcome().success
                 if steps_after_success > _STEPS_AFTER_SUCCESS:
                     break

@@ -62,7 +62,8 @@ class Recipe:
     """How much of everything; the defaults made the shipped policy of the tabletop.
 
     files, episodes_per_file: of frames. shallow_layers: of the language model before it is
-    deepened. goal_weight, swapped: see `train_language`; swapping is for the grounding.
+    deepened. vision_bfloat16: train the towers in it, nearly twice as fast on a CPU that knows it.
+    goal_weight, swapped: see `train_language`; swapping is for the grounding.
     """
 
     seed: int = 0
@@ -71,6 +72,7 @@ class Recipe:
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
     grounding: LoopSettings = _GROUNDING
+    vision_bfloat16: bool = False
     shallow_layers: int = 4
     goal_weight: float = 3.0
     swapped: float = 0.35
@@ -169,6 +171,7 @@ def train_on_frames(
         frames,
         instructions=len(said),
         full_speed=full_speed,
+        bfloat16=recipe.vision_bfloat16,
         settings=recipe.vision,
         seed=recipe.seed,
         checkpoint=work / 'vision.pt',

@@ -102,6 +102,7 @@ def train_vision(
     *,
     instructions: int,
     full_speed: np.ndarray,
+    bfloat16: bool,
     settings: LoopSettings,
     seed: int,
     checkpoint: Path,
@@ -110,6 +111,7 @@ def train_vision(
     """Train the towers and the projector in place; the heads are dropped at the end.
 
     instructions: how many there are. full_speed: see `scene_batch`.
+    bfloat16: let the towers and the projector compute in it; their parameters stay in float32.
     """
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
     heads = SceneHeads(
@@ -122,8 +124,12 @@ def train_vision(
     )
 
     def losses(part: Frames, index: np.ndarray) -> SceneLosses:
-        patches = model.projector(model.vision_backbone(to_pixels(part.images[index])))
-        return scene_losses(heads, patches, scene_batch(part, index, full_speed=full_speed))
+        pixels = to_pixels(part.images[index])
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bfloat16):
+            patches = model.projector(model.vision_backbone(pixels))
+        return scene_losses(
+            heads, patches.float(), scene_batch(part, index, full_speed=full_speed)
+        )
 
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))

@@ -64,6 +64,12 @@ def test_features_are_of_the_pictures_that_a_recipe_makes(features, tmp_path, ca
     assert not torch.equal(other.embeds, plain.embeds)
 
 
+def test_a_benchmark_is_not_recorded(features, capsys):
+    _, options = features
+    assert cli.main(['drafter-data', *options, '--benchmark', 'libero_object']) == 2
+    assert '--benchmark belongs to episodes' in capsys.readouterr().err
+
+
 def test_episodes_of_several_folders_stay_apart(features):
     folder, _ = features
     assert read_features(folder, folder).episodes.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4

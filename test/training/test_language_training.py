@@ -91,7 +91,8 @@ def test_packed_training_forward_is_the_inference_forward(frames, policy):
 
 
 @pytest.mark.slow
-def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
+@pytest.mark.parametrize('bfloat16', [False, True])
+def test_both_stages_reduce_their_loss(frames, policy, tmp_path, bfloat16):
     model, _, codec, packed = policy
     reports = []
     settings = LoopSettings(
@@ -102,6 +103,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path):
         frames,
         instructions=5,
         full_speed=MAX_MOTION,
+        bfloat16=bfloat16,
         settings=settings,
         seed=0,
         checkpoint=tmp_path / 'v.pt',

@@ -15,7 +15,7 @@ from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
 from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
-RECIPE = Recipe(files=100, episodes_per_file=12)
+RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
 """Files are of one task each, in turn."""
 
 _INSTRUCTIONS_PER_FRAME = 3

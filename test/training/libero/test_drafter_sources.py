@@ -1,0 +1,46 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a drafter for a suite learns from: pictures of the tasks, driven by the policy itself."""
+
+from itertools import groupby
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip('libero')
+
+from spec_vla_ros.sim.libero.env import LiberoEnv
+from spec_vla_ros.sim.libero.suites import read_tasks
+from spec_vla_ros.training.drafter_sources import libero_examples
+
+pytestmark = pytest.mark.libero
+
+SUITE = 'libero_object'
+
+
+class Raising:
+    """A policy that raises the open hand, and counts."""
+
+    def __init__(self):
+        self.seen, self.resets = [], 0
+
+    def reset(self):
+        self.resets += 1
+
+    def infer(self, observation, decoding):
+        self.seen.append(observation)
+        return SimpleNamespace(values=np.array([0, 0, 0.01, 0, 0, 0, 1.0]))
+
+
+def test_the_policy_drives_the_tasks_in_turn_and_every_second_picture_is_given(monkeypatch):
+    monkeypatch.setattr(LiberoEnv, 'max_steps', 4)
+    policy = Raising()
+    found = list(libero_examples(policy, range(2, 6), suite=SUITE))
+    assert [e.episode for e in found] == [2, 2, 3, 3, 4, 4, 5, 5]
+    assert [name for name, _ in groupby(e.instruction for e in found)] == [
+        task.instruction for task in read_tasks(SUITE)[:4]
+    ]
+    assert policy.resets == 4
+    assert len(policy.seen) == 16
+    assert np.array_equal(found[1].image, policy.seen[2].image)
+    assert not np.array_equal(found[0].image, found[1].image)
