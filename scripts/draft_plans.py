@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.evaluation.closed_loop import drive
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy import SpecVlaPolicy, load_policy
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS

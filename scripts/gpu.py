@@ -27,8 +27,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = [
-    *('test/decoding', 'test/models', 'test/benchmark', 'test/test_device.py'),
-    *('test/test_policy.py', 'test/docs/test_library_doc.py'),
+    *('test/decoding', 'test/planning', 'test/models', 'test/benchmark', 'test/test_device.py'),
+    *('test/test_action_decoder.py', 'test/test_policy.py', 'test/docs/test_library_doc.py'),
 ]
 SEVEN_B = 'openvla-7b shape'
 DEVICE = """

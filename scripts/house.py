@@ -25,6 +25,7 @@ THRESHOLD = {
     *('threshold', 'thresholds', 'acceptance_threshold', 'acceptance_thresholds'),
     *('thresholds_by_dimension', 'acceptance_by_dimension'),
 }
+ENGINE = ('decoding/', 'planning/', 'models/', 'action_decoder.py')
 OTHER_THRESHOLDS = ('inference/', 'programs.py')  # of the C library's allocator
 TOPICS = ('inputs', 'hearing', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
 PROCESS = ('process_policy', 'child', 'wire', 'process_main')
@@ -41,17 +42,14 @@ def figures() -> dict[str, tuple[int, int | None]]:
     """Return each figure by name, and the most that it should be."""
     decoding = sorted((PACKAGE / 'decoding').rglob('*.py'))
     seen = files_of_an_image()
-    inside = {f for f in seen if f.startswith('decoding/')}
+    inside = {f for f in seen if f.startswith(ENGINE)}
     return {
         'lines of speculative_generate': (lines_of_the_loop(), 60),
         'files that name the acceptance threshold, on a robot': (len(files_of_a_threshold()), 11),
         'files an image passes on its way to a command': (len(seen), None),
-        '... of them outside decoding and models': (
-            len({f for f in seen - inside if not f.startswith('models/')}),
-            25,
-        ),
-        'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2880),
-        'files of decoding': (len(decoding), 16),
+        '... of them outside the engine': (len(seen - inside), 25),
+        'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2400),
+        'files of decoding': (len(decoding), 14),
         'files of control': (len(list((PACKAGE / 'control').glob('*.py'))), 16),
         'files of inference': (len(list((PACKAGE / 'inference').glob('*.py'))), 16),
     }

@@ -31,7 +31,10 @@ def _of(room: str, *names: str) -> list[str]:
 
 PARTS = {
     'parity': ['test/models', *_of('decoding', 'speculative_parity')],
-    'decoding': _of('decoding', 'speculative', 'decoder', 'draft_tree', 'acceptance', 'kv_cache'),
+    'decoding': [
+        *_of('decoding', 'speculative', 'draft_tree', 'acceptance', 'kv_cache'),
+        'test/test_action_decoder.py',
+    ],
     'recorded steps': _of('decoding', 'recorded_decoding', 'graph_runner', 'device_waits'),
     'policy, library': ['test/test_policy.py', *_of('docs', 'library_doc'), 'test/benchmark'],
     'nodes': _of('ros', 'closed_loop_over_dds', 'policy_node', 'safety_process'),

@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
+from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.cuda import runner_for
-from spec_vla_ros.decoding.decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
@@ -32,6 +31,7 @@ from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggesti
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy_config import CheckpointInfo, PolicyConfig
 from spec_vla_ros.types import (
     Action,

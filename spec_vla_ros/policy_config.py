@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.recipes import PLAIN, Recipe
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import (
     GRAPHS,
     POSITION_MODES,

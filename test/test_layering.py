@@ -10,7 +10,8 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-CORE = {'types', 'action_codec', 'device', 'decoding', 'models', 'policy_config', 'policy'}
+DECODING = {'types', 'action_codec', 'device', 'decoding', 'planning'}
+CORE = {*DECODING, 'action_decoder', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -33,7 +34,9 @@ MAY_IMPORT = {
     'action_codec': {'types'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
-    'models': {'types', 'action_codec', 'device', 'decoding'},
+    'planning': {'device', 'decoding'},
+    'action_decoder': DECODING,
+    'models': DECODING,
     'policy_config': CORE,
     'policy': CORE,
     'settings': {'types'},

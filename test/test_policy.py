@@ -11,11 +11,11 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import Decoding, InstructionError, NotAnActionError, Observation

@@ -16,11 +16,10 @@ from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.cuda import runner_for
-from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import Decoded, FixedCount
-from spec_vla_ros.decoding.plan import TreePlan
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.drafter import Drafter
@@ -28,6 +27,7 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import AUTOREGRESSIVE, thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)

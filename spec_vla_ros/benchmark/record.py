@@ -10,12 +10,9 @@ import torch
 
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
 from spec_vla_ros.decoding.acceptance import within_bins
-from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
-from spec_vla_ros.decoding.plan import plan_trees
-from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.decoding.temporal import TemporalDraft
 from spec_vla_ros.evaluation.closed_loop import drive
@@ -23,6 +20,9 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.planning.costs import Costs
+from spec_vla_ros.planning.plan import plan_trees
+from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Observation, thresholds_by_dimension
 

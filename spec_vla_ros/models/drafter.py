@@ -18,7 +18,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.decoding.rates import RateTable
 from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import (
     DecoderLayer,
@@ -29,6 +28,7 @@ from spec_vla_ros.models.llama import (
 )
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
+from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.types import POSITION_MODES, check_choice
 
 _EMBEDDING = 'embed_tokens.weight'

@@ -12,7 +12,7 @@ from spec_vla_ros.types import Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
-    from spec_vla_ros.decoding.plan import TreePlan
+    from spec_vla_ros.planning.plan import TreePlan
 
 
 def make_policy(settings: PolicySettings) -> Policy:
@@ -64,7 +64,7 @@ def _tree(settings: PolicySettings) -> TreeShape | TreePlan | None:
         ValueError: `draft_plan` is no plan.
     """
     from spec_vla_ros.decoding.draft_tree import TreeShape
-    from spec_vla_ros.decoding.plan import TreePlan
+    from spec_vla_ros.planning.plan import TreePlan
 
     if settings.draft_plan:
         return TreePlan.from_text(settings.draft_plan)

@@ -15,11 +15,11 @@ from spec_vla_ros.decoding.acceptance import exact_match
 from spec_vla_ros.decoding.draft_tree import TreeShape, best_apart
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
-from spec_vla_ros.decoding.rates import WIDTHS, RateTable
 from spec_vla_ros.decoding.speculative import speculative_generate
 from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.planning.rates import WIDTHS, RateTable
 from spec_vla_ros.training.drafter_data import TargetFeatures
 from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_scores, drafter_loss
 from spec_vla_ros.training.target_head import StoredTarget

@@ -14,7 +14,7 @@ from toy_checkpoint import write_tiny
 from spec_vla_ros import policy
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.cuda.whole_action import read_action
-from spec_vla_ros.decoding.decoder import Runner
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.policy_config import PolicyConfig

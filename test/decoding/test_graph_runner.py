@@ -13,8 +13,8 @@ from recorded_ops import OpRecorder
 
 from spec_vla_ros.decoding.cuda import GraphRunner, runner_for
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
-from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.runner import Runner
 
 
 @pytest.mark.parametrize('error', [None, AttributeError('too old'), TypeError('not so')])

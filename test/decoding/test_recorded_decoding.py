@@ -12,8 +12,9 @@ from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.cuda import GraphRunner
-from spec_vla_ros.decoding.decoder import ActionDecoder, Runner
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.types import Decoding
 

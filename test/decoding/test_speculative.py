@@ -17,8 +17,8 @@ from spec_vla_ros.decoding.acceptance import exact_match
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import autoregressive_generate, call_step
-from spec_vla_ros.decoding.plan import TreePlan
 from spec_vla_ros.device import PhaseTimer
+from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import thresholds_by_dimension
 
 ROOT = torch.zeros(1, dtype=torch.int64)

@@ -24,7 +24,7 @@ def commands():
 
 
 def test_there_are_commands():
-    assert len(commands()) == 7
+    assert len(commands()) == 8
 
 
 @pytest.mark.parametrize('words', commands(), ids=' '.join)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.decoding.decoder import ActionDecoder
+from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.measures import (
     decoding_figures,

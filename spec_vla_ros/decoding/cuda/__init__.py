@@ -26,7 +26,6 @@ from spec_vla_ros.decoding.cuda.recording import (
     with_tensors,
 )
 from spec_vla_ros.decoding.cuda.whole_action import read_action, whole_action
-from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import (
@@ -38,6 +37,7 @@ from spec_vla_ros.decoding.generate import (
     autoregressive_generate,
 )
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.decoding.speculative import (
     Speculation,
     check_depth,

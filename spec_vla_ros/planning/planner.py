@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import Decoded
-from spec_vla_ros.decoding.plan import Held, TreePlan, expected_ms, plan_trees
-from spec_vla_ros.decoding.rates import AcceptanceRates
+from spec_vla_ros.planning.costs import Costs
+from spec_vla_ros.planning.plan import Held, TreePlan, expected_ms, plan_trees
+from spec_vla_ros.planning.rates import AcceptanceRates
 
 _LOG = logging.getLogger(__name__)
 

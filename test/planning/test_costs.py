@@ -6,13 +6,13 @@ import pytest
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.decoding.costs import Costs, measure_costs
 from spec_vla_ros.decoding.cuda import GraphRunner
-from spec_vla_ros.decoding.decoder import Runner
 from spec_vla_ros.decoding.drafting import TreeDrafter
-from spec_vla_ros.decoding.plan import plan_trees
-from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.planning.costs import Costs, measure_costs
+from spec_vla_ros.planning.plan import plan_trees
+from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
 
 
 @pytest.mark.parametrize('recorded', [False, True])

@@ -6,10 +6,10 @@ import pytest
 import torch
 from small_models import TargetAsDrafter, random_drafter, random_prompt, random_target, speculate
 
-from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.decoding.plan import TreePlan, plan_trees
+from spec_vla_ros.planning.costs import Costs
+from spec_vla_ros.planning.plan import TreePlan, plan_trees
 
 MIDDLING_HIT_RATES = {1: 0.6, 2: 0.7, 4: 0.8, 8: 0.87}
 WHOLE = {8: 0.33, 12: 0.38, 16: 0.40, 24: 0.43}

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import Decoded
-from spec_vla_ros.decoding.plan import TreePlan, expected_ms, plan_trees
-from spec_vla_ros.decoding.planner import Planner
-from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
 from spec_vla_ros.decoding.temporal import TemporalDraft
+from spec_vla_ros.planning.costs import Costs
+from spec_vla_ros.planning.plan import TreePlan, expected_ms, plan_trees
+from spec_vla_ros.planning.planner import Planner
+from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
 
 STRICT = (0,) * 7
 DEEP = Costs({1: 10.0, 50: 12.0}, {1: (0.3, 0.3), 4: (0.4, 0.4)}, guess=(0.5, 0.05))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.decoding.acceptance import AcceptanceRule, exact_match, within_bins
-from spec_vla_ros.decoding.costs import measure_costs
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule, TreeShape, spaced
 from spec_vla_ros.decoding.drafting import DraftModel, TreeDrafter
 from spec_vla_ros.decoding.generate import (
@@ -21,35 +20,15 @@ from spec_vla_ros.decoding.generate import (
     FixedCount,
     LanguageModel,
     Run,
-    autoregressive_generate,
 )
-from spec_vla_ros.decoding.plan import TreePlan
-from spec_vla_ros.decoding.planner import Planner
-from spec_vla_ros.decoding.rates import AcceptanceRates, RateTable
-from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.decoding.temporal import MAX_NODES, TemporalDraft
 from spec_vla_ros.device import PhaseTimer
+from spec_vla_ros.planning.costs import measure_costs
+from spec_vla_ros.planning.plan import TreePlan
+from spec_vla_ros.planning.planner import Planner
+from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
-
-
-class Runner:
-    """How a device decodes: here as the algorithms are written; see `cuda.GraphRunner`, too."""
-
-    def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
-        """Run a step, see `generate.Run`."""
-        return step(*args)
-
-    def autoregressive(self, *args: Any, **options: Any) -> Decoded:
-        """Do what `autoregressive_generate` does."""
-        return autoregressive_generate(*args, **options)
-
-    def speculative(self, *args: Any, **options: Any) -> Decoded:
-        """Do what `speculative_generate` does."""
-        return speculative_generate(*args, **options)
-
-    def fresh(self) -> Runner:
-        """Return one that decodes in the same way and remembers nothing of what this one did."""
-        return Runner()
 
 
 class ActionDecoder:

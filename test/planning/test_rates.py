@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from spec_vla_ros.decoding.rates import WIDTHS, AcceptanceRates, RateTable
+from spec_vla_ros.planning.rates import WIDTHS, AcceptanceRates, RateTable
 
 STRICT, RELAXED = (0,) * 7, (9,) * 6 + (0,)
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.decoding.costs import Costs
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.decoding.rates import WIDTHS, LevelRate
 from spec_vla_ros.decoding.temporal import MAX_NODES
+from spec_vla_ros.planning.costs import Costs
+from spec_vla_ros.planning.rates import WIDTHS, LevelRate
 
 Held = Mapping[int, np.ndarray]
 """Number of guesses -> how often they hold for 0, 1, ... of the tokens but the last, (D,)."""

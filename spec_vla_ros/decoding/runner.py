@@ -1,0 +1,30 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How a device decodes. Devices stand on the algorithm; none of its files knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
+from spec_vla_ros.decoding.speculative import speculative_generate
+
+
+class Runner:
+    """How a device decodes: here as the algorithms are written; see `cuda.GraphRunner`, too."""
+
+    def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
+        """Run a step, see `generate.Run`."""
+        return step(*args)
+
+    def autoregressive(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `autoregressive_generate` does."""
+        return autoregressive_generate(*args, **options)
+
+    def speculative(self, *args: Any, **options: Any) -> Decoded:
+        """Do what `speculative_generate` does."""
+        return speculative_generate(*args, **options)
+
+    def fresh(self) -> Runner:
+        """Return one that decodes in the same way and remembers nothing of what this one did."""
+        return Runner()
