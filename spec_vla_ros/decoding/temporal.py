@@ -6,21 +6,17 @@ Offering the emitted action again under relaxed acceptance is a feedback loop: e
 repeat the last one, so the command freezes while the target drifts away, up to r bins at a time.
 The target's choices are measured afresh each step, so an accepted draft is never more than r bins
 off and the error cannot build up.
-
-Guesses at an action are right in some dimensions and wrong in others, and not the same ones each
-time. Taken whole, the best of them is as good as its first wrong dimension; branching in every
-dimension, a tree of guesses holds their combinations too, the most probable first.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
+from spec_vla_ros.decoding.guesses import Guess, as_tree, rank_guesses
 
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
@@ -207,10 +203,6 @@ class SituationTable:
         return self._choices[sorted(near, key=distance.__getitem__)]
 
 
-Guess = tuple[int, int, int]
-"""A node of a tree of guesses: its level, its parent's place in the list, its token id."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Offer:
     """Guesses (G, D) for one action, what made each (G,), thresholds (D,), and their tree."""
@@ -229,70 +221,3 @@ class _Offer:
             right.append(right[parent] and near)
             deepest.append(max(deepest[-1], level) if right[-1] else deepest[-1])
         return [deepest[min(size, len(deepest) - 1)] for size in SIZES]
-
-
-def rank_guesses(
-    guesses: np.ndarray, rates: np.ndarray, *, thresholds: Sequence[int], nodes: int
-) -> list[Guess]:
-    """Return the `nodes` most probable beginnings of an action, behind a root: best first.
-
-    Each beginning of the list is a tree, too.
-
-    Args:
-        guesses: (G, D) int64 token ids.
-        rates: (G, D), how often each guess is right in each dimension.
-        thresholds: for each dimension, siblings must be more than this many ids apart: one of
-            them would pass where the other is right.
-        nodes: draft tokens at most; the root is not counted, and its id is 0.
-    """
-    levels = [
-        _alternatives(ids, probabilities, thresholds[d])
-        for d, (ids, probabilities) in enumerate(
-            zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
-        )
-    ]
-    chosen: list[Guess] = [(0, -1, 0)]
-    # Probability, then the order of finding, decide. Of siblings only the next best one waits.
-    waiting: list[tuple[float, int, int, int, int, float]] = []
-    found = 0
-
-    def find(depth: int, parent: int, sibling: int, above: float) -> None:
-        nonlocal found
-        if depth <= len(levels) and sibling < len(levels[depth - 1]):
-            chance = above * levels[depth - 1][sibling][1]
-            heapq.heappush(waiting, (-chance, found, depth, parent, sibling, above))
-            found += 1
-
-    find(1, 0, 0, 1.0)
-    while waiting and len(chosen) <= nodes:
-        chance, _, depth, parent, sibling, above = heapq.heappop(waiting)
-        chosen.append((depth, parent, levels[depth - 1][sibling][0]))
-        find(depth + 1, len(chosen) - 1, 0, -chance)
-        find(depth, parent, sibling + 1, above)
-    return chosen
-
-
-def as_tree(ranked: Sequence[Guess]) -> DraftTree:
-    """Return ranked guesses as a draft tree, level by level."""
-    order = sorted(range(len(ranked)), key=lambda i: ranked[i][0])  # stable: parents come first
-    place = {old: new for new, old in enumerate(order)}
-    return DraftTree.from_lists(
-        [ranked[i][2] for i in order], [place[max(ranked[i][1], 0)] for i in order]
-    )
-
-
-def _alternatives(
-    ids: Sequence[int], rates: Sequence[float], threshold: int
-) -> list[tuple[int, float]]:
-    """Return the ids of one dimension that are far enough apart, with their probabilities.
-
-    The best guess is right at its rate, the next at its rate where the best is wrong, and so on:
-    the probabilities fall.
-    """
-    kept: list[tuple[int, float]] = []
-    left = 1.0
-    for rate, token in sorted(zip(rates, ids, strict=True), key=lambda g: -g[0]):
-        if all(abs(token - other) > threshold for other, _ in kept):
-            kept.append((token, left * rate))
-            left -= kept[-1][1]
-    return kept
