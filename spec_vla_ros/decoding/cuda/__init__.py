@@ -54,7 +54,7 @@ Result = TypeVar('Result')
 
 
 class GraphRunner(Runner):
-    """Decodes with recordings; see `decoder.Runner`.
+    """Decodes with recordings; see `runner.Runner`.
 
     Args:
         recorder: CUDA's, see `CudaRecorder`.

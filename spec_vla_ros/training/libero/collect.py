@@ -1,13 +1,17 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Collect frames of LIBERO, driven by the scripted expert and by noise.
+"""Collect frames of LIBERO, driven by the scripted expert and by noise, or by what was learned.
 
 While the gripper holds nothing, a frame is labelled for every instruction of the suite whose thing
 lies in the scene, so that one picture teaches several instructions, and words must be heeded.
 Layouts are drawn from seeds; no official initial state is among them.
+
+What was learned from such frames makes mistakes, and meets what no expert would. Where it drives,
+the expert still says at each step what it would do there (DAgger, arXiv 1011.0686).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +33,10 @@ EVERY = 2
 
 _SWITCHES, _SWITCH_AT = 0.25, (5, 90)
 _EMPTY_HANDED = 0.07  # metres between the fingers
+_STRETCH, _ITS_SHARE = 20, 0.75  # steps that one drives; of the stretches the learner's
+
+Learner = Callable[[np.ndarray, int], np.ndarray]
+"""Drives instead of the expert: picture (128, 128, 3), instruction's number -> action (7,)."""
 
 
 class _Experts:
@@ -100,18 +108,23 @@ def named_things(tasks: tuple[Task, ...]) -> tuple[str, ...]:
 
 
 def collect_libero(
-    env: LiberoEnv, task: int, seeds: range, *, named: tuple[str, ...]
+    env: LiberoEnv,
+    task: int,
+    seeds: range,
+    *,
+    named: tuple[str, ...],
+    learner: Learner | None = None,
 ) -> LiberoFrames:
     """Run one episode of a task a seed, and return the frames.
 
-    named: see `named_things`.
+    named: see `named_things`. learner: drives most of the time, where there is one.
     """
-    records = [r for seed in seeds for r in _episode(env, task, seed, named=named)]
+    records = [r for seed in seeds for r in _episode(env, task, seed, named, learner)]
     return LiberoFrames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
 
 
 def _episode(
-    env: LiberoEnv, task: int, seed: int, *, named: tuple[str, ...]
+    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...], learner: Learner | None
 ) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng((seed, task, 1))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
@@ -124,27 +137,30 @@ def _episode(
     experts = _Experts(here, task)
     switch_at = int(rng.integers(*_SWITCH_AT)) if rng.random() < _SWITCHES else -1
     disturbed = Disturbance(rng, level=float(rng.choice(NOISE)), full=FULL_SPEED)
+    stretches = MAX_STEPS // _STRETCH
+    its = np.random.default_rng((seed, task, 2)).random(stretches) < _ITS_SHARE
     records: list[dict[str, np.ndarray]] = []
     for step in range(MAX_STEPS):
         scene, before = env.scene(), experts.phase
         if step == switch_at:
             experts.switch(int(rng.choice(list(here))))
         action = experts.act(scene)
+        drive = learner if its[step // _STRETCH] else None
+        if drive or step % EVERY == 0:
+            picture = shrink(env.render(), side=IMAGE_SIZE)
         if step % EVERY == 0:
             labels = experts.labels(scene, instructions=len(named))
-            records.append(_record(env, scene) | labels | {'episodes': np.array(seed)})
-        env.step(disturbed(action))
+            seen = {'images': picture, 'end_effector': _end_effector(scene)}
+            episode = {'tasks': np.array(task), 'episodes': np.array(seed)}
+            records.append(seen | labels | episode)
+        env.step(drive(picture, experts.driving) if drive else disturbed(action))
         placed = before is Phase.OPEN and experts.phase is Phase.RETREAT
         if placed or (experts.driving == task and env.outcome().success):
             break
     return records
 
 
-def _record(env: LiberoEnv, scene: Scene) -> dict[str, np.ndarray]:
+def _end_effector(scene: Scene) -> np.ndarray:
     rotation = scene.rotation
-    end_effector = [*scene.position, *rotation[:, 0], *rotation[:, 1], scene.opening]
-    return {
-        'images': shrink(env.render(), side=IMAGE_SIZE),
-        'end_effector': np.array(end_effector, np.float32),
-        'tasks': np.array(env.task.number),
-    }
+    numbers = [*scene.position, *rotation[:, 0], *rotation[:, 1], scene.opening]
+    return np.array(numbers, np.float32)

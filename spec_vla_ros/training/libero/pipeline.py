@@ -7,15 +7,18 @@ from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
 from spec_vla_ros.sim.libero.suites import read_tasks
-from spec_vla_ros.training.libero.collect import collect_libero, named_things
+from spec_vla_ros.training.frames import Frames
+from spec_vla_ros.training.libero.collect import Learner, collect_libero, named_things
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
 from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
-RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
+RECIPE = Recipe(files=70, episodes_per_file=12, own_files=10, vision_bfloat16=True)
 """Files are of one task each, in turn."""
 
 _INSTRUCTIONS_PER_FRAME = 3
@@ -34,18 +37,23 @@ def train_libero_policy(
         ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
     """
     work.mkdir(parents=True, exist_ok=True)
-    paths = collect_files(suite, recipe, work, processes=processes, report=report)
-    frames = load_libero_frames(paths).under_instructions(
-        _INSTRUCTIONS_PER_FRAME, seed=recipe.seed
-    )
+
+    def collect(learner: Learner | None = None) -> Frames:
+        paths = collect_files(
+            suite, recipe, work, processes=processes, report=report, learner=learner
+        )
+        found = load_libero_frames(paths)
+        return found.under_instructions(_INSTRUCTIONS_PER_FRAME, seed=recipe.seed)
+
     train_on_frames(
         recipe,
         design_for(suite),
-        frames,
+        collect(),
         full_speed=FULL_SPEED,
         work=work,
         out=out,
         report=report,
+        more_frames=collect if recipe.own_files else None,
     )
 
 
@@ -70,35 +78,47 @@ def _shared_beginning(texts: list[list[str]]) -> list[str]:
 
 
 def collect_files(
-    suite: str, recipe: Recipe, work: Path, *, processes: int, report: Report
+    suite: str,
+    recipe: Recipe,
+    work: Path,
+    *,
+    processes: int,
+    report: Report,
+    learner: Learner | None = None,
 ) -> list[Path]:
     """Collect the files of frames that are missing, and return all, of the tasks in turn.
+
+    learner: drives; `recipe.own_files` are collected then, from other layouts.
 
     Raises:
         ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
     """
     tasks = read_tasks(suite)
     named_things(tasks)
-    base = FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
+    count, prefix, base = recipe.files, suite, FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
+    if learner is not None:
+        count, prefix, base = recipe.own_files, f'{suite}_own', base + _SEEDS_PER_SOURCE // 2
     jobs = []
-    for index in range(recipe.files):
+    for index in range(count):
         turn, task = divmod(index, len(tasks))
         first = base + turn * recipe.episodes_per_file
         seeds = range(first, first + recipe.episodes_per_file)
-        jobs.append((suite, task, seeds, work / f'{suite}_{turn:03d}_{task}.npz'))
+        jobs.append((suite, task, seeds, work / f'{prefix}_{turn:03d}_{task}.npz', learner))
     missing = [job for job in jobs if not job[3].exists()]
     # spawn: the renderer's threads do not survive a fork. Anew for each file: LIBERO leaks memory.
     with get_context('spawn').Pool(processes, maxtasksperchild=1) as pool:
-        for count, name in enumerate(pool.imap_unordered(_collect, missing), 1):
-            report(f'{name}: {count} of {len(missing)} files')
+        for done, name in enumerate(pool.imap_unordered(_collect, missing), 1):
+            report(f'{name}: {done} of {len(missing)} files')
     return [job[3] for job in jobs]
 
 
-def _collect(job: tuple[str, int, range, Path]) -> str:
-    suite, task, seeds, path = job
+def _collect(job: tuple[str, int, range, Path, Learner | None]) -> str:
+    suite, task, seeds, path, learner = job
+    torch.set_num_threads(1)
     env = LiberoEnv(suite)
     try:
-        collect_libero(env, task, seeds, named=named_things(env.tasks)).save(path)
+        named = named_things(env.tasks)
+        collect_libero(env, task, seeds, named=named, learner=learner).save(path)
     finally:
         env.close()
     return path.name

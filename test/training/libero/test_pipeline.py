@@ -55,17 +55,38 @@ def test_frames_are_labelled_for_what_lies_in_the_scene():
     assert cosine.min() > 0.9
 
 
+def test_where_the_learner_drives_the_expert_still_says_what_it_would_do():
+    asked = []
+
+    def rises(picture, instruction):
+        asked.append((picture.shape, instruction))
+        return np.array([0, 0, 0.02, 0, 0, 0, 1.0])
+
+    env = LiberoEnv(SUITE)
+    try:
+        options = {'named': named_things(env.tasks)}
+        found = collect_libero(env, 0, range(5, 6), learner=rises, **options)
+        expert = collect_libero(env, 0, range(5, 6), **options)
+    finally:
+        env.close()
+    assert {shape for shape, _ in asked} == {(128, 128, 3)}
+    assert {instruction for _, instruction in asked} <= set(found.wanted.tolist())
+    assert len(asked) > len(found)  # every second step is a frame: it drives most of the time
+    assert found.end_effector[:, 2].max() > expert.end_effector[:, 2].max() + 0.05
+    high = np.argmax(found.end_effector[:, 2])
+    assert found.actions[high, found.wanted[high], 2] < 0  # down to what it is to grasp
+
+
 def test_from_seed_to_checkpoint(tmp_path):
     once = replace(RECIPE.vision, iterations=2)
-    recipe = replace(
-        RECIPE, files=1, episodes_per_file=2, vision=once, language=once, grounding=once
-    )
+    stages = dict.fromkeys(('vision', 'vision_again', 'language', 'grounding'), once)
+    recipe = replace(RECIPE, files=1, own_files=1, episodes_per_file=2, **stages)
     work, reports = tmp_path / 'work', []
     for _ in range(2):  # the second time everything is there already
         train_libero_policy(
             SUITE, recipe, work=work, out=tmp_path / 'out', processes=1, report=reports.append
         )
-    assert sum('2/2' in text for text in reports) == 3
+    assert sum('2/2' in text for text in reports) == 4
     frames = load_libero_frames(sorted(work.glob('*.npz')))
     assert min(frames.episodes) >= 2_000_000
     policy = load_policy(tmp_path / 'out', device='cpu')
