@@ -49,7 +49,7 @@ test-libero: libero ## Run the tests that need LIBERO.
 .PHONY: libero-evaluate
 libero-evaluate: libero ## Compare ways of decoding in LIBERO (SUITE, CHECKPOINT, RECIPE).
 	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
-		--checkpoint '$(or $(CHECKPOINT),$(error say which policy: CHECKPOINT=FOLDER))' \
+		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') \
 		--recipe '$(or $(RECIPE),plain)' $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.

@@ -8,6 +8,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
@@ -122,14 +123,13 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     """Return what every episode is run with.
 
     Raises:
-        ValueError: no checkpoint is given, or something is not installed.
+        ValueError: no checkpoint is given and none is shipped, or something is not installed.
         CheckpointError: it cannot be used; the message says why.
     """
-    if args.checkpoint is None:
-        raise ValueError('no policy for LIBERO is shipped: give one with --checkpoint')
+    checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
-    beside = args.checkpoint / DRAFTER_FOLDER
-    keys = read_config(args.checkpoint).norm_stats
+    beside = checkpoint / DRAFTER_FOLDER
+    keys = read_config(checkpoint).norm_stats
     generate = not args.without_generate and args.stored_as is None
     if generate and importlib.util.find_spec('transformers') is None:
         raise ValueError(
@@ -139,7 +139,7 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     return Setup(
         suite=args.benchmark,
         modes=modes,
-        checkpoint=args.checkpoint.absolute(),
+        checkpoint=checkpoint.absolute(),
         drafter=args.drafter or (beside.absolute() if beside.is_dir() else None),
         recipe=recipe,
         unnorm_key=args.unnorm_key or suite_key(args.benchmark, list(keys)),

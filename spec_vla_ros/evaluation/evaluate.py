@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
@@ -130,7 +130,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _modes(args: argparse.Namespace) -> dict[str, Decoding]:
     """Return the ways of decoding to compare, by name; raise ValueError for unknown ones."""
-    checkpoint = args.checkpoint or TABLETOP
+    checkpoint = args.checkpoint
+    if checkpoint is None:
+        suite = args.benchmark
+        checkpoint = TABLETOP if suite is None else libero_checkpoint(suite)
     has_drafter = args.drafter is not None or (checkpoint / DRAFTER_FOLDER).is_dir()
     tolerances = tolerance_ways(args)
     known = decodings((*REPLAYED, *tolerances))

@@ -52,15 +52,6 @@ class Frames:
         held_out = self.episodes % round(1 / validation_share) == 0
         return self.select(~held_out), self.select(held_out)
 
-    def and_then(self, others: Frames) -> Frames:
-        """Return these frames and others behind them."""
-        return Frames(
-            **{
-                f.name: np.concatenate((getattr(self, f.name), getattr(others, f.name)))
-                for f in fields(self)
-            }
-        )
-
     def select(self, index: np.ndarray) -> Frames:
         """Return the frames that a boolean or integer index (M,) names."""
         return Frames(**{f.name: getattr(self, f.name)[index] for f in fields(self)})

@@ -43,14 +43,13 @@ from spec_vla_ros.training.small_model import (
     norm_stats,
     write_small_files,
 )
-from spec_vla_ros.training.vision_pretraining import HeadsDriver, SceneHeads, train_vision
+from spec_vla_ros.training.vision_pretraining import train_vision
 
 _SEEDS_PER_SOURCE = 1_000_000
 
 Report = Callable[[str], None]
 
 _VISION = LoopSettings(iterations=5500, learning_rate=1.2e-3, weight_decay=0.02)
-_VISION_AGAIN = LoopSettings(iterations=3000, learning_rate=6e-4, weight_decay=0.02)
 _LANGUAGE = LoopSettings(iterations=4000, learning_rate=2.5e-3, weight_decay=0.03, ema_decay=0.998)
 
 _GROUNDING = LoopSettings(
@@ -62,10 +61,8 @@ _GROUNDING = LoopSettings(
 class Recipe:
     """How much of everything; the defaults made the shipped policy of the tabletop.
 
-    files, episodes_per_file: of frames. own_files: of frames that are met when what the vision
-    stage has learned drives; it goes on with them (`vision_again`).
-    vision_bfloat16: train the towers in it, nearly twice as fast on a CPU that knows it.
-    shallow_layers: of the language model before it is deepened.
+    files, episodes_per_file: of frames. shallow_layers: of the language model before it is
+    deepened. vision_bfloat16: train the towers in it, nearly twice as fast on a CPU that knows it.
     goal_weight, swapped: see `train_language`; swapping is for the grounding.
     """
 
@@ -75,8 +72,6 @@ class Recipe:
     vision: LoopSettings = _VISION
     language: LoopSettings = _LANGUAGE
     grounding: LoopSettings = _GROUNDING
-    vision_again: LoopSettings = _VISION_AGAIN
-    own_files: int = 0
     vision_bfloat16: bool = False
     shallow_layers: int = 4
     goal_weight: float = 3.0
@@ -127,9 +122,7 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
     return replace(
         recipe,
         files=max(1, round(recipe.files * share)),
-        own_files=round(recipe.own_files * share),
         vision=loop(recipe.vision),
-        vision_again=loop(recipe.vision_again),
         language=loop(recipe.language),
         grounding=loop(recipe.grounding),
     )
@@ -153,12 +146,10 @@ def train_on_frames(
     work: Path,
     out: Path,
     report: Report,
-    more_frames: Callable[[HeadsDriver], Frames] | None = None,
 ) -> None:
     """Run every stage behind the collecting, and write the checkpoint to `out`.
 
     full_speed: (6,) the expert's largest motion in an action, metres and radians.
-    more_frames: what is met when the vision stage's heads drive; they are trained on it, too.
     """
     report(f'{len(frames)} frames')
     episodes = len(set(frames.episodes))
@@ -174,29 +165,18 @@ def train_on_frames(
     policy = PackedPolicy(shallow, prompts, codec, instructions=said, goal_head=goal_head)
     initialise(shallow.language_model, policy.actions, seed=recipe.seed)
 
-    heads = SceneHeads(
-        text.hidden_size, instructions=len(said), thing_size=frames.things.shape[-1]
+    report('--- vision')
+    train_vision(
+        shallow,
+        frames,
+        instructions=len(said),
+        full_speed=full_speed,
+        bfloat16=recipe.vision_bfloat16,
+        settings=recipe.vision,
+        seed=recipe.seed,
+        checkpoint=work / 'vision.pt',
+        report=report,
     )
-
-    def train_to_see(name: str, settings: LoopSettings) -> None:
-        report(f'--- {name}')
-        train_vision(
-            shallow,
-            heads,
-            frames,
-            full_speed=full_speed,
-            bfloat16=recipe.vision_bfloat16,
-            settings=settings,
-            seed=recipe.seed,
-            checkpoint=work / f'{name}.pt',
-            report=report,
-        )
-
-    train_to_see('vision', recipe.vision)
-    if more_frames is not None:
-        frames = frames.and_then(more_frames(HeadsDriver(shallow, heads, full_speed=full_speed)))
-        report(f'{len(frames)} frames')
-        train_to_see('vision_again', recipe.vision_again)
     shallow.vision_backbone.requires_grad_(requires_grad=False).eval()
     cached = CachedFrames.compute(shallow, frames, codec, full_speed=full_speed)
 

@@ -96,34 +96,11 @@ def scene_batch(frames: Frames, index: np.ndarray, *, full_speed: np.ndarray) ->
     }
 
 
-class HeadsDriver:
-    """What towers and heads would do, for what no language model is needed yet.
-
-    Args:
-        model: the policy, whose towers and projector count.
-        heads: trained on its patches.
-        full_speed: see `scene_batch`.
-    """
-
-    def __init__(self, model: OpenVLA, heads: SceneHeads, *, full_speed: np.ndarray) -> None:
-        self._towers, self._projector = model.vision_backbone, model.projector
-        self._heads, self._full_speed = heads, full_speed
-
-    @torch.inference_mode()
-    def __call__(self, picture: np.ndarray, instruction: int) -> np.ndarray:
-        """Return the action (7,) for a picture (S, S, 3) and the number of an instruction."""
-        pixels = to_pixels(picture[None].copy())  # PIL's are read-only
-        patches = self._projector(self._towers(pixels))
-        action = self._heads(patches)[2][0, instruction].numpy()
-        motion = action[:6].clip(-1, 1) * self._full_speed
-        return np.append(motion, float(action[6] > 0))
-
-
 def train_vision(
     model: OpenVLA,
-    heads: SceneHeads,
     frames: Frames,
     *,
+    instructions: int,
     full_speed: np.ndarray,
     bfloat16: bool,
     settings: LoopSettings,
@@ -131,12 +108,17 @@ def train_vision(
     checkpoint: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Train the towers, the projector and the heads in place.
+    """Train the towers and the projector in place; the heads are dropped at the end.
 
-    full_speed: see `scene_batch`.
+    instructions: how many there are. full_speed: see `scene_batch`.
     bfloat16: let the towers and the projector compute in it; their parameters stay in float32.
     """
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
+    heads = SceneHeads(
+        model.config.text.hidden_size,
+        instructions=instructions,
+        thing_size=frames.things.shape[-1],
+    )
     trained = nn.ModuleDict(
         {'towers': model.vision_backbone, 'projector': model.projector, 'heads': heads}
     )

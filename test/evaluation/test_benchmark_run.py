@@ -160,9 +160,9 @@ def test_what_is_for_the_benchmark_says_nothing_about_the_tabletop(capsys):
     assert '--device, --steps: only for --benchmark' in capsys.readouterr().err
 
 
-def test_a_policy_must_be_named(toy, capsys):
-    assert cli.main(['evaluate', '--benchmark', SUITE]) == 2
-    assert 'give one with --checkpoint' in capsys.readouterr().err
+def test_a_policy_must_be_named_where_none_is_shipped(toy, capsys):
+    assert cli.main(['evaluate', '--benchmark', 'libero_goal']) == 2
+    assert 'name the folder of a checkpoint' in capsys.readouterr().err
 
 
 @pytest.mark.libero

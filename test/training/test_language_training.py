@@ -28,7 +28,7 @@ from spec_vla_ros.training.small_model import (
     small_preprocessor_config,
     write_small_files,
 )
-from spec_vla_ros.training.vision_pretraining import SceneHeads, to_pixels, train_vision
+from spec_vla_ros.training.vision_pretraining import to_pixels, train_vision
 
 
 @pytest.fixture(scope='module')
@@ -100,10 +100,8 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path, bfloat16):
     )
     train_vision(
         model,
-        SceneHeads(
-            model.config.text.hidden_size, instructions=5, thing_size=frames.things.shape[-1]
-        ),
         frames,
+        instructions=5,
         full_speed=MAX_MOTION,
         bfloat16=bfloat16,
         settings=settings,

@@ -11,6 +11,7 @@ import mujoco
 import numpy as np
 
 from spec_vla_ros.sim.libero.installed import quiet_import
+from spec_vla_ros.sim.libero.placing import ArmPlacer
 from spec_vla_ros.sim.libero.scene import Scene, SceneReader
 from spec_vla_ros.sim.libero.suites import (
     MAX_STEPS,
@@ -77,6 +78,7 @@ class LiberoEnv:
         self._world: _World | None = None
         self._renderer: mujoco.Renderer | None = None
         self._rest_heights: dict[str, float] = {}
+        self._rest = np.zeros(0)  # of all joints, when the episode begins
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -133,6 +135,7 @@ class LiberoEnv:
             world.sim.set_init_state(states[initial_state])
         for _ in range(SETTLING_STEPS):
             world.sim.step([0.0] * 6 + [_OPEN])
+        self._rest = world.data.qpos.copy()
         things = self.scene().things
         self._rest_heights = {n: t.origin[2] for n, t in things.items() if t.movable}
         return task.instruction
@@ -144,6 +147,20 @@ class LiberoEnv:
         controller takes no more than `ACTION_SCALE`.
         """
         self._loaded.sim.step(controller_input(action).tolist())
+
+    def place_hand(self, position: np.ndarray, rotation: np.ndarray) -> bool:
+        """Put the open hand somewhere at once, to look; the episode cannot go on from there.
+
+        The arm comes from where it is at the beginning. Returns whether it can be there; else it
+        is where it was.
+
+        Args:
+            position: (3,) of the grasp point, metres.
+            rotation: (3, 3) of the hand, see `Scene`.
+        """
+        world = self._loaded
+        world.data.qpos[:] = self._rest
+        return world.placer.place(world.data, position, rotation)
 
     def render(self) -> np.ndarray:
         """Return what the camera sees: (H, W, 3) uint8 RGB, a fresh array."""
@@ -213,7 +230,7 @@ class _World:
     """A task that is loaded.
 
     task: which. sim: LIBERO's own environment of it. model, data: MuJoCo's. reader: of where
-    things are.
+    things are. placer: of the arm.
     """
 
     def __init__(self, task: Task) -> None:
@@ -238,7 +255,7 @@ class _World:
         self.model, self.data = inside.sim.model._model, inside.sim.data._data
         if hasattr(self.model, 'tex_colorspace'):
             self.model.tex_colorspace[:] = _LINEAR_TEXTURES  # before anything is drawn
-        self.reader = SceneReader(inside, self.model)
+        self.reader, self.placer = SceneReader(inside, self.model), ArmPlacer(self.model)
         loaded = mujoco.MjModel.from_xml_string(inside.model.get_xml())
         self._places = loaded.body_pos.copy(), loaded.body_quat.copy()
 

@@ -89,6 +89,11 @@ class LiberoExpert:
         return self._aim
 
     @property
+    def grasp(self) -> Grasp | None:
+        """How it is about to grasp, or has grasped last."""
+        return self._grasp
+
+    @property
     def failed_grasps(self) -> int:
         """How often it has grasped in vain, or what it held has slipped."""
         return len(self._failed)

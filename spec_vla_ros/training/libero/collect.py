@@ -1,23 +1,20 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Collect frames of LIBERO, driven by the scripted expert and by noise, or by what was learned.
+"""Collect frames of LIBERO: driven by the scripted expert and by noise, and glimpses.
 
 While the gripper holds nothing, a frame is labelled for every instruction of the suite whose thing
 lies in the scene, so that one picture teaches several instructions, and words must be heeded.
 Layouts are drawn from seeds; no official initial state is among them.
-
-What was learned from such frames makes mistakes, and meets what no expert would. Where it drives,
-the expert still says at each step what it would do there (DAgger, arXiv 1011.0686).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert, Phase
+from spec_vla_ros.sim.libero.grasps import Grasp, clearance, downwards
 from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.scene import Scene
 from spec_vla_ros.sim.libero.suites import Task, read_goals
@@ -33,10 +30,13 @@ EVERY = 2
 
 _SWITCHES, _SWITCH_AT = 0.25, (5, 90)
 _EMPTY_HANDED = 0.07  # metres between the fingers
-_STRETCH, _ITS_SHARE = 20, 0.75  # steps that one drives; of the stretches the learner's
 
-Learner = Callable[[np.ndarray, int], np.ndarray]
-"""Drives instead of the expert: picture (128, 128, 3), instruction's number -> action (7,)."""
+_GLIMPSES, _ASKED = 10, 3  # of each layout, and instructions that each is labelled for
+_SPREAD = ((0.004, 0.004, 0.04), (0.015, 0.03, 0.3), (0.05, 0.08, 0.8))
+_HOW_OFTEN = (0.25, 0.45, 0.3)
+"""How far from a grasp the hand is put across and above it, metres, and turned, radians."""
+
+_LEAST_ROOM = -0.002
 
 
 class _Experts:
@@ -49,6 +49,11 @@ class _Experts:
     @property
     def phase(self) -> Phase:
         return self._experts[self.driving].phase
+
+    @property
+    def grasp(self) -> Grasp | None:
+        """How the driving expert is about to grasp."""
+        return self._experts[self.driving].grasp
 
     def switch(self, number: int) -> None:
         """Let another instruction's expert drive."""
@@ -108,59 +113,107 @@ def named_things(tasks: tuple[Task, ...]) -> tuple[str, ...]:
 
 
 def collect_libero(
-    env: LiberoEnv,
-    task: int,
-    seeds: range,
-    *,
-    named: tuple[str, ...],
-    learner: Learner | None = None,
+    env: LiberoEnv, task: int, seeds: range, *, named: tuple[str, ...]
 ) -> LiberoFrames:
     """Run one episode of a task a seed, and return the frames.
 
-    named: see `named_things`. learner: drives most of the time, where there is one.
+    named: see `named_things`.
     """
-    records = [r for seed in seeds for r in _episode(env, task, seed, named, learner)]
+    records = [r for seed in seeds for r in _episode(env, task, seed, named)]
     return LiberoFrames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
 
 
 def _episode(
-    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...], learner: Learner | None
+    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]
 ) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng((seed, task, 1))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
     scene = env.scene()
-    # Instructions whose things are told apart by where they lie are for their own scenes alone.
-    shared = len(set(named)) == len(named)
-    here = {
-        i: name for i, name in enumerate(named) if i == task or (shared and name in scene.things)
-    }
+    here = _instructions_for(scene, task, named)
     experts = _Experts(here, task)
     switch_at = int(rng.integers(*_SWITCH_AT)) if rng.random() < _SWITCHES else -1
     disturbed = Disturbance(rng, level=float(rng.choice(NOISE)), full=FULL_SPEED)
-    stretches = MAX_STEPS // _STRETCH
-    its = np.random.default_rng((seed, task, 2)).random(stretches) < _ITS_SHARE
     records: list[dict[str, np.ndarray]] = []
     for step in range(MAX_STEPS):
         scene, before = env.scene(), experts.phase
         if step == switch_at:
             experts.switch(int(rng.choice(list(here))))
         action = experts.act(scene)
-        drive = learner if its[step // _STRETCH] else None
-        if drive or step % EVERY == 0:
-            picture = shrink(env.render(), side=IMAGE_SIZE)
         if step % EVERY == 0:
             labels = experts.labels(scene, instructions=len(named))
-            seen = {'images': picture, 'end_effector': _end_effector(scene)}
-            episode = {'tasks': np.array(task), 'episodes': np.array(seed)}
-            records.append(seen | labels | episode)
-        env.step(drive(picture, experts.driving) if drive else disturbed(action))
+            records.append(_record(env, scene, seed) | labels)
+        env.step(disturbed(action))
         placed = before is Phase.OPEN and experts.phase is Phase.RETREAT
         if placed or (experts.driving == task and env.outcome().success):
             break
     return records
 
 
-def _end_effector(scene: Scene) -> np.ndarray:
+def collect_glimpses(
+    env: LiberoEnv, task: int, seeds: range, *, named: tuple[str, ...]
+) -> LiberoFrames:
+    """Lay a task's scene out once a seed, and look at it with the hand here and there.
+
+    Episodes show few layouts, and each from where the expert comes by. Here the hand is put near
+    things, where grasps are decided: aside of one, above it, turned, or there.
+
+    named: see `named_things`.
+    """
+    records = [r for seed in seeds for r in _glimpses(env, task, seed, named)]
+    return LiberoFrames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
+
+
+def _glimpses(
+    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]
+) -> list[dict[str, np.ndarray]]:
+    rng = np.random.default_rng((seed, task, 3))
+    env.reset(instruction=env.tasks[task].instruction, seed=seed)
+    here = _instructions_for(env.scene(), task, named)
+    at_rest, records = env.scene(), []
+    for _ in range(_GLIMPSES):
+        wanted = rng.permutation(list(here))[:_ASKED].tolist()
+        experts = _Experts({number: here[number] for number in wanted}, wanted[0])
+        experts.act(at_rest)
+        grasp = experts.grasp
+        if grasp is None or not env.place_hand(*_nearby(grasp, rng)):
+            continue
+        scene = env.scene()
+        around = np.concatenate([thing.points for thing in scene.things.values()])
+        room = clearance(around, scene.position, scene.rotation, opening=scene.opening / 2)
+        if room < _LEAST_ROOM:
+            continue
+        experts = _Experts({number: here[number] for number in wanted}, wanted[0])
+        experts.act(scene)
+        labels = experts.labels(scene, instructions=len(named))
+        records.append(_record(env, scene, seed) | labels)
+    return records
+
+
+def _nearby(grasp: Grasp, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return a position (3,) and rotation (3, 3) of the hand at a grasp, or near it."""
+    across, up, turn = _SPREAD[rng.choice(len(_SPREAD), p=_HOW_OFTEN)]
+    away = np.append(across * rng.standard_normal(2), up * abs(rng.standard_normal()))
+    angle = np.arctan2(grasp.rotation[1, 1], grasp.rotation[0, 1])
+    return grasp.position + away, downwards(angle + turn * rng.standard_normal())
+
+
+def _instructions_for(scene: Scene, task: int, named: tuple[str, ...]) -> dict[int, str]:
+    """Return the instructions that a task's scene has an answer to, and the thing of each.
+
+    Those whose things are told apart by where they lie are for their own scenes alone.
+    """
+    shared = len(set(named)) == len(named)
+    return {
+        i: name for i, name in enumerate(named) if i == task or (shared and name in scene.things)
+    }
+
+
+def _record(env: LiberoEnv, scene: Scene, seed: int) -> dict[str, np.ndarray]:
     rotation = scene.rotation
-    numbers = [*scene.position, *rotation[:, 0], *rotation[:, 1], scene.opening]
-    return np.array(numbers, np.float32)
+    end_effector = [*scene.position, *rotation[:, 0], *rotation[:, 1], scene.opening]
+    return {
+        'images': shrink(env.render(), side=IMAGE_SIZE),
+        'end_effector': np.array(end_effector, np.float32),
+        'tasks': np.array(env.task.number),
+        'episodes': np.array(seed),
+    }

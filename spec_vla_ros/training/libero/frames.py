@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from spec_vla_ros.sim.libero.expert import Phase
 from spec_vla_ros.training.frames import POSITION, Frames, load_arrays, save_arrays
 
 IMAGE_SIZE = 128
 """Side of the stored pictures, pixels: the size that the policy's vision towers take."""
 
+_CLOSES = 0.002  # metres from a frame to the next
 _OPENING = 0.04  # metres that labels of the gripper's opening are in units of
 
 
@@ -47,6 +49,19 @@ class LiberoFrames:
     def save(self, path: Path) -> None:
         """Write the frames, see `save_arrays`."""
         save_arrays(self, path)
+
+    def resting_while_fingers_close(self) -> LiberoFrames:
+        """Return the same frames with no motion asked for until the fingers have closed.
+
+        That they still close is seen in the next frame; lifted too early, flat things slip away.
+        """
+        opening = self.end_effector[:, 9]
+        following = np.append(self.episodes[1:] == self.episodes[:-1], False)
+        closes = following & (opening - np.append(opening[1:], 0.0) > _CLOSES)
+        rows = np.flatnonzero(closes & (self.phases == Phase.CLOSE.value))
+        actions = self.actions.copy()
+        actions[rows, self.wanted[rows], :6] = 0.0
+        return replace(self, actions=actions)
 
     def under_instructions(self, count: int, *, seed: int) -> Frames:
         """Return those frames that are labelled at all, each seen under `count` instructions.

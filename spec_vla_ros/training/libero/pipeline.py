@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
 
-import torch
-
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
 from spec_vla_ros.sim.libero.suites import read_tasks
-from spec_vla_ros.training.frames import Frames
-from spec_vla_ros.training.libero.collect import Learner, collect_libero, named_things
-from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
+from spec_vla_ros.training.libero.collect import collect_glimpses, collect_libero, named_things
+from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames, load_libero_frames
 from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
-RECIPE = Recipe(files=70, episodes_per_file=12, own_files=10, vision_bfloat16=True)
+RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
 """Files are of one task each, in turn."""
 
 _INSTRUCTIONS_PER_FRAME = 3
@@ -26,6 +25,8 @@ FIRST_SEED = 2_000_000
 """Of the layouts trained on; the expert is measured with those before."""
 
 _SEEDS_PER_SOURCE = 1_000_000
+_GLIMPSES = 1 / 7  # of the files of episodes: so many more are of glimpses
+_LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000
 
 
 def train_libero_policy(
@@ -37,23 +38,16 @@ def train_libero_policy(
         ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
     """
     work.mkdir(parents=True, exist_ok=True)
-
-    def collect(learner: Learner | None = None) -> Frames:
-        paths = collect_files(
-            suite, recipe, work, processes=processes, report=report, learner=learner
-        )
-        found = load_libero_frames(paths)
-        return found.under_instructions(_INSTRUCTIONS_PER_FRAME, seed=recipe.seed)
-
+    paths = collect_files(suite, recipe, work, processes=processes, report=report)
+    frames = load_libero_frames(paths).resting_while_fingers_close()
     train_on_frames(
         recipe,
         design_for(suite),
-        collect(),
+        frames.under_instructions(_INSTRUCTIONS_PER_FRAME, seed=recipe.seed),
         full_speed=FULL_SPEED,
         work=work,
         out=out,
         report=report,
-        more_frames=collect if recipe.own_files else None,
     )
 
 
@@ -78,47 +72,65 @@ def _shared_beginning(texts: list[list[str]]) -> list[str]:
 
 
 def collect_files(
-    suite: str,
-    recipe: Recipe,
-    work: Path,
-    *,
-    processes: int,
-    report: Report,
-    learner: Learner | None = None,
+    suite: str, recipe: Recipe, work: Path, *, processes: int, report: Report
 ) -> list[Path]:
     """Collect the files of frames that are missing, and return all, of the tasks in turn.
-
-    learner: drives; `recipe.own_files` are collected then, from other layouts.
 
     Raises:
         ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
     """
     tasks = read_tasks(suite)
     named_things(tasks)
-    count, prefix, base = recipe.files, suite, FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
-    if learner is not None:
-        count, prefix, base = recipe.own_files, f'{suite}_own', base + _SEEDS_PER_SOURCE // 2
-    jobs = []
-    for index in range(count):
-        turn, task = divmod(index, len(tasks))
-        first = base + turn * recipe.episodes_per_file
-        seeds = range(first, first + recipe.episodes_per_file)
-        jobs.append((suite, task, seeds, work / f'{prefix}_{turn:03d}_{task}.npz', learner))
-    missing = [job for job in jobs if not job[3].exists()]
+    base = FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
+
+    def jobs(
+        name: str, collect: Callable[..., LiberoFrames], *, files: int, first: int, seeds: int
+    ) -> Iterator[_Job]:
+        for index in range(files):
+            turn, task = divmod(index, len(tasks))
+            start = first + turn * seeds
+            path = work / f'{name}_{turn:03d}_{task}.npz'
+            yield _Job(suite, task, range(start, start + seeds), path, collect)
+
+    glimpses = round(_GLIMPSES * recipe.files)
+    wanted = [
+        *jobs(
+            suite,
+            collect_libero,
+            files=recipe.files,
+            first=base,
+            seeds=recipe.episodes_per_file,
+        ),
+        *jobs(
+            f'{suite}_glimpses',
+            collect_glimpses,
+            files=glimpses,
+            first=base + _FIRST_LAYOUT,
+            seeds=_LAYOUTS_PER_FILE,
+        ),
+    ]
+    missing = [job for job in wanted if not job.path.exists()]
     # spawn: the renderer's threads do not survive a fork. Anew for each file: LIBERO leaks memory.
     with get_context('spawn').Pool(processes, maxtasksperchild=1) as pool:
         for done, name in enumerate(pool.imap_unordered(_collect, missing), 1):
             report(f'{name}: {done} of {len(missing)} files')
-    return [job[3] for job in jobs]
+    return [job.path for job in wanted]
 
 
-def _collect(job: tuple[str, int, range, Path, Learner | None]) -> str:
-    suite, task, seeds, path, learner = job
-    torch.set_num_threads(1)
-    env = LiberoEnv(suite)
+@dataclass(frozen=True, slots=True)
+class _Job:
+    suite: str
+    task: int
+    seeds: range
+    path: Path
+    collect: Callable[..., LiberoFrames]
+
+
+def _collect(job: _Job) -> str:
+    env = LiberoEnv(job.suite)
     try:
         named = named_things(env.tasks)
-        collect_libero(env, task, seeds, named=named, learner=learner).save(path)
+        job.collect(env, job.task, job.seeds, named=named).save(job.path)
     finally:
         env.close()
-    return path.name
+    return job.path.name

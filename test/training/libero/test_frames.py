@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from spec_vla_ros.sim.libero.expert import Phase
 from spec_vla_ros.training.libero.frames import LiberoFrames, load_libero_frames
 
 INSTRUCTIONS = 5
@@ -28,6 +29,18 @@ def frames(labelled, *, wanted, episodes=None):
         phases=np.ones(count, int),
         episodes=np.zeros(count, int) if episodes is None else np.array(episodes),
     )
+
+
+def test_nothing_moves_until_the_fingers_have_closed():
+    given = frames([[1, 1, 0, 0, 0]] * 6, wanted=[1] * 6, episodes=[7, 7, 7, 7, 7, 8])
+    given.end_effector[:, 9] = [0.08, 0.06, 0.045, 0.044, 0.08, 0.01]
+    given.phases[:] = [Phase.REACH.value, *[Phase.CLOSE.value] * 5]
+    made = given.resting_while_fingers_close()
+    # The first still reaches, in the third the fingers hold, the fifth ends an episode.
+    moves = made.actions[:, 1, :6].any(axis=1)
+    assert moves.tolist() == [True, False, True, True, True, True]
+    assert np.all(made.actions[:, 1, 6] == given.actions[:, 1, 6])
+    np.testing.assert_array_equal(made.actions[:, 0], given.actions[:, 0])
 
 
 def test_the_wanted_instruction_comes_first_and_others_only_once():

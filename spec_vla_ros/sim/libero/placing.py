@@ -1,0 +1,68 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Put the arm somewhere at once: pictures of many places without the way between them."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from spec_vla_ros.sim.libero.motion import rotation_vector
+from spec_vla_ros.sim.libero.scene import FINGER_JOINTS, GRASP_SITE, HAND
+
+_JOINTS = tuple(f'robot0_joint{number}' for number in range(1, 8))
+_MARGIN = 0.02  # radians to a joint's limits
+_ITERATIONS, _DAMPING, _LARGEST = 60, 1e-3, 0.3
+_NEAR, _TURNED = 5e-4, 5e-3  # metres, radians
+
+
+class ArmPlacer:
+    """Finds joint angles for a pose of the hand, by damped least squares from those at rest.
+
+    Args:
+        model: MuJoCo's, with LIBERO's Panda in it.
+    """
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self._model = model
+        self._site, self._hand = model.site(GRASP_SITE).id, model.body(HAND).id
+        joints = [model.joint(name) for name in _JOINTS]
+        self._angles = np.array([joint.qposadr[0] for joint in joints])
+        self._freedoms = np.array([joint.dofadr[0] for joint in joints])
+        low, high = np.array([joint.range for joint in joints]).T
+        self._low, self._high = low + _MARGIN, high - _MARGIN
+        fingers = [model.joint(name) for name in FINGER_JOINTS]
+        self._fingers = np.array([finger.qposadr[0] for finger in fingers])
+        self._open = np.array([max(finger.range, key=abs) for finger in fingers])
+
+    def place(self, data: mujoco.MjData, position: np.ndarray, rotation: np.ndarray) -> bool:
+        """Put the open hand there, and say whether it can be; else all is as it was.
+
+        Args:
+            data: MuJoCo's; joints other than the arm's stay as they are.
+            position: (3,) of the grasp point, metres, in the world frame.
+            rotation: (3, 3) of the hand.
+        """
+        before = data.qpos.copy()
+        data.qpos[self._fingers] = self._open
+        across, turning = np.zeros((2, 3, self._model.nv))
+        found = False
+        for _ in range(_ITERATIONS):
+            mujoco.mj_kinematics(self._model, data)
+            mujoco.mj_comPos(self._model, data)
+            way = position - data.site_xpos[self._site]
+            turn = rotation_vector(rotation @ data.xmat[self._hand].reshape(3, 3).T)
+            found = bool(np.linalg.norm(way) < _NEAR and np.linalg.norm(turn) < _TURNED)
+            if found:
+                break
+            mujoco.mj_jacSite(self._model, data, across, turning, self._site)
+            jacobian = np.concatenate((across, turning))[:, self._freedoms]
+            error = np.concatenate((way, turn))
+            damped = jacobian @ jacobian.T + _DAMPING * np.eye(6)
+            step = jacobian.T @ np.linalg.solve(damped, error)
+            step *= min(1.0, _LARGEST / max(float(np.abs(step).max()), 1e-9))
+            angles = data.qpos[self._angles] + step
+            data.qpos[self._angles] = angles.clip(self._low, self._high)
+        if not found:
+            data.qpos[:] = before
+        mujoco.mj_forward(self._model, data)
+        return found
