@@ -20,7 +20,7 @@ Guess = tuple[int, int, int]
 
 
 def rank_guesses(
-    guesses: np.ndarray, rates: np.ndarray, *, thresholds: Sequence[int], nodes: int
+    guesses: np.ndarray, rates: np.ndarray, *, apart: Sequence[int], nodes: int
 ) -> list[Guess]:
     """Return the `nodes` most probable beginnings of an action, behind a root: best first.
 
@@ -29,12 +29,12 @@ def rank_guesses(
     Args:
         guesses: (G, D) int64 token ids.
         rates: (G, D), how often each guess is right in each dimension.
-        thresholds: for each dimension, siblings must be more than this many ids apart: one of
+        apart: for each dimension, siblings must be more than this many ids apart: one of
             them would pass where the other is right.
         nodes: draft tokens at most; the root is not counted, and its id is 0.
     """
     levels = [
-        _alternatives(ids, probabilities, thresholds[d])
+        _alternatives(ids, probabilities, apart[d])
         for d, (ids, probabilities) in enumerate(
             zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
         )
@@ -70,7 +70,7 @@ def as_tree(ranked: Sequence[Guess]) -> DraftTree:
 
 
 def _alternatives(
-    ids: Sequence[int], rates: Sequence[float], threshold: int
+    ids: Sequence[int], rates: Sequence[float], apart: int
 ) -> list[tuple[int, float]]:
     """Return the ids of one dimension that are far enough apart, with their probabilities.
 
@@ -80,7 +80,7 @@ def _alternatives(
     kept: list[tuple[int, float]] = []
     left = 1.0
     for rate, token in sorted(zip(rates, ids, strict=True), key=lambda g: -g[0]):
-        if all(abs(token - other) > threshold for other, _ in kept):
+        if all(abs(token - other) > apart for other, _ in kept):
             kept.append((token, left * rate))
             left -= kept[-1][1]
     return kept

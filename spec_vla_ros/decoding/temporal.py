@@ -90,7 +90,7 @@ class TemporalDraft:
         ranked = rank_guesses(
             guesses[:, :levels],
             self._rates[predictors, :levels],
-            thresholds=thresholds,
+            apart=thresholds,
             nodes=MAX_NODES,
         )
         self._offered = _Offer(guesses, predictors, np.asarray(thresholds), ranked)
