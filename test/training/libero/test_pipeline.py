@@ -63,7 +63,7 @@ def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp():
     finally:
         env.close()
     rows = np.arange(len(found))
-    assert len(found) > 20
+    assert len(found) > 10  # where the hand has room
     assert len(np.unique(found.images.reshape(len(found), -1), axis=0)) == len(found)
     assert len(set(found.wanted)) > 3
     hand, thing = found.end_effector[:, :2], found.things[rows, found.wanted, :2]
