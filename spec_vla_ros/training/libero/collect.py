@@ -8,6 +8,7 @@ Layouts are drawn from seeds; no official initial state is among them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -112,20 +113,25 @@ def named_things(tasks: tuple[Task, ...]) -> tuple[str, ...]:
     return tuple(conditions[0][1] for conditions in goals)
 
 
-def collect_libero(
-    env: LiberoEnv, task: int, seeds: range, *, named: tuple[str, ...]
-) -> LiberoFrames:
-    """Run one episode of a task a seed, and return the frames.
+Records = list[dict[str, np.ndarray]]
+"""Frames: names of fields of `LiberoFrames`, and what each has there."""
 
-    named: see `named_things`.
+Look = Callable[[LiberoEnv, int, int, tuple[str, ...]], Records]
+"""What to record of a layout: simulator, task, seed, see `named_things` -> frames."""
+
+
+def collect_libero(env: LiberoEnv, task: int, seeds: range, *, look: Look) -> LiberoFrames:
+    """Lay a task's scene out once a seed, and return what is recorded of all.
+
+    look: `episode` or `glimpses`.
     """
-    records = [r for seed in seeds for r in _episode(env, task, seed, named)]
+    named = named_things(env.tasks)
+    records = [r for seed in seeds for r in look(env, task, seed, named)]
     return LiberoFrames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
 
 
-def _episode(
-    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]
-) -> list[dict[str, np.ndarray]]:
+def episode(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Records:
+    """Record an episode of the expert, disturbed in two of three."""
     rng = np.random.default_rng((seed, task, 1))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
     scene = env.scene()
@@ -133,7 +139,7 @@ def _episode(
     experts = _Experts(here, task)
     switch_at = int(rng.integers(*_SWITCH_AT)) if rng.random() < _SWITCHES else -1
     disturbed = Disturbance(rng, level=float(rng.choice(NOISE)), full=FULL_SPEED)
-    records: list[dict[str, np.ndarray]] = []
+    records: Records = []
     for step in range(MAX_STEPS):
         scene, before = env.scene(), experts.phase
         if step == switch_at:
@@ -149,27 +155,17 @@ def _episode(
     return records
 
 
-def collect_glimpses(
-    env: LiberoEnv, task: int, seeds: range, *, named: tuple[str, ...]
-) -> LiberoFrames:
-    """Lay a task's scene out once a seed, and look at it with the hand here and there.
+def glimpses(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Records:
+    """Record a layout with the hand here and there.
 
     Episodes show few layouts, and each from where the expert comes by. Here the hand is put near
     things, where grasps are decided: aside of one, above it, turned, or there.
-
-    named: see `named_things`.
     """
-    records = [r for seed in seeds for r in _glimpses(env, task, seed, named)]
-    return LiberoFrames(**{key: np.stack([r[key] for r in records]) for key in records[0]})
-
-
-def _glimpses(
-    env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]
-) -> list[dict[str, np.ndarray]]:
     rng = np.random.default_rng((seed, task, 3))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
     here = _instructions_for(env.scene(), task, named)
-    at_rest, records = env.scene(), []
+    at_rest = env.scene()
+    records: Records = []
     for _ in range(_GLIMPSES):
         wanted = rng.permutation(list(here))[:_ASKED].tolist()
         experts = _Experts({number: here[number] for number in wanted}, wanted[0])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from multiprocessing import get_context
@@ -12,8 +12,14 @@ from pathlib import Path
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
 from spec_vla_ros.sim.libero.suites import read_tasks
-from spec_vla_ros.training.libero.collect import collect_glimpses, collect_libero, named_things
-from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames, load_libero_frames
+from spec_vla_ros.training.libero.collect import (
+    Look,
+    collect_libero,
+    episode,
+    glimpses,
+    named_things,
+)
+from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
 from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
@@ -59,7 +65,7 @@ def design_for(suite: str) -> Design:
     after = _shared_beginning([text[::-1] for text in words])[::-1]
     own = [' '.join(text[len(before) : -len(after)]) for text in words]
     return Design(
-        name=suite,
+        name=f'small_{suite}',  # the suite's own name stands for the recipe of fine-tunes
         instructions=instructions,
         phrases=(' '.join(before), ' '.join(after), *own),
         image_size=IMAGE_SIZE,
@@ -83,28 +89,25 @@ def collect_files(
     named_things(tasks)
     base = FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
 
-    def jobs(
-        name: str, collect: Callable[..., LiberoFrames], *, files: int, first: int, seeds: int
-    ) -> Iterator[_Job]:
+    def jobs(name: str, look: Look, *, files: int, first: int, seeds: int) -> Iterator[_Job]:
         for index in range(files):
             turn, task = divmod(index, len(tasks))
             start = first + turn * seeds
             path = work / f'{name}_{turn:03d}_{task}.npz'
-            yield _Job(suite, task, range(start, start + seeds), path, collect)
+            yield _Job(suite, task, range(start, start + seeds), path, look)
 
-    glimpses = round(_GLIMPSES * recipe.files)
     wanted = [
         *jobs(
             suite,
-            collect_libero,
+            episode,
             files=recipe.files,
             first=base,
             seeds=recipe.episodes_per_file,
         ),
         *jobs(
             f'{suite}_glimpses',
-            collect_glimpses,
-            files=glimpses,
+            glimpses,
+            files=round(_GLIMPSES * recipe.files),
             first=base + _FIRST_LAYOUT,
             seeds=_LAYOUTS_PER_FILE,
         ),
@@ -123,14 +126,13 @@ class _Job:
     task: int
     seeds: range
     path: Path
-    collect: Callable[..., LiberoFrames]
+    look: Look
 
 
 def _collect(job: _Job) -> str:
     env = LiberoEnv(job.suite)
     try:
-        named = named_things(env.tasks)
-        job.collect(env, job.task, job.seeds, named=named).save(job.path)
+        collect_libero(env, job.task, job.seeds, look=job.look).save(job.path)
     finally:
         env.close()
     return job.path.name

@@ -8,12 +8,13 @@ import pytest
 
 pytest.importorskip('libero')
 
+from spec_vla_ros.models.recipes import suggested_recipe
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, Phase
 from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.training.libero import pipeline
-from spec_vla_ros.training.libero.collect import collect_glimpses, collect_libero, named_things
+from spec_vla_ros.training.libero.collect import collect_libero, episode, glimpses, named_things
 from spec_vla_ros.training.libero.frames import load_libero_frames
 from spec_vla_ros.training.libero.pipeline import RECIPE, design_for, train_libero_policy
 from spec_vla_ros.training.small_model import small_tokenizer
@@ -31,6 +32,7 @@ def test_prompts_of_a_suite_have_one_length_and_one_token_for_what_differs(suite
     ids = [tokenizer.encode(text).ids for text in design.instructions]
     assert {len(i) for i in ids} == {4}
     assert len({tuple(i) for i in ids}) == len(design.instructions)
+    assert suggested_recipe(design.name) is None  # its pictures are not those of fine-tunes
 
 
 def test_suites_that_do_more_than_to_place_a_thing_are_refused():
@@ -39,12 +41,15 @@ def test_suites_that_do_more_than_to_place_a_thing_are_refused():
         named_things(read_tasks('libero_10'))
 
 
-def test_frames_are_labelled_for_what_lies_in_the_scene():
-    env = LiberoEnv(SUITE)
-    try:
-        found = collect_libero(env, 0, range(5, 6), named=named_things(env.tasks))
-    finally:
-        env.close()
+@pytest.fixture
+def env():
+    made = LiberoEnv(SUITE)
+    yield made
+    made.close()
+
+
+def test_frames_are_labelled_for_what_lies_in_the_scene(env):
+    found = collect_libero(env, 0, range(5, 6), look=episode)
     labelled = ~np.isnan(found.actions[..., 0])
     assert labelled[0].sum() == 6  # the soup and the five things beside it
     assert np.all(labelled[np.arange(len(found)), found.wanted])
@@ -56,12 +61,8 @@ def test_frames_are_labelled_for_what_lies_in_the_scene():
     assert cosine.min() > 0.9
 
 
-def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp():
-    env = LiberoEnv(SUITE)
-    try:
-        found = collect_glimpses(env, 1, range(5, 9), named=named_things(env.tasks))
-    finally:
-        env.close()
+def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp(env):
+    found = collect_libero(env, 1, range(5, 9), look=glimpses)
     rows = np.arange(len(found))
     assert len(found) > 10  # where the hand has room
     assert len(np.unique(found.images.reshape(len(found), -1), axis=0)) == len(found)
