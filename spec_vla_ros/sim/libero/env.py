@@ -151,8 +151,7 @@ class LiberoEnv:
     def place_hand(self, position: np.ndarray, rotation: np.ndarray) -> bool:
         """Put the open hand somewhere at once, to look; the episode cannot go on from there.
 
-        The arm comes from where it is at the beginning. Returns whether it can be there; else it
-        is where it was.
+        Returns whether it can be there; else the arm is where it is when the episode begins.
 
         Args:
             position: (3,) of the grasp point, metres.

@@ -9,6 +9,7 @@ import pytest
 
 from spec_vla_ros.sim.libero.env import LiberoEnv, as_seen, controller_input
 from spec_vla_ros.sim.libero.expert import LiberoExpert
+from spec_vla_ros.sim.libero.grasps import downwards
 from spec_vla_ros.sim.libero.suites import MAX_STEPS, read_initial_states, read_tasks
 
 DATA = Path(__file__).parents[2] / 'data' / 'libero_pixels.npz'
@@ -190,3 +191,17 @@ def test_a_bowl_drawn_into_a_drawer_lies_in_it():
             assert bowl[:, 2].min() - plate[:, 2].min() == pytest.approx(0.165, abs=0.02)
     finally:
         env.close()
+
+
+@needs_libero
+def test_the_hand_is_put_where_it_can_be(env):
+    env.reset(seed=3)
+    rest = env.scene()
+    there = rest.position + np.array([0.1, -0.1, -0.1])
+    assert env.place_hand(there, downwards(0.3))
+    scene = env.scene()
+    np.testing.assert_allclose(scene.position, there, atol=1e-3)
+    np.testing.assert_allclose(scene.rotation, downwards(0.3), atol=1e-2)
+    assert scene.opening == pytest.approx(0.08, abs=1e-3)
+    assert not env.place_hand(rest.position + np.array([2.0, 0, 0]), downwards(0.0))
+    np.testing.assert_allclose(env.scene().position, rest.position, atol=1e-6)
