@@ -126,7 +126,8 @@ def test_an_action_decided_in_the_prefill_has_no_accept_length():
     )
 
 
-def test_the_live_view_draws_in_a_terminal():
+def test_the_live_view_draws_in_a_terminal(monkeypatch):
+    monkeypatch.setenv('TERM', 'xterm')  # whatever the tests run in
     console = Console(record=True, width=100, force_terminal=True, file=io.StringIO())
     with View(console, episodes=2) as view:
         view.update(record(), 29.9)
@@ -142,7 +143,8 @@ def test_the_live_view_draws_in_a_terminal():
         assert words in drawn
 
 
-def test_the_live_view_shows_both_ways_as_they_come():
+def test_the_live_view_shows_both_ways_as_they_come(monkeypatch):
+    monkeypatch.setenv('TERM', 'xterm')  # whatever the tests run in
     console = Console(record=True, width=100, force_terminal=True, file=io.StringIO())
     with View(console, episodes=2) as view:
         view.finished(record(inference=10.0))
