@@ -22,15 +22,16 @@ def wait_for(condition, what='the condition'):
         time.sleep(0.005)
 
 
-def wait_for_line(capfd, words):
-    """Return the first line with these words that a node writes into its log.
+def wait_for_line(stderr, words, *, behind=''):
+    """Return the first whole line with these words that a node writes into its log.
 
-    By what is written: rclpy publishes one log of all nodes of one name in a process.
+    stderr: the fixture: rclpy publishes one log of all nodes of one name in a process.
+    behind: words that must have come before.
     """
-    written = []
 
     def line():
-        written.append(capfd.readouterr().err)
-        return next((x for x in ''.join(written).splitlines() if words in x), None)
+        written = stderr().rpartition('\n')[0]
+        since = written.partition(behind)[2] if behind else written
+        return next((x for x in since.splitlines() if words in x), None)
 
     return wait_for(line, f'a line with {words!r}')

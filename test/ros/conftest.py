@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Fixtures of the tests over DDS: every test in a ROS domain of its own."""
 
+import os
+
 import pytest
 from geometry_msgs.msg import TwistStamped
 from harness import new_world
@@ -21,6 +23,16 @@ def pytest_collection_modifyitems(items):
 def world(tmp_path):
     with new_world(tmp_path) as world:
         yield world
+
+
+@pytest.fixture
+def stderr(capfd):
+    """Return a function that reads what was written to standard error, and loses nothing.
+
+    `capfd.readouterr` empties the file each time, and with it what is written between its reading
+    and its emptying.
+    """
+    return lambda: os.pread(2, os.fstat(2).st_size, 0).decode()
 
 
 @pytest.fixture

@@ -28,14 +28,14 @@ def start(world, policy=None, **parameters):
     world.instruct('go')
 
 
-def test_the_log_says_what_an_active_node_will_command(world, capfd):
+def test_the_log_says_what_an_active_node_will_command(world, stderr):
     limits = {'dry_run': True, 'max_velocity': SLOW, 'max_step_rotation': 0.25}
     box = {'workspace_min': [-0.1, -0.2, 0.0], 'workspace_max': [0.5, 0.25, 0.75]}
     frame = {'command_frame': 'arm_base'}
     world.policy_node(
         lambda settings: ScriptedPolicy(), name='/lab/spec_vla', **limits, **box, **frame
     )
-    line = wait_for_line(capfd, 'active: ')
+    line = wait_for_line(stderr, 'active: ')
     for words in (
         "active: commands at 30 Hz on /lab/delta_twist_cmds in frame 'arm_base', dry_run true",
         f'max_velocity {SLOW}',
@@ -49,9 +49,9 @@ def test_the_log_says_what_an_active_node_will_command(world, capfd):
 @pytest.mark.parametrize(
     ('command_type', 'topic'), [('pose', '/pose_target'), ('message', 'no topic')]
 )
-def test_the_log_names_the_topic_of_each_kind_of_command(world, capfd, command_type, topic):
+def test_the_log_names_the_topic_of_each_kind_of_command(world, stderr, command_type, topic):
     world.policy_node(lambda settings: ScriptedPolicy(), command_type=command_type)
-    line = wait_for_line(capfd, 'active: ')
+    line = wait_for_line(stderr, 'active: ')
     assert f'commands at 30 Hz on {topic} in frame' in line
     assert 'dry_run false' in line
     assert 'workspace none' in line

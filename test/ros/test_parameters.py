@@ -69,10 +69,10 @@ class TestOverDds:
         assert node.get_parameter(name).value == values[name]
         assert not world.remote.set_parameters('/spec_vla', {'control_rate': 0.0}).successful
 
-    def test_a_change_is_in_the_log(self, world, node, capfd):
+    def test_a_change_is_in_the_log(self, world, node, stderr):
         changes = {'max_gripper_rate': 0.0, 'image_timeout': 0.25}  # the first is none
         assert world.remote.set_parameters('/spec_vla', changes).successful
-        line = wait_for_line(capfd, ' -> ')
+        line = wait_for_line(stderr, ' -> ')
         assert line.endswith('image_timeout: 0.5 -> 0.25')
 
     def test_a_set_is_taken_as_a_whole_or_not_at_all(self, world, node):

@@ -12,7 +12,7 @@ from safety_bench import SafetyBench
 from sensor_msgs.msg import CompressedImage, Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, Int32, String
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.ros.remote import RemoteNode
 
@@ -113,7 +113,7 @@ def test_an_emergency_stop_pressed_before_the_node_is_up_is_heard(world, status)
     status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
 
 
-def test_an_emergency_stop_of_another_type_halts_and_names_its_node(bench, person, capfd):
+def test_an_emergency_stop_of_another_type_halts_and_names_its_node(bench, person, stderr):
     bench.instruct('go')
     bench.wait_moving()
     person.offers(Int32, 'emergency_stop')
@@ -122,18 +122,9 @@ def test_an_emergency_stop_of_another_type_halts_and_names_its_node(bench, perso
         assert words in text
     bench.diagnostics.wait(lambda message: '/person publishes' in error_of(message))
 
-    capfd.readouterr()
     bench.reset()
-    written = []
-
-    def halted_again():
-        written.append(capfd.readouterr().err)
-        since = ''.join(written).partition('service reset')[2].splitlines()
-        return any(
-            '[ERROR]' in line and 'it cannot be heard), until reset' in line for line in since
-        )
-
-    wait_for(halted_again, 'the next halt')  # it still is there
+    line = wait_for_line(stderr, 'it cannot be heard), until reset', behind='service reset')
+    assert '[ERROR]' in line  # it still is there
     bench.wait_halted('EMERGENCY_STOP')
     person.leaves()
     wait_for(lambda: not bench.node.count_publishers('emergency_stop'), 'it to be gone')

@@ -38,6 +38,7 @@ class Robot:
         self.gripper = node.create_publisher(Float64, 'gripper_command', qos.COMMAND)
         wait_for(lambda: self._twists.get_subscription_count() == 1, 'the robot')
         self.images.wait()
+        wait_for(lambda: self.episodes.last, 'its episode')
 
     def command(self, velocity, frame_id='base_link'):
         message = TwistStamped()
@@ -142,7 +143,7 @@ def test_reset_refuses_an_initial_state_for_there_are_none(robot):
     response = robot.reset(seed=1, initial_state=3)
     assert not response.success
     assert 'the tabletop has none' in response.message
-    assert robot.episodes.wait().initial_state == -1
+    assert robot.episodes.last.initial_state == -1
 
 
 def test_compressed_images_on_request(world):

@@ -69,7 +69,7 @@ def test_every_action_comes_with_its_statistics(world, policy, statistics):
 
 
 def test_drafting_that_measured_costs_have_switched_off_is_told(
-    world, policy, statistics, status, capfd
+    world, policy, statistics, status, stderr
 ):
     plans = {'relaxed': '- - guesses 8', 'strict': '- 1x1 guesses 8'}
     policy.stats = lambda decoding: DecodeStats(
@@ -78,7 +78,7 @@ def test_drafting_that_measured_costs_have_switched_off_is_told(
     world.policy_node(lambda settings: policy)
     world.camera()
     world.instruct('go')
-    assert 'relaxed decoding drafts nothing' in wait_for_line(capfd, 'drafts nothing')
+    assert 'relaxed decoding drafts nothing' in wait_for_line(stderr, 'drafts nothing')
     assert statistics.wait().drafting_off
     assert status.wait().drafting_off
     assert world.remote.set_parameters(NODE, {'decoding_mode': 'strict'}).successful
