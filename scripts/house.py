@@ -45,7 +45,7 @@ def figures() -> dict[str, tuple[int, int | None]]:
     inside = {f for f in seen if f.startswith(ENGINE)}
     return {
         'lines of speculative_generate': (lines_of_the_loop(), 60),
-        'files that name the acceptance threshold, on a robot': (len(files_of_a_threshold()), 11),
+        'files that name the acceptance threshold, on a robot': (len(files_of_a_threshold()), 10),
         'files an image passes on its way to a command': (len(seen), None),
         '... of them outside the engine': (len(seen - inside), 25),
         'lines of decoding': (sum(len(p.read_text().splitlines()) for p in decoding), 2400),

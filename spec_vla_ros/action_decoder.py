@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,19 @@ from spec_vla_ros.planning.costs import measure_costs
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.planning.planner import Planner
 from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
-from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats, Decoding, thresholds_by_dimension
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedAction:
+    """The tokens of one action, (D,) int64 on the CPU, the target's own choices, and how it went.
+
+    choices: see `Decoded`; the same as `tokens` unless the acceptance was relaxed.
+    """
+
+    tokens: Tensor
+    choices: Tensor
+    stats: DecodeStats
 
 
 class ActionDecoder:
@@ -90,7 +102,7 @@ class ActionDecoder:
         instruction: str,
         stamp_ns: int,
         timer: PhaseTimer | None = None,
-    ) -> Decoded:
+    ) -> DecodedAction:
         """Decode the action for a prompt.
 
         Args:
@@ -119,9 +131,14 @@ class ActionDecoder:
         if tree is not None:
             self._planner.observe(limits, decoded)
         self._temporal.record(decoded.choices.numpy(), **situation)
-        thresholds = limits if decoding.mode == 'relaxed' else ()
-        plan = tree.text if isinstance(tree, TreePlan) else ''
-        return replace(decoded, thresholds=thresholds, draft_plan=plan)
+        stats = replace(
+            decoded.stats(
+                decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
+            ),
+            acceptance_thresholds=limits if decoding.mode == 'relaxed' else (),
+            draft_plan=tree.text if isinstance(tree, TreePlan) else '',
+        )
+        return DecodedAction(decoded.tokens, decoded.choices, stats)
 
     def measure(self, prompt: Tensor) -> None:
         """Plan the draft trees by what they cost on this device, unless they were given.

@@ -202,7 +202,7 @@ class SpecVlaPolicy:
             values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
             normalised=normalised,
             tokens=tokens,
-            stats=decoded.stats(decoding.mode, phases_ms=timer.milliseconds()),
+            stats=decoded.stats,
         )
 
     def reset(self, *, situations: bool = False) -> None:

@@ -86,8 +86,6 @@ class Decoded:
     commits: tokens that each pass of the target committed, the prefill first.
     guessed: whether the prefill verified a draft, and so was a verify round, too.
     draft_passes: forward passes of the drafter.
-    thresholds: how many bins a draft could be off in each dimension; empty where none could.
-    draft_plan: what was in force, see `plan.TreePlan.text`; empty where there was no plan.
     """
 
     tokens: Tensor
@@ -95,8 +93,6 @@ class Decoded:
     commits: tuple[int, ...]
     guessed: bool = False
     draft_passes: int = 0
-    thresholds: tuple[int, ...] = ()
-    draft_plan: str = ''
 
     @property
     def accept_lengths(self) -> tuple[int, ...]:
@@ -111,8 +107,6 @@ class Decoded:
             draft_passes=self.draft_passes,
             accept_lengths=() if mode == 'autoregressive' else self.accept_lengths,
             phases_ms=phases_ms or {},
-            acceptance_thresholds=self.thresholds,
-            draft_plan=self.draft_plan,
         )
 
 
