@@ -33,9 +33,10 @@ from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats, Decoding, thresholds
 
 @dataclass(frozen=True, slots=True)
 class DecodedAction:
-    """The tokens of one action, (D,) int64 on the CPU, the target's own choices, and how it went.
+    """The tokens of one action and how they came about.
 
-    choices: see `Decoded`; the same as `tokens` unless the acceptance was relaxed.
+    tokens: (D,) int64 on the CPU. choices: (D,) likewise, see `Decoded`.
+    stats: with the thresholds and the draft plan that were in force.
     """
 
     tokens: Tensor

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--checkpoint',
         type=Path,
-        help='default: the shipped policy, for the tabletop',
+        help='default: the shipped policy of the tabletop, or of the suite',
     )
     add_recipe_options(parser)
     parser.add_argument(
