@@ -203,7 +203,8 @@ def train_language(
         time. Which patches a thing's name refers to is slow to be found from the first action
         token alone, since the later ones can be told from it.
     swapped: share of the segments that read another instruction's action while they are to give
-        their own, so that each dimension is learned from the words and not from the one before.
+        their own, so that each dimension is learned from the words and not from the one before;
+        of frames that are seen under one instruction alone, none.
     """
 
     def loss_at(iteration: int) -> Tensor:
@@ -212,7 +213,7 @@ def train_language(
         features, instructions, tokens, goals = frames.batch(index)
         read = tokens.numpy().copy()
         others = rng.random(read.shape[:2]) < swapped
-        read[others] = np.roll(read, rng.integers(1, read.shape[1]), axis=1)[others]
+        read[others] = np.roll(read, rng.integers(1, max(2, read.shape[1])), axis=1)[others]
         logits, found = policy(features, instructions, torch.from_numpy(read))
         weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
         return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)

@@ -101,9 +101,9 @@ def run(args: argparse.Namespace) -> int:
     if args.suite is None:
         train_policy(scaled(Recipe(seed=args.seed), args.scale), **common)
         return 0
-    from spec_vla_ros.training.libero.pipeline import RECIPE, train_libero_policy
+    from spec_vla_ros.training.libero.pipeline import RECIPE, RECIPES, train_libero_policy
 
-    recipe = scaled(replace(RECIPE, seed=args.seed), args.scale)
+    recipe = scaled(replace(RECIPES.get(args.suite, RECIPE), seed=args.seed), args.scale)
     train_libero_policy(args.suite, recipe, **common)
     return 0
 

@@ -67,10 +67,12 @@ class LiberoFrames:
         """Return those frames that are labelled at all, each seen under `count` instructions.
 
         The first is the one that is carried out. Others are drawn from those that are labelled,
-        all before any again; where there are no others, the first stands in their place.
+        all before any again; where there are no others, the first stands in their place. Where no
+        frame is labelled for so many, there are fewer.
         """
         rng = np.random.default_rng(seed)
         labelled = ~np.isnan(self.actions[..., 0])
+        count = min(count, int(labelled.sum(1).max()))
         kept = np.flatnonzero(labelled[np.arange(len(self)), self.wanted])
         # The first are held out: let them be of every task.
         kept = kept[np.argsort(self.episodes[kept], kind='stable')]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,15 +24,17 @@ from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
 RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
-"""Files are of one task each, in turn."""
+"""Of a suite whose things lie anywhere. Files are of one task each, in turn."""
+
+RECIPES = {'libero_spatial': replace(RECIPE, files=40)}
+"""Of the suites that ask for another one: Spatial's things hardly move within a task."""
 
 _INSTRUCTIONS_PER_FRAME = 3
 FIRST_SEED = 2_000_000
 """Of the layouts trained on; the expert is measured with those before."""
 
 _SEEDS_PER_SOURCE = 1_000_000
-_GLIMPSES = 1 / 7  # of the files of episodes: so many more are of glimpses
-_LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000
+_LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each task
 
 
 def train_libero_policy(
@@ -107,7 +109,7 @@ def collect_files(
         *jobs(
             f'{suite}_glimpses',
             glimpses,
-            files=round(_GLIMPSES * recipe.files),
+            files=min(recipe.files, len(tasks)),
             first=base + _FIRST_LAYOUT,
             seeds=_LAYOUTS_PER_FILE,
         ),

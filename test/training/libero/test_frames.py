@@ -52,9 +52,15 @@ def test_the_wanted_instruction_comes_first_and_others_only_once():
 
 
 def test_where_nothing_else_is_labelled_the_wanted_one_stands_in():
-    made = frames([[0, 0, 0, 1, 0], [0, 1, 0, 1, 0]], wanted=[3, 3]).under_instructions(3, seed=0)
-    assert made.instructions.tolist() == [[3, 3, 3], [3, 1, 3]]
+    labelled = [[0, 0, 0, 1, 0], [0, 1, 0, 1, 0], [1, 1, 0, 1, 0]]
+    made = frames(labelled, wanted=[3, 3, 3]).under_instructions(3, seed=0)
+    assert made.instructions[:2].tolist() == [[3, 3, 3], [3, 1, 3]]
     assert not np.isnan(made.actions).any()
+
+
+def test_where_every_frame_is_labelled_for_one_alone_there_is_one():
+    made = frames([[0, 0, 0, 1, 0], [0, 1, 0, 0, 0]], wanted=[3, 1]).under_instructions(3, seed=0)
+    assert made.instructions.tolist() == [[3], [1]]
 
 
 def test_frames_without_a_label_for_what_is_done_are_left_out():

@@ -90,7 +90,7 @@ def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
             SUITE, recipe, work=work, out=tmp_path / 'out', processes=1, report=reports.append
         )
     assert sum('2/2' in text for text in reports) == 3
-    assert len(list(work.glob(f'{SUITE}_glimpses_*.npz'))) == 1
+    assert len(list(work.glob(f'{SUITE}_glimpses_*.npz'))) == 4
     frames = load_libero_frames(sorted(work.glob('*.npz')))
     assert min(frames.episodes) >= 2_000_000
     policy = load_policy(tmp_path / 'out', device='cpu')
