@@ -25,7 +25,7 @@ from spec_vla_ros.models.drafter import Drafter, load_drafter
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.packed_vision import pack_linears
+from spec_vla_ros.models.packed_vision import pack_maps
 from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer
 from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -79,8 +79,8 @@ class SpecVlaPolicy:
         self._codec = _codec(checkpoint.config, self._recipe, config.unnorm_key)
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
         packed = None if drafter is None else PackedDrafter(drafter)
-        pack_linears(self._model.vision_backbone)
-        pack_linears(self._model.projector)
+        pack_maps(self._model.vision_backbone)
+        pack_maps(self._model.projector)
 
         def with_memory() -> tuple[ActionDecoder, ObservationEncoder]:
             """Return what remembers something of actions before, anew."""

@@ -115,12 +115,11 @@ class HalfLinear(ColumnLinear):
         if not fits_half(weight):
             raise ValueError('half precision does not hold these weights, or FBGEMM is missing')
         super().__init__(weight)
-        self._no_bias = weight.new_zeros(weight.shape[0])
-        self._panels = half_panels(weight)
+        self._times = HalfPanels(weight)
 
     def __call__(self, x: Tensor) -> Tensor:
         """See `PackedLinear`."""
-        return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self._panels, self._no_bias)
+        return self._times(x)
 
     def plus(self, x: Tensor, residual: Tensor) -> Tensor:
         """See `PackedLinear`."""
@@ -141,15 +140,28 @@ def fits_half(weight: Tensor) -> bool:
     return bool(((weight.half().float() - weight).abs() <= _SMALLEST_HALF / 2).all())
 
 
-def half_panels(weight: Tensor) -> Tensor:
-    """Return weights (N, K) that are `fits_half` in FBGEMM's panels."""
-    no_bias = weight.new_zeros(weight.shape[0])
-    with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
-        warnings.simplefilter('ignore', UserWarning)
-        panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
-        row = weight.new_zeros(1, weight.shape[1])
-        torch.fbgemm_linear_fp16_weight_fp32_activation(row, panels, no_bias)
-    return panels
+class HalfPanels:
+    """x W^T + b for rows x (S, K), weights W (N, K) that are `fits_half`, and a bias b (N,)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        if bias is None and not _may_lack_bias():
+            bias = weight.new_zeros(weight.shape[0])
+        self._bias = None if bias is None else bias.detach()
+        with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
+            warnings.simplefilter('ignore', UserWarning)
+            self._panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
+            self(weight.new_zeros(1, weight.shape[1]))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(S, K) -> (S, N)."""
+        return torch.fbgemm_linear_fp16_weight_fp32_activation(x, self._panels, self._bias)
+
+
+@cache
+def _may_lack_bias() -> bool:
+    """Whether this torch takes none; to add zeros costs a twentieth of a pass."""
+    schema = torch.ops.aten.fbgemm_linear_fp16_weight_fp32_activation.default._schema
+    return bool(schema.arguments[2].type.kind() == 'OptionalType')
 
 
 class BlockLinear(ColumnLinear):

@@ -89,15 +89,19 @@ class ImageProcessor:
         picture = Image.fromarray(image)
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
-        # Towers of the same size share the resizing.
+        # Towers of the same size share the resizing, and those that are alike all of it.
         resized: dict[tuple[tuple[int, ...], tuple[int, int], int], np.ndarray] = {}
-        planes = []
+        planes: dict[tuple[object, ...], np.ndarray] = {}
+        keys = []
         for tower in self._towers:
-            key = (tower.size, tower.crop, tower.resampling)
-            if key not in resized:
-                resized[key] = tower.resize(picture)
-            planes.append(tower.normalise(resized[key]))
-        return torch.from_numpy(np.concatenate(planes))[None]
+            size = (tower.size, tower.crop, tower.resampling)
+            key = (*size, tower.mean.tobytes(), tower.std.tobytes())
+            keys.append(key)
+            if size not in resized:
+                resized[size] = tower.resize(picture)
+            if key not in planes:
+                planes[key] = tower.normalise(resized[size])
+        return torch.from_numpy(np.concatenate([planes[key] for key in keys]))[None]
 
 
 def check_picture(image: np.ndarray) -> None:
