@@ -104,7 +104,13 @@ class ControlLoop(Generic[Image]):
         )
 
     def apply(self, settings: PolicySettings) -> None:
-        """Use these settings from the next tick and the next inference on."""
+        """Use these settings from the next tick and the next inference on.
+
+        A dry run that ends or begins does so between actions: half of one that was begun without
+        an arm would be the other half with it.
+        """
+        if settings.dry_run != self._settings.dry_run:
+            self._drop_everything()
         self._settings = settings
 
     def store_image(

@@ -11,6 +11,7 @@ from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason
 from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, PoseWatch
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import POSE
 
 Image = TypeVar('Image')
 
@@ -185,7 +186,10 @@ class Preconditions(Generic[Image]):
                 return Halt(reason, text)
         if settings.needs_pose:
             text = self.poses.fault(
-                now_ns=now_ns, timeout=settings.pose_timeout, frame_id=settings.command_frame
+                now_ns=now_ns,
+                timeout=settings.pose_timeout,
+                frame_id=settings.command_frame,
+                oriented=settings.command_type == POSE,
             )
             if text is not None:
                 return Halt(Reason.POSE_MISSING, text)

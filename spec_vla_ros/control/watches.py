@@ -24,6 +24,8 @@ ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones beg
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
+_UNIT = 0.1  # that the length of a quaternion may be off from 1
+
 
 @dataclass(frozen=True, slots=True)
 class StampedImage(Generic[Image]):
@@ -177,6 +179,16 @@ class Pose:
     frame_id: str
     stamp_ns: int
 
+    @property
+    def placed(self) -> bool:
+        """Whether the position is one."""
+        return bool(np.isfinite(self.position).all())
+
+    @property
+    def turned(self) -> bool:
+        """Whether the orientation is one; four zeros, which nobody has filled in, are none."""
+        return bool(abs(np.linalg.norm(self.quaternion) - 1.0) < _UNIT)
+
 
 class PoseWatch:
     """Keeps the newest pose, and knows whether it may be relied on."""
@@ -193,18 +205,27 @@ class PoseWatch:
         """Keep a pose that has just arrived."""
         self._newest = pose
 
-    def fault(self, *, now_ns: int, timeout: float, frame_id: str) -> str | None:
-        """Return why the position cannot be relied on, or None when it can.
+    def fault(
+        self, *, now_ns: int, timeout: float, frame_id: str, oriented: bool = False
+    ) -> str | None:
+        """Return why the pose cannot be relied on, or None when it can.
 
         timeout: seconds; frame_id: the frame it must be given in.
+        oriented: whether the orientation is needed, too.
         """
         pose = self._newest
         if pose is None:
             return 'no end-effector pose has arrived'
         if pose.frame_id != frame_id:
             return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
-        if not np.isfinite(pose.position).all():
+        if not pose.placed:
             return 'the end-effector pose is not finite'
+        if oriented and not pose.turned:
+            x, y, z, w = pose.quaternion
+            return (
+                f'the end-effector pose has no orientation: quaternion x {x:g}, y {y:g}, z {z:g}, '
+                f'w {w:g} is not of length 1'
+            )
         age = (now_ns - pose.stamp_ns) / NANOSECONDS
         if abs(age) > timeout:
             return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout})'

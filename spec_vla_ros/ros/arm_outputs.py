@@ -147,8 +147,8 @@ class PoseTarget:
         return self._target
 
     def anchor(self, measured: Pose | None) -> None:
-        """Set the target to where the end effector was measured."""
-        if measured is not None:
+        """Set the target to where the end effector was measured, if that was a whole pose."""
+        if measured is not None and measured.placed and measured.turned:
             self._target = measured
 
     def move(self, twist: Twist, *, seconds: float) -> None:

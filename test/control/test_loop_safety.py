@@ -93,6 +93,29 @@ def test_a_dry_run_moves_nothing_that_could_show(drive):
         assert driver.tick().halt.reason is Reason.NONE
 
 
+@pytest.mark.parametrize('dry_run', [True, False])
+def test_what_a_dry_run_began_ends_with_it_and_the_arm_speeds_up_from_rest(drive, dry_run):
+    slow = {'max_acceleration': (0.03,) * 6}
+    step = 0.03 * PERIOD_NS / 1e9  # metres a second that a tick may add
+    driver = started(drive, dry_run=dry_run, **slow)
+    for _ in range(3):
+        driver.tick()
+    assert np.linalg.norm(driver.ticks[-1].twist.linear) > 2 * step
+    driver.loop.apply(PolicySettings(**MODE, step_duration=2.0, dry_run=not dry_run, **slow))
+    assert not moves(driver.tick(frame=False))
+    driver.until(began)
+    assert np.abs(driver.ticks[-1].twist.linear).max() <= 1.001 * step
+
+
+def test_a_target_pose_needs_an_orientation(drive):
+    driver = drive(command_type='pose', pose_timeout=1.0)
+    driver.loop.store_instruction('go')
+    driver.loop.store_pose(Pose(np.zeros(3), np.zeros(4), 'base_link', driver.now_ns))
+    assert 'no orientation' in driver.until(halted_for(Reason.POSE_MISSING)).halt.text
+    driver.loop.store_pose(Pose(np.zeros(3), UPRIGHT, 'base_link', driver.now_ns))
+    driver.until(began)
+
+
 def test_two_cameras_halt_until_one_falls_silent(drive):
     driver = started(drive, image_timeout=0.2)
     driver.source = 'front'

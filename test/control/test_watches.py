@@ -219,5 +219,14 @@ def test_a_pose_is_good_if_fresh_finite_and_in_the_right_frame(position, frame, 
     assert fault is None if words is None else words in fault
 
 
+@pytest.mark.parametrize('quaternion', [[0, 0, 0, 0], [0, 0, np.nan, 1], [np.inf, 0, 0, 0]])
+def test_an_orientation_that_is_none_counts_where_it_is_needed(quaternion):
+    watch = PoseWatch()
+    watch.store(Pose(np.zeros(3), np.array(quaternion, float), 'base_link', STAMP))
+    asked = {'now_ns': STAMP, 'timeout': 0.2, 'frame_id': 'base_link'}
+    assert watch.fault(**asked) is None
+    assert 'no orientation' in watch.fault(**asked, oriented=True)
+
+
 def test_without_a_pose_there_is_nothing_to_rely_on():
     assert 'no end-effector pose' in PoseWatch().fault(now_ns=0, timeout=1.0, frame_id='base')

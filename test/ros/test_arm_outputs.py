@@ -55,6 +55,16 @@ def test_velocities_sum_up_to_the_displacement():
     assert np.linalg.norm(target.pose.quaternion) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize('bad', [pose(quaternion=np.zeros(4)), pose(position=(np.nan, 0.0, 0.2))])
+def test_a_pose_that_is_none_does_not_move_the_target(bad):
+    target = PoseTarget()
+    target.anchor(bad)
+    assert target.pose is None
+    target.anchor(pose())
+    target.anchor(bad)
+    assert target.pose.position.tolist() == [0.4, 0.0, 0.2]
+
+
 def test_nothing_before_the_first_pose():
     target = PoseTarget()
     target.anchor(None)
