@@ -24,9 +24,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from spec_vla_ros.checkpoints import libero_checkpoint
+from spec_vla_ros.models.recipes import PLAIN, libero_rotation, read_recipe
 from spec_vla_ros.ros.parameter_files import checked_file
 from spec_vla_ros.settings.launch import LIBERO_ARGUMENTS, LIBERO_PASSED_ON
-from spec_vla_ros.settings.nodes import LiberoRobotSettings, libero_rotation
+from spec_vla_ros.settings.nodes import LiberoRobotSettings
 
 SHARE = get_package_share_directory('spec_vla_ros')
 NAME = 'libero_robot'
@@ -47,7 +48,8 @@ def _nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given['checkpoint'] = given['checkpoint'] or str(libero_checkpoint(given['suite']))
     except ValueError as missing:
         raise RuntimeError(f'checkpoint:= is needed: {missing}') from missing
-    turn = given['image_rotation'] or libero_rotation(given['observation_recipe'])
+    recipe = read_recipe(given['observation_recipe'] or PLAIN)
+    turn = given['image_rotation'] or libero_rotation(recipe)
     overrides = {
         'suite': ParameterValue(given['suite'], value_type=str),
         'image_rotation': ParameterValue(int(turn), value_type=int),

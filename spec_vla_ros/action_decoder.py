@@ -121,13 +121,18 @@ class ActionDecoder:
         situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
         limits = self._limits(decoding)
         tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(limits)
-        if tree is None or not _guesses_anything(tree, temporal=decoding.temporal):
+        off = tree is not None and not _drafts_anything(tree, temporal=decoding.temporal)
+        guesses: DraftTree | None = None
+        if tree is None or off:
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
+            if decoding.temporal:
+                nodes = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
+                guesses = self._temporal.draft(**situation, thresholds=limits, nodes=nodes)
             decoded = self._speculative(
-                prompt, decoding, tree=tree, limits=limits, situation=situation, run=run
+                prompt, decoding.mode, tree=tree, limits=limits, guesses=guesses, run=run
             )
         if tree is not None:
             self._planner.observe(limits, decoded)
@@ -137,7 +142,9 @@ class ActionDecoder:
                 decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
             ),
             acceptance_thresholds=limits if decoding.mode == 'relaxed' else (),
+            guesses=0 if guesses is None else len(guesses) - 1,
             draft_plan=tree.text if isinstance(tree, TreePlan) else '',
+            drafting_off=off,
         )
         return DecodedAction(decoded.tokens, decoded.choices, stats)
 
@@ -180,22 +187,18 @@ class ActionDecoder:
     def _speculative(
         self,
         prompt: Tensor,
-        decoding: Decoding,
+        mode: str,
         *,
         tree: TreeShape | TreePlan,
         limits: tuple[int, ...],
-        situation: dict[str, Any],
+        guesses: DraftTree | None,
         run: Run,
     ) -> Decoded:
         if self._drafter is None:
             raise ValueError(
-                f'decoding mode {decoding.mode!r} needs a drafter: load one beside the '
-                "checkpoint, or choose 'autoregressive'"
+                f'decoding mode {mode!r} needs a drafter: load one beside the checkpoint, or '
+                "choose 'autoregressive'"
             )
-        draft: DraftTree | None = None
-        if decoding.temporal:
-            nodes = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
-            draft = self._temporal.draft(**situation, thresholds=limits, nodes=nodes)
         return self._runner.speculative(
             self._target,
             self._drafter,
@@ -203,7 +206,7 @@ class ActionDecoder:
             accept=self._accept(limits, prompt.device),
             tree=self._spaced_tree(tree, limits),
             stop=self._stop,
-            draft=draft,
+            draft=guesses,
             cache=self._cache,
             run=run,
         )
@@ -227,6 +230,6 @@ class ActionDecoder:
         return rule
 
 
-def _guesses_anything(tree: TreeShape | TreePlan, *, temporal: bool) -> bool:
+def _drafts_anything(tree: TreeShape | TreePlan, *, temporal: bool) -> bool:
     """Whether there are any drafts; a plan may say that none pay on this device."""
     return isinstance(tree, TreeShape) or any(tree.shapes) or (temporal and tree.guesses > 0)

@@ -125,8 +125,10 @@ class DecodeStats:
     acceptance_thresholds: how many bins a draft token could be off in each dimension; empty where
         none could.
     phases_ms: wall time of each phase in milliseconds (vision, prefill, draft, verify, ...).
-    draft_plan: what was in force, see `decoding.plan.TreePlan.text`; empty where nothing is
+    guesses: how many draft tokens were verified inside the prefill.
+    draft_plan: what was in force, see `planning.plan.TreePlan.text`; empty where nothing is
         drafted by a plan.
+    drafting_off: whether that plan drafts nothing: no draft is worth its time on this device.
     """
 
     mode: str
@@ -135,12 +137,9 @@ class DecodeStats:
     accept_lengths: tuple[int, ...] = ()
     phases_ms: Mapping[str, float] = field(default_factory=dict)
     acceptance_thresholds: tuple[int, ...] = ()
+    guesses: int = 0
     draft_plan: str = ''
-
-    @property
-    def drafting_off(self) -> bool:
-        """Whether the plan in force drafts nothing: no draft is worth its time on this device."""
-        return bool(self.draft_plan) and 'x' not in self.draft_plan
+    drafting_off: bool = False
 
     @property
     def commits(self) -> tuple[int, ...]:

@@ -252,17 +252,27 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
 
 @pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
 @pytest.mark.parametrize(
-    'tree', [TreeShape(2, 2, 4), TreePlan.from_text('- - - - - - - guesses 4')], ids=str
+    'tree',
+    [
+        TreeShape(2, 2, 4),
+        TreePlan.from_text('- - - - - - - guesses 0'),
+        TreePlan.from_text('- - - - - - - guesses 4'),
+    ],
+    ids=str,
 )
 def test_an_action_says_which_plan_was_in_force(words, tree, mode):
     target = load_openvla(words, device='cpu').model.language_model
     save_drafter(Drafter(target.config), words / 'drafter')
     policy = load_policy(words, device='cpu', tree=tree)
     observation = Observation(image(), INSTRUCTION)
-    stats = policy.infer(observation, Decoding(mode, 3), refuse_words=False).stats
+    first, second = (
+        policy.infer(observation, Decoding(mode, 3), refuse_words=False).stats for _ in range(2)
+    )
     planned = isinstance(tree, TreePlan) and mode != 'autoregressive'
-    assert stats.draft_plan == (tree.text if planned else '')
-    assert stats.drafting_off == planned
+    assert second.draft_plan == (tree.text if planned else '')
+    assert second.drafting_off == (planned and not tree.guesses)
+    assert first.guesses == 0  # nothing is known yet
+    assert bool(second.guesses) == (mode != 'autoregressive' and not second.drafting_off)
 
 
 def test_unknown_words_are_no_fault_of_the_image(policy):

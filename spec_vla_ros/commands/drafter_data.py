@@ -19,7 +19,7 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
-from spec_vla_ros.models.recipes import PLAIN, Recipe
+from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.libero.installed import check_installed
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compute the features; files that are there already are kept."""
-    sources = _recorded(args) if args.recording else _simulated(args)
     recipe = recipe_from(args)
+    sources = _recorded(args) if args.recording else _simulated(args, recipe)
     _claim(args, recipe)
     jobs = [
         (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
@@ -79,13 +79,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _simulated(args: argparse.Namespace) -> list[Source]:
+def _simulated(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
     if args.image_topic or args.instruction_topic or args.instruction:
         raise ValueError('topics and instruction belong to recordings: give --recording too')
     _check_processes(args, args.episodes, 'episodes')
     if args.benchmark:
         check_installed()
-        source: Source = partial(libero_examples, suite=args.benchmark)
+        source: Source = partial(
+            libero_examples, suite=args.benchmark, image_rotation=libero_rotation(recipe)
+        )
     elif find_spec('mujoco') is None:
         raise ValueError(
             "mujoco is not installed: episodes need pip install -e '.[sim]', recordings "

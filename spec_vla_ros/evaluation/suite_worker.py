@@ -17,7 +17,7 @@ from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.film import Film
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.recipes import Recipe
+from spec_vla_ros.models.recipes import Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.libero.env import LiberoEnv
@@ -107,10 +107,7 @@ class SuiteWorker:
         for decoding in setup.modes.values():
             self._policy.warm_up(decoding)
         self._reference.warm_up()
-        # A recipe that turns pictures wants them as the simulator gives them.
-        self._env = LiberoEnv(
-            setup.suite, image_rotation=0 if setup.recipe.image_rotation else 180
-        )
+        self._env = LiberoEnv(setup.suite, image_rotation=libero_rotation(setup.recipe))
 
     def run(self, job: Job) -> Result:
         """Run an episode."""

@@ -170,6 +170,14 @@ def read_recipe(recipe: Recipe | str | Path = PLAIN, **changes: Any) -> Recipe:
     return _changed(recipe, changes)
 
 
+def libero_rotation(recipe: Recipe) -> int:
+    """Return by how many degrees LIBERO's picture is to be turned for a policy of this recipe.
+
+    Policies see it turned by 180. A recipe that turns pictures wants it as the simulator gives it.
+    """
+    return 0 if recipe.image_rotation else 180
+
+
 def suggested_recipe(unnorm_key: str) -> Recipe | None:
     """Return the recipe that the name of a checkpoint's norm stats hints at, if any does."""
     named = (recipe for recipe in RECIPES.values() if fnmatchcase(unnorm_key, recipe.unnorm_key))

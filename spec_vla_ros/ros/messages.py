@@ -47,7 +47,7 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
         sequence=new.sequence,
         mode=stats.mode,
         acceptance_thresholds=list(stats.acceptance_thresholds or (0,) * dimensions),
-        temporal_draft=new.decoding.temporal and stats.mode != 'autoregressive',
+        temporal_draft=stats.guesses > 0,
         draft_plan=stats.draft_plan,
         accept_lengths=list(stats.accept_lengths),
         accept_length=accept_length_of(new.action),

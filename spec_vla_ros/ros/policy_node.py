@@ -111,7 +111,7 @@ class SpecVlaNode(LifecycleNode):
                 on_finished=self._finished.trigger,
                 steady=self._steady,
             )
-        except ValueError as error:
+        except Exception as error:
             return self._fail(f'cannot configure: {error}')
         self._status_topics.configured()
         self._say_how(self._policy)
@@ -252,7 +252,9 @@ class SpecVlaNode(LifecycleNode):
         if on and self._held_back:
             return False, f'cannot activate: {self._held_back}'
         done = self.trigger_activate() if on else self.trigger_deactivate()
-        return done is TransitionCallbackReturn.SUCCESS, 'active' if on else 'inactive'
+        if done is not TransitionCallbackReturn.SUCCESS:
+            return False, 'the transition failed; the log says why'
+        return True, 'active' if on else 'inactive'
 
     def _stop(self) -> Done:
         if self._configured is None:

@@ -189,8 +189,8 @@ LIBERO_ARGUMENTS: Arguments = {
         choices=_LIBERO['suite'].choices,
     ),
     'image_rotation': LaunchArgument(
-        meaning="Turn of the simulator's picture; empty: 0 with observation_recipe:=libero, which "
-        'turns it itself, else 180',
+        meaning="Turn of the simulator's picture; empty: 0 where observation_recipe turns it, as "
+        'libero does, else 180',
         choices=('', '0', '180'),
     ),
     'robot_params_file': LaunchArgument(

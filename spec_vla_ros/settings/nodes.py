@@ -157,11 +157,3 @@ LIBERO_POLICY: dict[str, Any] = {
     'detect_frozen_image': False,  # simulated cameras don't hang, and an arm may push for long
 }
 """Parameters of the policy node that differ from their defaults with LIBERO's robot."""
-
-
-def libero_rotation(recipe: str) -> int:
-    """Return `image_rotation` of LIBERO's robot for a policy of this recipe.
-
-    The recipe `libero` turns the picture itself, as the published fine-tunes' evaluation does.
-    """
-    return 0 if recipe == 'libero' else LiberoRobotSettings.image_rotation

@@ -30,11 +30,15 @@ def tabletop_examples(policy: Policy, seeds: Sequence[int]) -> Iterator[Example]
     yield from _driven(policy, env, starts, step=step, full_speed=MAX_MOTION, max_steps=36)
 
 
-def libero_examples(policy: Policy, seeds: Sequence[int], *, suite: str) -> Iterator[Example]:
+def libero_examples(
+    policy: Policy, seeds: Sequence[int], *, suite: str, image_rotation: int
+) -> Iterator[Example]:
     """Let the policy drive one episode of a suite of LIBERO a seed, and give what it sees.
 
     The layouts are drawn from the seeds; none is an official initial state. Every second picture
     is given: neighbours show nearly the same.
+
+    image_rotation: of the simulator's picture, degrees; see `libero_rotation`.
 
     Raises:
         ValueError: no such suite, or LIBERO is not installed.
@@ -42,7 +46,7 @@ def libero_examples(policy: Policy, seeds: Sequence[int], *, suite: str) -> Iter
     from spec_vla_ros.sim.libero.env import LiberoEnv
     from spec_vla_ros.sim.libero.expert import FULL_SPEED
 
-    env = LiberoEnv(suite)
+    env = LiberoEnv(suite, image_rotation=image_rotation)
 
     def step(action: np.ndarray, rng: np.random.Generator) -> None:
         env.step(action)

@@ -30,6 +30,8 @@ def test_an_action_comes_back_the_same():
             accept_lengths=(3, 4),
             phases_ms={'vision': np.float64(1.5)},
             acceptance_thresholds=(9, 9, 9, 3, 3, 3, 0),
+            guesses=24,
+            drafting_off=True,
         ),
     )
     back = restored_action(json.loads(json.dumps(plain(action))))

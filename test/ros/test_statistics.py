@@ -23,6 +23,7 @@ def speculative(decoding):
         accept_lengths=(4, 2),
         phases_ms={'vision': 1.5, 'prefill': 4.0, 'draft': 2.0, 'verify': 3.0},
         acceptance_thresholds=decoding.acceptance_threshold if relaxed else (),
+        guesses=24 if decoding.temporal and decoding.mode != 'autoregressive' else 0,
     )
 
 
@@ -71,9 +72,12 @@ def test_every_action_comes_with_its_statistics(world, policy, statistics):
 def test_drafting_that_measured_costs_have_switched_off_is_told(
     world, policy, statistics, status, stderr
 ):
-    plans = {'relaxed': '- - guesses 8', 'strict': '- 1x1 guesses 8'}
+    plans = {'relaxed': '- - guesses 0', 'strict': '- 1x1 guesses 8'}
     policy.stats = lambda decoding: DecodeStats(
-        mode=decoding.mode, target_passes=7, draft_plan=plans[decoding.mode]
+        mode=decoding.mode,
+        target_passes=7,
+        draft_plan=plans[decoding.mode],
+        drafting_off=decoding.mode == 'relaxed',
     )
     world.policy_node(lambda settings: policy)
     world.camera()

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec_vla_ros.checkpoints import libero_checkpoint
-from spec_vla_ros.settings.nodes import libero_rotation
-from spec_vla_ros.sim.libero.suites import MAX_STEPS, find_task, read_tasks
+from spec_vla_ros.models.recipes import PLAIN, libero_rotation, read_recipe
+from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, find_task, read_tasks
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-
-OFFICIAL_STATES = 50
-"""Of each task of LIBERO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +89,14 @@ def libero(
         instruction: of the one task to do; empty: all of them.
 
     Raises:
-        ValueError: no such suite or instruction, no policy, or LIBERO is not installed.
+        ValueError: no such suite, instruction or recipe, no policy, or LIBERO is not installed.
     """
     tasks = read_tasks(suite)
     if instruction:
         tasks = (find_task(tasks, instruction),)
     folder = Path(checkpoint) if checkpoint else libero_checkpoint(suite)
 
-    turn = libero_rotation(recipe)
+    turn = libero_rotation(read_recipe(recipe or PLAIN))
 
     def start(number: int) -> Start:
         state, task = divmod(number, len(tasks))
@@ -115,7 +112,7 @@ def libero(
         recipe=recipe,
         simulated_time=True,
         upside_down=turn == 0,
-        starts=len(tasks) * OFFICIAL_STATES,
+        starts=len(tasks) * INITIAL_STATES,
         start=start,
         time_limit=0.15 * MAX_STEPS[suite],
         most_actions=MAX_STEPS[suite],

@@ -48,8 +48,10 @@ def test_libero_begins_every_task_in_a_state_before_the_next_one(two_tasks):
     assert {alone.start(n).instruction for n in range(50)} == {MILK}
 
 
-def test_the_picture_is_turned_once(two_tasks):
-    for recipe, turn in (('', 180), ('plain', 180), ('libero', 0)):
+def test_the_picture_is_turned_once(two_tasks, tmp_path):
+    own = tmp_path / 'own.yaml'
+    own.write_text('image_rotation: 180\n')
+    for recipe, turn in (('', 180), ('plain', 180), ('libero', 0), (str(own), 0)):
         robot = libero('libero_object', checkpoint='/some/where', recipe=recipe)
         assert f'image_rotation:={turn}' in robot.parameters
         assert robot.upside_down == (turn == 0)
