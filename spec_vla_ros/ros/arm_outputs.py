@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
 from spec_vla_ros.control.tick import Reason, Tick
@@ -18,15 +19,14 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS
+from spec_vla_ros.settings.outputs import MESSAGE, POSE, TWIST, UNITLESS
 
 
 class ArmOutput(Protocol):
     """One way of commanding an arm."""
 
-    @property
-    def topic(self) -> str:
-        """The whole name of the topic it commands on; empty where there is none."""
+    publishers: tuple[Publisher[Any], ...]
+    """Of the commands."""
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Command what a tick says; measured: where the end effector is, if that is known."""
@@ -43,8 +43,9 @@ def make_arm_output(node: LifecycleNode, settings: PolicySettings) -> ArmOutput:
     kinds: dict[str, Callable[[LifecycleNode, PolicySettings], ArmOutput]] = {
         TWIST: TwistOutput,
         POSE: PoseOutput,
+        MESSAGE: NoArmOutput,
     }
-    return kinds.get(settings.command_type, NoArmOutput)(node, settings)
+    return kinds[settings.command_type](node, settings)
 
 
 class TwistOutput:
@@ -58,7 +59,7 @@ class TwistOutput:
         self._twists = node.create_lifecycle_publisher(
             TwistStamped, 'delta_twist_cmds', qos.COMMAND
         )
-        self.topic: str = self._twists.topic_name
+        self.publishers: tuple[Publisher[Any], ...] = (self._twists,)
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Publish the velocity until the next tick."""
@@ -86,7 +87,7 @@ class PoseOutput:
         self._target = PoseTarget()
         self._halted = True
         self._targets = node.create_lifecycle_publisher(PoseStamped, 'pose_target', qos.COMMAND)
-        self.topic: str = self._targets.topic_name
+        self.publishers: tuple[Publisher[Any], ...] = (self._targets,)
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Publish where the end effector is to be at the next tick."""
@@ -115,7 +116,7 @@ class PoseOutput:
 class NoArmOutput:
     """Nothing: who follows the topic `action` does the rest."""
 
-    topic = ''
+    publishers: tuple[Publisher[Any], ...] = ()
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         """Open nothing."""

@@ -82,6 +82,7 @@ class Configured:
             policy,
             settings=current,
             inputs=inputs,
+            outputs=self._outputs,
             held_back=held_back,
             steady=steady,
         )
@@ -113,7 +114,7 @@ class Configured:
             tick, dry_run=settings.dry_run, measured=self.loop.pose, now_ns=now_ns
         )
         if new is not None:
-            self._outputs.publish_action(new, now_ns=now_ns)
+            self._outputs.publish_action(new, dry_run=settings.dry_run, now_ns=now_ns)
         self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
         latency = None if new is None else latency_ms(new, now_ns=now_ns)
         self._execute.ticked(tick, latency_ms=latency)

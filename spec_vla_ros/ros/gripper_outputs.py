@@ -10,12 +10,13 @@ from typing import Any, Protocol
 
 from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
 from rclpy.task import Future
 from std_msgs.msg import Float64
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.settings.outputs import ACTION, PARALLEL, POSITION
+from spec_vla_ros.settings.outputs import ACTION, NONE, PARALLEL, POSITION
 
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""
@@ -23,6 +24,9 @@ WORTH_A_GOAL = 0.02
 
 class GripperOutput(Protocol):
     """One way of commanding a gripper."""
+
+    publishers: tuple[Publisher[Any], ...]
+    """Of the commands."""
 
     def command(self, opening: float) -> None:
         """Command an opening in [0, 1]."""
@@ -40,8 +44,9 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
         POSITION: PositionOutput,
         ACTION: ActionOutput,
         PARALLEL: ActionOutput,
+        NONE: NoGripperOutput,
     }
-    return kinds.get(settings.gripper_type, NoGripperOutput)(node, settings)
+    return kinds[settings.gripper_type](node, settings)
 
 
 class PositionOutput:
@@ -50,6 +55,7 @@ class PositionOutput:
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._settings = node, settings
         self._positions = node.create_lifecycle_publisher(Float64, 'gripper_command', qos.COMMAND)
+        self.publishers: tuple[Publisher[Any], ...] = (self._positions,)
 
     def command(self, opening: float) -> None:
         """Publish the position."""
@@ -68,6 +74,8 @@ class ActionOutput:
     Raises:
         ValueError: control_msgs is not installed, or is too old to have the action.
     """
+
+    publishers: tuple[Publisher[Any], ...] = ()
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         parallel = settings.gripper_type == PARALLEL
@@ -140,6 +148,8 @@ def _parallel_goal(kind: Any, max_effort: float, position: float) -> Any:
 
 class NoGripperOutput:
     """Nothing."""
+
+    publishers: tuple[Publisher[Any], ...] = ()
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         """Open nothing."""

@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Listening to every publisher of a topic that can be heard, and naming those that cannot."""
+"""Listening to every publisher of a topic that can be heard, and naming those that cannot.
+
+And of what is published: naming who subscribes and cannot hear it, and who publishes, too.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
@@ -49,7 +53,7 @@ class Listener:
     ) -> None:
         self._node, self._topic, self._callback = node, topic, callback
         self._profiles, self._in_order = profiles, in_order
-        self._type = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+        self._type = type_name(kind)
         self._recent: deque[tuple[Hashable, int, int]] = deque(maxlen=REMEMBERED)
         self._unnamed: set[bytes] = set()
 
@@ -107,6 +111,47 @@ class Listener:
                 return False
         self._recent.append(message)
         return True
+
+
+def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
+    """Return in words each subscriber of a topic of ours that gets nothing of it, and why."""
+    topic, kind = publisher.topic_name, type_name(publisher.msg_type)
+    # As the others see it: a profile of ours leaves open what it does not care about.
+    ours = [
+        p.qos_profile
+        for p in node.get_publishers_info_by_topic(topic)
+        if node_of(p) == node.get_fully_qualified_name() and p.topic_type == kind
+    ]
+    found = []
+    for subscriber in _named(node.get_subscriptions_info_by_topic(topic)):
+        fault = ''
+        if subscriber.topic_type != kind:
+            fault = f'as {subscriber.topic_type} instead of {kind}'
+        elif ours:
+            verdict, reason = qos_check_compatible(ours[0], subscriber.qos_profile)
+            if verdict == QoSCompatibility.ERROR:
+                fault = f'asking for another quality of service ({offered(subscriber)}; {reason})'
+        if fault:
+            found.append(f'{node_of(subscriber)} subscribes to {topic} {fault}: it hears nothing')
+    return found
+
+
+def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
+    """Return in words each other node that publishes on a topic of ours."""
+    topic = publisher.topic_name
+    names = map(node_of, _named(node.get_publishers_info_by_topic(topic)))
+    others = sorted(set(names) - {node.get_fully_qualified_name()})
+    return [f'{name} publishes on {topic}, too: it would be obeyed as well' for name in others]
+
+
+def _named(endpoints: list[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
+    """Return those whose node has been announced; that of the others comes within moments."""
+    return [endpoint for endpoint in endpoints if endpoint.node_name != NOT_KNOWN_YET]
+
+
+def type_name(kind: type) -> str:
+    """Return what ROS calls a type of messages: package/msg/Name."""
+    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
 
 
 def source_of(info: MessageInfo) -> Hashable:

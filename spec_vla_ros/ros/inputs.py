@@ -12,6 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
@@ -21,7 +22,7 @@ IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 
 
 class Inputs:
-    """Camera and pose, each message handed on as it comes.
+    """Camera, instruction and pose, each message handed on as it comes.
 
     Args:
         node: whose subscriptions.
@@ -44,25 +45,32 @@ class Inputs:
         self._latest: tuple[Hashable, int] = (None, 0)
         kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
         self._images = Listener(node, kind, topic, self._on_image, profiles=(qos.CAMERA,))
-        self._listeners = (
-            Listener(
-                node,
-                String,
-                'instruction',
-                lambda message, info: on_instruction(message.data),
-                in_order=True,
-            ),
-            Listener(
-                node, PoseStamped, 'end_effector_pose', self._on_pose, profiles=(qos.MEASURED,)
-            ),
-            self._images,
+        self._instructions = Listener(
+            node,
+            String,
+            'instruction',
+            lambda message, info: on_instruction(message.data),
+            in_order=True,
         )
+        self._poses = Listener(
+            node, PoseStamped, 'end_effector_pose', self._on_pose, profiles=(qos.MEASURED,)
+        )
+        self._listeners = (self._instructions, self._poses, self._images)
 
     def not_heard(self) -> tuple[str, ...]:
         """Return in words each publisher that sends what cannot be heard, and why."""
         return tuple(text for listener in self._listeners for text in listener.not_heard())
 
-    def image_sources(self) -> str:
+    def sources(self, reason: Reason) -> str:
+        """Return in words where that is expected from whose lack is a reason to halt; else ''."""
+        sources: dict[Reason, Callable[[], str]] = {
+            Reason.NO_INSTRUCTION: self._instructions.sources,
+            Reason.POSE_MISSING: self._poses.sources,
+            Reason.NO_IMAGE: self._image_sources,
+        }
+        return sources[reason]() if reason in sources else ''
+
+    def _image_sources(self) -> str:
         """Return in words where images are expected from, and where there are others."""
         ours = {self._images.topic, self._node.resolve_topic_name('annotated_image')}
         others = [

@@ -11,14 +11,16 @@ from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output
 from spec_vla_ros.ros.gripper_outputs import make_gripper_output
+from spec_vla_ros.ros.hearing import also_publishing, not_hearing
 from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import MESSAGE
 
 
 def in_words(settings: PolicySettings, *, topic: str) -> str:
     """Return what will be commanded, where, and within which limits.
 
-    topic: of the commands to the arm; empty where there is none.
+    topic: of the commands to the arm.
     """
     box = settings.motion_limits.box
     limits = {
@@ -32,7 +34,7 @@ def in_words(settings: PolicySettings, *, topic: str) -> str:
     }
     limited = ', '.join(f'{n} {"none" if v is None else v}' for n, v in limits.items())
     return (
-        f'commands at {settings.control_rate:g} Hz on {topic or "no topic"} in frame '
+        f'commands at {settings.control_rate:g} Hz on {topic} in frame '
         f'{settings.command_frame!r}, dry_run {str(settings.dry_run).lower()}; {limited}'
     )
 
@@ -54,14 +56,25 @@ class Outputs:
         self._gripper = make_gripper_output(node, settings)
         self._arm = make_arm_output(node, settings)
         self._actions = node.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
+        self._acted_upon = settings.command_type == MESSAGE
         self._statistics = node.create_lifecycle_publisher(
             DecodeStatistics, '~/statistics', qos.COMMAND
         )
 
     @property
     def topic(self) -> str:
-        """The topic of the commands to the arm, as it is remapped; empty where there is none."""
-        return self._arm.topic
+        """The topic of the commands to the arm, as it is remapped."""
+        return str((*self._arm.publishers, self._actions)[0].topic_name)
+
+    def troubles(self) -> tuple[str, ...]:
+        """Return in words who misses the commands, and who commands the same arm or gripper."""
+        commands = (*self._arm.publishers, *self._gripper.publishers)
+        return tuple(
+            text
+            for publisher in commands
+            for look in (not_hearing, also_publishing)
+            for text in look(self._node, publisher)
+        )
 
     def command(self, tick: Tick, *, dry_run: bool, measured: Pose | None, now_ns: int) -> None:
         """Command what a tick says; nothing in a dry run."""
@@ -73,9 +86,13 @@ class Outputs:
         else:  # a dry run begins with the arm at rest
             self.stand_still(measured=measured, now_ns=now_ns)
 
-    def publish_action(self, new: NewAction, *, now_ns: int) -> None:
-        """Publish an action and how it was decoded, see `statistics_message`; dry runs, too."""
-        self._actions.publish(action_message(new, now_ns=now_ns, frame_id=self._frame))
+    def publish_action(self, new: NewAction, *, dry_run: bool, now_ns: int) -> None:
+        """Publish an action and how it was decoded, see `statistics_message`.
+
+        In a dry run, too, unless actions are what the arm is commanded by.
+        """
+        if not (dry_run and self._acted_upon):
+            self._actions.publish(action_message(new, now_ns=now_ns, frame_id=self._frame))
         self._statistics.publish(statistics_message(new, now_ns=now_ns))
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:

@@ -17,6 +17,7 @@ from spec_vla_ros.control.watches import NANOSECONDS
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms, status_message
+from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.status_topics import DIAGNOSTICS_PERIOD, StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import DecodeStats, Policy
@@ -34,6 +35,7 @@ class Reports:
         policy: likewise.
         settings: returns those in force.
         inputs: know how many images were published and not seen, and who cannot be heard.
+        outputs: know who cannot hear the commands, and who gives others.
         held_back: returns why the node may not be activated; empty when it may.
         steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
     """
@@ -47,11 +49,13 @@ class Reports:
         *,
         settings: Callable[[], PolicySettings],
         inputs: Inputs,
+        outputs: Outputs,
         held_back: Callable[[], str],
         steady: Clock,
     ) -> None:
         self._node, self._topics, self._loop, self._policy = node, topics, loop, policy
-        self._settings, self._inputs, self._held_back = settings, inputs, held_back
+        self._settings, self._held_back = settings, held_back
+        self._inputs, self._outputs = inputs, outputs
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
@@ -102,7 +106,7 @@ class Reports:
         if halt.reason is Reason.NONE:
             logger.info(f'running: {self._loop.instruction!r}')
         elif halt.reason is Reason.NO_INSTRUCTION:
-            logger.info(f'waiting: {halt.text}')
+            logger.info(f'waiting: {self._in_full(halt).text}')
         else:
             logger.warning(f'halted: {self._in_full(halt).text}')
 
@@ -114,10 +118,8 @@ class Reports:
         """Return a halt with what is known here of its reason."""
         if halt.reason is Reason.NONE:
             return halt
-        texts = [halt.text]
-        if halt.reason is Reason.NO_IMAGE:
-            texts.append(self._inputs.image_sources())
-        return dataclasses.replace(halt, text='; '.join([*texts, *self._not_heard]))
+        texts = [halt.text, self._inputs.sources(halt.reason), *self._not_heard]
+        return dataclasses.replace(halt, text='; '.join(filter(None, texts)))
 
     def _look_whether_it_drafts(self, stats: DecodeStats) -> None:
         if stats.drafting_off and not self._drafting_off:
@@ -128,7 +130,8 @@ class Reports:
         self._drafting_off = stats.drafting_off
 
     def _look_who_is_not_heard(self) -> None:
-        before, self._not_heard = self._not_heard, self._inputs.not_heard()
+        before = self._not_heard
+        self._not_heard = self._inputs.not_heard() + self._outputs.troubles()
         for text in self._not_heard:
             if text not in before:
                 self._node.get_logger().error(text)

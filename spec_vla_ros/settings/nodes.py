@@ -12,7 +12,7 @@ from typing import Any
 
 from spec_vla_ros.settings.conventions import ConventionSettings
 from spec_vla_ros.settings.model import ModelSettings
-from spec_vla_ros.settings.outputs import POSE, TWIST, UNITLESS, OutputSettings
+from spec_vla_ros.settings.outputs import NONE, POSE, TWIST, UNITLESS, OutputSettings
 from spec_vla_ros.settings.parameter import parameter
 from spec_vla_ros.settings.safety import SafetySettings
 
@@ -29,6 +29,7 @@ class InterfaceSettings:
     command_frame: str = parameter(
         'Frame the deltas are expressed in, put into the header of every command',
         default='base_link',
+        frame=True,
     )
     control_rate: float = parameter(
         'Rate at which commands are published', default=30.0, unit='Hz', low=1.0, high=500.0
@@ -73,6 +74,12 @@ class PolicySettings(
                 'twists can say with twist_linear_scale and twist_angular_scale; lower it'
             )
 
+        if self.gripper_type != NONE and self.gripper_open == self.gripper_closed:
+            raise ValueError(
+                f'gripper_open: {self.gripper_open} is also gripper_closed, so the gripper would '
+                "never move; set both as the gripper's driver takes them, or gripper_type 'none'"
+            )
+
     @property
     def needs_pose(self) -> bool:
         """Whether the arm may only move while its pose is known."""
@@ -98,8 +105,12 @@ class RobotSettings:
         low=0.01,
         high=5.0,
     )
-    base_frame: str = parameter('Frame of poses and velocity commands', default='base_link')
-    camera_frame: str = parameter('Frame of the images', default='camera_optical_frame')
+    base_frame: str = parameter(
+        'Frame of poses and velocity commands', default='base_link', frame=True
+    )
+    camera_frame: str = parameter(
+        'Frame of the images', default='camera_optical_frame', frame=True
+    )
     seed: int = parameter(
         'Seed of the scene before the first reset', default=0, low=0, high=2**32 - 1
     )
@@ -134,7 +145,9 @@ class LiberoRobotSettings(RobotSettings):
         low=0,
         high=180,
     )
-    base_frame: str = parameter('Frame of poses and velocity commands', default='world')
+    base_frame: str = parameter(
+        'Frame of poses and velocity commands', default='world', frame=True
+    )
     command_timeout: float = parameter(
         'Stop when no velocity command came for this long, of simulated time; between two and '
         'three control periods of 50 ms',

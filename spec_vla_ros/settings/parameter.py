@@ -19,6 +19,7 @@ class Meaning:
     """What a parameter means and may be.
 
     low, high: inclusive bounds of a number; choices: the valid strings, any if empty.
+    frame: whether it names a frame of tf2.
     live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
         node when it is configured.
     """
@@ -28,6 +29,7 @@ class Meaning:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    frame: bool = False
     live: bool = False
 
 
@@ -80,5 +82,10 @@ def _check(field: Field[Any], value: Any) -> None:
             raise ValueError(f'{name}: {number} is outside [{low:g}, {high:g}]{unit}')
     if meaning.choices and value not in meaning.choices:
         raise ValueError(f'{name}: {value!r} is none of {", ".join(map(repr, meaning.choices))}')
-    if name.endswith('_frame') and not value:
+    if meaning.frame and not value:
         raise ValueError(f'{name}: must not be empty')
+    if meaning.frame and value.startswith('/'):
+        raise ValueError(
+            f'{name}: {value!r} is no frame of tf2, whose names begin without a slash: '
+            f'{value.lstrip("/")!r}'
+        )

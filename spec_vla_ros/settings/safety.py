@@ -180,7 +180,10 @@ class SafetySettings:
         live=True,
     )
     dry_run: bool = parameter(
-        'Publish everything but twists and gripper commands', default=False, live=True
+        'Publish everything but commands to arm and gripper; with command_type message these are '
+        'the topic action',
+        default=False,
+        live=True,
     )
     accept_unknown_parameters: bool = parameter(
         'Activate although parameters were given at start that are in no force: of no such name, '

@@ -47,7 +47,7 @@ def test_the_log_says_what_an_active_node_will_command(world, stderr):
 
 
 @pytest.mark.parametrize(
-    ('command_type', 'topic'), [('pose', '/pose_target'), ('message', 'no topic')]
+    ('command_type', 'topic'), [('pose', '/pose_target'), ('message', '/action')]
 )
 def test_the_log_names_the_topic_of_each_kind_of_command(world, stderr, command_type, topic):
     world.policy_node(lambda settings: ScriptedPolicy(), command_type=command_type)

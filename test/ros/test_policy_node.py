@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, halted, running, twist_vector, vector
 from sensor_msgs.msg import CompressedImage
-from spec_vla_ros.msg import PolicyStatus, VlaAction
+from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from std_msgs.msg import Float64
 from waiting import PATIENCE, wait_for
 
@@ -258,6 +258,17 @@ def test_dry_run_publishes_actions_but_no_commands(world, topics, policy):
     assert world.remote.deactivate('/spec_vla')
     assert not topics.twists.messages
     assert not topics.grippers.messages
+
+
+def test_a_dry_run_leaves_out_actions_that_are_acted_upon(world, topics, policy):
+    statistics = world.record(DecodeStatistics, 'spec_vla/statistics')
+    world.policy_node(lambda settings: policy, command_type='message', dry_run=True)
+    world.camera()
+    world.instruct('go')
+    wait_for(lambda: len(statistics.messages) >= 3, 'three actions')
+    assert not topics.actions.messages
+    assert world.remote.set_parameters('/spec_vla', {'dry_run': False}).successful
+    wait_for(lambda: topics.actions.messages, 'an action')
 
 
 def test_a_dry_run_begins_with_a_zero_twist(world, topics, policy):

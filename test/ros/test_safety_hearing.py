@@ -5,13 +5,13 @@ import itertools
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from harness import Camera, ScriptedPolicy, halted, new_world
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from safety_bench import SafetyBench
 from sensor_msgs.msg import CompressedImage, Image
 from spec_vla_ros.msg import PolicyStatus
-from std_msgs.msg import Bool, Int32, String
+from std_msgs.msg import Bool, Float64, Int32, String
 from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.ros.remote import RemoteNode
@@ -145,6 +145,46 @@ def test_a_publisher_of_another_type_is_an_error_that_names_its_node(bench, pers
     assert text in error_of(bench.diagnostics.wait(lambda m: 'running' in m.status[0].message))
     person.leaves()
     bench.status.wait(lambda s: not s.not_heard)
+
+
+TRANSIENT = OFFERS['reliable transient_local']
+
+
+@pytest.mark.parametrize(
+    ('kind', 'asks', 'words'),
+    [
+        (Twist, 10, 'as geometry_msgs/msg/Twist instead of geometry_msgs/msg/TwistStamped'),
+        (TwistStamped, TRANSIENT, 'asking for another quality of service (reliable, transient'),
+    ],
+)
+def test_a_driver_that_cannot_hear_the_commands_is_an_error(bench, person, kind, asks, words):
+    person.remote.node.create_subscription(kind, '/delta_twist_cmds', lambda message: None, asks)
+    (text,) = bench.status.wait(lambda s: s.not_heard).not_heard
+    assert text.startswith(f'/person subscribes to /delta_twist_cmds {words}')
+    person.leaves()
+    bench.status.wait(lambda s: not s.not_heard)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'topic'), [(TwistStamped, '/delta_twist_cmds'), (Float64, '/gripper_command')]
+)
+def test_somebody_else_who_commands_the_arm_is_an_error(bench, person, kind, topic):
+    person.offers(kind, topic)
+    (text,) = bench.status.wait(lambda s: s.not_heard).not_heard
+    assert text.startswith(f'/person publishes on {topic}, too')
+    person.leaves()
+    bench.status.wait(lambda s: not s.not_heard)
+
+
+def test_what_is_missing_is_said_with_its_topic_and_its_publishers(world, status):
+    world.policy_node(lambda settings: ScriptedPolicy(), command_type='pose')
+    nobody = '/instruction (std_msgs/msg/String), which nobody publishes'
+    assert nobody in status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION)).reason_text
+    world.camera()
+    world.instruct('go')
+    no_pose = halted(PolicyStatus.REASON_POSE_MISSING)
+    nobody = '/end_effector_pose (geometry_msgs/msg/PoseStamped), which nobody publishes'
+    assert nobody in status.wait(no_pose).reason_text
 
 
 def test_no_image_names_the_topic_its_publishers_and_what_they_offer(world, status):

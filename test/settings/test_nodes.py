@@ -30,6 +30,8 @@ def test_defaults_are_valid_and_described(kind):
         ({'torch_threads': True}, 'torch_threads: expected int, got bool'),
         ({'dtype': 'int3'}, "dtype: 'int3' is none of 'auto', 'float32'"),
         ({'command_frame': ''}, 'command_frame: must not be empty'),
+        ({'command_frame': '/base_link'}, "begin without a slash: 'base_link'"),
+        ({'gripper_open': 0.0}, 'gripper_open: 0.0 is also gripper_closed'),
         ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
         ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
