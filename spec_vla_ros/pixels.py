@@ -37,7 +37,8 @@ YUV = {
 
 _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
 _MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
-_END, _NO_LENGTH = 0xD9, (0xD8, 0xD9)
+_BEGIN, _END = 0xD8, 0xD9
+_NO_PICTURE = re.compile(r'bayer|\d+[US]|\d+F|mono\d+F')  # encodings of mosaics and measurements
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
@@ -109,13 +110,18 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     drivers with buffers of one size send zeros there.
 
     Raises:
-        ImageError: it is empty, truncated, of another format, or larger than MAX_PIXELS.
+        ImageError: it is empty, truncated, of another format, larger than MAX_PIXELS, or no
+            picture in colour or grey.
     """
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
-    if 'compressedDepth' in message.format:
+    # image_transport says first what was compressed, and behind it what colours were converted to.
+    source, _, rest = message.format.partition(';')
+    coloured = rest.rstrip().endswith(('rgb8', 'bgr8'))
+    if 'compressedDepth' in message.format or (_NO_PICTURE.match(source) and not coloured):
         raise EncodingError(
-            f'format {message.format!r} is a depth image, a colour image is needed'
+            f'format {message.format!r} is a depth image or a Bayer pattern, a colour image is '
+            'needed'
         )
     data = np.frombuffer(message.data, np.uint8)
     if data[:2].tobytes() == b'\xff\xd8':
@@ -128,13 +134,18 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     )
     try:  # what OpenCV is given shows in its content, and its size is known beforehand
         with Image.open(io.BytesIO(data.data), formats=('JPEG', 'PNG')) as picture:
-            width, height = picture.size
+            (width, height), mode = picture.size, picture.mode
     except Image.DecompressionBombError as error:
         raise ImageError(f'the picture has too many pixels: {error}') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise unreadable from error
     if width * height > MAX_PIXELS:
         raise ImageError(f'{width} x {height} pixels are more than the {MAX_PIXELS} that are read')
+    if mode.startswith('I') and source != 'mono16':
+        raise EncodingError(
+            f'format {message.format!r} has 16 bits in one channel, as depth images have; a '
+            "colour image is needed, or one whose format says 'mono16; png compressed'"
+        )
     try:
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -194,6 +205,7 @@ def _end_of_jpeg(data: bytes) -> int | None:
         at = marker.end()
         if marker[1][0] == _END:
             return at
-        if marker[1][0] not in _NO_LENGTH:
-            at += int.from_bytes(data[at : at + 2], 'big')
+        if marker[1][0] == _BEGIN:  # of the next picture, in what was left of a buffer
+            return None
+        at += int.from_bytes(data[at : at + 2], 'big')
     return None

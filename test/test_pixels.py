@@ -76,6 +76,44 @@ def test_a_jpeg_that_is_cut_off_is_refused_though_its_thumbnail_ends(padding, pr
             decoded(data[:end] + b'\0' * padding)
 
 
+def test_a_jpeg_that_the_next_one_has_overwritten_is_refused():
+    data = jpeg(picture())
+    with pytest.raises(ImageError, match='the JPEG is truncated'):
+        decoded(data[:-40] + data)
+
+
+def png(pixels):
+    return cv2.imencode('.png', pixels)[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '16UC1; compressedDepth png',
+        '16UC1; png compressed ',
+        '32FC1; png compressed ',
+        'bayer_rggb8; jpeg compressed ',
+        'png',
+    ],
+)
+def test_depth_and_mosaics_are_refused_however_they_are_compressed(text):
+    deep = picture()[..., 0].astype(np.uint16) * 200
+    data = jpeg(picture()) if 'jpeg' in text else png(deep)
+    with pytest.raises(ImageError, match='a colour image is needed'):
+        compressed_to_rgb(SimpleNamespace(format=text, data=data))
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['bayer_rggb8; jpeg compressed bgr8', 'rgb8; jpeg compressed bgr8', 'jpg', 'mono16; png'],
+)
+def test_pictures_are_read_whatever_they_were_made_of(text):
+    deep = picture()[..., 0].astype(np.uint16) * 256
+    data = png(deep) if 'mono16' in text else jpeg(picture())
+    rgb = compressed_to_rgb(SimpleNamespace(format=text, data=data))
+    assert np.abs(rgb[..., 0].astype(int) - picture()[..., 0]).max() < 12
+
+
 @pytest.mark.parametrize('name', ['no.jpg', 'text.png', 'other.bmp'])
 def test_a_file_that_is_neither_jpeg_nor_png_is_refused(name, tmp_path):
     path = tmp_path / name
