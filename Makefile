@@ -81,5 +81,5 @@ test-gpu: ## Run the tests of model and decoding with the Python that is there; 
 gpu: ## Run those, then the benchmark's 7B shape, and write results/gpu/gpu.md.
 	@$(or $(PYTHON),python3) scripts/gpu.py $(PYTEST_ARGS)
 
-clean: ## Remove what setup, demo and test made.
-	rm -rf .venv .venv-libero build install log results *.egg-info
+clean: ## Remove what setup made; results/ and work/, which may have taken hours, stay.
+	rm -rf .venv .venv-libero build install log *.egg-info

@@ -32,15 +32,15 @@ class SafeDriver(Node):
 
     Args:
         send: gives a velocity to the arm; called at `RATE`, whatever comes or does not come.
-        frame: of the velocities that the arm understands.
         kwargs: for rclpy's Node.
+
+    The parameter `frame` is that of the velocities which the arm understands.
     """
 
-    def __init__(
-        self, send: Callable[[Velocity], None], *, frame: str = 'base_link', **kwargs: object
-    ) -> None:
+    def __init__(self, send: Callable[[Velocity], None], **kwargs: object) -> None:
         super().__init__('safe_driver', **kwargs)
-        self._send, self._frame = send, frame
+        self._send = send
+        self._frame: str = self.declare_parameter('frame', 'base_link').value
         self._velocity, self._until = STILL, 0.0
         self.create_subscription(TwistStamped, 'delta_twist_cmds', self._on_twist, 1)
         self.create_timer(1.0 / RATE, self._on_timer)

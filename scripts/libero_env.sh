@@ -13,7 +13,7 @@ site_packages() { "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path
 install() { "$beside/bin/python" -m pip --python .venv-libero/bin/python install --quiet "$@"; }
 
 install_libero() {
-    echo 'libero: installing into .venv-libero; 0.5 GB, some minutes the first time'
+    echo 'libero: installing into .venv-libero; 0.4 GB to fetch, some minutes the first time'
     "$beside/bin/python" -m venv --clear --without-pip .venv-libero
     # What is installed here hides what is installed there: opencv-python its headless build.
     echo "import site; site.addsitedir('$(site_packages "$beside")')" \

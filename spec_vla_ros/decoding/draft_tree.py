@@ -51,7 +51,7 @@ class TreeShape:
 
 
 TreeRule = Callable[[int], TreeShape | None]
-"""Tokens to go -> the tree to draft, or None for a plain pass; see `plan.TreePlan`."""
+"""Tokens to go -> the tree to draft, or None for a plain pass; see `planning.plan.TreePlan`."""
 
 
 def spaced(tree: TreeRule, spacing: Sequence[int]) -> TreeRule:

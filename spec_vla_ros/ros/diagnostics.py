@@ -64,8 +64,13 @@ def unconfigured_message(
     return _stamped(_status(ERROR if failed else OK, text, node_name=node_name), now_ns=now_ns)
 
 
+def status_name(node_name: str) -> str:
+    """Return the name of a node's status in diagnostics; node_name: with its namespace."""
+    return f'{node_name.lstrip("/")}: policy'
+
+
 def _status(level: bytes, text: str, *, node_name: str) -> DiagnosticStatus:
-    return DiagnosticStatus(level=level, name=f'{node_name.lstrip("/")}: policy', message=text)
+    return DiagnosticStatus(level=level, name=status_name(node_name), message=text)
 
 
 def _stamped(status: DiagnosticStatus, *, now_ns: int) -> DiagnosticArray:

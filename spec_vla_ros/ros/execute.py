@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -32,6 +32,7 @@ class _Running:
     since: float
     steps: int = 0
     halt: Halt = RUNNING
+    latest: dict[str, Any] = field(default_factory=dict)  # of the feedback, by the latest action
 
     @property
     def instruction(self) -> str:
@@ -144,14 +145,16 @@ class ExecuteServer:
         return CancelResponse.ACCEPT if ours else CancelResponse.REJECT
 
     def _tell(self, running: _Running, tick: Tick, *, latency_ms: float | None) -> None:
-        feedback: Any = ExecuteInstruction.Feedback(  # rclpy's type asks for what it wraps it in
-            step=running.steps, elapsed=running.seconds, halt=tick.halt.text
-        )
         if tick.new_action is not None:
             action = tick.new_action.action
-            feedback.accept_length = accept_length_of(action)
-            feedback.target_passes = action.stats.target_passes
-            feedback.latency_ms = latency_ms
+            running.latest = {
+                'accept_length': accept_length_of(action),
+                'target_passes': action.stats.target_passes,
+                'latency_ms': latency_ms,
+            }
+        feedback: Any = ExecuteInstruction.Feedback(  # rclpy's type asks for what it wraps it in
+            step=running.steps, elapsed=running.seconds, halt=tick.halt.text, **running.latest
+        )
         running.handle.publish_feedback(feedback)
 
     def _finish(self, running: _Running, outcome: int, text: str) -> None:

@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A ROS domain to oneself, so that two demos or two test runs on a machine stay apart."""
+"""A ROS domain to oneself, so that two demos or two test runs on a machine stay apart.
+
+And on this machine alone, where a program commands a simulated robot that is nobody else's.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,12 @@ def free_domain(*, directory: Path | None = None) -> Iterator[int]:
         finally:
             os.close(lock)
     raise RuntimeError(f'all {len(DOMAINS)} ROS domains are taken, see the locks in {directory}')
+
+
+def keep_to_this_machine() -> None:
+    """Let nodes of this process and of its children, those to come, discover nobody elsewhere."""
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ.pop('ROS_STATIC_PEERS', None)
 
 
 def _try_lock(path: Path) -> int | None:

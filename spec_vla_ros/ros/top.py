@@ -18,6 +18,7 @@ from rich.text import Text
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.remote import RemoteNode
 
 BARS = '▁▂▃▄▅▆▇█'
@@ -85,6 +86,7 @@ class Watcher:
         self.seen = Seen()
         self._lock = threading.Lock()
         prefix = namespace.rstrip('/')
+        self._status_name = status_name(f'{prefix}/spec_vla')
         for kind, topic, callback, profile in (
             (PolicyStatus, 'status', self._on_status, qos.LATCHED),
             (DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND),
@@ -113,7 +115,7 @@ class Watcher:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.endswith(': policy'):
+            if status.name == self._status_name:
                 with self._lock:
                     self.seen.diagnostics = {item.key: item.value for item in status.values}
 

@@ -56,9 +56,8 @@ def write_curve(points: Sequence[CurvePoint], folder: Path) -> None:
     left.set(ylabel='loss', yscale='log')
     for dimension in range(len(points[0].exact)):
         rates = [100 * point.exact[dimension] for point in points]
-        middle.plot(
-            at, rates, '.-', label=f'dimension {dimension + 2}'
-        )  # the prefill gives the first
+        name = f'dimension {dimension + 2}'  # the prefill gives the first
+        middle.plot(at, rates, '.-', label=name)
     middle.set(ylabel="first draft is the target's choice, %", ylim=(0, 100))
     for name in points[0].accept_lengths:
         right.plot(at, [point.accept_lengths[name] for point in points], '.-', label=name)

@@ -199,6 +199,9 @@ def test_a_goal_waits_out_what_passes_and_says_so(world, client, policy):
     wait_for(lambda: any(f.step >= 1 for f in client.feedback), 'the first action')
     camera.covered = True
     wait_for(lambda: any('image_timeout' in f.halt for f in client.feedback), 'the halt')
+    told = next(f for f in client.feedback if 'image_timeout' in f.halt)
+    assert told.target_passes == 7  # of the latest action
+    assert told.latency_ms > 0
     camera.covered = False
     assert client.result(handle)[1].outcome == Result.OUTCOME_STEP_LIMIT
 

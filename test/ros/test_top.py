@@ -4,6 +4,7 @@
 import sys
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from harness import ScriptedPolicy
 from processes import run_python
 from rich.console import Console
@@ -11,6 +12,7 @@ from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros import cli
+from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.top import Seen, Watcher, dashboard, sparkline
 
 
@@ -67,6 +69,24 @@ def test_a_halted_a_silent_and_an_unheard_node():
 def test_sparkline():
     assert sparkline([0, 5, 10, 20, -1], low=0, high=10) == '▁▅██▁'
     assert sparkline([1.0], low=1, high=1) == '▁'
+
+
+class Silent:
+    """Subscribes to nothing."""
+
+    def subscribe(self, *args):
+        pass
+
+
+@pytest.mark.parametrize(('namespace', 'node'), [('', '/spec_vla'), ('/left', '/left/spec_vla')])
+def test_of_several_arms_on_one_topic_the_one_asked_for_is_shown(namespace, node):
+    watcher = Watcher(Silent(), namespace=namespace)
+    for name in (node, '/right/spec_vla', '/left/other', '/spec_vla_2'):
+        status = DiagnosticStatus(
+            name=status_name(name), values=[KeyValue(key='halts', value=name)]
+        )
+        watcher._on_diagnostics(DiagnosticArray(status=[status]))
+    assert watcher.seen.diagnostics == {'halts': node}
 
 
 @pytest.mark.dds

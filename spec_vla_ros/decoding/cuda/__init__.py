@@ -81,7 +81,7 @@ class GraphRunner(Runner):
         return self._records and self._whole
 
     def fresh(self) -> GraphRunner:
-        """See `decoder.Runner`."""
+        """See `runner.Runner`."""
         return GraphRunner(self._recorder, limit=self._limit, whole=self._whole)
 
     @torch.inference_mode()

@@ -27,6 +27,7 @@ from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.simulators import Simulator, libero, tabletop
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
+from spec_vla_ros.ros.free_domain import keep_to_this_machine
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.types import AUTOREGRESSIVE
 
@@ -41,6 +42,7 @@ WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
 def main() -> None:
     """Run the demo from the command line; the exit code says whether all went well."""
     args, simulator = _parse()
+    keep_to_this_machine()
     console = Console()
     if not console.is_terminal:
         console.width = 110  # a log file has no width of its own

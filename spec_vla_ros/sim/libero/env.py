@@ -246,9 +246,8 @@ class _World:
                 has_offscreen_renderer=False,  # pictures are drawn when they are asked for
             )
         inside = self.sim.env
-        for (
-            name
-        ) in inside.observation_names:  # nobody reads them, and they take longer than all else
+        # Nobody reads its observations, and they take longer than all else.
+        for name in inside.observation_names:
             inside.modify_observable(name, 'enabled', modifier=False)
             inside.modify_observable(name, 'active', modifier=False)
         self.model, self.data = inside.sim.model._model, inside.sim.data._data

@@ -23,7 +23,7 @@ from spec_vla_ros.programs import all_of, ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError, Children
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, table
 from spec_vla_ros.ros.develop.overhead.observer import NODE, Observer
-from spec_vla_ros.ros.free_domain import free_domain
+from spec_vla_ros.ros.free_domain import free_domain, keep_to_this_machine
 from spec_vla_ros.ros.remote import RemoteNode
 
 WORKERS = ('thread', 'process')
@@ -44,6 +44,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.seconds < 1 or args.rounds < 1:
         parser.error('--seconds and --rounds must be at least 1')
+    keep_to_this_machine()
     rounds: dict[str, list[tuple[Overhead, Jitter]]] = {worker: [] for worker in args.workers}
     try:
         with ending_when_asked() as check:

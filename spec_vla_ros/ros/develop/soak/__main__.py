@@ -12,11 +12,13 @@ from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
 from spec_vla_ros.ros.develop.soak.run import SoakError, soak
+from spec_vla_ros.ros.free_domain import keep_to_this_machine
 
 
 def main() -> None:
     """Run, and write soak.json, soak.md and soak.png."""
     args = _parse()
+    keep_to_this_machine()
     try:
         with ending_when_asked() as check:
             outcome = soak(
