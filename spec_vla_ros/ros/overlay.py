@@ -6,21 +6,41 @@ Nothing is computed while nobody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
+from geometry_msgs.msg import Point
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage, Image
-from visualization_msgs.msg import MarkerArray
+from std_msgs.msg import ColorRGBA
+from visualization_msgs.msg import Marker, MarkerArray
 
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.tick import RUNNING, NewAction, Reason, Tick
+from spec_vla_ros.control.tick import RUNNING, Halt, NewAction, Reason, Tick
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.annotate import annotated
-from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds
+from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds, to_time
 from spec_vla_ros.ros.inputs import Inputs
-from spec_vla_ros.ros.markers import caption, marker_array
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.types import accept_length
+
+PATH_STEPS = 10
+"""The predicted path is where the end effector comes to when this many actions are the same."""
+
+BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=1.0)
+ORANGE = ColorRGBA(r=1.0, g=0.6, b=0.1, a=0.8)
+WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+RED = ColorRGBA(r=1.0, g=0.2, b=0.2, a=1.0)
+TEXT_HEIGHT, TEXT_ABOVE = 0.025, 0.12  # metres
+
+SMALLEST = 480  # pixels of width; smaller pictures are enlarged so that words are legible
+LINE = 55
+"""Characters that fit into the width."""
+
+GOOD, BAD = (90, 200, 110), (230, 80, 70)
+INK = (255, 255, 255)
 
 
 class Overlay:
@@ -87,3 +107,81 @@ class Overlay:
         picture = annotated(picture, lines, good=tick.halt.reason is Reason.NONE)
         stamp_ns, frame_id = to_nanoseconds(message.header.stamp), message.header.frame_id
         self._images.publish(rgb_to_image(picture, stamp_ns=stamp_ns, frame_id=frame_id))
+
+
+def marker_array(
+    new: NewAction | None, halt: Halt, *, pose: Pose | None, now_ns: int, frame_id: str
+) -> MarkerArray:
+    """Return an arrow along the commanded delta, the predicted path, and words.
+
+    new: the action that is being executed, if one is. pose: where the end effector is; without
+    it, or in another frame, everything is shown at the frame's origin.
+    """
+    origin = np.zeros(3)
+    if pose is not None and pose.frame_id == frame_id:
+        origin = np.asarray(pose.position, dtype=float)
+
+    def marker(name: str, kind: int, colour: ColorRGBA) -> Marker:
+        result = Marker(ns=name, type=kind, action=Marker.ADD, color=colour)
+        result.header.frame_id = frame_id
+        result.header.stamp = to_time(now_ns)
+        result.pose.orientation.w = 1.0
+        return result
+
+    words = marker('words', Marker.TEXT_VIEW_FACING, WHITE if halt.reason is Reason.NONE else RED)
+    words.pose.position = _point(origin + np.array([0, 0, TEXT_ABOVE]))
+    words.scale.z = TEXT_HEIGHT
+    words.text = '\n'.join(caption(new, halt))
+    arrow, path = marker('delta', Marker.ARROW, BLUE), marker('path', Marker.LINE_STRIP, ORANGE)
+    if new is None:
+        arrow.action = path.action = Marker.DELETE
+        return MarkerArray(markers=[arrow, path, words])
+    delta = np.asarray(new.action.values[:3], dtype=float)
+    arrow.points = [_point(origin), _point(origin + delta)]
+    arrow.scale.x, arrow.scale.y, arrow.scale.z = 0.004, 0.008, 0.008  # shaft, head
+    path.points = [_point(origin + step * delta) for step in range(PATH_STEPS + 1)]
+    path.scale.x = 0.002
+    return MarkerArray(markers=[arrow, path, words])
+
+
+def caption(new: NewAction | None, halt: Halt) -> list[str]:
+    """Return in lines why the arm stands still, or how its action was decoded."""
+    if halt.reason is not Reason.NONE:
+        return [f'halted: {halt.text}']
+    if new is None:
+        return ['running']
+    stats, dimensions = new.action.stats, len(new.action.values)
+    mode = stats.mode
+    if stats.acceptance_thresholds:
+        mode += f' r={max(stats.acceptance_thresholds)}'
+    length = accept_length(dimensions, stats.target_passes)
+    rounds = 'no verify round' if length is None else f'accept length {length:.2f}'
+    return [
+        f'{mode}, {rounds}, {stats.target_passes} passes, {new.inference_seconds * 1e3:.0f} ms'
+    ]
+
+
+def annotated(rgb: np.ndarray, lines: Sequence[str], *, good: bool) -> np.ndarray:
+    """Return a picture with lines of words below it, framed in green or red.
+
+    rgb: (H, W, 3) uint8; returns (H', W', 3) uint8 of its own.
+    """
+    height, width = rgb.shape[:2]
+    scale = max(1, -(-SMALLEST // width))
+    picture = cv2.resize(rgb, (width * scale, height * scale), interpolation=cv2.INTER_NEAREST)
+    height, width = picture.shape[:2]
+    size = width / 1100
+    step = int(34 * size)
+    plain = [line.encode('ascii', 'replace').decode() for line in lines]  # all the font knows
+    wrapped = [part for line in plain for part in textwrap.wrap(line, LINE)]
+    band = np.full((step * len(wrapped) + step // 2, width, 3), 24, np.uint8)
+    for number, words in enumerate(wrapped, start=1):
+        place = (step // 3, step * number)
+        cv2.putText(band, words, place, cv2.FONT_HERSHEY_SIMPLEX, size, INK, 1, cv2.LINE_AA)
+    cv2.rectangle(picture, (0, 0), (width - 1, height - 1), GOOD if good else BAD, 2 * scale)
+    return np.concatenate([picture, band])
+
+
+def _point(position: np.ndarray) -> Point:
+    x, y, z = map(float, position)
+    return Point(x=x, y=y, z=z)

@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
 from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import EpisodeStatus
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import (
@@ -30,6 +31,7 @@ from spec_vla_ros.ros.converters import (
     to_time,
 )
 from spec_vla_ros.ros.episode import Episode
+from spec_vla_ros.ros.messages import pose_message
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocityEnv
 from spec_vla_ros.ros.robot_time import RealTime, RobotTime
@@ -192,13 +194,9 @@ class SimRobotNode(Node):
 
     def _publish_pose(self, stamp: Time) -> None:
         position, quaternion = self._env.end_effector_pose()
-        message = PoseStamped()
-        message.header.stamp = stamp
-        message.header.frame_id = self._frame
-        point, orientation = message.pose.position, message.pose.orientation
-        point.x, point.y, point.z = map(float, position)
-        orientation.x, orientation.y, orientation.z, orientation.w = map(float, quaternion)
-        self._poses.publish(message)
+        now_ns = to_nanoseconds(stamp)
+        pose = Pose(position, quaternion, frame_id=self._frame, stamp_ns=now_ns)
+        self._poses.publish(pose_message(pose, now_ns=now_ns))
 
     def _report(self) -> None:
         self._reported = self._episode.news()

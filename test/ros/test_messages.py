@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.control.tick import RUNNING, NewAction
-from spec_vla_ros.ros.markers import caption
 from spec_vla_ros.ros.messages import statistics_message
+from spec_vla_ros.ros.overlay import caption
 from spec_vla_ros.types import Action, DecodeStats, Decoding
 
 NOW_NS = 10_000_000_000

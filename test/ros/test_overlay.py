@@ -14,9 +14,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from waiting import wait_for
 
 from spec_vla_ros.ros import overlay, qos
-from spec_vla_ros.ros.annotate import annotated
 from spec_vla_ros.ros.converters import image_to_rgb
-from spec_vla_ros.ros.markers import PATH_STEPS
+from spec_vla_ros.ros.overlay import PATH_STEPS, annotated
 from spec_vla_ros.types import DecodeStats
 
 ROOT = Path(__file__).parents[2]
