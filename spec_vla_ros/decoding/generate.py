@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.types import DecodeStats
+from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats
 
 Result = TypeVar('Result')
 StopRule = Callable[[Sequence[int]], int]
@@ -105,7 +105,7 @@ class Decoded:
             mode=mode,
             target_passes=len(self.commits),
             draft_passes=self.draft_passes,
-            accept_lengths=() if mode == 'autoregressive' else self.accept_lengths,
+            accept_lengths=() if mode == AUTOREGRESSIVE else self.accept_lengths,
             phases_ms=phases_ms or {},
         )
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from spec_vla_ros.settings.parameter import parameter
 from spec_vla_ros.types import (
+    AUTOREGRESSIVE,
     GRAPHS,
     MODES,
     POSITION_MODES,
@@ -142,9 +143,9 @@ class ModelSettings:
         Raises ValueError: the mode needs a drafter, and there is none.
         """
         if self.decoding_mode == AUTO:
-            mode = 'relaxed' if has_drafter else 'autoregressive'
+            mode = 'relaxed' if has_drafter else AUTOREGRESSIVE
             return dataclasses.replace(self, decoding_mode=mode)
-        if self.decoding_mode != 'autoregressive' and not has_drafter:
+        if self.decoding_mode != AUTOREGRESSIVE and not has_drafter:
             raise ValueError(
                 f'decoding_mode: {self.decoding_mode!r} needs a drafter, and none is loaded: '
                 "there is none in the checkpoint's folder `drafter`, and the parameter drafter "

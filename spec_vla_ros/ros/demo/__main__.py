@@ -22,7 +22,7 @@ from spec_vla_ros.ros.demo.comparison import compared, comparison_table
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.gain import sentence
-from spec_vla_ros.ros.demo.record import Record
+from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
 from spec_vla_ros.ros.demo.report import summary, table, write_json
 from spec_vla_ros.ros.demo.simulators import Simulator, libero, tabletop
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
@@ -34,7 +34,6 @@ from spec_vla_ros.types import AUTOREGRESSIVE
 MOST_FILMED = 10
 """Episodes of which the film is kept: one takes some 7 MB of memory, and 16 at most."""
 
-SPECULATIVE = 'speculative'
 WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
 """What is compared, and the value of the parameter decoding_mode that stands for it."""
 

@@ -17,7 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spec_vla_ros.evaluation.film import encoded
 from spec_vla_ros.ros.demo.film_strip import BACKGROUND, BAD, DIM, GAP, GOOD, INK, title_font
-from spec_vla_ros.ros.demo.record import Record
+from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
+from spec_vla_ros.types import AUTOREGRESSIVE
 
 MOST_PICTURES = 150
 RATE = 30.0  # pictures per second, as the camera's
@@ -27,7 +28,7 @@ FRAME = 288  # pixels
 HEADER, TITLE, ROW = 50, 30, 26
 FOOTER = GAP + 3 * ROW
 TRACK, BAR = (52, 56, 64), (90, 160, 235)
-NAMES = {'autoregressive': 'token by token', 'speculative': 'speculative decoding'}
+NAMES = {AUTOREGRESSIVE: 'token by token', SPECULATIVE: 'speculative decoding'}
 """Ways of decoding in the order in which they stand, from the left, and their titles."""
 
 SMALL = ImageFont.load_default(size=15)

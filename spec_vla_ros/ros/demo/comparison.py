@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from spec_vla_ros.ros.demo.record import Record
+from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
 from spec_vla_ros.ros.demo.report import summary
-from spec_vla_ros.types import accept_length
+from spec_vla_ros.types import AUTOREGRESSIVE, accept_length
 
 ACTION_DIMENSIONS = 7
 
@@ -39,11 +39,9 @@ def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
         'modes': modes,
         'passes': {way: found['target_passes'] for way, found in modes.items()},
     }
-    if {'speculative', 'autoregressive'} <= modes.keys():
+    if {SPECULATIVE, AUTOREGRESSIVE} <= modes.keys():
         ratio = {
-            name: _ratio(
-                _middle(modes['autoregressive'][name]), _middle(modes['speculative'][name])
-            )
+            name: _ratio(_middle(modes[AUTOREGRESSIVE][name]), _middle(modes[SPECULATIVE][name]))
             for name in RATIOS
         }
         result['ratio'] = ratio

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from spec_vla_ros.ros.demo.record import Record
+from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
+from spec_vla_ros.types import AUTOREGRESSIVE
 
 DRAWS = 500
 CONFIDENCE = 95.0  # per cent
@@ -39,7 +40,7 @@ def sentence(
             f'({way} only, nothing to compare it with), and {_wins(records[way])} episodes '
             'succeeded.'
         )
-    fast, plain = 'speculative', 'autoregressive'
+    fast, plain = SPECULATIVE, AUTOREGRESSIVE
     clear = differs(
         [r.inference_ms for r in records[plain]], [r.inference_ms for r in records[fast]]
     )

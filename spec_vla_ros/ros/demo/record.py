@@ -10,6 +10,9 @@ import numpy as np
 
 Picture = TypeVar('Picture')
 
+SPECULATIVE = 'speculative'
+"""The way of decoding that is compared with `AUTOREGRESSIVE`, strict or relaxed."""
+
 MOST_FRAMES = 150
 """Pictures kept of an episode: five seconds of a camera of 30 Hz. Even, so that what is kept of
 longer ones stays evenly spaced."""
