@@ -17,6 +17,10 @@ from numpy.typing import ArrayLike
 
 from spec_vla_ros.types import NotAnActionError
 
+_FORMAT = (
+    "a data set's are written as {name: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}"
+)
+_NO_FILES: Mapping[str, str] = {}
 _SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
 
 
@@ -40,7 +44,13 @@ class NormStats:
         return len(self.q01)
 
     @classmethod
-    def select(cls, norm_stats: Mapping[str, Any], unnorm_key: str | None = None) -> NormStats:
+    def select(
+        cls,
+        norm_stats: Mapping[str, Any],
+        unnorm_key: str | None = None,
+        *,
+        files: Mapping[str, str] = _NO_FILES,
+    ) -> NormStats:
         """Choose a data set's stats from those of a checkpoint.
 
         Args:
@@ -48,39 +58,55 @@ class NormStats:
                 mask means that every dimension is un-normalised.
             unnorm_key: the data set, with or without the suffix `_no_noops`; may be None where
                 there is only one.
+            files: which file each data set is from, for the messages.
 
         Raises:
-            ValueError: the key is unknown or needed; the message lists the valid ones.
+            ValueError: the key is unknown or needed, and the message lists the valid ones; or
+                its stats are malformed, and the message says where and how.
         """
         valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
         if unnorm_key is None:
             if len(norm_stats) != 1:
-                raise ValueError(f'choose an unnorm_key: the checkpoint has {valid}')
+                usable = any(_bounds(entry) for entry in norm_stats.values())
+                hint = (
+                    '' if usable else f', none of them with action.q01 and action.q99: {_FORMAT}'
+                )
+                raise ValueError(f'choose an unnorm_key: the checkpoint has {valid}{hint}')
             unnorm_key = next(iter(norm_stats))
         spellings = (unnorm_key, unnorm_key + _SUFFIX, unnorm_key.removesuffix(_SUFFIX))
         found = next((k for k in spellings if k in norm_stats), None)
         if found is None:
             raise ValueError(f'unknown unnorm_key {unnorm_key!r}: the checkpoint has {valid}')
-        return cls._from_dict(found, norm_stats[found])
+        where = f' in {files[found]}' if found in files else ''
+        return cls._from_dict(found, norm_stats[found], f'norm stats {found!r}{where}')
 
     @classmethod
-    def _from_dict(cls, key: str, entry: Any) -> NormStats:
-        action = entry.get('action') if isinstance(entry, Mapping) else None
-        if not isinstance(action, Mapping) or not {'q01', 'q99'} <= action.keys():
-            raise ValueError(f'norm stats {key!r} lack action.q01 or action.q99')
+    def _from_dict(cls, key: str, entry: Any, name: str) -> NormStats:
+        action = _bounds(entry)
+        if action is None:
+            raise ValueError(f'{name} lack action.q01 or action.q99: {_FORMAT}')
         try:
             q01 = np.asarray(action['q01'], np.float64)
             q99 = np.asarray(action['q99'], np.float64)
-            mask = np.asarray(action.get('mask', np.ones(q01.shape)), bool)
+            mask = np.asarray(action.get('mask', np.ones(q01.shape, bool)))
         except (TypeError, ValueError) as error:  # ragged lists, words
-            raise ValueError(f'norm stats {key!r} are no lists of numbers: {error}') from error
-        if q01.ndim != 1 or not q01.shape == q99.shape == mask.shape:
+            raise ValueError(f'{name} are no lists of numbers: {error}') from error
+        if q01.ndim != 1 or not q01.size or not q01.shape == q99.shape == mask.shape:
             raise ValueError(
-                f'norm stats {key!r}: q01 {q01.shape}, q99 {q99.shape} and mask {mask.shape} '
-                'must be lists of the same length'
+                f'{name}: q01 {q01.shape}, q99 {q99.shape} and mask {mask.shape} '
+                'must be lists of the same length, and not empty'
             )
+        if mask.dtype != bool:
+            raise ValueError(f'{name}: mask must hold true and false only, not {action["mask"]}')
         if not (np.isfinite(q01).all() and np.isfinite(q99).all()):
-            raise ValueError(f'norm stats: {key!r} has bounds that are not finite')
+            raise ValueError(f'{name} has bounds that are not finite')
+        reversed_ones = np.flatnonzero(q01 > q99)
+        if len(reversed_ones):
+            d = reversed_ones[0]
+            raise ValueError(
+                f'{name}: q01 is above q99 in dimension {d} ({q01[d]:g} and {q99[d]:g}), which '
+                'would reverse its motion; write the lower one into q01'
+            )
         return cls(key, q01, q99, mask)
 
     def unnormalise(self, normalised: ArrayLike) -> np.ndarray:
@@ -94,6 +120,13 @@ class NormStats:
         span = self.q99 - self.q01
         scaled = 2 * (x - self.q01) / np.where(span == 0, 1, span) - 1
         return np.where(self.mask, scaled, x)
+
+
+def _bounds(entry: Any) -> Mapping[str, Any] | None:
+    """Return a data set's statistics of its actions; None where bounds are missing."""
+    action = entry.get('action') if isinstance(entry, Mapping) else None
+    has_bounds = isinstance(action, Mapping) and {'q01', 'q99'} <= action.keys()
+    return action if has_bounds else None
 
 
 @dataclass(frozen=True, slots=True)

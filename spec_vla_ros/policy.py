@@ -20,8 +20,9 @@ from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.drafter import Drafter, load_drafter
+from spec_vla_ros.models.checkpoint_files import blaming, read_config
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_beside import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
@@ -42,9 +43,6 @@ from spec_vla_ros.types import (
 )
 
 _LOG = logging.getLogger(__name__)
-
-DRAFTER_FOLDER = 'drafter'
-
 
 _DEFAULT_CONFIG, _DEFAULT_DECODING = PolicyConfig(), Decoding()
 
@@ -76,7 +74,7 @@ class SpecVlaPolicy:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
         self._recipe = read_recipe(config.recipe)
-        self._codec = _codec(checkpoint.config, self._recipe, config.unnorm_key)
+        self._codec = _codec(checkpoint.folder, checkpoint.config, self._recipe, config.unnorm_key)
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
         packed = None if drafter is None else PackedDrafter(drafter)
         pack_maps(self._model.vision_backbone)
@@ -267,45 +265,20 @@ def load_policy(
             know; the message lists the valid ones.
     """
     config = replace(config, **options)
+    folder = Path(checkpoint)
     # Wrong keys and recipes end before weights are read.
-    _codec(read_config(checkpoint), read_recipe(config.recipe), config.unnorm_key)
-    require_tokenizer(Path(checkpoint))
-    loaded = load_openvla(checkpoint, device=config.device, dtype=config.dtype, progress=progress)
+    _codec(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
+    require_tokenizer(folder)
+    loaded = load_openvla(folder, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)
 
 
-def _codec(config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None) -> ActionCodec:
+def _codec(
+    folder: Path, config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None
+) -> ActionCodec:
     """Return the codec with the norm stats that were asked for, or that the recipe is for."""
-    codec = config.codec(recipe.key_among(config.norm_stats, unnorm_key))
-    check_dimensions(recipe, codec.stats)
+    with blaming(f'{folder}'):
+        codec = config.codec(recipe.key_among(config.norm_stats, unnorm_key))
+        check_dimensions(recipe, codec.stats)
     return codec
-
-
-def load_drafter_beside(
-    checkpoint: OpenVLACheckpoint,
-    folder: str | Path | None = None,
-    *,
-    position_mode: str | None = None,
-) -> Drafter | None:
-    """Load the drafter of a checkpoint: from a folder, or the one named `drafter` inside its own.
-
-    Args:
-        checkpoint: the loaded target.
-        folder: the drafter's; None looks inside the checkpoint's, and gives None if none is there.
-        position_mode: see `load_drafter`.
-
-    Raises:
-        CheckpointError: it cannot be used; the message says why.
-    """
-    if folder is None:
-        folder = checkpoint.folder / DRAFTER_FOLDER
-        if not folder.is_dir():
-            return None
-    model = checkpoint.model
-    return load_drafter(
-        folder,
-        model.language_model,
-        num_patches=model.vision_backbone.num_patches,
-        position_mode=position_mode,
-    )

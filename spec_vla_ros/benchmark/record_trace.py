@@ -15,8 +15,8 @@ from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter_beside import load_drafter_beside
 from spec_vla_ros.planning.costs import Costs, measure_costs
-from spec_vla_ros.policy import load_drafter_beside
 from spec_vla_ros.sim.env import TabletopEnv
 
 TRACE_SEEDS = range(9_040_000, 9_040_020)

@@ -11,12 +11,14 @@ import torch
 
 from spec_vla_ros.action_codec import NormStats
 from spec_vla_ros.models.checkpoint_files import (
+    STATISTICS,
     read_config,
     read_image_processor,
     read_prompt_processor,
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
+from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
@@ -28,7 +30,7 @@ from spec_vla_ros.models.recipe_checks import (
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import CheckpointError, check_tensors
-from spec_vla_ros.policy import DRAFTER_FOLDER, load_policy
+from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import InstructionError, Observation
 
 _INSTRUCTION = 'pick up the red block'
@@ -69,9 +71,11 @@ def run(args: argparse.Namespace) -> int:
     _print_weights(args.folder, config)
     require_tokenizer(args.folder)
     if not usable:
+        there = (args.folder / STATISTICS).exists()
+        mend = 'mend what is said of them above, or add' if there else 'add'
         raise CheckpointError(
-            'no data set can be used, so no action can be un-normalised: add the '
-            'dataset_statistics.json of the training'
+            f'no data set can be used, so no action can be un-normalised: {mend} the '
+            f'{STATISTICS} of the training'
         )
     drafter = args.drafter or args.folder / DRAFTER_FOLDER
     if args.headers_only:

@@ -17,8 +17,9 @@ from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.film import Film
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
+from spec_vla_ros.models.drafter_beside import load_drafter_beside
 from spec_vla_ros.models.recipes import Recipe, libero_rotation
-from spec_vla_ros.policy import SpecVlaPolicy, load_drafter_beside
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_configs,
@@ -27,7 +26,7 @@ from spec_vla_ros.models.safetensors_files import (
 
 _LARGEST_IMAGE = 4096
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
-_STATISTICS = 'dataset_statistics.json'
+STATISTICS = 'dataset_statistics.json'
 
 
 def read_config(folder: str | Path) -> OpenVLAConfig:
@@ -47,7 +46,7 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
     with blaming(f'{folder} is not an OpenVLA checkpoint'):
         config = OpenVLAConfig.from_dict(raw)
         _check_sizes(config)
-    return replace(config, norm_stats=_norm_stats(folder, config.norm_stats))
+    return _with_statistics(folder, config)
 
 
 def read_image_processor(folder: Path) -> ImageProcessor:
@@ -132,19 +131,21 @@ def _check_sizes(config: OpenVLAConfig) -> None:
         raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
 
 
-def _norm_stats(folder: Path, own: Mapping[str, Any]) -> Mapping[str, Any]:
+def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
     """Add what dataset_statistics.json holds to the norm stats of config.json.
 
     A file without the data set's name around its statistics describes the only data set.
     """
+    own = config.norm_stats
     if not isinstance(own, Mapping):
         raise CheckpointError(f'{folder}: norm_stats in config.json are no object of data sets')
-    file = folder / _STATISTICS
+    file = folder / STATISTICS
     extra = read_json(file) if file.exists() else {}
     action = extra.get('action')
     if isinstance(action, Mapping) and 'action' not in action:
-        return {next(iter(own)) if len(own) == 1 else file.stem: extra}
+        extra, own = {next(iter(own)) if len(own) == 1 else file.stem: extra}, {}
     for key, entry in extra.items():
         if not isinstance(entry, Mapping):
             raise CheckpointError(f"{file}: {key!r} is {entry!r:.40} and no data set's statistics")
-    return {**own, **extra}
+    files = {**dict.fromkeys(own, 'config.json'), **dict.fromkeys(extra, file.name)}
+    return replace(config, norm_stats={**own, **extra}, norm_stats_files=files)

@@ -28,6 +28,7 @@ class OpenVLAConfig:
 
     vocab_size: the text vocabulary without its padding, V of the action codec.
     norm_stats: as in the file, see `NormStats.select`.
+    norm_stats_files: which file each of them is from.
     llm_backbone_id: which language model it began with, one of `PROMPTS`.
     """
 
@@ -39,6 +40,7 @@ class OpenVLAConfig:
     num_bins: int = 256
     dtype: torch.dtype = torch.bfloat16
     norm_stats: Mapping[str, Any] = field(default_factory=dict)
+    norm_stats_files: Mapping[str, str] = field(default_factory=dict)
     llm_backbone_id: str = DEFAULT_BACKBONE
 
     @classmethod
@@ -88,7 +90,7 @@ class OpenVLAConfig:
 
     def codec(self, unnorm_key: str | None = None) -> ActionCodec:
         """Return the action codec with the norm stats of a data set (see `NormStats.select`)."""
-        stats = NormStats.select(self.norm_stats, unnorm_key)
+        stats = NormStats.select(self.norm_stats, unnorm_key, files=self.norm_stats_files)
         return ActionCodec(stats, vocab_size=self.vocab_size, num_bins=self.num_bins)
 
 

@@ -57,7 +57,7 @@ def test_it_tells_everything(folder, inspect):
         'x (m)        -0.0100 to +0.0300',
         'yaw (rad)    -0.0100 to +0.0300',
         'gripper      -1.0000 to +1.0000',
-        "bare: not usable: norm stats 'bare' lack action.q01 or action.q99",
+        "bare: not usable: norm stats 'bare' in dataset_statistics.json lack action.q01 or",
         "a trainer's state is here too (optimizer.pt)",
         'drafter     fits its target',
         "'pick up the red block' with mine: 7 action tokens",
@@ -128,7 +128,20 @@ def test_no_usable_data_set_fails(folder, inspect):
     status, out, err = inspect()
     assert status == 2
     assert 'bare: not usable' in out
-    assert 'no data set can be used' in err
+    assert 'un-normalised: add the dataset_statistics.json' in err
+    (folder / 'dataset_statistics.json').write_text('{"norm_stats": {"actions": {}}}')
+    status, out, err = inspect()
+    assert status == 2
+    assert "'norm_stats' in dataset_statistics.json lack action.q01" in out
+    assert 'mend what is said of them above' in err
+
+
+def test_reversed_bounds_fail(folder, inspect):
+    reversed_z = {'q01': [-0.1, -0.1, 0.1] + [-0.1] * 4, 'q99': [0.1, 0.1, -0.1] + [0.1] * 4}
+    edit_json(folder, 'config.json', norm_stats={'mine': {'action': reversed_z}})
+    status, out, _ = inspect()
+    assert status == 2
+    assert "'mine' in config.json: q01 is above q99 in dimension 2" in out
 
 
 def test_a_drafter_of_another_target_fails(folder, inspect, tmp_path):

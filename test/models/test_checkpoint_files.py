@@ -2,6 +2,7 @@
 """Files as different releases and trainers write them are read; what cannot be is named."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -87,9 +88,19 @@ def test_statistics_of_another_shape_name_file_and_key(folder):
         load_policy(folder, device='cpu')
 
 
+def test_errors_of_norm_stats_name_folder_file_and_key(folder):
+    statistics(folder, {'mine': {'action': {'q01': [1.0] * 7, 'q99': [0.0] * 7}}})
+    named = rf"^{re.escape(str(folder))}: norm stats 'mine' in dataset_statistics\.json: q01 is"
+    with pytest.raises(CheckpointError, match=named):
+        load_policy(folder, device='cpu', unnorm_key='mine')
+    with pytest.raises(CheckpointError, match=rf'^{re.escape(str(folder))}: choose an unnorm_key'):
+        load_policy(folder, device='cpu')
+
+
 @pytest.mark.parametrize(
     'broken',
     [
+        {'action': {'q01': [1.0], 'q99': [0.0]}},
         {'action': {'mean': [0.0]}},
         {'action': {'q01': [0.0], 'q99': [float('nan')]}},
         {'action': {'q01': ['a'], 'q99': [1.0]}},
