@@ -23,6 +23,7 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import blaming, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
@@ -265,7 +266,7 @@ def load_policy(
             know; the message lists the valid ones.
     """
     config = replace(config, **options)
-    folder = Path(checkpoint)
+    folder = folder_path(checkpoint)
     # Wrong keys and recipes end before weights are read.
     _codec(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(folder)

@@ -19,13 +19,16 @@ from spec_vla_ros.models.checkpoint_files import (
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
+from spec_vla_ros.models.folders import CheckpointError, folder_path
 from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
-from spec_vla_ros.models.safetensors_files import CheckpointError, Progress, load_tensors
+from spec_vla_ros.models.safetensors_files import Progress, load_tensors
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LOG = logging.getLogger(__name__)
+
+_DEVICES = "use 'auto', 'cpu' or 'cuda'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def load_openvla(
         CheckpointError: the folder cannot be used; the message names the culprit.
         ValueError: unknown device or dtype.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     config = read_config(folder)
     chosen_device = resolve_device(device)
     chosen_dtype = resolve_dtype(dtype, stored=config.dtype, device=chosen_device)
@@ -141,9 +144,16 @@ def resolve_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise ValueError(f"unknown device {device!r}: use 'auto', 'cpu' or 'cuda'") from error
+        raise ValueError(f'unknown device {device!r}: {_DEVICES}') from error
+    if chosen.type not in ('cpu', 'cuda') or (chosen.type == 'cpu' and chosen.index):
+        raise ValueError(f'device {device!r} is none that is computed on here: {_DEVICES}')
     if chosen.type == 'cuda' and not torch.cuda.is_available():
         raise ValueError(f"device {device!r}: torch finds no CUDA device; use 'cpu' or 'auto'")
+    if chosen.type == 'cuda' and (chosen.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f'device {device!r}: torch finds {torch.cuda.device_count()} CUDA devices, counted '
+            'from cuda:0'
+        )
     return chosen
 
 

@@ -14,15 +14,11 @@ from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_tensors,
 )
 from spec_vla_ros.models.config_checks import check_llama, check_sizes
+from spec_vla_ros.models.folders import CheckpointError, folder_path, is_there, read_json
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
-from spec_vla_ros.models.prompts import read_tokenizer
-from spec_vla_ros.models.safetensors_files import (
-    CheckpointError,
-    StoredTensor,
-    find_tensors,
-    read_json,
-)
+from spec_vla_ros.models.prompts import largest_id, read_tokenizer
+from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 
 _LARGEST_IMAGE = 4096
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
@@ -35,7 +31,7 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
     Raises:
         CheckpointError: the folder is no OpenVLA checkpoint.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     if not folder.is_dir():
         raise CheckpointError(
             f'{folder} is not a folder: give the path of a downloaded checkpoint'
@@ -56,8 +52,8 @@ def read_image_processor(folder: Path) -> ImageProcessor:
         CheckpointError: neither is there, both are and differ, or one is malformed.
     """
     plain, nesting = folder / _PREPROCESSOR, folder / _PROCESSOR
-    nested = read_json(nesting).get('image_processor') if nesting.exists() else None
-    if nested is None and not plain.exists() and nesting.exists():
+    nested = read_json(nesting).get('image_processor') if is_there(nesting) else None
+    if nested is None and not is_there(plain) and nesting.exists():
         raise CheckpointError(
             f'{plain} is missing, and {_PROCESSOR} has no image_processor: add the file of the '
             'model that was fine-tuned'
@@ -77,14 +73,21 @@ def read_prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcesso
     """Read the tokenizer, and what a prompt of this checkpoint begins with.
 
     Raises:
-        ValueError: a file cannot be read; the message says which.
+        ValueError: a file cannot be read, and the message says which; or the tokenizer is of
+            another vocabulary.
     """
     generation = folder / 'generation_config.json'
-    bos = read_json(generation).get('bos_token_id', 1) if generation.exists() else 1
+    bos = read_json(generation).get('bos_token_id', 1) if is_there(generation) else 1
     if type(bos) is not int or not 0 <= bos < config.text.vocab_size:
         raise ValueError(f'bos_token_id in {generation.name} is {bos!r}, which is no token id')
+    tokenizer, rows = read_tokenizer(folder), config.text.vocab_size
+    if tokenizer is not None and largest_id(tokenizer) >= rows:
+        raise ValueError(
+            f"the tokenizer is another language model's: it says ids up to {largest_id(tokenizer)}"
+            f', and the model knows {rows}; put the tokenizer of this checkpoint there'
+        )
     return PromptProcessor(
-        read_tokenizer(folder),
+        tokenizer,
         vocab_size=config.vocab_size,
         bos_token_id=bos,
         template=config.prompt,
@@ -140,7 +143,7 @@ def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
     if not isinstance(own, Mapping):
         raise CheckpointError(f'{folder}: norm_stats in config.json are no object of data sets')
     file = folder / STATISTICS
-    extra = read_json(file) if file.exists() else {}
+    extra = read_json(file) if is_there(file) else {}
     action = extra.get('action')
     if isinstance(action, Mapping) and 'action' not in action:
         extra, own = {next(iter(own)) if len(own) == 1 else file.stem: extra}, {}

@@ -18,7 +18,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.models.checkpoint_files import blaming
 from spec_vla_ros.models.config_checks import check_llama
+from spec_vla_ros.models.folders import (
+    CheckpointError,
+    folder_path,
+    is_there,
+    mend,
+    read_json,
+    shorten,
+)
 from spec_vla_ros.models.llama import (
     DecoderLayer,
     Llama,
@@ -27,7 +36,7 @@ from spec_vla_ros.models.llama import (
     refuse_padding,
 )
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import CheckpointError, read_json, shorten
+from spec_vla_ros.models.safetensors_files import check_finite
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.types import POSITION_MODES, check_choice
 
@@ -168,14 +177,14 @@ def load_drafter(
             or 'correct'.
 
     Raises:
-        CheckpointError: a file is missing, keys or shapes do not fit, or it was made for another
-            target; the message says which.
+        CheckpointError: a file is missing, keys or shapes do not fit, weights hold what is no
+            number, or it was made for another target; the message says which.
     """
-    folder = Path(folder)
+    folder = folder_path(folder)
     raw = read_json(folder / 'config.json')
     stored = raw.get('draft_acceptance')
     mode = position_mode or raw.get('draft_position_mode', 'correct')
-    try:
+    with blaming(f'{folder}'):
         config = LlamaConfig.from_dict(raw)
         check_llama(config)
         with torch.device('meta'):
@@ -187,17 +196,16 @@ def load_drafter(
                 temperature=float(raw.get('draft_temperature', 1.0)),
                 rates=None if stored is None else RateTable.from_dict(stored),
             )
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise CheckpointError(f'{folder}: {error}') from error
-    weights = _read_weights(folder)
+    file, weights = _read_weights(folder)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
     weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
     _check_keys(folder, expected, weights)
     head = target.lm_head.weight
-    drafter.load_state_dict(
-        {k: v.to(head.device, head.dtype) for k, v in weights.items()}, strict=True, assign=True
-    )
+    weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
+    for key, weight in weights.items():
+        check_finite(key, weight, file)
+    drafter.load_state_dict(weights, strict=True, assign=True)
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
 
 
@@ -225,18 +233,21 @@ def save_drafter(
     save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})
 
 
-def _read_weights(folder: Path) -> dict[str, Tensor]:
+def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """Return the folder's file of weights, and what is in it."""
     safetensors, pickled = folder / 'model.safetensors', folder / 'pytorch_model.bin'
-    file = safetensors if safetensors.exists() else pickled
-    if not file.exists():
+    file = safetensors if is_there(safetensors) else pickled
+    if not is_there(file):
         raise CheckpointError(f'{folder} has neither {safetensors.name} nor {pickled.name}')
     try:
         if file == safetensors:
-            return load_file(file)
+            return file, load_file(file)
         # weights_only: tensors and nothing that could run code
-        return dict(torch.load(file, map_location='cpu', weights_only=True))
+        return file, dict(torch.load(file, map_location='cpu', weights_only=True))
     except Exception as error:  # each format has its own
-        raise CheckpointError(f'{file} cannot be read as weights: {error}') from error
+        raise CheckpointError(
+            f'{file} cannot be read as weights ({error}): {mend(file)}'
+        ) from error
 
 
 def _check_keys(
@@ -269,6 +280,12 @@ def _check_target(
             raise CheckpointError(
                 f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
             )
+    if config.max_position_embeddings < target.config.max_position_embeddings:
+        raise CheckpointError(
+            f'{folder} has max_position_embeddings {config.max_position_embeddings}, its target '
+            f'{target.config.max_position_embeddings}: longer prompts would end in an error; '
+            'write the number that it was trained with into its config.json'
+        )
     if embedding is None:
         return
     own = target.model.embed_tokens.weight

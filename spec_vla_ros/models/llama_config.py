@@ -66,6 +66,7 @@ def _refuse_variants(config: Mapping[str, Any]) -> None:
                 'checkpoint with a plain Llama language model'
             )
     rope = config.get('rope_scaling') or config.get('rope_parameters') or {}
-    kind = rope.get('rope_type', rope.get('type', 'default'))
+    named = isinstance(rope, Mapping)
+    kind = rope.get('rope_type', rope.get('type', 'default')) if named else rope
     if kind != 'default':
         raise ValueError(f'rotary scaling {kind!r} is not supported: only the default is')

@@ -130,6 +130,9 @@ class PromptProcessor:
     vocab_size: the text vocabulary without its padding.
     bos_token_id: what every prompt starts with; added where the tokenizer does not.
     template: the words around an instruction, see `PROMPTS`.
+
+    Raises:
+        ValueError: the vocabulary is as large as Llama 2's and the tokenizer is not Llama's.
     """
 
     def __init__(
@@ -145,6 +148,12 @@ class PromptProcessor:
         self._template = template
         if tokenizer is not None:
             self._empty = id_of(tokenizer, _EMPTY_PIECE)
+            if vocab_size == _LLAMA_VOCABULARY and self._empty != _LLAMA_EMPTY_ID:
+                raise ValueError(
+                    f"the tokenizer is another language model's: its id of the space is "
+                    f'{self._empty}, and Llama 2 has {_LLAMA_EMPTY_ID}; put the tokenizer of this '
+                    'checkpoint there'
+                )
         else:
             self._empty = _LLAMA_EMPTY_ID if vocab_size == _LLAMA_VOCABULARY else None
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tokenizers import Tokenizer
 
+from spec_vla_ros.models.folders import is_there, mend
+
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
@@ -83,9 +85,13 @@ def prompt_of(backbone: object) -> str:
 
 
 def tokenizer_file(folder: Path) -> Path | None:
-    """Return the file that the folder's tokenizer is read from; None where there is none."""
+    """Return the file that the folder's tokenizer is read from; None where there is none.
+
+    Raises:
+        CheckpointError: it is a link to nothing.
+    """
     found = (folder / name for name in TOKENIZER_FILES)
-    return next((file for file in found if file.exists()), None)
+    return next((file for file in found if is_there(file)), None)
 
 
 def require_tokenizer(folder: Path) -> None:
@@ -122,7 +128,7 @@ def read_json_tokenizer(file: Path) -> Tokenizer:
     try:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
-        raise ValueError(f'{file} is not a tokenizer file: {error}') from error
+        raise ValueError(f'{file} is not a tokenizer file ({error}): {mend(file)}') from error
 
 
 def read_sentencepiece(file: Path) -> SentencePieceProcessor:
@@ -142,7 +148,7 @@ def read_sentencepiece(file: Path) -> SentencePieceProcessor:
         return SentencePieceProcessor(model_file=str(file))
     except Exception as error:  # sentencepiece raises RuntimeError, OSError, TypeError
         raise ValueError(
-            f'{file} is not a SentencePiece model ({error}): download it again, or {_WAY_ON}'
+            f'{file} is not a SentencePiece model ({error}): {mend(file)}, or {_WAY_ON}'
         ) from error
 
 
@@ -158,6 +164,13 @@ def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
     pieces: list[str] = list(tokenizer.EncodeAsPieces(text))
     unknown_id = tokenizer.unk_id()
     return ids, [p for number, p in zip(ids, pieces, strict=True) if number == unknown_id]
+
+
+def largest_id(tokenizer: TextTokenizer) -> int:
+    """Return the largest id that a tokenizer can say, added tokens included."""
+    if isinstance(tokenizer, Tokenizer):
+        return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    return int(tokenizer.vocab_size()) - 1
 
 
 def id_of(tokenizer: TextTokenizer, piece: str) -> int | None:

@@ -7,15 +7,22 @@ Pickles are never loaded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+
+from spec_vla_ros.models.folders import (
+    CheckpointError,
+    is_there,
+    mend,
+    missing,
+    read_json,
+    shorten,
+)
 
 Progress = Callable[[int, int], None]
 """Called with the bytes loaded so far and the bytes in all."""
@@ -23,13 +30,9 @@ Progress = Callable[[int, int], None]
 INDEX = 'model.safetensors.index.json'
 
 _BYTES = {'F32': 4, 'F16': 2, 'BF16': 2}
+_TOO_LARGE = '; or they are too large for float16: choose another dtype'
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
 _MAPPED_BYTES = 32 * 2**20
-_SHOWN = 8
-
-
-class CheckpointError(ValueError):
-    """A checkpoint folder cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     """
     tensors: dict[str, StoredTensor] = {}
     index = folder / INDEX
-    weight_map = _read_index(index) if index.exists() else {}
+    weight_map = _read_index(index) if is_there(index) else {}
     for file in _weight_files(folder, weight_map):
         for tensor in _read_header(file):
             if tensor.key in tensors:
@@ -88,7 +91,8 @@ def load_tensors(
         progress: called after each tensor.
 
     Raises:
-        CheckpointError: keys are missing, unexpected or mis-shaped; the message names them.
+        CheckpointError: keys are missing, unexpected, mis-shaped or hold what is no number; the
+            message names them.
     """
     names = {key_of(name): name for name, _ in model.named_parameters()}
     check_tensors(model, tensors, key_of=key_of)
@@ -99,6 +103,7 @@ def load_tensors(
             owner, _, attribute = names[key].rpartition('.')
             # copy=True: the weights must not stay a view of a file that may change under them
             weight = value.to(dtype=dtype, copy=device.type == 'cpu')
+            check_finite(key, weight, tensors[key].file)
             setattr(
                 model.get_submodule(owner), attribute, nn.Parameter(weight, requires_grad=False)
             )
@@ -143,35 +148,19 @@ def check_tensors(
         )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+def check_finite(key: str, weight: Tensor, file: Path) -> None:
+    """Refuse a weight with NaN or infinity in it: a policy with one answers nonsense.
 
     Raises:
-        CheckpointError: the file is missing or malformed.
+        CheckpointError: the message names the weight and the file.
     """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError:
-        raise CheckpointError(f'{path} is missing: {_contents(path.parent)}') from None
-    except ValueError as error:
-        raise CheckpointError(f'{path} is not valid JSON: {error}') from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f'{path} must hold a JSON object')
-    return content
-
-
-def shorten(names: Iterable[str]) -> str:
-    """Join names, the first few of them when there are many."""
-    names = sorted(names)
-    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
-    return ', '.join(names[:_SHOWN]) + more
-
-
-def _contents(folder: Path) -> str:
-    names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    return (
-        f'the folder has {shorten(names)}' if names else 'there is no such folder, or it is empty'
-    )
+    # The sum is one quick pass; huge numbers make it infinite, too, so it is not the last word.
+    if not weight.sum(dtype=torch.float32).isfinite() and not weight.isfinite().all():
+        kind = str(weight.dtype).removeprefix('torch.')
+        raise CheckpointError(
+            f'{key} in {file} holds NaN or infinity, read as {kind}: the weights are damaged, and '
+            f'to be downloaded or trained again{"" if kind != "float16" else _TOO_LARGE}'
+        )
 
 
 def _read_index(path: Path) -> dict[str, str]:
@@ -207,6 +196,9 @@ def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
             )
         raise CheckpointError(f'{folder} has no *.safetensors file{hint}')
     absent = [name for name in names if not (folder / name).is_file()]
+    links = [name for name in absent if (folder / name).is_symlink()]
+    if links:
+        raise CheckpointError(missing(folder / links[0]))
     if absent:
         raise CheckpointError(
             f'weight files are missing in {folder}: {shorten(absent)}; download them again'
@@ -221,7 +213,7 @@ def _read_header(file: Path) -> list[StoredTensor]:
             found = [(key, tuple(s.get_shape()), s.get_dtype()) for key, s in slices]
     except SafetensorError as error:
         raise CheckpointError(
-            f'{file} is truncated or not a safetensors file ({error}): download it again'
+            f'{file} is truncated or not a safetensors file ({error}): {mend(file)}'
         ) from error
     for key, _, dtype in found:
         if dtype not in _BYTES:

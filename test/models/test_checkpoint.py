@@ -2,6 +2,7 @@
 """Checkpoint folders load strictly, in any layout, and what does not fit is named."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from processes import KILOBYTES, run_python
 from safetensors.torch import load_file, save_file
 from toy_checkpoint import tiny_config, toy_folder, write_tiny
 
-from spec_vla_ros.models.checkpoint import load_openvla, save_weights
-from spec_vla_ros.models.safetensors_files import CheckpointError
+from spec_vla_ros.models.checkpoint import load_openvla, resolve_device, save_weights
+from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.safetensors_files import check_finite
 
 WEIGHTS = 'model.safetensors'
 NORM = 'language_model.model.norm.weight'
@@ -226,10 +228,9 @@ def test_folder_without_config_shows_what_is_there(tmp_path):
         load_openvla(tmp_path)
 
 
-@pytest.mark.parametrize('value', [0.0, float('nan')])
-def test_blind_model_fails_the_vision_self_test(folder, value):
+def test_blind_model_fails_the_vision_self_test(folder):
     """The published remote code on current releases never runs the towers, and nobody notices."""
-    edit_weights(folder, lambda t: t['projector.fc1.weight'].fill_(value))
+    edit_weights(folder, lambda t: t['projector.fc1.weight'].zero_())
     with pytest.raises(CheckpointError, match='vision self-test'):
         load_openvla(folder, device='cpu')
 
@@ -238,12 +239,42 @@ def test_blind_model_fails_the_vision_self_test(folder, value):
     ('options', 'message'),
     [
         ({'device': 'gpu'}, "unknown device 'gpu'"),
+        ({'device': 'mps'}, "'mps' is none that is computed on here: use 'auto', 'cpu' or 'cuda'"),
+        ({'device': 'meta'}, "'meta' is none"),
+        ({'device': 'cpu:3'}, "'cpu:3' is none"),
         ({'device': 'cpu', 'dtype': 'fp8'}, "dtype 'fp8' is none of auto, .*bfloat16"),
     ],
 )
 def test_unknown_device_or_dtype(folder, options, message):
     with pytest.raises(ValueError, match=message):
         load_openvla(folder, **options)
+
+
+@pytest.mark.parametrize('key', ['language_model.lm_head.weight', 'projector.fc1.weight', NORM])
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_no_numbers_are_told(folder, key, value):
+    edit_weights(folder, lambda t: t[key][-1:].fill_(value))
+    with pytest.raises(CheckpointError, match=rf'{key} in .*{WEIGHTS} holds NaN or infinity'):
+        load_openvla(folder, device='cpu')
+
+
+def test_weights_that_are_too_large_for_the_dtype_are_told(folder):
+    edit_weights(folder, lambda t: t[NORM].fill_(1e5))
+    assert load_openvla(folder, device='cpu')
+    with pytest.raises(CheckpointError, match='choose another dtype'):
+        load_openvla(folder, device='cpu', dtype='float16')
+
+
+def test_large_numbers_are_no_infinity():
+    check_finite('x', torch.full((3,), 3e38), Path('file'))
+
+
+def test_cuda_devices_that_are_not_there_are_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    assert resolve_device('cuda:1') == torch.device('cuda:1')
+    with pytest.raises(ValueError, match="'cuda:9': torch finds 2 CUDA devices"):
+        resolve_device('cuda:9')
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ import re
 import numpy as np
 import pytest
 import torch
-from toy_checkpoint import write_tiny
+from toy_checkpoint import tiny_tokenizer, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config, read_image_processor
-from spec_vla_ros.models.safetensors_files import CheckpointError
+from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.prompts import largest_id
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Observation
 
@@ -115,6 +116,20 @@ def test_a_broken_data_set_does_not_spoil_the_others(folder, broken):
     assert policy.infer(SEEN).values.shape == (7,)
     with pytest.raises(ValueError, match="'broken'"):
         load_policy(folder, device='cpu', unnorm_key='broken')
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_is_refused(folder):
+    tiny_tokenizer(tuple(map(str, range(400)))).save(str(folder / 'tokenizer.json'))
+    with pytest.raises(CheckpointError, match=r"another language model's.* up to \d+.* knows 384"):
+        load_policy(folder, device='cpu')
+
+
+def test_added_tokens_may_lie_in_the_padding(folder):
+    tokenizer = tiny_tokenizer(tuple(map(str, range(320))))
+    tokenizer.add_tokens(['<PAD>'])
+    tokenizer.save(str(folder / 'tokenizer.json'))
+    assert largest_id(tokenizer) > read_config(folder).vocab_size
+    load_policy(folder, device='cpu')
 
 
 def test_no_tokenizer_is_told_before_anything_else(folder):

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from small_models import CONFIG, random_drafter, random_target
 
 from spec_vla_ros.models.drafter import Drafter, load_drafter
-from spec_vla_ros.models.safetensors_files import CheckpointError
+from spec_vla_ros.models.folders import CheckpointError
 
 JSON = {
     'vocab_size': 384,
@@ -54,6 +54,8 @@ def weights():
         {'draft_window': 2.5},
         {'draft_window': True},
         {'draft_window': 4, 'draft_position_mode': 'reference'},
+        {'rope_scaling': 'dynamic'},
+        {'max_position_embeddings': 4},
     ],
 )
 def test_numbers_that_no_drafter_has_are_refused(tmp_path, weights, target, wrong):
@@ -109,8 +111,9 @@ def test_tree_positions():
         (lambda w: w.update({'norm.weight': torch.ones(32)}), r'unexpected: norm\.weight'),
         (lambda w: w.update({'fc.bias': torch.ones(3)}), r'fc\.bias is \(3,\).*\(32,\)'),
         (lambda w: w.update({'embed_tokens.weight': torch.ones(384, 32)}), 'another target'),
+        (lambda w: w['fc.weight'].fill_(float('nan')), r'fc\.weight in .* holds NaN'),
     ],
-    ids=['missing', 'unexpected', 'mis-shaped', 'other target'],
+    ids=['missing', 'unexpected', 'mis-shaped', 'other target', 'no numbers'],
 )
 def test_weights_that_do_not_fit_are_named(tmp_path, weights, target, change, message):
     change(weights)

@@ -112,6 +112,11 @@ def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
     assert PromptProcessor(None, vocab_size=320)([1, 5]).tolist() == [[1, 5]]
 
 
+def test_a_vocabulary_of_llamas_size_is_to_be_llamas():
+    with pytest.raises(ValueError, match="another language model's: its id of the space is 3"):
+        PromptProcessor(tiny_tokenizer(), vocab_size=32000)
+
+
 def test_unknown_words_are_named():
     with pytest.raises(ValueError, match="'purple', 'cat'"):
         prompts()('pick up the purple cat')

@@ -1,0 +1,85 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What is in a checkpoint's folder, and in words why something in it cannot be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_SHOWN = 8
+_POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves of a large file
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder cannot be used; the message says why and what to do."""
+
+
+def folder_path(folder: str | Path) -> Path:
+    """Return a folder's path with `~` expanded: behind `checkpoint:=` no shell does.
+
+    Raises:
+        CheckpointError: there is no such user.
+    """
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:
+        raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is such a file.
+
+    Raises:
+        CheckpointError: there is a link to nothing, which is to be told and not to be passed over.
+    """
+    if file.is_symlink() and not file.exists():
+        raise CheckpointError(missing(file))
+    return file.exists()
+
+
+def missing(file: Path) -> str:
+    """Say in words why a file cannot be found."""
+    if file.is_symlink():
+        return (
+            f'{file} is a link to {file.readlink()}, which is not there, as in a copied download '
+            'cache: copy it with `cp -rL`, which copies what links point to'
+        )
+    names = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
+    if not names:
+        return f'{file} is missing: there is no such folder, or it is empty'
+    return f'{file} is missing: the folder has {shorten(names)}'
+
+
+def mend(file: Path) -> str:
+    """Say in words how a file that cannot be read is mended."""
+    with file.open('rb') as opened:
+        is_pointer = opened.read(len(_POINTER)) == _POINTER
+    if is_pointer:
+        return 'it is a pointer of Git LFS, and not the file itself: run `git lfs pull` there'
+    return 'download it again'
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        CheckpointError: the file is missing or malformed.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        raise CheckpointError(missing(path)) from None
+    except ValueError as error:
+        raise CheckpointError(f'{path} is not valid JSON ({error}): {mend(path)}') from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path} must hold a JSON object')
+    return content
+
+
+def shorten(names: Iterable[str]) -> str:
+    """Join names, the first few of them when there are many."""
+    names = sorted(names)
+    more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
+    return ', '.join(names[:_SHOWN]) + more

@@ -1,0 +1,66 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What cannot be read in a checkpoint's folder is said as what it is."""
+
+import shutil
+
+import pytest
+from toy_checkpoint import write_tiny
+
+from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.models.folders import CheckpointError, folder_path
+from spec_vla_ros.policy import load_policy
+
+WEIGHTS, STATISTICS = 'model.safetensors', 'dataset_statistics.json'
+POINTER = 'version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n'
+FILES = (
+    'config.json',
+    'preprocessor_config.json',
+    'tokenizer.json',
+    'generation_config.json',
+    STATISTICS,
+    f'{WEIGHTS}.index.json',
+    WEIGHTS,
+    f'drafter/{WEIGHTS}',
+)
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """A checkpoint that can be used, with a drafter."""
+    folder = write_tiny(tmp_path_factory.mktemp('whole'))
+    target = load_openvla(folder, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), folder / 'drafter')
+    return folder
+
+
+@pytest.fixture
+def folder(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / 'home' / 'checkpoint')
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_a_link_to_nothing_is_told_as_one(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to('../../blobs/4d7a21')
+    with pytest.raises(CheckpointError, match=rf'{name} is a link to .*4d7a21.*cp -rL'):
+        load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize('name', [n for n in FILES if n != 'generation_config.json'])
+def test_a_pointer_of_git_lfs_is_told_as_one(folder, name):
+    (folder / name).write_text(POINTER)
+    with pytest.raises(CheckpointError, match=rf'{name}.* pointer of Git LFS.*git lfs pull'):
+        load_policy(folder, device='cpu')
+
+
+def test_home_folders_are_found(folder, monkeypatch):
+    monkeypatch.setenv('HOME', str(folder.parent))
+    policy = load_policy('~/checkpoint', device='cpu', drafter='~/checkpoint/drafter')
+    assert policy.checkpoint_info.folder == folder
+    assert policy.info.has_drafter
+
+
+def test_a_user_that_does_not_exist_has_no_home():
+    with pytest.raises(CheckpointError, match='~nobody-of-that-name/x begins with no home'):
+        folder_path('~nobody-of-that-name/x')
