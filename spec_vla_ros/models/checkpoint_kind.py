@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.models.safetensors_files import CheckpointError, shorten
+from spec_vla_ros.models.folders import CheckpointError, shorten
 
 _OFT_FILES = (
     'action_head--*',
@@ -24,13 +24,43 @@ _OFT_FILES = (
 _OFT_KEYS = ('use_l1_regression', 'use_diffusion', 'num_actions_chunk', 'action_chunk_size')
 _OFT_TENSORS = ('action_head.', 'proprio_projector.', 'noisy_action_projector.')
 
+_UNIVLA_FILES = ('action_decoder*',)
+
+_SEVERAL_IMAGES = ('num_images_in_input', 'image_sequence_len')
+_MORE_INPUTS = ('use_wrist_image', 'use_proprio')
+_TOKENIZERS = (None, 'action_tokenizer')
+_ARCHITECTURES = (None, [], ['OpenVLAForActionPrediction'])
+
+_ADAPTER_FILES = ('adapter_config.json', 'adapter_model*')
+_WRAPPERS = {
+    'base_model.model.': (
+        'as the peft library names those of a model with an adapter: call `merge_and_unload()` '
+        'on the model, and save what that returns'
+    ),
+    'module.': (
+        'as torch names those of a model that is trained in parallel: save `model.module`, not '
+        '`model`'
+    ),
+}
+"""What the keys of weights begin with that were saved with a wrapper around the model."""
+
 _TRAINER_STATE = (
     *('optimizer*', 'scheduler.*', 'trainer_state.json', 'training_args.bin', 'rng_state*'),
     *('random_states_*', 'scaler.pt', 'global_step*', 'zero_pp_rank_*', 'mp_rank_*', '*.distcp'),
 )
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 
-_REASONING = re.compile(r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot)(?![a-z])', re.IGNORECASE)
+_OTHER_NAMES = {
+    r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot)(?![a-z])': (
+        'a reasoning checkpoint (embodied chain of thought): it writes a plan in words before '
+        'each action, which takes hundreds of tokens and is not decoded here'
+    ),
+    r'(?<![a-z])oft(?![a-z])': (
+        'an OpenVLA-OFT checkpoint, whose actions come from a head of its own, in *.pt files that '
+        'are not here'
+    ),
+}
+"""What of a name says what a checkpoint is, though nothing else in its folder may."""
 
 _LEROBOT = ('act', 'diffusion', 'groot', 'pi0', 'pi05', 'pi0_fast', 'sac', 'smolvla', 'tdmpc')
 _FAMILIES = {
@@ -49,8 +79,8 @@ def refuse_other_files(folder: Path) -> None:
     """Refuse a folder whose files show that it is something else.
 
     Raises:
-        CheckpointError: OpenVLA-OFT, a LoRA adapter, a Prismatic training run, a folder of several
-            checkpoints.
+        CheckpointError: OpenVLA-OFT, UniVLA, LoRA adapters, a Prismatic training run, a folder of
+            several checkpoints.
     """
     names = _names(folder)
     oft = _matching(names, _OFT_FILES)
@@ -61,9 +91,15 @@ def refuse_other_files(folder: Path) -> None:
             'decoding does not apply. Run it with the code of OpenVLA-OFT, or give a fine-tune '
             'that answers with action tokens'
         )
-    own = bool(_matching(names, ('adapter_config.json', 'adapter_model*')))
-    if own or 'lora_adapter' in names:
-        raise CheckpointError(_adapter(folder, folder if own else folder / 'lora_adapter'))
+    univla = _matching(names, _UNIVLA_FILES)
+    if univla:
+        raise CheckpointError(
+            f'{folder} is a UniVLA checkpoint ({shorten(univla)}): its tokens are no actions, and '
+            'a decoder of its own makes these of them. Run it with the code that it came with'
+        )
+    adapters = _adapters(folder)
+    if adapters:
+        raise CheckpointError(_adapter(folder, adapters))
     if 'checkpoints' in names and not _has_weights(names):
         raise CheckpointError(
             f'{folder} is the folder of a training run, as OpenVLA writes it (checkpoints/): '
@@ -92,21 +128,55 @@ def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
             f'config.json has {shorten(oft)}, as OpenVLA-OFT has: its actions do not come token '
             'by token. Run it with the code of OpenVLA-OFT'
         )
-    for name in (folder.resolve().name, config.get('_name_or_path')):
-        if isinstance(name, str) and _REASONING.search(Path(name).name):
-            raise CheckpointError(
-                f'{name!r} names a reasoning checkpoint (embodied chain of thought): it writes a '
-                'plan in words before each action, which takes hundreds of tokens and is not '
-                'decoded here. Give an OpenVLA checkpoint that answers with the action at once; '
-                'if this one does, rename the folder'
-            )
+    _refuse_other_inputs(config)
+    _refuse_other_names(folder, config.get('_name_or_path'))
+
+
+def _refuse_other_inputs(config: Mapping[str, Any]) -> None:
+    """Refuse what was trained on more than it would get here, or says its actions otherwise."""
+    more = [key for key in _SEVERAL_IMAGES if config.get(key) not in (None, 0, 1)]
+    more += [key for key in _MORE_INPUTS if config.get(key)]
+    if more:
+        raise CheckpointError(
+            f'config.json has {", ".join(f"{key} {config[key]!r}" for key in more)}: this model '
+            'was trained on more than one image and an instruction, and would act without seeing '
+            'the rest. Run it with the code that it came with'
+        )
+    tokenizer = config.get('action_tokenizer')
+    if tokenizer not in _TOKENIZERS:
+        raise CheckpointError(
+            f'config.json has action_tokenizer {tokenizer!r}: its tokens stand for other actions '
+            "than OpenVLA's. Run it with the code that it came with"
+        )
+    architectures = config.get('architectures')
+    if architectures not in _ARCHITECTURES:
+        raise CheckpointError(
+            f"config.json has architectures {architectures!r}, an OpenVLA's has "
+            f'{_ARCHITECTURES[-1]}: another class may read or answer otherwise. {_WAY_ON}; if '
+            'only the name is another, write the usual one there'
+        )
+
+
+def _refuse_other_names(folder: Path, came_from: object) -> None:
+    """Refuse what only its name tells, in the folder's or where config.json says it came from."""
+    place = folder.resolve()
+    cached = place.parent.name == 'snapshots'  # of a download cache: the name is two folders up
+    here = place.parents[1].name if cached else place.name
+    for name, change in ((here, 'rename the folder'), (came_from, 'change _name_or_path')):
+        for pattern, what in _OTHER_NAMES.items():
+            if isinstance(name, str) and re.search(pattern, Path(name).name, re.IGNORECASE):
+                raise CheckpointError(
+                    f'{name!r} names {what}. Give an OpenVLA checkpoint that answers with the '
+                    f'tokens of one action at once; if this one does, {change}'
+                )
 
 
 def refuse_other_tensors(keys: Iterable[str]) -> None:
     """Refuse weights whose names show that they are something else.
 
     Raises:
-        CheckpointError: an adapter that is not merged, or an OpenVLA-OFT with its head.
+        CheckpointError: an adapter that is not merged, an OpenVLA-OFT with its head, or a model
+            that was saved with what was around it.
     """
     keys = sorted(keys)
     lora = [key for key in keys if '.lora_' in key]
@@ -121,6 +191,12 @@ def refuse_other_tensors(keys: Iterable[str]) -> None:
             f'the weights hold an action head ({shorten(heads)}), as OpenVLA-OFT has: its actions '
             'do not come token by token. Run it with the code that it came with'
         )
+    for prefix, how in _WRAPPERS.items():
+        wrapped = [key for key in keys if key.startswith(prefix)]
+        if wrapped:
+            raise CheckpointError(
+                f'the names of the weights begin with {prefix!r} ({shorten(wrapped)}), {how}'
+            )
 
 
 def left_aside(folder: Path) -> list[str]:
@@ -159,8 +235,16 @@ def _family(kind: object, config: Mapping[str, Any]) -> str:
     return f"{found}{more}: an OpenVLA's has 'openvla'. {_WAY_ON}"
 
 
-def _adapter(folder: Path, place: Path) -> str:
-    """Say of which base model the adapter in `place` is, and how the two become one."""
+def _adapters(folder: Path) -> list[Path]:
+    """List where a LoRA adapter is: in the folder itself, or in those inside."""
+    if _matching(_names(folder), _ADAPTER_FILES):
+        return [folder]
+    return sorted({file.parent for name in _ADAPTER_FILES for file in folder.glob(f'*/{name}')})
+
+
+def _adapter(folder: Path, places: list[Path]) -> str:
+    """Say of which base model the adapters in `places` are, and how the two become one."""
+    place = places[0]
     try:
         config = json.loads((place / 'adapter_config.json').read_text(encoding='utf-8'))
         base = config.get('base_model_name_or_path')
@@ -173,16 +257,18 @@ def _adapter(folder: Path, place: Path) -> str:
         ".save_pretrained(folder)` writes, with the base's tokenizer and preprocessor files and "
         "the adapter's dataset_statistics.json"
     )
+    inside = shorten(place.name for place in places)
     if _has_weights(_names(folder)):
-        what = 'the adapter_* files' if place == folder else str(place)
+        what = 'the adapter_* files' if place == folder else inside
         return (
             f'{folder} holds weights and a LoRA adapter {model} ({what}), and nothing says '
             f'whether the adapter is merged into them. If it is, move {what} elsewhere; if not, '
             f'merge it: {merge}. OpenVLA-OFT writes such folders, too, and does not run here'
         )
+    what = 'is a LoRA adapter' if place == folder else f'holds no weights but LoRA ones ({inside})'
     return (
-        f'{folder} is a LoRA adapter {model}: it changes that model and is none by itself. '
-        f'Merge it: {merge}'
+        f'{folder} {what} {model}: an adapter changes that model and is none by itself. '
+        f'Merge {"it" if len(places) == 1 else "one of them"}: {merge}'
     )
 
 

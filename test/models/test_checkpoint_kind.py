@@ -13,7 +13,8 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.safetensors_files import INDEX, CheckpointError
+from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.safetensors_files import INDEX
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Observation
 
@@ -59,10 +60,40 @@ def test_openvla_oft_is_refused_by_its_heads(folder, name):
     assert 'not autoregressive' in message
 
 
-@pytest.mark.parametrize('key', ['use_l1_regression', 'num_actions_chunk'])
-def test_openvla_oft_is_refused_by_its_config(folder, key):
-    edit_json(folder, 'config.json', **{key: 8})
-    assert 'OpenVLA-OFT' in refusal(folder)
+def test_univla_is_refused_by_its_decoder(folder):
+    touch(folder, 'action_decoder-10000.pt')
+    assert 'UniVLA checkpoint (action_decoder-10000.pt)' in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('use_l1_regression', True, 'OpenVLA-OFT'),
+        ('num_actions_chunk', 8, 'OpenVLA-OFT'),
+        ('num_images_in_input', 2, 'more than one image'),
+        ('image_sequence_len', 2, 'more than one image'),
+        ('use_wrist_image', True, 'more than one image'),
+        ('use_proprio', True, 'more than one image'),
+        ('action_tokenizer', 'libero_vq_extra_action_tokenizer', 'other actions'),
+        ('architectures', ['OtherVLA'], "OtherVLA.*has \\['OpenVLAForActionPrediction'\\]"),
+    ],
+)
+def test_others_are_refused_by_their_config(folder, key, value, message):
+    edit_json(folder, 'config.json', **{key: value})
+    with pytest.raises(CheckpointError, match=message):
+        load_policy(folder, device='cpu')
+
+
+def test_one_image_and_the_usual_names_are_fine(folder):
+    edit_json(
+        folder,
+        'config.json',
+        num_images_in_input=1,
+        use_wrist_image=False,
+        action_tokenizer='action_tokenizer',
+        architectures=['OpenVLAForActionPrediction'],
+    )
+    assert load_policy(folder, device='cpu').infer(SEEN)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +101,8 @@ def test_openvla_oft_is_refused_by_its_config(folder, key):
     [
         ('action_head.fc1.weight', 'action head'),
         ('language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight', 'not merged'),
+        ('base_model.model.projector.fc1.weight', 'call `merge_and_unload()`'),
+        ('module.projector.fc1.weight', 'save `model.module`'),
     ],
 )
 def test_weights_of_something_else_are_refused_by_what_they_are(folder, tensor, message):
@@ -78,7 +111,7 @@ def test_weights_of_something_else_are_refused_by_what_they_are(folder, tensor, 
     assert message in refusal(folder)
 
 
-@pytest.mark.parametrize('place', ['', 'lora_adapter'])
+@pytest.mark.parametrize('place', ['', 'lora_adapter', 'adapter', 'checkpoint-500'])
 @pytest.mark.parametrize('weights', [False, True])
 def test_an_adapter_is_told_with_its_base_and_how_to_merge_it(folder, place, weights):
     if not weights:
@@ -89,7 +122,7 @@ def test_an_adapter_is_told_with_its_base_and_how_to_merge_it(folder, place, wei
     (where / 'adapter_config.json').write_text(json.dumps(config))
     save_file({'x.lora_A.weight': torch.zeros(2)}, where / 'adapter_model.safetensors')
     message = refusal(folder)
-    assert 'LoRA adapter' in message
+    assert 'LoRA' in message
     assert "'somebody/base-7b'" in message
     assert 'merge_and_unload' in message
     assert ('nothing says whether' in message) == weights
@@ -122,9 +155,23 @@ def test_reasoning_checkpoints_are_refused_by_their_name(tmp_path, name):
 def test_reasoning_checkpoints_are_refused_by_where_they_came_from(folder):
     edit_json(folder, 'config.json', _name_or_path='Embodied-CoT/ecot-openvla-7b-bridge')
     assert 'reasoning' in refusal(folder)
+    assert 'change _name_or_path' in refusal(folder)
 
 
-@pytest.mark.parametrize('name', ['second', 'apricot', 'cotton-picker'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'openvla-7b-oft-finetuned-libero-spatial',
+        'models--moojink--openvla-7b-oft-finetuned-libero-spatial/snapshots/abc',
+    ],
+)
+def test_openvla_oft_is_refused_by_its_name_where_its_heads_are_missing(tmp_path, name):
+    message = refusal(write_tiny(tmp_path / name))
+    assert 'OpenVLA-OFT' in message
+    assert 'rename the folder' in message
+
+
+@pytest.mark.parametrize('name', ['second', 'apricot', 'cotton-picker', 'soft-grasp', 'loft'])
 def test_other_names_mean_nothing(tmp_path, name):
     assert load_policy(write_tiny(tmp_path / name), device='cpu').infer(SEEN)
 
@@ -134,6 +181,14 @@ def test_a_folder_of_checkpoints_asks_for_one(tmp_path):
         write_tiny(tmp_path / name)
     message = refusal(tmp_path)
     assert 'checkpoint-100, checkpoint-200' in message
+
+
+def test_a_training_run_with_adapters_inside_asks_for_a_merge(tmp_path):
+    for name in ('checkpoint-500', 'checkpoint-1000'):
+        touch(tmp_path, f'{name}/adapter_config.json')
+    message = refusal(tmp_path)
+    assert 'no weights but LoRA ones (checkpoint-1000, checkpoint-500)' in message
+    assert 'Merge one of them' in message
 
 
 def test_a_download_cache_asks_for_the_snapshot(tmp_path):
