@@ -47,6 +47,12 @@ EXTRAS = {
 """What a subcommand needs beyond a robot's installation."""
 
 
+_NO_MEMORY = (
+    'there is not enough memory: end what else runs on the device, or choose another --device, or '
+    'a --dtype of 16 bits'
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
@@ -73,9 +79,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
         return 2
+    except (RuntimeError, MemoryError) as error:
+        if not _ran_out_of_memory(error):
+            raise
+        reason = str(error).partition('\n')[0]
+        print(f'spec-vla {args.command}: error: {_NO_MEMORY} ({reason})', file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f'spec-vla {args.command}: interrupted', file=sys.stderr)
         return INTERRUPTED
+
+
+def _ran_out_of_memory(error: Exception) -> bool:
+    """Tell by what torch says, which most commands need not import."""
+    on_device = type(error).__name__ == 'OutOfMemoryError'
+    return on_device or isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 if __name__ == '__main__':

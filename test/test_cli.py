@@ -2,9 +2,12 @@
 """How commands end: with a status and one line, whatever stopped them."""
 
 import pytest
+import torch
 
 from spec_vla_ros import cli
 from spec_vla_ros.commands import inspect
+
+NO_MEMORY = f'spec-vla inspect: error: {cli._NO_MEMORY}'
 
 
 @pytest.mark.parametrize(
@@ -13,6 +16,13 @@ from spec_vla_ros.commands import inspect
         (KeyboardInterrupt(), 130, 'spec-vla inspect: interrupted'),
         (ValueError('no such thing'), 2, 'spec-vla inspect: error: no such thing'),
         (FileNotFoundError('gone'), 2, 'spec-vla inspect: error: gone'),
+        (
+            torch.OutOfMemoryError('CUDA out of memory.\nTried'),
+            2,
+            f'{NO_MEMORY} (CUDA out of memory.)',
+        ),
+        (MemoryError('none'), 2, f'{NO_MEMORY} (none)'),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2, f'{NO_MEMORY} (Def'),
     ],
 )
 def test_what_stops_a_command_is_said_in_a_line(stopped_by, status, line, monkeypatch, capsys):
@@ -21,7 +31,18 @@ def test_what_stops_a_command_is_said_in_a_line(stopped_by, status, line, monkey
 
     monkeypatch.setattr(inspect, 'run', stop)
     assert cli.main(['inspect', 'folder']) == status
-    assert capsys.readouterr().err == line + '\n'
+    said = capsys.readouterr().err
+    assert said.startswith(line)
+    assert said.count('\n') == 1
+
+
+def test_what_is_no_fault_of_the_user_keeps_its_traceback(monkeypatch):
+    def stop(args):
+        raise RuntimeError('a bug')
+
+    monkeypatch.setattr(inspect, 'run', stop)
+    with pytest.raises(RuntimeError, match='a bug'):
+        cli.main(['inspect', 'folder'])
 
 
 def test_a_command_that_does_not_exist(capsys):

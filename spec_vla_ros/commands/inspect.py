@@ -19,6 +19,7 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER
+from spec_vla_ros.models.folders import CheckpointError, folder_path
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
@@ -29,7 +30,7 @@ from spec_vla_ros.models.recipe_checks import (
 )
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
-from spec_vla_ros.models.safetensors_files import CheckpointError, check_tensors
+from spec_vla_ros.models.safetensors_files import check_tensors
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import InstructionError, Observation
 
@@ -40,10 +41,10 @@ _AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('folder', type=Path, metavar='DIR')
+    parser.add_argument('folder', type=folder_path, metavar='DIR')
     parser.add_argument('--unnorm-key', metavar='K', help='the data set to ask with')
     add_recipe_options(parser)
-    parser.add_argument('--drafter', type=Path, metavar='DIR', help='default: DIR/drafter')
+    parser.add_argument('--drafter', type=folder_path, metavar='DIR', help='default: DIR/drafter')
     parser.add_argument(
         '--instruction',
         metavar='TEXT',
@@ -62,12 +63,17 @@ def run(args: argparse.Namespace) -> int:
     """Print what the folder holds, then load it and ask for one action.
 
     Raises:
-        CheckpointError: the checkpoint cannot be used; the message says why.
+        CheckpointError: the checkpoint or its drafter cannot be used; the message says why.
+        ValueError: there is no such data set or recipe.
     """
     config, recipe = read_config(args.folder), recipe_from(args)
     _print_model(args.folder, config)
     print(f'recipe      {recipe}')
     usable = _print_data_sets(config, recipe)
+    if args.unnorm_key is not None:
+        config.codec(args.unnorm_key)  # unknown and unusable ones are told, asked or not
+    if args.drafter is not None and not args.drafter.is_dir():
+        raise CheckpointError(f'{args.drafter} is not a folder: give the path of a drafter')
     _print_weights(args.folder, config)
     require_tokenizer(args.folder)
     if not usable:

@@ -80,6 +80,20 @@ def test_headers_only_loads_nothing(folder, inspect, monkeypatch):
     assert 'asked       nothing' in out
 
 
+@pytest.mark.parametrize('more', [(), ('--headers-only',)])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (('--unnorm-key', 'typo'), "unknown unnorm_key 'typo': the checkpoint has 'tiny'"),
+        (('--drafter', '/nope'), '/nope is not a folder'),
+    ],
+)
+def test_what_is_asked_for_and_not_there_fails(inspect, options, more, message):
+    status, _, err = inspect(*options, *more)
+    assert status == 2
+    assert message in err
+
+
 @pytest.mark.parametrize('options', [(), ('--headers-only',)])
 def test_weights_that_do_not_fit(folder, inspect, options):
     save_file({**load_file(folder / WEIGHTS), 'extra': torch.zeros(2)}, folder / WEIGHTS)
