@@ -22,11 +22,15 @@ from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.recordings.prompts import RecordingTopics, check_recording
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.drafter_data import Example, write_features
-from spec_vla_ros.training.drafter_sources import libero_examples, tabletop_examples
-from spec_vla_ros.training.recordings import RecordingTopics, check_recording, recorded_examples
+from spec_vla_ros.training.drafter_sources import (
+    libero_examples,
+    recorded_examples,
+    tabletop_examples,
+)
 
 FIRST_SEED = 3_000_000
 _NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from functools import cache, partial
 from pathlib import Path
 
 from spec_vla_ros.evaluation.tuning import Recording
-from spec_vla_ros.training.recordings import (
+from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
     recorded_observations,
@@ -42,7 +43,7 @@ def recordings_from(args: argparse.Namespace) -> list[Recording]:
     Raises:
         ValueError: one cannot be, or has no such topics; says why.
     """
-    if not args.interval >= 0:
+    if not (math.isfinite(args.interval) and args.interval >= 0):
         raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
     topic = args.instruction_topic
     if topic is None and args.instruction is None:

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader
-from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.training.recordings import RecordingError
+from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
 
 POSE, TWIST, NUMBER = (
     'geometry_msgs/msg/PoseStamped',
@@ -21,7 +20,10 @@ POSE, TWIST, NUMBER = (
 HELD = 0.2
 """How long a velocity holds when no other follows, seconds: drivers time out."""
 
-_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+_ORIENTATION = 'orientation'
+_NO_ROTATION = 1e-6  # a quaternion shorter than this has no direction worth the name
+
+_Numbers = dict[str, tuple[float, ...]]  # what a message says, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class MotionTopics:
     gripper_closed, gripper_open: the positions that close and open it.
 
     Raises:
-        ValueError: not exactly one of pose and twist is given, or the gripper has one position.
+        ValueError: not exactly one of pose and twist is given, or the gripper's positions are the
+            same or not finite.
     """
 
     pose: str | None = None
@@ -47,6 +50,11 @@ class MotionTopics:
         if bool(self.pose) == bool(self.twist):
             raise ValueError(
                 "give the topic of the arm's poses, or that of its velocities: one of the two"
+            )
+        if not np.isfinite([self.gripper_closed, self.gripper_open]).all():
+            raise ValueError(
+                f'the gripper is closed at {self.gripper_closed} and open at {self.gripper_open}: '
+                'give finite positions'
             )
         if self.gripper_closed == self.gripper_open:
             raise ValueError(f'the gripper is closed and open at {self.gripper_open:g}')
@@ -87,13 +95,14 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     """Read a recording's motion.
 
     Raises:
-        RecordingError: it lacks a topic, or has fewer than two messages of it; says which.
+        RecordingError: it lacks a topic, has fewer than two messages of it, or one of them says
+            nothing: values that are not finite, an orientation of zeros.
     """
     topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
     messages = _messages(path, str(topic), kind)
     if len(messages) < 2:
         raise RecordingError(f'{path}: {topic} has {len(messages)} messages, two are needed')
-    times = np.array([_stamp_ns(message, recorded) for recorded, message in messages])
+    times = np.array([_stamp_ns(found, recorded) for recorded, found in messages])
     order = np.argsort(times, kind='stable')
     found = [messages[i][1] for i in order]
     positions, quaternions = (
@@ -161,18 +170,46 @@ def _stamp_ns(message: Any, recorded_ns: int) -> int:
 
 
 def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
-    """Return each message of a topic, and when it was recorded."""
-    try:
-        with Reader(path) as reader:
-            named = [c for c in reader.connections if c.topic.strip('/') == topic.strip('/')]
-            if not named or any(c.msgtype != msgtype for c in named):
-                there = ', '.join(sorted({f'{c.topic} ({c.msgtype})' for c in reader.connections}))
-                raise RecordingError(f'{path} has no {topic} of type {msgtype}; it has: {there}')
-            return [
-                (recorded_ns, _TYPES.deserialize_cdr(data, msgtype))
-                for _, recorded_ns, data in reader.messages(named)
-            ]
-    except (RecordingError, OSError):
-        raise
-    except Exception as error:  # each storage format has its own
-        raise RecordingError(f'{path} cannot be read as a rosbag2 recording: {error}') from error
+    """Return each message of a topic, and when it was recorded; all of them say something."""
+    with opened(path) as reader:
+        named = connections(reader, path, topic, (msgtype,))
+        found = [
+            (recorded_ns, message(connection, data))
+            for connection, recorded_ns, data in reader.messages(named)
+        ]
+    for count, (_, each) in enumerate(found, 1):
+        for name, values in _NUMBERS[msgtype](each).items():
+            fault = _fault(name, values)
+            if fault:
+                row = ' '.join(f'{value:g}' for value in values)
+                raise RecordingError(f'{path}: message {count} of {topic}: {name} {row}: {fault}')
+    return found
+
+
+def _numbers_of_pose(pose: Any) -> _Numbers:
+    place, turn = pose.pose.position, pose.pose.orientation
+    return {
+        'position': (place.x, place.y, place.z),
+        _ORIENTATION: (turn.x, turn.y, turn.z, turn.w),
+    }
+
+
+def _numbers_of_twist(twist: Any) -> _Numbers:
+    parts = {'linear': twist.twist.linear, 'angular': twist.twist.angular}
+    return {name: (v.x, v.y, v.z) for name, v in parts.items()}
+
+
+_NUMBERS: dict[str, Callable[[Any], _Numbers]] = {
+    POSE: _numbers_of_pose,
+    TWIST: _numbers_of_twist,
+    NUMBER: lambda number: {'data': (number.data,)},
+}
+
+
+def _fault(name: str, values: tuple[float, ...]) -> str:
+    """Return why values say nothing about the arm; empty where they do."""
+    if not np.isfinite(values).all():
+        return 'not finite'
+    if name == _ORIENTATION and np.linalg.norm(values) < _NO_ROTATION:
+        return 'no rotation, which has a length of 1'
+    return ''

@@ -1,13 +1,15 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Where the prompts that a drafter learns from come from: the simulators."""
+"""Where the prompts that a drafter learns from come from: the simulators, and recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from spec_vla_ros.evaluation.closed_loop import Start
+from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.training.drafter_data import Example
 from spec_vla_ros.types import Decoding, Observation, Policy
@@ -58,6 +60,30 @@ def libero_examples(
         for number, seed in enumerate(seeds)
     ]
     yield from _driven(policy, env, starts, step=step, full_speed=FULL_SPEED, every=2)
+
+
+def recorded_examples(
+    path: Path,
+    topics: RecordingTopics,
+    *,
+    episode: int,
+    every: int = 1,
+    report: Callable[[str], None],
+) -> Iterator[Example]:
+    """Give every image of a recording as a prompt; see `recorded_observations`.
+
+    Args:
+        path: the recording.
+        topics: where images and instructions are.
+        episode: its number.
+        every: take one image of so many.
+        report: called at the end with a line that says how many images were used.
+
+    Raises:
+        FileNotFoundError, RecordingError: as `recorded_observations`.
+    """
+    for seen in recorded_observations(path, topics, every=every, report=report):
+        yield Example(image=seen.image, instruction=seen.instruction, episode=episode)
 
 
 def _driven(

@@ -54,7 +54,9 @@ def test_what_is_wrong_is_named(compare):
     ('options', 'reason'),
     [
         ((), 'one of the two'),
-        (('--pose-topic', '/nowhere'), 'has no /nowhere of type geometry_msgs/msg/PoseStamped'),
+        (('--pose-topic', '/nowhere'), 'has no topic /nowhere; it has: '),
+        ((*ARM, '--interval', 'inf'), '--interval inf: give seconds'),
+        ((*ARM, '--gripper-closed', 'nan'), 'the gripper is closed at nan'),
         ((*ARM, '--recipe', 'nowhere'), 'none of plain, libero, bridge'),
     ],
 )

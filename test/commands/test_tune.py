@@ -12,7 +12,7 @@ from spec_vla_ros import cli
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.training.recordings import RecordingTopics, recorded_observations
+from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 
 
 @pytest.fixture(scope='module')

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from recording_files import TYPES, header, record
+from rosbags.rosbag2 import CompressionMode
 
 from spec_vla_ros.evaluation.recorded_motion import (
     NUMBER,
@@ -13,7 +14,7 @@ from spec_vla_ros.evaluation.recorded_motion import (
     recorded_motion,
     rotation_vector,
 )
-from spec_vla_ros.training.recordings import RecordingError
+from spec_vla_ros.recordings.reader import RecordingError
 
 MS = 1_000_000
 TURN = 0.4  # rad/s about z
@@ -107,9 +108,9 @@ def test_a_gripper_with_one_position():
 
 
 def test_topics_that_are_not_there(driven, tmp_path):
-    with pytest.raises(RecordingError, match=r'no /poses of type .*it has: /grip \(std_msgs'):
+    with pytest.raises(RecordingError, match=r'has no topic /poses; it has: /grip \(std_msgs'):
         recorded_motion(driven, MotionTopics(pose='/poses'))
-    with pytest.raises(RecordingError, match='no /pose of type geometry_msgs/msg/TwistStamped'):
+    with pytest.raises(RecordingError, match=r'/pose is of type .*PoseStamped and should be '):
         recorded_motion(driven, MotionTopics(twist='/pose'))
     words = record(tmp_path / 'words', [(1, '/pose', POSE, pose(0.0, 0.0))])
     with pytest.raises(RecordingError, match='1 messages, two are needed'):
@@ -117,3 +118,53 @@ def test_topics_that_are_not_there(driven, tmp_path):
     (tmp_path / 'broken.mcap').write_bytes(b'no recording')
     with pytest.raises(RecordingError, match='cannot be read as a rosbag2 recording'):
         recorded_motion(tmp_path / 'broken.mcap', MotionTopics(pose='/pose'))
+
+
+@pytest.mark.parametrize(('plugin', 'suffix'), [('mcap', '.mcap'), ('sqlite3', '.db3')])
+@pytest.mark.parametrize('mode', [CompressionMode.FILE, CompressionMode.MESSAGE])
+@pytest.mark.parametrize('alone', [False, True])
+def test_compressed_recordings(tmp_path, plugin, suffix, mode, alone):
+    messages = [(i * MS, '/pose', POSE, pose(float(i), 0.0)) for i in range(1, 4)]
+    bag = record(tmp_path / 'bag', messages, plugin=plugin, compression=mode)
+    if alone:
+        found = next(p for p in bag.iterdir() if suffix in p.suffixes)
+        bag = found.rename(tmp_path / found.name)
+    motion = recorded_motion(bag, MotionTopics(pose='/pose'))
+    assert motion.positions[:, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ('topics', 'fault'),
+    [
+        ({'pose': '/pose'}, r'message 2 of /pose: position nan 0 0\.1: not finite'),
+        ({'pose': '/turn'}, r'message 2 of /turn: orientation 0 0 0 0: no rotation'),
+        ({'twist': '/twist'}, r'message 2 of /twist: linear inf 0 0: not finite'),
+        ({'pose': '/still', 'gripper': '/grip'}, r'message 2 of /grip: data nan: not finite'),
+    ],
+)
+def test_messages_that_say_nothing_are_named(tmp_path, topics, fault):
+    zeros = pose(0.0, 0.0)
+    zeros.pose.orientation.w = 0.0
+    good = [
+        ('/pose', POSE, pose(0.0, 0.0)),
+        ('/turn', POSE, pose(0.0, 0.0)),
+        ('/twist', TWIST, twist(0.0, 0.0)),
+        ('/grip', NUMBER, number(0.0)),
+    ]
+    bad = [
+        ('/pose', POSE, pose(np.nan, 0.0)),
+        ('/turn', POSE, zeros),
+        ('/twist', TWIST, twist(np.inf, 0.0)),
+        ('/grip', NUMBER, number(np.nan)),
+    ]
+    still = [('/still', POSE, pose(0.0, 0.0))] * 2
+    messages = [(i * MS, *rest) for i, rest in enumerate([*good, *bad, *still], 1)]
+    bag = record(tmp_path / 'bag', messages)
+    with pytest.raises(RecordingError, match=f'bag: {fault}'):
+        recorded_motion(bag, MotionTopics(**topics))
+
+
+@pytest.mark.parametrize('position', [np.nan, np.inf])
+def test_a_gripper_without_a_position(position):
+    with pytest.raises(ValueError, match='give finite positions'):
+        MotionTopics(pose='/pose', gripper='/grip', gripper_closed=position)

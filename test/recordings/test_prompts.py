@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Recordings give back what the camera saw, with the instruction that was in force."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from recording_files import COMPRESSED, IMAGE, PICTURES, STRING, TYPES, png, raw, record, said
@@ -8,13 +10,13 @@ from rosbags.rosbag2 import CompressionMode, Writer
 
 from spec_vla_ros import cli
 from spec_vla_ros.pixels import CHANNELS
-from spec_vla_ros.training.recordings import (
-    RecordingError,
+from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
-    recorded_examples,
     recorded_observations,
 )
+from spec_vla_ros.recordings.reader import RecordingError
+from spec_vla_ros.training.drafter_sources import recorded_examples
 
 TOPICS = RecordingTopics('/camera/image', '/instruction')
 
@@ -85,6 +87,42 @@ def test_a_damaged_compressed_file_is_told(tmp_path):
     file.write_bytes(b'\x28\xb5\x2f\xfd and no more')
     with pytest.raises(RecordingError, match=r'cut\.mcap\.zstd cannot be read'):
         check_recording(file, TOPICS)
+
+
+def test_a_file_may_be_called_zst(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions(), compression=CompressionMode.FILE)
+    file = next(folder.glob('*.zstd')).rename(tmp_path / 'bag.mcap.zst')
+    assert len(read(file)[0]) == 5
+
+
+@pytest.mark.parametrize('keep', [0.5, -4])
+def test_what_was_cut_off_is_said_with_the_way_to_what_is_there(tmp_path, keep):
+    folder = record(tmp_path / 'bag', two_instructions())
+    file = next(folder.glob('*.mcap'))
+    content = file.read_bytes()
+    file.write_bytes(content[: int(keep * len(content)) if keep > 0 else keep])
+    way_on = rf'{file.name} was cut off.*`mcap recover {file} -o {folder}/whole_{file.name}`'
+    for path in (file, folder):
+        with pytest.raises(RecordingError, match=way_on):
+            check_recording(path, TOPICS)
+    (folder / 'metadata.yaml').unlink()
+    with pytest.raises(RecordingError, match=rf'no metadata\.yaml; {way_on}'):
+        check_recording(folder, TOPICS)
+
+
+@pytest.mark.parametrize('plugin', ['mcap', 'sqlite3'])
+def test_the_file_of_a_folder_without_metadata_is_named(tmp_path, plugin):
+    folder = record(tmp_path / 'bag', two_instructions(), plugin=plugin)
+    (folder / 'metadata.yaml').unlink()
+    with pytest.raises(RecordingError, match=r'metadata\.yaml; give its file \(') as refused:
+        check_recording(folder, TOPICS)
+    check_recording(Path(str(refused.value).partition('(')[2].partition(')')[0]), TOPICS)
+
+
+def test_recordings_of_ros_1_are_to_be_converted(tmp_path):
+    (tmp_path / 'old.bag').write_bytes(b'#ROSBAG V2.0')
+    with pytest.raises(RecordingError, match=r'old\.bag is a recording of ROS 1: .*rosbags-conv'):
+        check_recording(tmp_path / 'old.bag', TOPICS)
 
 
 def test_every_counts_images_that_have_an_instruction(tmp_path):

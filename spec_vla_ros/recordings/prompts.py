@@ -1,0 +1,137 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Prompts from users' own recordings: what the camera saw while an instruction was in force."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader
+
+from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
+from spec_vla_ros.types import Observation
+
+_DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
+    'sensor_msgs/msg/Image': raw_to_rgb,
+    'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
+}
+_INSTRUCTION_TYPES = ('std_msgs/msg/String',)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTopics:
+    """Where in a recording the prompts are.
+
+    image: topic of sensor_msgs/Image or sensor_msgs/CompressedImage.
+    instruction_topic: of std_msgs/String; None where `instruction` says what was recorded.
+    instruction: the instruction of the whole recording.
+
+    Raises:
+        ValueError: not exactly one of instruction_topic and instruction is given.
+    """
+
+    image: str
+    instruction_topic: str | None = None
+    instruction: str | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.instruction_topic) == bool((self.instruction or '').strip()):
+            raise ValueError(
+                "give the topic of the recording's instructions, or the instruction itself where "
+                'none was recorded: one of the two'
+            )
+
+
+def check_recording(path: Path, topics: RecordingTopics) -> None:
+    """Make sure that a recording holds what `recorded_observations` needs.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        RecordingError: it is no recording, or lacks a topic; the message lists the ones it has.
+    """
+    with opened(path) as reader:
+        connections(reader, path, topics.image, _DECODERS)
+        if topics.instruction_topic:
+            connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+
+
+def recorded_observations(
+    path: Path,
+    topics: RecordingTopics,
+    *,
+    every: int = 1,
+    interval: float = 0.0,
+    report: Callable[[str], None],
+) -> Iterator[Observation]:
+    """Give every image of a recording with the instruction that was in force, and its stamp.
+
+    The instruction is the newest one recorded at or before the image. Images without one, and
+    those after an empty one, which cancels, are left out and counted in the report. The stamp is
+    the camera's, or when the image was recorded where the camera gave none.
+
+    Args:
+        path: the recording.
+        topics: where images and instructions are.
+        every: take one image of so many.
+        interval: leave out images recorded sooner than this after the last one taken, seconds.
+        report: called at the end with a line that says how many images were used.
+
+    Raises:
+        FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
+            no image has an instruction.
+    """
+    used = seen = without = 0
+    due_ns = 0
+    with opened(path) as reader:
+        times, texts = _instructions(reader, path, topics)
+        images = connections(reader, path, topics.image, _DECODERS)
+        for connection, recorded_ns, data in reader.messages(images):
+            place = bisect_right(times, recorded_ns)
+            instruction = texts[place - 1] if place else ''
+            if not instruction:
+                without += 1
+                continue
+            seen += 1
+            if (seen - 1) % every or recorded_ns < due_ns:
+                continue
+            due_ns = recorded_ns + round(interval * 1e9)
+            picture = message(connection, data)
+            try:
+                image = _DECODERS[connection.msgtype](picture)
+            except ValueError as error:
+                number = without + seen
+                raise RecordingError(
+                    f'{path}: image {number} of {topics.image}: {error}'
+                ) from error
+            used += 1
+            stamp = picture.header.stamp
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            yield Observation(image, instruction, stamp_ns or recorded_ns)
+    if not used:
+        raise RecordingError(
+            f'{path}: none of the {without} images of {topics.image} has an instruction at or '
+            f'before it on {topics.instruction_topic}; where none was recorded, give its text'
+            if without
+            else f'{path}: {topics.image} is there but has no images'
+        )
+    report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')
+
+
+def _instructions(
+    reader: Reader, path: Path, topics: RecordingTopics
+) -> tuple[list[float], list[str]]:
+    """Return when each instruction came into force, ascending, and its text."""
+    if topics.instruction_topic is None:
+        return [-np.inf], [str(topics.instruction).strip()]
+    spoken = connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+    said = [
+        (stamp_ns, message(connection, data).data.strip())
+        for connection, stamp_ns, data in reader.messages(spoken)
+    ]
+    said.sort(key=lambda pair: pair[0])
+    return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]
