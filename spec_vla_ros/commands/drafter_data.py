@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -16,6 +15,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import make_writable
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -25,12 +25,13 @@ from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.recordings.prompts import RecordingTopics, check_recording
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.training.drafter_data import Example, write_features
+from spec_vla_ros.training.drafter_data import FEATURES, Example, write_features
 from spec_vla_ros.training.drafter_sources import (
     libero_examples,
     recorded_examples,
     tabletop_examples,
 )
+from spec_vla_ros.training.made_from import MadeFrom
 
 FIRST_SEED = 3_000_000
 _NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')
@@ -142,16 +143,11 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
     if recipe != PLAIN:
         asked['recipe'] = str(recipe)
-    text = json.dumps(asked, indent=2, default=str) + '\n'
-    note = args.out / 'made_from.json'
-    made = any(args.out.rglob('features_*.safetensors'))
-    if made and note.exists() and note.read_text() != text:
-        raise ValueError(
-            f'{args.out} holds features that were made with other options (see {note}): give '
-            'another --out; train-drafter takes several folders'
-        )
-    args.out.mkdir(parents=True, exist_ok=True)
-    note.write_text(text)
+    way_on = 'give another --out (train-drafter takes several folders)'
+    made_from = MadeFrom(args.out, asked, way_on)
+    made_from.check(sorted(args.out.rglob(FEATURES)))
+    make_writable(args.out)
+    made_from.write()
 
 
 def _write_part(job: tuple[Path, str | None, Recipe, Source, Path]) -> None:

@@ -14,15 +14,23 @@ import torch
 from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import at_least, make_writable
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
 from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
+from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.training.target_head import load_target_head
 
 WINDOW = 8
 """Places of the prompt that a new drafter reads: more brought the shipped one nothing."""
+
+_NOTED = [
+    *('seed', 'iterations', 'batch', 'learning_rate'),
+    *('rollout', 'window', 'noise', 'score_weight'),
+]
+"""Options that a drafter depends on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,28 +45,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, help='drafter folder to write')
     parser.add_argument('--cpu', action='store_true', help='even where there is a GPU')
     parser.add_argument('--seed', type=int, default=recipe.seed)
-    parser.add_argument('--iterations', type=int, default=recipe.settings.iterations)
+    parser.add_argument('--iterations', type=at_least(1), default=recipe.settings.iterations)
     parser.add_argument(
-        '--batch', type=int, default=recipe.batch, help='examples, over all processes'
+        '--batch', type=at_least(1), default=recipe.batch, help='examples, over all processes'
     )
     parser.add_argument(
-        '--save-every', type=int, default=recipe.settings.save_every, help='iterations'
+        '--save-every', type=at_least(1), default=recipe.settings.save_every, help='iterations'
     )
     parser.add_argument('--learning-rate', type=float, default=recipe.settings.learning_rate)
-    parser.add_argument('--rollout', type=int, default=recipe.rollout)
+    parser.add_argument('--rollout', type=at_least(1), default=recipe.rollout)
     parser.add_argument(
         '--window',
-        type=int,
+        type=at_least(0),
         default=WINDOW,
         help="how many of the prompt's last places it reads; 0: all (default: %(default)s)",
     )
     parser.add_argument('--noise', type=float, default=recipe.noise)
     parser.add_argument('--score-weight', type=float, default=recipe.score_weight)
-    parser.add_argument('--threads', type=int, default=2)
+    parser.add_argument('--threads', type=at_least(1), default=2)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or go on training where it was interrupted, and write the drafter."""
+    """Train, or go on training where it was interrupted, and write the drafter.
+
+    Raises:
+        ValueError: target, features or what is there of a training cannot be used; says why.
+    """
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
@@ -71,10 +83,14 @@ def run(args: argparse.Namespace) -> int:
     )
     state = args.out / 'training' / 'state.pt'
     history = state.with_name('history.jsonl')
+    made_from = _made_from(args, state.parent, prompts=len(features))
+    made_from.check(state.parent.glob(state.name))
     if accelerator.is_main_process:
-        state.parent.mkdir(parents=True, exist_ok=True)
+        make_writable(state.parent)
+        made_from.write()
         if not state.exists():
             history.unlink(missing_ok=True)
+        read_points(history)  # a damaged one ends it now, not at the first validation
 
     def record(point: CurvePoint) -> None:
         append_point(history, point)
@@ -96,6 +112,18 @@ def run(args: argparse.Namespace) -> int:
         print(f'written: {args.out}; {found}')
     accelerator.end_training()
     return 0
+
+
+def _made_from(args: argparse.Namespace, folder: Path, *, prompts: int) -> MadeFrom:
+    """Return what the training in a folder depends on."""
+    options = {
+        'checkpoint': args.checkpoint.resolve(),
+        'data': [path.resolve() for path in args.data],
+        'prompts': prompts,
+        **{name: getattr(args, name) for name in _NOTED},
+    }
+    way_on = f'give another --out, or remove {folder} to begin anew'
+    return MadeFrom(folder, options, way_on, grow=('iterations',))
 
 
 def _recipe(args: argparse.Namespace) -> DrafterRecipe:

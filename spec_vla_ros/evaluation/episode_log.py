@@ -31,12 +31,10 @@ class EpisodeLog:
         """
         if not self._path.exists():
             return {}
-        text = self._path.read_text()
-        lines = text[: text.rfind('\n') + 1].splitlines()
         try:
-            rows = [json.loads(line) for line in lines]
+            rows = [json.loads(line) for line in whole_lines(self._path)]
             return {tuple(row[name] for name in self._key): row for row in rows}
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f'{self._path} is no log of episodes ({error}): remove it, or give another folder'
             ) from error
@@ -49,6 +47,12 @@ class EpisodeLog:
             file.write(json.dumps(row) + '\n')
             file.flush()
             os.fsync(file.fileno())
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Return the lines of a file but for a last one without an end: its writer was killed."""
+    text = path.read_text()
+    return text[: text.rfind('\n') + 1].splitlines()
 
 
 def cut_off_torn_line(path: Path) -> None:

@@ -15,6 +15,8 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
+from spec_vla_ros.evaluation.episode_log import cut_off_torn_line, whole_lines
+
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
@@ -34,15 +36,26 @@ class CurvePoint:
 
 def append_point(history: Path, point: CurvePoint) -> None:
     """Add a line to the history file."""
+    cut_off_torn_line(history)
     with history.open('a') as file:
         file.write(json.dumps(dataclasses.asdict(point)) + '\n')
 
 
 def read_points(history: Path) -> list[CurvePoint]:
-    """Read the history file; none gives an empty list."""
+    """Read the history file; none gives an empty list. A line that is not whole does not count.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
     if not history.exists():
         return []
-    return [CurvePoint(**json.loads(line)) for line in history.read_text().splitlines()]
+    try:
+        return [CurvePoint(**json.loads(line)) for line in whole_lines(history)]
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f'{history} is no history of a training ({error}): remove it, which costs the '
+            'beginning of the curve only'
+        ) from error
 
 
 def write_curve(points: Sequence[CurvePoint], folder: Path) -> None:

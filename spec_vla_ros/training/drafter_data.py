@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -22,6 +23,8 @@ from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
+FEATURES = 'features_*.safetensors'
+"""Name of a file of features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +140,15 @@ def read_features(*folders: Path) -> TargetFeatures:
     Episodes of different folders are different ones, even where they have the same number.
 
     Raises:
-        ValueError: a folder has none, or they belong to different targets.
+        ValueError: a folder has none, one is damaged, or they belong to different targets.
     """
     shards = []
     first_episode = 0
     for folder in folders:
-        files = sorted(folder.rglob('features_*.safetensors'))
+        files = sorted(folder.rglob(FEATURES))
         if not files:
-            raise ValueError(
-                f'{folder} has no features_*.safetensors; make them with drafter-data'
-            )
-        found = [load_file(file) for file in files]
+            raise ValueError(f'{folder} has no {FEATURES}; make them with drafter-data')
+        found = [_read_shard(file) for file in files]
         for shard in found:
             shard['episodes'] += first_episode
         first_episode = max(int(shard['episodes'].max()) for shard in found) + 1
@@ -167,6 +168,20 @@ def read_features(*folders: Path) -> TargetFeatures:
             parts = [torch.nn.functional.pad(p, pad) for p, pad in zip(parts, pads, strict=True)]
         columns[name] = torch.cat(parts)
     return TargetFeatures(**columns)
+
+
+def _read_shard(file: Path) -> dict[str, Tensor]:
+    try:
+        shard = load_file(file)
+    except SafetensorError as error:
+        raise ValueError(
+            f'{file} is damaged ({error}): remove it, and give drafter-data the same options '
+            'again, which makes what is missing'
+        ) from error
+    missing = [name for name in TargetFeatures.__slots__ if name not in shard]
+    if missing:
+        raise ValueError(f'{file} holds no features, it lacks {", ".join(missing)}: remove it')
+    return shard
 
 
 def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:

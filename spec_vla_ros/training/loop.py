@@ -60,7 +60,9 @@ def train(
     and reports.
 
     Raises:
-        ValueError: the processes do not all find the same state file.
+        ValueError: the state file is damaged or of another model, or the processes do not all
+            find the same one.
+        OSError: the state cannot be saved.
     """
     if accelerator is not None and accelerator.num_processes == 1:
         accelerator = None
@@ -156,7 +158,14 @@ def _save(
         'average': average,
     }
     partial = path.with_suffix('.partial')
-    torch.save(state, partial)
+    try:
+        torch.save(state, partial)
+    except RuntimeError as error:  # of torch's own writer, mostly a full disk
+        partial.unlink()
+        raise OSError(
+            f'{partial} cannot be written ({_short(error)}): make room, and give the command '
+            'again; it goes on from what was saved before'
+        ) from error
     partial.rename(path)
 
 
@@ -165,9 +174,21 @@ def _resume(
 ) -> int:
     if not path.exists():
         return 0
-    state = torch.load(path, map_location='cpu', weights_only=True)
-    module.load_state_dict(state['module'])
-    optimiser.load_state_dict(state['optimiser'])
-    for mine, saved in zip(average, state['average'], strict=True):
-        mine.copy_(saved)
-    return state['done']
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        module.load_state_dict(state['module'])
+        optimiser.load_state_dict(state['optimiser'])
+        for mine, saved in zip(average, state['average'], strict=True):
+            mine.copy_(saved)
+        return int(state['done'])
+    except OSError:
+        raise
+    except Exception as error:  # pickle, zip and torch have many
+        raise ValueError(
+            f'{path} is damaged, or of another model ({_short(error)}): remove it, and the '
+            'training begins anew'
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition('\n')[0]

@@ -14,7 +14,7 @@ import argparse
 import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -22,11 +22,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from spec_vla_ros.command_line import at_least
 from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
+from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.language_training import (
@@ -37,6 +39,7 @@ from spec_vla_ros.training.language_training import (
     train_language,
 )
 from spec_vla_ros.training.loop import LoopSettings
+from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.training.small_model import (
     TABLETOP,
     Design,
@@ -81,13 +84,15 @@ class Recipe:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line of `spec-vla train-policy`."""
     parser.add_argument(
-        '--suite', help='of LIBERO, whose tasks to learn (default: those of the tabletop)'
+        '--suite',
+        choices=list(MAX_STEPS),
+        help='of LIBERO, whose tasks to learn (default: those of the tabletop)',
     )
     parser.add_argument('--work', type=Path, required=True, help='folder for intermediate files')
     parser.add_argument('--out', type=Path, required=True, help='checkpoint folder to write')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--processes', type=int, default=2, help='for collecting')
-    parser.add_argument('--threads', type=int, default=2, help='for training')
+    parser.add_argument('--processes', type=at_least(1), default=2, help='for collecting')
+    parser.add_argument('--threads', type=at_least(1), default=2, help='for training')
     parser.add_argument(
         '--scale', type=float, default=1.0, help='share of the data and iterations (a quick try)'
     )
@@ -129,12 +134,28 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
 
 
 def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, report: Report) -> None:
-    """Run every stage for the tabletop, and write the checkpoint to `out`."""
-    work.mkdir(parents=True, exist_ok=True)
+    """Run every stage for the tabletop, and write the checkpoint to `out`.
+
+    Raises:
+        ValueError: the work folder holds what another recipe made.
+    """
+    claim_work(work, recipe, suite=None)
     frames = _collect(recipe, work, processes=processes)
     train_on_frames(
         recipe, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
     )
+
+
+def claim_work(work: Path, recipe: Recipe, *, suite: str | None) -> None:
+    """Note in the work folder what it is for; the files of another recipe are not gone on with.
+
+    Raises:
+        ValueError: it holds such files, or files of a recipe that is not known.
+    """
+    way_on = 'give another --work, or empty this one'
+    made_from = MadeFrom(work, {'suite': suite, **asdict(recipe)}, way_on)
+    made_from.check(sorted((*work.glob('*.npz'), *work.glob('*.pt'))))
+    made_from.write()
 
 
 def train_on_frames(
@@ -222,8 +243,10 @@ def _collect(recipe: Recipe, work: Path, *, processes: int) -> Frames:
 def _collect_file(job: tuple[Path, range]) -> None:
     path, seeds = job
     env = TabletopEnv()
-    collect_episodes(env, seeds).save(path)
-    env.close()
+    try:
+        collect_episodes(env, seeds).save(path)
+    finally:
+        env.close()
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From recordings to features to a drafter, by the two commands."""
 
+import json
+import shutil
+
 import pytest
 import torch
 from processes import run_python
@@ -12,6 +15,7 @@ from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.training.curve import read_points
 from spec_vla_ros.training.drafter_data import read_features
+from spec_vla_ros.training.made_from import NOTE
 from spec_vla_ros.types import Decoding, Observation
 
 pytestmark = pytest.mark.slow
@@ -50,6 +54,18 @@ def test_features_of_other_options_are_not_mixed_in(features, capsys):
     assert cli.main(['drafter-data', *options[:-1], '4']) == 2
     assert 'made with other options' in capsys.readouterr().err
     assert len(read_features(folder)) == 8
+
+
+@pytest.mark.parametrize('every', ['2', '4'])
+def test_features_without_their_note_are_not_mixed_in(features, tmp_path, capsys, every):
+    folder, options = features
+    shutil.copytree(folder, tmp_path / 'features')
+    (tmp_path / 'features' / NOTE).unlink()
+    again = [*options[:-1], every, '--out', str(tmp_path / 'features')]
+    assert cli.main(['drafter-data', *again]) == 2
+    error = capsys.readouterr().err
+    assert f'features_00000.safetensors is there, but no {tmp_path / "features" / NOTE}' in error
+    assert not (tmp_path / 'features' / NOTE).exists()
 
 
 def test_features_are_of_the_pictures_that_a_recipe_makes(features, tmp_path, capsys):
@@ -110,6 +126,64 @@ def test_a_finished_training_is_not_repeated(target, features, drafter, capsys):
     assert [p.iteration for p in points] == [10, 20]
     assert len(points[0].exact) == 6
     assert all(1 < n <= 7 for n in points[0].accept_lengths.values())
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        (['--window', '0'], 'window was 8, is 0'),
+        (['--seed', '1'], 'seed was 0, is 1'),
+        (['--learning-rate', '0.01'], 'learning_rate was 0.05, is 0.01'),
+        (['--noise', '0.2'], 'noise was 0.0, is 0.2'),
+        (['--iterations', '10'], 'iterations was 20, is 10'),
+        (['--data', 'FEATURES', 'FEATURES'], 'prompts was 8, is 16'),
+    ],
+)
+def test_other_options_do_not_go_on(target, features, drafter, capsys, change):
+    options, said = change
+    before = (drafter / 'model.safetensors').read_bytes()
+    options = [str(features[0]) if word == 'FEATURES' else word for word in options]
+    assert cli.main([*training(target, features[0], drafter), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert (drafter / 'model.safetensors').read_bytes() == before
+
+
+def test_more_iterations_go_on(target, features, drafter, tmp_path, capsys):
+    out = shutil.copytree(drafter, tmp_path / 'longer')
+    longer = [*training(target, features[0], out), '--iterations', '30']
+    assert cli.main(longer) == 0
+    printed = capsys.readouterr().out
+    assert '30/30' in printed
+    assert '10/30' not in printed
+    assert json.loads((out / 'training' / NOTE).read_text())['iterations'] == 30
+
+
+@pytest.fixture
+def copied(features, drafter, tmp_path):
+    """A folder of features and a finished training, both to be damaged."""
+    data = shutil.copytree(features[0], tmp_path / 'features')
+    return data, shutil.copytree(drafter, tmp_path / 'drafter')
+
+
+@pytest.mark.parametrize('name', ['state.pt', 'history.jsonl'])
+def test_damaged_files_are_named_before_the_training(target, features, copied, capsys, name):
+    _, out = copied
+    file = out / 'training' / name
+    file.write_bytes(file.read_bytes()[:300] + b'\n')
+    assert cli.main([*training(target, features[0], out), '--iterations', '30']) == 2
+    said = capsys.readouterr()
+    assert f'{file} is ' in said.err
+    assert 'remove it' in said.err
+    assert '30/30' not in said.out
+
+
+@pytest.mark.parametrize('keep', [0, 300])
+def test_damaged_features_are_named(copied, keep):
+    data, _ = copied
+    file = next(data.rglob('features_*'))
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=f'{file} is damaged .*: remove it'):
+        read_features(data)
 
 
 def test_a_new_training_has_a_new_history(target, features, drafter, tmp_path):

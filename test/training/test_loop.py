@@ -12,14 +12,14 @@ SETTINGS = LoopSettings(
 )
 
 
-def run(checkpoint, *, stop_at=None, reports=None):
+def run(checkpoint, *, stop_at=None, reports=None, inputs=3):
     torch.manual_seed(1)
-    module = nn.Linear(3, 2)
+    module = nn.Linear(inputs, 2)
 
     def loss_at(iteration):
         if iteration == stop_at:
             raise KeyboardInterrupt
-        x = torch.randn(8, 3, generator=torch.Generator().manual_seed(iteration))
+        x = torch.randn(8, inputs, generator=torch.Generator().manual_seed(iteration))
         return (module(x) - x[:, :2]).square().mean()
 
     train(
@@ -56,3 +56,29 @@ def test_it_learns_and_ends_with_the_moving_average(tmp_path):
     state = torch.load(tmp_path / 'state.pt', weights_only=True)
     assert torch.equal(module.weight, state['average'][0])
     assert not torch.equal(state['module']['weight'], state['average'][0])
+
+
+@pytest.mark.parametrize('content', [b'', b'no state', None])
+def test_a_damaged_state_is_named(tmp_path, content):
+    file = tmp_path / 'state.pt'
+    run(file)
+    file.write_bytes(file.read_bytes()[:500] if content is None else content)
+    with pytest.raises(ValueError, match=r'state\.pt is damaged, .*: remove it'):
+        run(file)
+
+
+def test_a_state_of_another_model_is_refused(tmp_path):
+    run(tmp_path / 'state.pt')
+    with pytest.raises(ValueError, match=r'state\.pt is damaged, or of another model'):
+        run(tmp_path / 'state.pt', inputs=4)
+
+
+def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / 'state.pt', stop_at=4)
+    (tmp_path / 'state.partial').symlink_to('/dev/full')
+    with pytest.raises(OSError, match=r'state\.partial cannot be written .*: make room'):
+        run(tmp_path / 'state.pt')
+    reports = []
+    run(tmp_path / 'state.pt', reports=reports)
+    assert reports[0].startswith('6/12')

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
+from spec_vla_ros.training import pipeline
 from spec_vla_ros.training.frames import load_frames
 from spec_vla_ros.training.pipeline import Recipe, scaled, train_policy
 from spec_vla_ros.types import Observation
@@ -34,6 +36,31 @@ def test_from_seed_to_checkpoint(tmp_path):
     action = policy.infer(Observation(frames.images[0], 'pick up the green block'))
     assert action.values.shape == (7,)
     assert np.abs(action.values[:3]).max() <= 0.018 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        (['--seed', '1', '--scale', '1e-6'], 'seed was 0, is 1'),
+        (['--scale', '2e-6'], ''),
+        (['--scale', '0.1'], 'files was 1, is 3'),
+        (['--suite', 'libero_object', '--scale', '1e-6'], 'suite was None, is libero_object'),
+    ],
+)
+def test_the_files_of_another_recipe_are_not_gone_on_with(
+    tmp_path, monkeypatch, capsys, options, said
+):
+    began = []
+    monkeypatch.setattr(pipeline, '_collect', lambda *args, **kinds: began.append(args))
+    monkeypatch.setattr(pipeline, 'train_on_frames', lambda *args, **kinds: None)
+    command = ['train-policy', '--work', str(tmp_path), '--out', str(tmp_path / 'out')]
+    assert cli.main([*command, '--scale', '1e-6']) == 0
+    (tmp_path / 'vision.pt').touch()
+    if '--suite' in options:
+        pytest.importorskip('libero')
+    assert cli.main([*command, *options]) == (2 if said else 0)
+    assert said in capsys.readouterr().err
+    assert len(began) == (1 if said else 2)
 
 
 def test_scaling_keeps_at_least_one_of_everything():

@@ -20,7 +20,7 @@ from spec_vla_ros.training.libero.collect import (
     named_things,
 )
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
-from spec_vla_ros.training.pipeline import Recipe, Report, train_on_frames
+from spec_vla_ros.training.pipeline import Recipe, Report, claim_work, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
 RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
@@ -43,9 +43,9 @@ def train_libero_policy(
     """Run every stage for a suite, and write the checkpoint to `out`.
 
     Raises:
-        ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
+        ValueError: LIBERO is not installed, the suite's tasks are more than placing a thing, or
+            the work folder holds what another recipe made.
     """
-    work.mkdir(parents=True, exist_ok=True)
     paths = collect_files(suite, recipe, work, processes=processes, report=report)
     frames = load_libero_frames(paths).resting_while_fingers_close()
     train_on_frames(
@@ -85,10 +85,11 @@ def collect_files(
     """Collect the files of frames that are missing, and return all, of the tasks in turn.
 
     Raises:
-        ValueError: LIBERO is not installed, or the suite's tasks are more than placing a thing.
+        ValueError: as `train_libero_policy`.
     """
     tasks = read_tasks(suite)
     named_things(tasks)
+    claim_work(work, recipe, suite=suite)
     base = FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
 
     def jobs(name: str, look: Look, *, files: int, first: int, seeds: int) -> Iterator[_Job]:

@@ -1,0 +1,38 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Options that several commands have, refused before any work is done."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Return the type of an argparse option that is a whole number, and no smaller one."""
+
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f'{value}: at least {least}')
+        return value
+
+    return whole_number  # argparse calls what is no number an invalid one by this name
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder for results, and see that something can be written there.
+
+    Raises:
+        ValueError: it cannot be; before hours of work whose results would be lost.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f'nothing can be written into the folder {folder} ({error.strerror}): give another '
+            '--out'
+        ) from error

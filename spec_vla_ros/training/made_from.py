@@ -1,0 +1,85 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the files of a folder were made from, noted beside them: what goes on goes on alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NOTE = 'made_from.json'
+
+
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """The options that a command would make a folder's files with.
+
+    folder: where the note is, and the files are.
+    options: by name; what is no JSON is noted as its text. Options without influence on the files
+    are left out.
+    grow: names of numbers that may be larger than they were.
+    way_on: what to do where the options differ, as an end of a sentence.
+    """
+
+    folder: Path
+    options: Mapping[str, Any]
+    way_on: str
+    grow: Collection[str] = ()
+
+    @property
+    def note(self) -> Path:
+        """The file of the note."""
+        return self.folder / NOTE
+
+    def check(self, made: Iterable[Path]) -> None:
+        """Make sure that the files that were made were made with these options.
+
+        Args:
+            made: those files; none, and anything goes.
+
+        Raises:
+            ValueError: the note says others, is missing or cannot be read.
+        """
+        example = next(iter(made), None)
+        if example is None:
+            return
+        asked = self._noted()
+        try:
+            before = json.loads(self.note.read_text())
+            differ = [n for n in {**before, **asked} if not self._fits(n, before, asked)]
+        except FileNotFoundError:
+            raise ValueError(
+                f'{example} is there, but no {self.note}, which would say with which options it '
+                f'was made: {self.way_on}; or, if they are those of now, write this into '
+                f'{NOTE}: {json.dumps(asked)}'
+            ) from None
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f'{self.note} cannot be read ({error}): remove it, and give the command again'
+            ) from error
+        if differ:
+            changes = (f'{n} was {before.get(n)}, is {asked.get(n)}' for n in differ)
+            raise ValueError(
+                f'{self.folder} holds files that were made with other options (see {self.note}): '
+                f'{"; ".join(changes)}. Give the same again, or {self.way_on}'
+            )
+
+    def write(self) -> None:
+        """Write the note; it is whole or not there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.note.with_suffix('.partial')
+        partial.write_text(json.dumps(self._noted(), indent=2) + '\n')
+        partial.rename(self.note)
+
+    def _noted(self) -> dict[str, Any]:
+        """Return the options as they are read back."""
+        noted: dict[str, Any] = json.loads(json.dumps(dict(self.options), default=str))
+        return noted
+
+    def _fits(self, name: str, before: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+        if name not in before or name not in asked:
+            return False
+        same: bool = before[name] == asked[name]
+        return same or (name in self.grow and before[name] < asked[name])

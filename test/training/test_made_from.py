@@ -1,0 +1,68 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a folder's files were made from: the same goes on, anything else is refused by name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spec_vla_ros.training.made_from import NOTE, MadeFrom
+
+OPTIONS = {'seed': 0, 'data': [Path('a')], 'iterations': 20}
+
+
+def made_from(folder, **changes):
+    return MadeFrom(folder, {**OPTIONS, **changes}, 'give another --out', grow=('iterations',))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a file, and the note of its options."""
+    made_from(tmp_path / 'work').write()
+    (tmp_path / 'work' / 'state.pt').touch()
+    return tmp_path / 'work'
+
+
+def check(folder, **changes):
+    made_from(folder, **changes).check(sorted(folder.glob('*.pt')))
+
+
+@pytest.mark.parametrize('changes', [{}, {'iterations': 40}])
+def test_the_same_and_more_of_the_same_go_on(folder, changes):
+    check(folder, **changes)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'seed': 1}, 'seed was 0, is 1'),
+        ({'data': [Path('a'), Path('b')]}, r"data was \['a'\], is \['a', 'b'\]"),
+        ({'iterations': 10}, 'iterations was 20, is 10'),
+        ({'noise': 0.1}, 'noise was None, is 0.1'),
+    ],
+)
+def test_other_options_are_refused_by_name(folder, changes, said):
+    with pytest.raises(ValueError, match=f'{NOTE}.*{said}.* or give another --out'):
+        check(folder, **changes)
+
+
+def test_where_nothing_was_made_anything_goes(folder):
+    (folder / 'state.pt').unlink()
+    check(folder, seed=1)
+
+
+def test_without_the_note_the_message_brings_it(folder):
+    note = folder / NOTE
+    note.unlink()
+    with pytest.raises(ValueError, match=r'state\.pt is there, but no .*give another') as refused:
+        check(folder)
+    note.write_text(str(refused.value).partition(f'into {NOTE}: ')[2])
+    check(folder)
+    assert json.loads(note.read_text())['data'] == ['a']
+
+
+@pytest.mark.parametrize('text', ['', '{"seed"', '7', '{"iterations": "many"}'])
+def test_a_damaged_note_is_named(folder, text):
+    (folder / NOTE).write_text(text)
+    with pytest.raises(ValueError, match=f'{NOTE} cannot be read'):
+        check(folder)
