@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import at_least, make_writable
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
     parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
-    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    parser.add_argument('--threads', type=at_least(1), default=1, help='of the CPU (default: 1)')
     add_recording_options(parser)
     motion = parser.add_argument_group('where the arm was')
     motion.add_argument('--pose-topic', help='of PoseStamped messages of the end effector')
@@ -77,13 +78,13 @@ def run(args: argparse.Namespace) -> int:
             f'norm stats {policy.codec.stats.key!r} have {policy.codec.stats.dimensions} '
             f'dimensions; an end effector has {DIMENSIONS}'
         )
+    make_writable(args.out)
     parts = [
         _pairs(policy, recording, motion)
         for recording, motion in zip(recordings, motions, strict=True)
     ]
     predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
     found = agreements(predicted, recorded)
-    args.out.mkdir(parents=True, exist_ok=True)
     report = {
         'checkpoint': args.checkpoint.name,
         'recipe': str(recipe),
@@ -91,11 +92,11 @@ def run(args: argparse.Namespace) -> int:
         'pairs': len(predicted),
         'dimensions': [dataclasses.asdict(each) for each in found],
     }
-    (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     text = f'{table(found)}\n{verdict(found)}\n'
+    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')  # before files and full disks
+    (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'compare.md').write_text(text)
     plot(predicted, recorded, found, args.out / 'compare.png')
-    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')
     print(f'written: {args.out}/compare.json, compare.md, compare.png')
     return 0
 

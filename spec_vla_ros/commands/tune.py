@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import at_least, make_writable
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
     parser.add_argument('--dtype', default='auto', help='auto, float32, bfloat16, float16')
-    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    parser.add_argument('--threads', type=at_least(1), default=1, help='of the CPU (default: 1)')
     parser.add_argument(
         '--tree',
         type=int,
@@ -79,12 +80,14 @@ def run(args: argparse.Namespace) -> int:
     key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
     dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
+    make_writable(args.out)
 
     config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
+    first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
-        policy = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
+        policy = first.sibling()
         policy.warm_up(decoding)
         replayed = list(replay(policy, recordings, decoding))
         print(f'{name}: {len(replayed)} actions', flush=True)
@@ -103,7 +106,6 @@ def run(args: argparse.Namespace) -> int:
 
     found = recommend(results, tolerance)
     advice = summary(results, found, tolerance, drift=drift)
-    args.out.mkdir(parents=True, exist_ok=True)
     report = {
         'date': date.today().isoformat(),
         'machine': f'{platform.machine()}, torch {torch.__version__}, {checkpoint.model.device}',
@@ -115,11 +117,11 @@ def run(args: argparse.Namespace) -> int:
         'drift': drift,
         'ways': results,
     }
-    (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     text = f'{markdown_tables(results)}\n{advice}\n'
+    print(text)  # before the files, which a full disk may refuse
+    (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'tune.md').write_text(text)
     plot(results, args.out / 'tune.png', found=found)
-    print(text)
     print(f'written: {args.out}/tune.json, tune.md, tune.png')
     return 0
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
+from spec_vla_ros.command_line import at_least, make_writable
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
@@ -100,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--processes',
-        type=int,
+        type=at_least(1),
         default=1,
         help='run side by side: modes, or on Ray episodes of the benchmark',
     )
@@ -167,6 +168,7 @@ def _tabletop(args: argparse.Namespace) -> int:
         _Job(checkpoint, name, decoding, seeds, tree, args.dtype, args.stored_as, recipe)
         for name, decoding in modes.items()
     ]
+    make_writable(args.out)
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(modes, pool.map(_run_mode, jobs), strict=True))
@@ -181,14 +183,13 @@ def _tabletop(args: argparse.Namespace) -> int:
         'recipe': str(recipe),
         'modes': results,
     }
-    args.out.mkdir(parents=True, exist_ok=True)
-    (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
     dtype = next(iter(results.values()))['dtype']
     exact = exactness_lines(results, dtype=dtype)
     table = f'{markdown_table(results)}\n{exact}\n{dimension_table(results)}'
+    print(table)  # before the files, which a full disk may refuse
+    (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
     (args.out / 'evaluate.md').write_text(table)
     plot_sweep(results, args.out / 'evaluate.png')
-    print(table)
     print(f'written: {args.out}/evaluate.json, evaluate.md, evaluate.png')
     return 0
 
@@ -219,10 +220,10 @@ def _run_mode(job: _Job) -> dict:
     checkpoint = load_openvla(job.folder, device='cpu')
     changes = job.dtype != 'auto' or job.stored_as is not None
     reference = job.policy(checkpoint)
-    policy = job.policy(None if changes else checkpoint)
+    policy = job.policy() if changes else reference.sibling()
     own = None
     if job.decoding.mode == 'strict':
-        own = job.policy(None) if changes else reference
+        own = policy.sibling() if changes else reference
     policy.warm_up(job.decoding)
     reference.warm_up()
     env = TabletopEnv()

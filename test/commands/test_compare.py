@@ -65,3 +65,12 @@ def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
     status, _, _, err = compare(*options)
     assert status == 2
     assert reason in err
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
+    recordings, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr('spec_vla_ros.commands.compare.replay', None)
+    (tmp_path / 'file').touch()
+    assert cli.main(['compare', *recordings, *ARM, '--out', str(tmp_path / 'file')]) == 2
+    assert 'give another --out' in capsys.readouterr().err

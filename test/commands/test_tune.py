@@ -8,11 +8,12 @@ import pytest
 from recording_files import IMAGE, PICTURES, STRING, raw, record, said
 from toy_checkpoint import write_tiny
 
-from spec_vla_ros import cli
+from spec_vla_ros import cli, policy
+from spec_vla_ros.commands import tune
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter, save_drafter
-from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
+from spec_vla_ros.sim.env import TabletopEnv
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +75,20 @@ def spoken_bag(folder, *, text='pick up the red block'):
     return record(folder, [(1, '/instruction', STRING, said(text)), *images])
 
 
-def test_any_checkpoint_with_a_drafter(target, tmp_path):
+@pytest.fixture
+def packed(monkeypatch):
+    """The language models whose weights are laid out."""
+    models, pack = [], policy.PackedLlama
+
+    def noted(model, **options):
+        models.append(model)
+        return pack(model, **options)
+
+    monkeypatch.setattr(policy, 'PackedLlama', noted)
+    return models
+
+
+def test_any_checkpoint_with_a_drafter(target, tmp_path, packed):
     bag = spoken_bag(tmp_path / 'bag')
     options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out', str(tmp_path / 'out')]
     options += ['--acceptance-mm', '2']
@@ -84,6 +98,29 @@ def test_any_checkpoint_with_a_drafter(target, tmp_path):
     assert report['ways']['strict']['actions'] == len(PICTURES)
     assert report['ways']['relaxed mm=2']['actions'] == len(PICTURES)
     assert '| relaxed mm=2 + temporal |' in (tmp_path / 'out' / 'tune.md').read_text()
+    assert len(packed) == 1  # all ways run over the same weights
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
+    target, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(tune, 'replay', None)
+    bag = spoken_bag(tmp_path / 'bag')
+    (tmp_path / 'file').touch()
+    options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out']
+    assert cli.main(['tune', str(bag), *options, str(tmp_path / 'file')]) == 2
+    assert 'give another --out' in capsys.readouterr().err
+
+
+def test_the_result_is_printed_though_it_cannot_be_written(target, tmp_path, capsys):
+    bag = spoken_bag(tmp_path / 'bag')
+    out = tmp_path / 'out'
+    (out / 'tune.json').mkdir(parents=True)
+    options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out', str(out)]
+    assert cli.main(['tune', str(bag), *options]) == 2
+    said = capsys.readouterr()
+    assert 'tune.json' in said.err
+    assert '| strict + temporal |' in said.out
 
 
 @pytest.mark.parametrize(
@@ -93,6 +130,7 @@ def test_any_checkpoint_with_a_drafter(target, tmp_path):
         (['--instruction-topic', '/words'], 'has no topic /words'),
         (['--instruction', 'go', '--instruction-topic', '/instruction'], 'one of the two'),
         (['--interval', '-1'], '--interval'),
+        (['--interval', 'inf'], '--interval inf'),
         (['--tolerance-mm', '-1'], 'not negative'),
         (['--tolerance-mrad', 'nan'], 'not negative'),
         (['--acceptance-mm', '-1'], '--acceptance-mm -1.0: give a number that is not negative'),
@@ -110,7 +148,7 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, options, reason):
     out = tmp_path / 'out'
     assert cli.main(['tune', str(bag), *options, '--out', str(out)]) == 2
     assert reason in capsys.readouterr().err
-    assert not out.exists()
+    assert not any(out.glob('*'))
 
 
 def test_recordings_that_hold_too_little(tmp_path, capsys):

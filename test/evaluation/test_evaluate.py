@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from spec_vla_ros import policy
 from spec_vla_ros.cli import main
+from spec_vla_ros.evaluation import evaluate
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 EPISODES = ['evaluate', '--episodes', '2', '--modes']
@@ -76,3 +78,40 @@ def test_seeds_of_the_training_are_refused(capsys):
 def test_unknown_modes_are_told(capsys):
     assert main([*EPISODES, 'fast']) == 2
     assert "unknown modes ['fast']" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_episodes(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(evaluate, 'ProcessPoolExecutor', None)
+    (tmp_path / 'file').touch()
+    assert main([*EPISODES, 'strict', '--out', str(tmp_path / 'file')]) == 2
+    assert 'give another --out' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_policies_of_a_mode_share_their_weights(monkeypatch, tmp_path):
+    packed, pack = [], policy.PackedLlama
+
+    def noted(model, **options):
+        packed.append(model)
+        return pack(model, **options)
+
+    class Here:
+        """Runs the modes in this process."""
+
+        def __init__(self, processes, *, mp_context):
+            self.map = map
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+    monkeypatch.setattr(policy, 'PackedLlama', noted)
+    monkeypatch.setattr(evaluate, 'ProcessPoolExecutor', Here)
+    options = ['--episodes', '1', '--modes', 'strict', '--out', str(tmp_path)]
+    assert main(['evaluate', *options]) == 0
+    assert len(packed) == 1
+    assert rows(tmp_path)['modes']['strict']['exactness']['differing'] == 0

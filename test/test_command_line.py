@@ -1,0 +1,52 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Options that cannot be used end a command before its work."""
+
+import argparse
+
+import pytest
+
+from spec_vla_ros import cli
+from spec_vla_ros.command_line import at_least, make_writable
+
+
+def test_whole_numbers():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--threads', type=at_least(1))
+    assert parser.parse_args(['--threads', '3']).threads == 3
+
+
+@pytest.mark.parametrize(
+    ('command', 'option', 'value', 'reason'),
+    [
+        *((command, '--threads', '0', '0: at least 1') for command in ('tune', 'compare')),
+        ('tune', '--threads', 'two', "invalid whole_number value: 'two'"),
+        ('evaluate', '--processes', '0', '0: at least 1'),
+        ('train-policy', '--threads', '0', '0: at least 1'),
+        ('train-policy', '--processes', '0', '0: at least 1'),
+        ('train-policy', '--suite', 'libero_objects', 'invalid choice'),
+        ('train-drafter', '--threads', '0', '0: at least 1'),
+        ('train-drafter', '--batch', '0', '0: at least 1'),
+        ('train-drafter', '--save-every', '0', '0: at least 1'),
+        ('train-drafter', '--rollout', '0', '0: at least 1'),
+        ('train-drafter', '--iterations', '-5', '-5: at least 1'),
+        ('train-drafter', '--window', '-1', '-1: at least 0'),
+    ],
+)
+def test_too_few_of_something(capsys, command, option, value, reason):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, option, value])
+    assert ended.value.code == 2
+    assert f'argument {option}: {reason}' in capsys.readouterr().err
+
+
+def test_a_folder_is_made(tmp_path):
+    make_writable(tmp_path / 'a' / 'b')
+    assert list((tmp_path / 'a' / 'b').iterdir()) == []
+
+
+@pytest.mark.parametrize('place', ['/proc/nowhere/out', 'FILE'])
+def test_where_nothing_can_be_written(tmp_path, place):
+    file = tmp_path / 'FILE'
+    file.touch()
+    with pytest.raises(ValueError, match=f'{place} .*: give another --out'):
+        make_writable(tmp_path / place)
