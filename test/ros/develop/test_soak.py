@@ -3,7 +3,9 @@
 
 import json
 import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from processes import run_python
 from sensor_msgs.msg import Image
@@ -11,8 +13,9 @@ from std_msgs.msg import String
 from waiting import wait_for
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.develop.soak import relay
+from spec_vla_ros.ros.develop.soak import relay, run
 from spec_vla_ros.ros.develop.soak.growth import Sample, by_process, growth
 from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
 from spec_vla_ros.ros.develop.soak.run import Outcome
@@ -78,6 +81,73 @@ def test_the_slope_is_that_of_memory():
 def test_short_lives_say_nothing():
     series = life(lambda i: 100 * MB, count=5, pid=1) + life(lambda i: 100 * MB, pid=2)
     assert [one['pid'] for one in by_process({'robot': series}, at_least=60)['robot']] == [2]
+
+
+class Still:
+    """A robot, and what is seen of it, that does not do what it is asked."""
+
+    commands = 7
+    node = SimpleNamespace(create_publisher=lambda kind, topic, profile: None)
+
+    def __init__(self, *, reset=True):
+        self.reset = reset
+
+    def call(self, kind, name, request):
+        return kind.Response(success=self.reset, message='no such seed', instruction='go')
+
+    def instruct(self, text):
+        pass
+
+    def moves_since(self, since):
+        return True
+
+    def until(self, condition, *, timeout):
+        return 0.0 if condition() else None
+
+
+def soaked(monkeypatch, robot, results):
+    """Return what comes of faults with such results, 'name': recovered or an error."""
+    seen, results = Outcome(control_rate=30.0), iter(results)
+
+    def tried(fault, hands, *, began):
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return Trial(fault.name, 1.0, None, None, result, () if result else ('it stood still',))
+
+    monkeypatch.setattr(run, 'try_fault', tried)
+    monkeypatch.setattr(run, '_end_episode', lambda watch, outcome: None)
+    world = (robot, robot, None, np.random.default_rng(0))
+    run.inject_faults(seen, world, seconds=60.0, say=lambda text: None)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ('results', 'reason'),
+    [
+        ([1.0, None], 'the loop does not run again after: '),
+        ([1.0, ChildFailedError('policy_node ended with -6')], 'policy_node ended with -6'),
+        ([1.0, TimeoutError('no answer from reset')], 'no answer from reset'),
+    ],
+)
+def test_what_was_seen_is_kept_when_the_loop_does_not_run_again(
+    monkeypatch, tmp_path, results, reason
+):
+    seen = soaked(monkeypatch, Still(), results)
+    assert seen.ended_early.startswith(reason)
+    assert seen.commands == 7
+    found = figures(seen)
+    assert found['passed'] is False
+    assert found['faults_injected'] == results.count(1.0) + results.count(None)
+    text = markdown(found)
+    assert '**not passed**' in text
+    assert f'**Ended early**: {seen.ended_early}' in text
+    plot(seen, tmp_path / 'soak.png')
+
+
+def test_a_robot_that_lays_out_no_scene_says_why(monkeypatch):
+    seen = soaked(monkeypatch, Still(reset=False), [])
+    assert seen.ended_early.endswith(': no such seed')
 
 
 def outcome(*, wrong=(), rate=30.0, memory=lambda i: 100 * MB):

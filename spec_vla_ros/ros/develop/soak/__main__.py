@@ -16,7 +16,7 @@ from spec_vla_ros.ros.free_domain import keep_to_this_machine
 
 
 def main() -> None:
-    """Run, and write soak.json, soak.md and soak.png."""
+    """Run, and write soak.json, soak.md and soak.png, also of a soak that ended early."""
     args = _parse()
     keep_to_this_machine()
     try:

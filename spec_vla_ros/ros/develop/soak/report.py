@@ -39,7 +39,8 @@ def figures(outcome: Outcome) -> dict:
         'date': date.today().isoformat(),
         'machine': platform.machine(),
         'seconds': outcome.seconds,
-        'passed': not wrong and not grown and rate_held,
+        'passed': not (wrong or grown or outcome.ended_early) and rate_held,
+        'ended_early': outcome.ended_early or None,
         'episodes': outcome.episodes,
         'successes': outcome.successes,
         'commands': outcome.commands,
@@ -63,15 +64,17 @@ def figures(outcome: Outcome) -> dict:
 def markdown(found: Mapping) -> str:
     """Return the report as text."""
     rate = found['commands_hz']
+    early = found['ended_early']
     lines = [
         f'{found["date"]}, {found["seconds"] / 60:.1f} minutes: '
         f'**{"passed" if found["passed"] else "not passed"}**. '
         f'{found["faults_injected"]} faults, {len(found["faults_gone_wrong"])} of them not '
         f'handled as promised; {found["episodes"]} episodes, of which {found["successes"]} ended '
         f'with success in spite of the fault; {found["commands"]} commands, '
-        f'{rate["median"]:.1f} a second between faults (median of windows; 5th percentile '
-        f'{rate["p5"]:.1f}; control_rate {rate["control_rate"]:g}).',
+        f'{_rate(rate["median"])} a second between faults (median of windows; 5th percentile '
+        f'{_rate(rate["p5"])}; control_rate {rate["control_rate"]:g}).',
         '',
+        *([f'**Ended early**: {early}', ''] if early else []),
         '| fault | times | last motion after, limit | longest | moves again after, median / '
         'longest | wrong |',
         '|---|---|---|---|---|---|',
@@ -107,6 +110,10 @@ def markdown(found: Mapping) -> str:
     for wrong in found['faults_gone_wrong']:
         lines += ['', f'- at {wrong["at"]:.0f} s, {wrong["fault"]}: {"; ".join(wrong["what"])}']
     return '\n'.join(lines) + '\n'
+
+
+def _rate(value: float | None) -> str:
+    return '-' if value is None else f'{value:.1f}'
 
 
 def plot(outcome: Outcome, path: Path) -> None:

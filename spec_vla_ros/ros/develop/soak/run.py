@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spec_vla_ros.programs import all_of
-from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.children import ChildFailedError, Children
 from spec_vla_ros.ros.develop.soak.faults import NODE, Fault, Hands, all_faults
 from spec_vla_ros.ros.develop.soak.growth import Sample
 from spec_vla_ros.ros.develop.soak.parts import Parts
@@ -36,7 +36,11 @@ class SoakError(RuntimeError):
 
 @dataclass(slots=True)
 class Outcome:
-    """What a soak has seen. rates: commands per second, in windows without a fault."""
+    """What a soak has seen.
+
+    rates: commands per second, in windows without a fault. ended_early: why it could not go on;
+    empty where it ran to its end.
+    """
 
     seconds: float = 0.0
     episodes: int = 0
@@ -46,6 +50,7 @@ class Outcome:
     rates: list[float] = field(default_factory=list)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     control_rate: float = 0.0
+    ended_early: str = ''
 
 
 def soak(
@@ -61,11 +66,9 @@ def soak(
     check: called a few times a second; raises to end it. say: told what goes on.
 
     Raises:
-        SoakError: the loop does not run even before the first fault, or not again after one.
-        ChildFailedError: a process ended that nobody killed.
+        SoakError, ChildFailedError: the nodes do not start; what comes later ends the soak early.
     """
-    rng = np.random.default_rng(seed)
-    outcome = Outcome()
+    outcome = Outcome(control_rate=PolicySettings().control_rate)
     with free_domain() as domain_id, Children() as children:
         parts = Parts(children, domain_id=domain_id, logs=logs)
         check_all = all_of(check, parts.check)
@@ -76,27 +79,49 @@ def soak(
                 if not (remote.configure(NODE) and remote.activate(NODE)):
                     raise SoakError(f'the policy node does not start, see {logs}')
                 watch = Watch(remote, check=check_all)
-                faults = all_faults(remote)
-                kills = _in_turn([f for f in faults if f.kills], rng)
-                others = _in_turn([f for f in faults if not f.kills], rng)
-                began = time.monotonic()
-                while time.monotonic() - began < seconds:
-                    killing = time.monotonic() - began < KILLING_SHARE * seconds
-                    hands = _begin_episode(remote, watch, parts, rng, number=outcome.episodes)
-                    fault = next(kills if killing and len(outcome.trials) % 2 == 0 else others)
-                    trial = try_fault(fault, hands, began=began)
-                    outcome.trials.append(trial)
-                    say(_line(trial))
-                    if trial.recovered_after is None:
-                        raise SoakError(f'the loop does not run again after: {fault.name}')
-                    _end_episode(watch, outcome)
-                outcome.seconds = time.monotonic() - began
-                outcome.commands = watch.commands
-                outcome.control_rate = PolicySettings().control_rate
+                inject_faults(
+                    outcome,
+                    (remote, watch, parts, np.random.default_rng(seed)),
+                    seconds=seconds,
+                    say=say,
+                )
         finally:
             parts.close()
             outcome.samples = dict(parts.samples)
     return outcome
+
+
+def inject_faults(
+    outcome: Outcome,
+    world: tuple[RemoteNode, Watch, Parts, np.random.Generator],
+    *,
+    seconds: float,
+    say: Callable[[str], None],
+) -> None:
+    """Run episodes with a fault in each, for so long or until the loop does not run again.
+
+    What has been seen until then is kept in the outcome, and why it ended.
+    """
+    remote, watch, _, rng = world
+    faults = all_faults(remote)
+    kills = _in_turn([f for f in faults if f.kills], rng)
+    others = _in_turn([f for f in faults if not f.kills], rng)
+    began = time.monotonic()
+    try:
+        while time.monotonic() - began < seconds:
+            killing = time.monotonic() - began < KILLING_SHARE * seconds
+            hands = _begin_episode(*world, number=outcome.episodes)
+            fault = next(kills if killing and len(outcome.trials) % 2 == 0 else others)
+            trial = try_fault(fault, hands, began=began)
+            outcome.trials.append(trial)
+            say(_line(trial))
+            if trial.recovered_after is None:
+                raise SoakError(f'the loop does not run again after: {fault.name}')
+            _end_episode(watch, outcome)
+    except (SoakError, ChildFailedError, TimeoutError) as error:
+        outcome.ended_early = str(error)
+    outcome.seconds = time.monotonic() - began
+    outcome.commands = watch.commands
 
 
 def _in_turn(faults: list[Fault], rng: np.random.Generator) -> Iterator[Fault]:
@@ -109,10 +134,16 @@ def _in_turn(faults: list[Fault], rng: np.random.Generator) -> Iterator[Fault]:
 def _begin_episode(
     remote: RemoteNode, watch: Watch, parts: Parts, rng: np.random.Generator, *, number: int
 ) -> Hands:
-    """Lay out a new scene, give its instruction, and wait until the arm moves."""
+    """Lay out a new scene, give its instruction, and wait until the arm moves.
+
+    Raises:
+        SoakError: there is no new scene, or the arm does not move.
+    """
     watch.instruct('')
     seed = HELD_OUT_SEEDS.start + 60_000 + number % 30_000
     response = remote.call(ResetEpisode, 'reset', ResetEpisode.Request(seed=seed))
+    if not response.success:
+        raise SoakError(f'the robot lays out no scene for seed {seed}: {response.message}')
     begun = time.monotonic()
     watch.instruct(response.instruction)
     if watch.until(lambda: watch.moves_since(begun), timeout=RECOVERY) is None:
