@@ -40,6 +40,7 @@ from spec_vla_ros.models.safetensors_files import check_finite
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.types import POSITION_MODES, check_choice
 
+_WORDS = 64  # tokens of an instruction and an action, roughly
 _EMBEDDING = 'embed_tokens.weight'
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
@@ -197,7 +198,7 @@ def load_drafter(
                 rates=None if stored is None else RateTable.from_dict(stored),
             )
     file, weights = _read_weights(folder)
-    _check_target(folder, config, weights.pop(_EMBEDDING, None), target)
+    _check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
     weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
     _check_keys(folder, expected, weights)
@@ -271,7 +272,12 @@ def _check_keys(
 
 
 def _check_target(
-    folder: Path, config: LlamaConfig, embedding: Tensor | None, target: Llama
+    folder: Path,
+    config: LlamaConfig,
+    embedding: Tensor | None,
+    target: Llama,
+    *,
+    num_patches: int,
 ) -> None:
     """The embedding in the folder is a frozen copy of the target's, which is used instead."""
     for name in ('hidden_size', 'vocab_size'):
@@ -280,11 +286,12 @@ def _check_target(
             raise CheckpointError(
                 f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
             )
-    if config.max_position_embeddings < target.config.max_position_embeddings:
+    needed = min(num_patches + _WORDS, target.config.max_position_embeddings)
+    if config.max_position_embeddings < needed:
         raise CheckpointError(
-            f'{folder} has max_position_embeddings {config.max_position_embeddings}, its target '
-            f'{target.config.max_position_embeddings}: longer prompts would end in an error; '
-            'write the number that it was trained with into its config.json'
+            f'{folder} has max_position_embeddings {config.max_position_embeddings}, and a prompt '
+            f'and its action take up to {needed}; write the number that it was trained with into '
+            'its config.json'
         )
     if embedding is None:
         return
