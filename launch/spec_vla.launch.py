@@ -7,71 +7,40 @@ ros2 launch spec_vla_ros spec_vla.launch.py checkpoint:=/path/to/checkpoint dry_
 Its arguments: spec_vla_ros/settings/launch.py, or `ros2 launch --show-args`.
 """
 
-from ament_index_python.packages import (
-    PackageNotFoundError,
-    get_package_prefix,
-    get_package_share_directory,
-)
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    ExecuteProcess,
-    OpaqueFunction,
-    RegisterEventHandler,
-    Shutdown,
-)
+from pathlib import Path
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.events import matches_action
-from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState
-from launch_ros.parameter_descriptions import ParameterValue
 from lifecycle_msgs.msg import Transition
 
-from launch import Event, LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from spec_vla_ros.ros.parameter_files import checked_file
+from launch import LaunchDescription
+from spec_vla_ros.ros.launching import Entities, Given, described, ending, of_a_node
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, camera, is_true, parameters_given
-from spec_vla_ros.settings.nodes import PolicySettings
-
-SHARE = get_package_share_directory('spec_vla_ros')
-NAME = 'spec_vla'
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the node, and the events that bring it up."""
-    arguments = [
-        DeclareLaunchArgument(name, **argument.declared(share=SHARE))
-        for name, argument in POLICY_ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_bring_up)])
+    return described(POLICY_ARGUMENTS, _bring_up)
 
 
-def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    given = {name: LaunchConfiguration(name).perform(context) for name in POLICY_ARGUMENTS}
+def _bring_up(given: Given) -> Entities:
     image_topic, given['image_transport'] = camera(given)
-    overrides = {
-        name: ParameterValue(value, value_type=type(value))
-        for name, value in parameters_given(given).items()
-    }
-    file = checked_file(
-        given['params_file'], node=NAME, namespace=given['namespace'], settings=PolicySettings
-    )
     names = {a.name: given[key] for key, a in POLICY_ARGUMENTS.items() if a.name}
+    common = of_a_node(
+        'spec_vla', given, enclave=given['enclave'], overrides=parameters_given(given)
+    )
     node = LifecycleNode(
-        package='spec_vla_ros',
         executable='policy_node',
-        name=NAME,
-        namespace=given['namespace'],
-        parameters=[file, *([overrides] if overrides else [])],
         remappings=[
             *{**names, 'image': image_topic}.items(),
             ('image/compressed', f'{image_topic}/compressed'),
         ],
-        arguments=['--end-with-parent'],  # told to terminate, the launch system leaves nodes alone
-        ros_arguments=['--enclave', given['enclave']] if given['enclave'] else None,
-        output='screen',
-        on_exit=_end,
+        **common,
     )
 
     def transition(transition_id: int) -> EmitEvent:
@@ -97,14 +66,12 @@ def _bring_up(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     ]
 
 
-def _end(event: Event, context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """End the launch, unless it is ending already."""
-    return [] if context.is_shutdown else [Shutdown(reason='the policy node has ended')]
-
-
-def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
-    """Return the process that records, if it is wanted; RuntimeError where it is not installed."""
+def _recorder(given: Given) -> Entities:
+    """Return the process that records, if it is wanted; RuntimeError where it could not."""
+    folder = Path(given['record_folder']).expanduser() if given['record_folder'] else None
     if not is_true(given['record']):
+        if folder is not None:
+            raise RuntimeError(f'record_folder:={folder} needs record:=true, or leave it out')
         return []
     try:
         get_package_prefix('ros2bag')
@@ -114,6 +81,16 @@ def _recorder(given: dict[str, str]) -> list[LaunchDescriptionEntity]:
             f'record:=true needs ros2bag and rosbag2_storage_mcap ({missing}): install what is '
             'missing, or launch with record:=false'
         ) from missing
-    folder = ['--output', given['record_folder']] if given['record_folder'] else []
-    command = ['ros2', 'bag', 'record', '--storage', 'mcap', '--all', *folder]
-    return [ExecuteProcess(cmd=command, output='screen')]
+    if folder is not None and folder.exists():
+        raise RuntimeError(
+            f'record_folder:={folder} is there already, and a recording makes a new one: give '
+            'another name, or move this folder away'
+        )
+    output = [] if folder is None else ['--output', str(folder)]
+    return [
+        ExecuteProcess(
+            cmd=['ros2', 'bag', 'record', '--storage', 'mcap', '--all', *output],
+            output='screen',
+            on_exit=ending('the recorder has ended'),
+        )
+    ]

@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 FILES = {path.name: path for path in (ROOT / 'launch').glob('*.launch.py')}
 POLICY, DEMO, LIBERO = 'spec_vla.launch.py', 'demo.launch.py', 'libero.launch.py'
 ARGUMENTS = {POLICY: POLICY_ARGUMENTS, DEMO: DEMO_ARGUMENTS, LIBERO: LIBERO_ARGUMENTS}
-FUNCTIONS = {POLICY: '_bring_up', DEMO: '_robot', LIBERO: '_nodes'}
 
 
 def topics_of_the_node():
@@ -59,14 +58,6 @@ def test_the_example_of_the_demo_asks_for_a_block_that_is_there():
         env.close()
 
 
-def test_executables_are_installed():
-    cmake = (ROOT / 'CMakeLists.txt').read_text()
-    for path in FILES.values():
-        for executable in re.findall(r"executable='(\w+)'", path.read_text()):
-            assert f'scripts/{executable}' in cmake
-            assert (ROOT / 'scripts' / executable).stat().st_mode & 0o111
-
-
 class Made:
     """What the stand-in for the launch system makes of anything: its name and its arguments."""
 
@@ -87,19 +78,33 @@ class StandIn(types.ModuleType):
 
 
 STAND_INS = """
-launch launch.actions launch.conditions launch.events launch.launch_description_sources
+launch launch.actions launch.conditions launch.event launch.events launch.launch_context
+launch.launch_description launch.launch_description_entity launch.launch_description_sources
 launch.substitutions launch_ros launch_ros.actions launch_ros.event_handlers launch_ros.events
 launch_ros.events.lifecycle launch_ros.parameter_descriptions lifecycle_msgs lifecycle_msgs.msg
 """
 
 
+RECORDING = ('ros2bag', 'rosbag2_storage_mcap')
+SHARED = 'spec_vla_ros.ros.launching'
+
+
+def describe(path):
+    """What the description that a launch file returns is made of."""
+    return runpy.run_path(str(path))['generate_launch_description']().given[0]
+
+
 class TestWithoutTheLaunchSystem:
-    """The launch file executed with a stand-in, which says what it would start."""
+    """The launch file executed with a stand-in, which says what it would start.
+
+    bring_up returns what a file makes of what it is given.
+    """
 
     @pytest.fixture
     def bring_up(self, monkeypatch):
         for name in STAND_INS.split():
             monkeypatch.setitem(sys.modules, name, StandIn(name))
+        monkeypatch.delitem(sys.modules, SHARED, raising=False)
         monkeypatch.setattr(sys.modules['lifecycle_msgs.msg'], 'Transition', Transitions, False)
         packages = StandIn('ament_index_python.packages')
 
@@ -115,12 +120,15 @@ class TestWithoutTheLaunchSystem:
 
         def bring_up(*, file=POLICY, installed=(), **given):
             packages.installed = set(installed)
-            module = runpy.run_path(str(FILES[file]))
+            made = describe(FILES[file])
+            check, start = (m.named['function'] for m in made if m.kind == 'OpaqueFunction')
+            assert made[0].named['function'] is check  # before the file declares its arguments
+            check(types.SimpleNamespace(launch_configurations=given))
             defaults = {n: a.default.format(share=ROOT) for n, a in ARGUMENTS[file].items()}
-            assert given.keys() <= defaults.keys()
-            return module[FUNCTIONS[file]]({**defaults, **given})
+            return start({**defaults, **given})
 
-        return bring_up
+        yield bring_up
+        sys.modules.pop(SHARED, None)  # it has the stand-ins
 
     def test_one_node_with_its_remaps_and_parameters(self, bring_up):
         made = bring_up(checkpoint='/models/one', namespace='lab', image_topic='/cam/rgb')
@@ -141,9 +149,7 @@ class TestWithoutTheLaunchSystem:
 
     def test_each_argument_is_declared_with_what_it_may_be(self, bring_up):
         for file, arguments in ARGUMENTS.items():
-            bring_up(file=file, checkpoint='/models/one')
-            module = runpy.run_path(str(FILES[file]))
-            made = module['generate_launch_description']().given[0]
+            made = describe(FILES[file])
             declared = {m.given[0]: m.named for m in made if m.kind == 'DeclareLaunchArgument'}
             assert declared.keys() == arguments.keys()
             for name, argument in arguments.items():
@@ -156,6 +162,9 @@ class TestWithoutTheLaunchSystem:
     )
     def test_the_end_of_a_node_ends_the_launch(self, bring_up, options):
         (node,) = [m for m in bring_up(**options) if m.kind.endswith('Node')]
+        executable = node.named['executable']
+        assert f'scripts/{executable}' in (ROOT / 'CMakeLists.txt').read_text()
+        assert (ROOT / 'scripts' / executable).stat().st_mode & 0o111
         on_exit, event = node.named['on_exit'], object()
         (ended,) = on_exit(event, types.SimpleNamespace(is_shutdown=False))
         assert ended.kind == 'Shutdown'
@@ -175,6 +184,18 @@ class TestWithoutTheLaunchSystem:
     def test_an_enclave_is_an_argument_for_ros(self, bring_up):
         (node,) = [m for m in bring_up(enclave='/arms/left') if m.kind == 'LifecycleNode']
         assert node.named['ros_arguments'] == ['--enclave', '/arms/left']
+
+    @pytest.mark.parametrize('file', [DEMO, LIBERO])
+    def test_robot_and_policy_have_enclaves_of_their_own(self, bring_up, file):
+        enclaves = {'enclave': '/arms/left', 'robot_enclave': '/arms/simulated'}
+        robot, policy = bring_up(file=file, checkpoint='/models/one', **enclaves)
+        assert robot.named['ros_arguments'] == ['--enclave', '/arms/simulated']
+        assert dict(policy.named['launch_arguments'])['enclave'] == '/arms/left'
+
+    @pytest.mark.parametrize('file', FILES)
+    def test_an_argument_that_is_none_ends_the_launch(self, bring_up, file):
+        with pytest.raises(RuntimeError, match=r'dryrun is no argument.*did you mean dry_run:='):
+            bring_up(file=file, checkpoint='/models/one', dryrun='true')
 
     def test_a_compressed_topic_chooses_compressed_images(self, bring_up):
         (node,) = [
@@ -207,7 +228,7 @@ class TestWithoutTheLaunchSystem:
 
     @pytest.mark.parametrize('given', [{}, {'image_transport': 'compressed'}])
     def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):
-        (node,) = bring_up(file=DEMO, **given)
+        node, _ = bring_up(file=DEMO, **given)
         file, *overrides = node.named['parameters']
         assert file == str(ROOT / 'config' / 'sim_robot.yaml')
         values = [{name: v.given[0] for name, v in each.items()} for each in overrides]
@@ -257,12 +278,26 @@ class TestWithoutTheLaunchSystem:
         (node,) = [m for m in made if m.kind.endswith('Node')]
         assert node.named['parameters'][0] == str(tmp_path / 'mine.yaml')
 
-    def test_recording_is_one_more_process(self, bring_up):
-        installed = ('ros2bag', 'rosbag2_storage_mcap')
-        made = bring_up(record='true', record_folder='/data/run', installed=installed)
+    def test_recording_is_one_more_process_whose_end_ends_the_launch(
+        self, bring_up, monkeypatch, tmp_path
+    ):
+        monkeypatch.setenv('HOME', str(tmp_path))
+        made = bring_up(record='true', record_folder='~/run', installed=RECORDING)
         (process,) = [m for m in made if m.kind == 'ExecuteProcess']
-        command = 'ros2 bag record --storage mcap --all --output /data/run'
+        command = f'ros2 bag record --storage mcap --all --output {tmp_path}/run'
         assert ' '.join(process.named['cmd']) == command
+        on_exit = process.named['on_exit']
+        (ended,) = on_exit(object(), types.SimpleNamespace(is_shutdown=False))
+        assert (ended.kind, ended.named['reason']) == ('Shutdown', 'the recorder has ended')
+
+    @pytest.mark.parametrize(
+        ('record', 'words'), [('true', 'is there already'), ('false', 'needs record:=true')]
+    )
+    def test_a_recording_that_would_not_be_made_is_refused(
+        self, bring_up, record, words, tmp_path
+    ):
+        with pytest.raises(RuntimeError, match=f'record_folder:={tmp_path} {words}'):
+            bring_up(record=record, record_folder=str(tmp_path), installed=RECORDING)
 
     def test_recording_needs_rosbag2_and_says_so(self, bring_up):
         with pytest.raises(RuntimeError, match='needs ros2bag and rosbag2_storage_mcap'):

@@ -11,7 +11,7 @@ import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
 DECODING = {'types', 'action_codec', 'device', 'decoding', 'planning'}
-CORE = {*DECODING, 'action_decoder', 'models', 'policy_config', 'policy'}
+CORE = {*DECODING, 'strict_yaml', 'action_decoder', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
     'pixels',
@@ -32,13 +32,14 @@ EVERYTHING = {
 MAY_IMPORT = {
     '__init__': set(),
     'types': set(),
+    'strict_yaml': set(),
     'pixels': {'types'},
     'action_codec': {'types'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
     'planning': {'device', 'decoding'},
     'action_decoder': DECODING,
-    'models': DECODING,
+    'models': {*DECODING, 'strict_yaml'},
     'policy_config': CORE,
     'policy': CORE,
     'settings': {'types'},

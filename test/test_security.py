@@ -2,6 +2,7 @@
 """The security policy is well formed and grants little; nothing in the package unpickles."""
 
 import ast
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -66,6 +67,21 @@ def test_each_node_has_an_enclave_of_its_own():
     for enclave in root.iter('enclave'):
         nodes = [p.get('node') for p in enclave.iter('profile')]
         assert [enclave.get('path')] == [f'/spec_vla/{node}' for node in nodes]
+
+
+def test_each_program_that_is_installed_has_an_enclave():
+    cmake = (ROOT / 'CMakeLists.txt').read_text()
+    installed = set(re.findall(r'scripts/(\w+)', cmake))
+    assert {'policy_node', 'sim_robot', 'libero_robot'} <= installed
+    nodes = {'spec_vla' if name == 'policy_node' else name for name in installed}
+    assert nodes <= profiles().keys()
+
+
+def test_liberos_robot_does_what_the_simulated_one_does_and_tells_the_time():
+    simulated, libero = allowed('sim_robot'), allowed('libero_robot')
+    simulated['topics', 'publish'].add('/clock')
+    own = {n.replace('/sim_robot/', '/libero_robot/') for n in simulated['services', 'reply']}
+    assert libero == {**simulated, ('services', 'reply'): own}
 
 
 def test_who_gives_instructions_commands_nothing():

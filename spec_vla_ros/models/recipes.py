@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from spec_vla_ros.strict_yaml import read_yaml
 from spec_vla_ros.types import check_choice
 
 RESAMPLING = ('', 'lanczos')
@@ -190,11 +190,11 @@ def _from_file(path: Path) -> Recipe:
             f'recipe {str(path)!r} is none of {", ".join(RECIPES)}, and there is no such file'
         )
     try:
-        said = yaml.safe_load(path.read_text())
+        said = read_yaml(path.read_text())
         if not isinstance(said, dict):
             raise ValueError('it holds no fields')
         return _changed(dataclasses.replace(PLAIN, name=path.stem), said)
-    except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise ValueError(f'{path} is no recipe: {error}') from error
 
 

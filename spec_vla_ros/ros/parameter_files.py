@@ -2,20 +2,20 @@
 """Parameters as people hand them over: files and arguments, and what in them is in no force.
 
 ROS drops what it cannot place without a word: entries of a node of another name, and names that no
-node declares.
+node declares. Of two values it takes the last one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
+from spec_vla_ros.ros.names import ALIKE, did_you_mean, means, nearest
+from spec_vla_ros.ros.ros_arguments import FILE, PARAMETER, given
+from spec_vla_ros.strict_yaml import merged, read_yaml, same
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -26,10 +26,12 @@ WILDCARDS = {'**': r'(/\w+)*', '*': r'/\w+'}
 """What may stand for parts of a node's name in a file, as rcl reads it."""
 
 _SET = re.compile(r'(?:(?P<node>[^:=]+):)?(?P<name>[^:=]+):=(?P<value>.*)', re.DOTALL)
-_WHOLE = re.compile(r'[-+]?\d+')
 
 Sections = dict[str, dict[str, Any]]
 """Name or pattern of a node -> its parameters."""
+
+Sources = Sequence[tuple[str, Sections]]
+"""Where parameters come from, a file or -p NAME:=VALUE, and those; the later ones win."""
 
 
 def checked_file(
@@ -46,73 +48,110 @@ def checked_file(
         settings: the node's parameters.
 
     Raises:
-        RuntimeError: there is no such file; or some of it would be in no force, and it does not
-            set accept_unknown_parameters.
+        RuntimeError: there is no such file; it cannot be read in one way only; or some of it would
+            be in no force, and it does not set accept_unknown_parameters.
     """
     expanded = Path(path).expanduser()
     if not expanded.is_file():
         raise RuntimeError(f'there is no parameter file {str(expanded)!r}')
-    sections = read_sections(str(expanded))
-    whole = f'{namespace.strip("/")}/{node}'.lstrip('/')
-    given = {
+    whole = f'/{namespace.strip("/")}/{node}'.replace('//', '/')
+    try:
+        sources = [(str(expanded), read_sections(str(expanded)))]
+        refuse_contradictions(sources, node=whole)
+    except ValueError as wrong:
+        raise RuntimeError(str(wrong)) from wrong
+    found = {
         name: value
-        for key, parameters in sections.items()
-        if _matches(key, f'/{whole}')
+        for key, parameters in sources[0][1].items()
+        if _matches(key, whole)
         for name, value in parameters.items()
     }
     names = {*(field.name for field in dataclasses.fields(settings)), *OF_EVERY_NODE}
     problems = [
-        *(f'{expanded}: {problem}' for problem in of_no_name(given, names=names)),
-        *of_other_nodes([(str(expanded), sections)], node=f'/{whole}', names=names),
+        *(f'{expanded}: {problem}' for problem in of_no_name(found, names=names)),
+        *of_other_nodes(sources, node=whole, names=names),
     ]
-    if problems and not given.get('accept_unknown_parameters'):
+    if problems and not found.get('accept_unknown_parameters'):
         raise RuntimeError('; '.join(problems))
     return str(expanded)
 
 
 def read_sections(path: str) -> Sections:
-    """Return what a parameter file gives to which nodes; nothing where it cannot be read.
+    """Return what a parameter file gives to which nodes; nothing where there is no such file.
 
-    rcl reads the file too, and says what is wrong with it.
+    Raises:
+        ValueError: what ROS would read of it is not all that it says, or not what others would
+            read; the message says why.
     """
+    found: Sections = {}
     try:
-        found = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    return dict(_sections(found, ''))
-
-
-def sections_of(arguments: Sequence[str]) -> list[tuple[str, Sections]]:
-    """Return where parameters come from, and those, for each of the ROS arguments that sets any.
-
-    arguments: a command line, of which what stands between --ros-args and -- is looked at.
-    """
-    found: list[tuple[str, Sections]] = []
-    for flag, value in _given(arguments):
-        if flag == '--params-file':
-            found.append((value, read_sections(value)))
-        elif (match := _SET.fullmatch(value)) is not None:
-            found.append((f'{flag} {value}', {match['node'] or '/**': {match['name']: None}}))
+        for key, parameters in _sections(read_yaml(Path(path).read_text()), ''):
+            found[key] = merged(found.get(key, {}), parameters)
+    except OSError:
+        return {}  # rcl says what is wrong with it
+    except ValueError as wrong:
+        raise ValueError(f'{path} is no parameter file: {wrong}') from wrong
     return found
 
 
-def of_other_nodes(
-    given: Iterable[tuple[str, Sections]], *, node: str, names: Iterable[str]
-) -> list[str]:
-    """Return in words what is given under other nodes' names, and seems to be meant for this one.
+def sections_of(arguments: Sequence[str]) -> list[tuple[str, Sections]]:
+    """Return what the ROS arguments that set parameters give to which nodes.
+
+    arguments: a command line, of which what stands between --ros-args and -- is looked at.
+    Raises ValueError: a file cannot be read, see `read_sections`.
+    """
+    found: list[tuple[str, Sections]] = []
+    for flag, value in given(arguments, (*FILE, *PARAMETER)):
+        if flag in FILE:
+            found.append((value, read_sections(value)))
+        elif (match := _SET.fullmatch(value)) is not None:
+            parameters = {match['name']: _value(match['value'])}
+            found.append((f'{flag} {value}', {match['node'] or '/**': parameters}))
+    return found
+
+
+def refuse_contradictions(sources: Sources, *, node: str) -> None:
+    """Raise ValueError, with both, where a node is given two values of a parameter in one place.
+
+    A place is a file, or all of the arguments -p. A later place changes what earlier ones say,
+    and so does a section for this node what one for many nodes says above it.
+    """
+    seen: dict[tuple[str, str], tuple[str, str, Any]] = {}
+    for source, sections in sources:
+        place = '' if source.startswith(PARAMETER) else source
+        for key in (key for key in sections if _matches(key, node)):
+            for name, value in sections[key].items():
+                said, before_key, before = seen.get((place, name), (source, key, value))
+                if not same(before, value) and _narrowness(key) <= _narrowness(before_key):
+                    there = f'{said} and {source}' if said != source else source
+                    raise ValueError(
+                        f'{there}: {name} is given twice, to {before_key!r} as {before!r} and to '
+                        f'{key!r} as {value!r}; the last would win: keep one'
+                    )
+                seen[place, name] = (source, key, value)
+
+
+def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list[str]:
+    """Return in words what is given to nobody, or under other nodes' names and meant for this one.
 
     A file may hold the parameters of many nodes. What it holds of others is theirs if it gives
-    this one something by its name; if by a wildcard only, names that this node has are not.
+    this one something, unless their name sounds like this one's, or, where this one is given
+    something by a wildcard only, most of it are names of this one's parameters.
 
     node: with its namespace; names: of its parameters.
     """
     ours, problems = set(names), []
-    for source, sections in given:
+    for source, sections in sources:
+        if not any(sections.values()) and Path(source).is_file():
+            problems.append(f'{source} is in no force: it gives no node any parameter')
         matching = [key for key in sections if _matches(key, node)]
-        if any('*' not in key for key in matching):
-            continue
+        by_name = any('*' not in key for key in matching)
         for key, parameters in sections.items():
-            if key in matching or (matching and not parameters.keys() <= ours):
+            known = [name for name in parameters if nearest(name, ours, cutoff=ALIKE)]
+            own = [name for name in known if name not in OF_EVERY_NODE]
+            others = len([name for name in parameters if name not in known])
+            meant = (len(own) > others and not by_name) or (own and means(_last(key), _last(node)))
+            if key in matching or (matching and not meant):
                 continue
             problems += [
                 f'{source}: {name} is in no force: it is given to {key!r}, this node is {node!r}'
@@ -121,58 +160,13 @@ def of_other_nodes(
     return problems
 
 
-def of_no_name(given: Iterable[str], *, names: Iterable[str]) -> list[str]:
+def of_no_name(given_names: Iterable[str], *, names: Iterable[str]) -> list[str]:
     """Return in words each of the names that is none of the valid ones, with the nearest."""
-    plain = {_plain(name): name for name in names}
-    problems = []
-    for name in sorted(set(given) - set(plain.values())):
-        near = difflib.get_close_matches(_plain(name), plain, n=1)
-        hint = f'; did you mean {plain[near[0]]}?' if near else ''
-        problems.append(f'{name} is in no force: there is no such parameter{hint}')
-    return problems
-
-
-def outside_ros_args(arguments: Sequence[str]) -> list[str]:
-    """Return the words of a command line that are not between --ros-args and --."""
-    ros, found = False, []
-    for word in arguments:
-        if word in ('--ros-args', '--'):
-            ros = word == '--ros-args'
-        elif not ros:
-            found.append(word)
-    return found
-
-
-def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:
-    """Return a command line in which [0.6, 1, 1] is [0.6, 1.0, 1.0], in files and values.
-
-    rcl refuses a list of both kinds of numbers. A file with one is copied into `folder`, changed
-    nowhere else.
-    """
-    changed = {}
-    for flag, value in _given(arguments):
-        if flag != '--params-file':
-            name, sign, given = value.partition(':=')
-            changed[value] = f'{name}{sign}{_all_doubles(given)}'
-        elif Path(value).is_file():
-            text = Path(value).read_text(errors='surrogateescape')
-            if (doubles := _all_doubles(text)) != text:
-                with tempfile.NamedTemporaryFile(
-                    'w', dir=folder, suffix='.yaml', delete=False, errors='surrogateescape'
-                ) as copy:
-                    copy.write(doubles)
-                changed[value] = copy.name
-    return [changed.get(word, word) for word in arguments]
-
-
-def _given(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield the arguments that set parameters, as flag and value."""
-    ros = False
-    words = iter(arguments)
-    for word in words:
-        ros = (ros or word == '--ros-args') and word != '--'
-        if ros and word in ('--params-file', '-p', '--param'):
-            yield word, next(words, '')
+    valid = set(names)
+    return [
+        f'{name} is in no force: there is no such parameter{did_you_mean(name, valid)}'
+        for name in sorted(set(given_names) - valid)
+    ]
 
 
 def _sections(tree: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -191,43 +185,25 @@ def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
             yield f'{prefix}{key}', value
 
 
+def _value(word: str) -> Any:
+    """Return what -p NAME:=VALUE sets; where that is no YAML, rcl says so."""
+    try:
+        return read_yaml(word)
+    except ValueError:
+        return word
+
+
 def _matches(key: str, node: str) -> bool:
     parts = (WILDCARDS.get(part, '/' + re.escape(part)) for part in key.strip('/').split('/'))
     return re.fullmatch(''.join(parts), node) is not None
 
 
-def _plain(name: str) -> str:
-    """Return a name as it sounds: without case, dashes and underscores."""
-    return re.sub(r'[\W_]', '', name).lower()
+def _narrowness(key: str) -> tuple[bool, int, int]:
+    """Return how few nodes a pattern is for; the more, the fewer."""
+    parts = key.strip('/').split('/')
+    words = sum(part not in WILDCARDS for part in parts)
+    return words == len(parts), words, -parts.count('**')
 
 
-def _all_doubles(text: str) -> str:
-    """Return YAML whose lists of whole and other numbers are of doubles."""
-    try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return text  # rcl says what is wrong with it
-    ends = sorted(_ends_of_whole_numbers(tree), reverse=True)
-    for end in ends:
-        text = f'{text[:end]}.0{text[end:]}'
-    return text
-
-
-def _ends_of_whole_numbers(tree: yaml.Node | None) -> Iterator[int]:
-    if isinstance(tree, yaml.MappingNode):
-        for _, value in tree.value:
-            yield from _ends_of_whole_numbers(value)
-    elif isinstance(tree, yaml.SequenceNode) and all(map(_is_number, tree.value)):
-        whole = [n.end_mark.index for n in tree.value if _WHOLE.fullmatch(n.value)]
-        if len(whole) < len(tree.value):
-            yield from whole
-
-
-def _is_number(tree: yaml.Node) -> bool:
-    if not isinstance(tree, yaml.ScalarNode) or tree.style is not None:
-        return False
-    try:
-        float(tree.value)
-    except ValueError:
-        return False
-    return True
+def _last(name: str) -> str:
+    return name.rpartition('/')[2]

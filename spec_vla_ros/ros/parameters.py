@@ -6,7 +6,7 @@ from __future__ import annotations
 import array
 import dataclasses
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from rcl_interfaces.msg import (
@@ -19,7 +19,13 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from spec_vla_ros.ros.parameter_files import of_no_name, of_other_nodes, sections_of
+from spec_vla_ros.ros.parameter_files import (
+    of_no_name,
+    of_other_nodes,
+    refuse_contradictions,
+    sections_of,
+)
+from spec_vla_ros.ros.remaps import remaps_in_no_force
 from spec_vla_ros.settings.nodes import PolicySettings, RobotSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 
@@ -36,13 +42,15 @@ class LiveSettings(Generic[SettingsType]):
     Args:
         node: whose parameters.
         kind: the settings class.
+        names: of its topics, services and actions, before they are remapped.
         on_change: called with the new settings after each change.
         check: called with the new settings before each change; a ValueError refuses it.
         at_start: returns whether what is read at start may still change; None: it never may.
         arguments: of the node alone, beside those of the process.
 
     Raises:
-        ValueError: a start value (file or command line) is wrong; says which, and what is valid.
+        ValueError: a start value (file or command line) is wrong, or given twice; says which, and
+            what is valid.
     """
 
     def __init__(
@@ -50,6 +58,7 @@ class LiveSettings(Generic[SettingsType]):
         node: Node,
         kind: type[SettingsType],
         *,
+        names: Iterable[str],
         on_change: Callable[[SettingsType], None] = lambda settings: None,
         check: Callable[[SettingsType], object] = lambda settings: None,
         at_start: Callable[[], bool] | None = None,
@@ -63,8 +72,8 @@ class LiveSettings(Generic[SettingsType]):
         never = at_start is None
         start = {f.name: _declare(node, f, never=never) for f in dataclasses.fields(kind)}
         self._current: SettingsType = changed(kind(), start, running=False)
-        self.not_in_force = _not_in_force(node, [*sys.argv, *(arguments or ())])
-        """In words, each parameter that was given at start and is in no force."""
+        self.not_in_force = _not_in_force(node, [*sys.argv, *(arguments or ())], names)
+        """In words, each parameter and remap that was given at start and is in no force."""
         for problem in self.not_in_force:
             self._logger.error(problem)
         node.add_pre_set_parameters_callback(self._as_declared)
@@ -149,14 +158,17 @@ def _doubles(value: object, field: dataclasses.Field[Any]) -> object:
     return value
 
 
-def _not_in_force(node: Node, arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return in words what was given at start to nobody."""
+def _not_in_force(node: Node, arguments: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
+    """Return in words what was given at start to nobody; ValueError: one thing and another."""
     declared = node.list_parameters([], 0).names
+    whole, sources = node.get_fully_qualified_name(), sections_of(arguments)
+    refuse_contradictions(sources, node=whole)
     given: dict[str, Parameter] = node._parameter_overrides  # rclpy has no other way to ask
-    others = of_other_nodes(
-        sections_of(arguments), node=node.get_fully_qualified_name(), names=declared
+    return (
+        *of_no_name(given, names=declared),
+        *of_other_nodes(sources, node=whole, names=declared),
+        *remaps_in_no_force(arguments, node=whole, names=names, parameters=declared),
     )
-    return (*of_no_name(given, names=declared), *others)
 
 
 def _plain(value: object) -> object:

@@ -22,6 +22,7 @@ from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
+from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
@@ -63,6 +64,7 @@ class SpecVlaNode(LifecycleNode):
         self._settings = LiveSettings(
             self,
             PolicySettings,
+            names=POLICY_NAMES,
             on_change=self._on_settings,
             check=self._resolved,
             at_start=lambda: self._policy is None,

@@ -32,6 +32,7 @@ from spec_vla_ros.ros.converters import (
 )
 from spec_vla_ros.ros.episode import Episode
 from spec_vla_ros.ros.messages import pose_message
+from spec_vla_ros.ros.names import ROBOT_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocityEnv
 from spec_vla_ros.ros.robot_time import RealTime, RobotTime
@@ -87,7 +88,7 @@ class SimRobotNode(Node):
         **kwargs: Any,
     ) -> None:
         super().__init__(name, **kwargs)
-        given = LiveSettings(self, settings).current
+        given = LiveSettings(self, settings, names=ROBOT_NAMES).current
         self._frame, self._camera_frame = given.base_frame, given.camera_frame
         simulation = simulate(self, given)
         self._env, self._time = simulation.env, simulation.time

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import DieWithParent, keep_freed_memory
-from spec_vla_ros.ros.parameter_files import outside_ros_args, with_whole_numbers
+from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
 
 LAST_WORD = 15
 """Seconds a node gets to end in good order; a second before, the log says where it hangs."""
@@ -70,6 +71,11 @@ def spin_node(
         arguments = with_whole_numbers(sys.argv, folder=folder)
         try:
             rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        except rclpy_implementation.UnknownROSArgsError as words:
+            sys.exit(
+                f'error: after --ros-args, ROS knows no {words}: write -p NAME:=VALUE to set a '
+                'parameter, -r NAME:=OTHER for another name of a topic; --help says more'
+            )
         except RuntimeError as wrong_argument:
             sys.exit(f'error: {wrong_argument}')
     stopping = False

@@ -147,10 +147,17 @@ PASSED_ON = (
     'dry_run',
     'image_transport',
     'namespace',
+    'enclave',
     'params_file',
     *_RECORDING,
 )
 """Arguments of demo.launch.py that are spec_vla.launch.py's."""
+
+_ROBOT_ENCLAVE = {
+    'robot_enclave': LaunchArgument(
+        meaning="The robot's SROS2 enclave, such as /spec_vla/sim_robot"
+    ),
+}
 
 DEMO_ARGUMENTS: Arguments = {
     **{name: POLICY_ARGUMENTS[name] for name in PASSED_ON},
@@ -163,6 +170,7 @@ DEMO_ARGUMENTS: Arguments = {
     'sim_params_file': LaunchArgument(
         meaning='Parameters of the simulated robot', default=f'{SHARE}/config/sim_robot.yaml'
     ),
+    **_ROBOT_ENCLAVE,
 }
 
 _LIBERO = {field.name: meaning_of(field) for field in dataclasses.fields(LiberoRobotSettings)}
@@ -196,6 +204,7 @@ LIBERO_ARGUMENTS: Arguments = {
     'robot_params_file': LaunchArgument(
         meaning="Parameters of LIBERO's robot", default=f'{SHARE}/config/libero_robot.yaml'
     ),
+    **_ROBOT_ENCLAVE,
 }
 
 

@@ -96,6 +96,8 @@ def test_every_recipe_can_be_written_as_a_file(tmp_path):
         ('gripper_inverted: 1', 'gripper_inverted 1 is not bool'),
         ('- image_crop', 'it holds no fields'),
         ('a: [', 'is no recipe'),
+        ('image_crop: 0.9\nimage_crop: 0.8', 'image_crop is given twice, as 0.9 and as 0.8'),
+        ('image_crop: 0.9\n---\nimage_crop: 0.9', 'found another document'),
         ('resampling: area', "resampling 'area' is none of , lanczos"),
     ],
 )

@@ -9,8 +9,8 @@ from spec_vla_ros.ros.parameter_files import (
     of_no_name,
     of_other_nodes,
     read_sections,
+    refuse_contradictions,
     sections_of,
-    with_whole_numbers,
 )
 from spec_vla_ros.settings.nodes import PolicySettings
 
@@ -82,6 +82,41 @@ def test_a_file_of_many_nodes_is_no_mistake(write):
     assert told(write, camera, arm) == []
     everybody = section('/**', use_sim_time=True)
     assert told(write, everybody, section('/camera', device='x', fps=30)) == []
+    assert told(write, everybody, section('/camera', use_sim_time=False)) == []
+
+
+@pytest.mark.parametrize(
+    ('name', 'others'),
+    [
+        ('spec_vla', ('/left/spec_vla', '/spec_vla_2', '/camera', '/left_policy')),
+        ('arm_1', ('/arm_2',)),
+        ('arm_a', ('/arm_b',)),
+        ('left_policy', ('/right_policy',)),
+    ],
+)
+def test_another_arm_is_no_misspelt_one(write, name, others):
+    sections = [section(key, dry_run=True) for key in (f'/{name}', *others)]
+    assert told(write, *sections, node=f'/{name}') == []
+
+
+@pytest.mark.parametrize(
+    ('everybody', 'wrong'),
+    [
+        (section('spec_vla', device='cpu'), section('specvla', dry_run=True)),
+        (section('spec_vla', device='cpu'), section('lab/spec_vlaa', dryrun=True)),
+        (section('spec_vla', device='cpu'), section('policy_node', dry_run=True, other=1)),
+        (section('/**', use_sim_time=False), section('policy_node', dry_run=True, a=1, b=2)),
+        (
+            section('/**', use_sim_time=False),
+            section('vla', dryrun=True, max_step_translation=0.01, foreign=1),
+        ),
+    ],
+)
+def test_one_foreign_name_does_not_hide_what_is_meant_for_this_node(write, everybody, wrong):
+    ((key, parameters),) = wrong.items()
+    problems = told(write, everybody, wrong)
+    assert len(problems) == len(parameters['ros__parameters'])
+    assert all(f"given to '/{key}'" in problem for problem in problems)
 
 
 def test_beside_what_is_given_to_everybody_a_wrong_name_is_told(write):
@@ -110,24 +145,78 @@ def test_a_name_that_is_not_valid_is_told_with_the_nearest(name, nearest):
     assert problem.endswith(nearest)
 
 
-def test_a_list_of_both_kinds_of_numbers_becomes_one_of_doubles(write, tmp_path):
-    text = (
-        '/**:\n  ros__parameters:\n    max_velocity: [0.6, 1, -2]  # 3 numbers\n'
-        '    names: [a, 1]\n    whole: [1, 2]\n    off: [yes, 1.5]\n    "1": 2\n'
-    )
-    path = write(text)
-    arguments = ['program', '--ros-args', '--params-file', path, '-p', 'x:=[0.5, 1]', '-p', 'y:=1']
-    *_, copy, _, value, _, whole = with_whole_numbers(arguments, folder=str(tmp_path))
-    with open(copy) as file:
-        assert file.read() == text.replace('[0.6, 1, -2]', '[0.6, 1.0, -2.0]')
-    assert (value, whole) == ('x:=[0.5, 1.0]', 'y:=1')
+@pytest.mark.parametrize('text', ['', '# /**:\n', '{}', '/**: {ros__parameters: {}}'])
+def test_a_file_without_parameters_is_told(write, text):
+    sources = sections_of(['program', '--ros-args', '--params-file', write(text)])
+    (problem,) = of_other_nodes(sources, node='/spec_vla', names=NAMES)
+    assert problem.endswith('parameters.yaml is in no force: it gives no node any parameter')
 
 
-@pytest.mark.parametrize('text', ['a: [1.5, 1', '\x00', '', '[1, 1.5]: 2'])
-def test_other_files_are_left_to_ros(write, tmp_path, text):
-    arguments = ['program', '--ros-args', '--params-file', write(text)]
-    assert with_whole_numbers(arguments, folder=str(tmp_path)) == arguments
-    assert of_other_nodes(sections_of(arguments), node='/spec_vla', names=NAMES) == []
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        (
+            '/**: {ros__parameters: {a: 1}}\n---\n/**: {ros__parameters: {a: 1}}',
+            'but found another',
+        ),
+        ('/**: {ros__parameters: {a: !tag 1}}', "constructor for the tag '!tag'"),
+        ('/**: {ros__parameters: {a: !!timestamp 2024-13-45}}', 'month must be in 1..12'),
+        ('a: [1.5, 1', "expected ',' or ']'"),
+        ('\x00', 'special characters are not allowed'),
+        ('/**: {ros__parameters: {a: 1, b: 2, a: 3}}', 'a is given twice, as 1 and as 3'),
+        ('/v: {ros__parameters: {a: 1}}\nv: {ros__parameters: {a: 2}}', 'a is given twice'),
+        ('/v: {ros__parameters: {a: 1}}\n/v: {ros__parameters: {a: true}}', 'a is given twice'),
+    ],
+)
+def test_a_file_that_ros_reads_otherwise_is_refused_by_name(write, text, words):
+    with pytest.raises(ValueError, match=r'parameters\.yaml is no parameter file') as refused:
+        read_sections(write(text))
+    assert words in str(refused.value)
+
+
+def test_what_yaml_takes_for_a_date_is_a_word_as_it_is_for_ros(write):
+    path = write('spec_vla: {ros__parameters: {a: 2024-13-45, b: 2024-01-02}}')
+    assert read_sections(path) == {'/spec_vla': {'a': '2024-13-45', 'b': '2024-01-02'}}
+
+
+def test_a_section_may_come_in_parts(write):
+    path = write('/v: {ros__parameters: {a: 1}}\nv: {ros__parameters: {b: 2, a: 1.0}}')
+    assert read_sections(path) == {'/v': {'a': 1, 'b': 2}}
+
+
+def contradict(write, *words, text='spec_vla: {ros__parameters: {dry_run: true}}'):
+    arguments = ['program', '--ros-args', '--params-file', write(text), *words]
+    refuse_contradictions(sections_of(arguments), node='/spec_vla')
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'text': 'spec_vla: {ros__parameters: {x: true}}\n/**: {ros__parameters: {x: false}}'},
+        {'text': '/*: {ros__parameters: {x: true}}\n/**: {ros__parameters: {x: 1}}\n'},
+        {'words': ('-p', 'x:=1', '-p', 'x:=2')},
+        {'words': ('-p', 'spec_vla:x:=1', '--param', 'x:=2')},
+    ],
+)
+def test_two_values_in_one_place_are_refused_with_both(write, given):
+    given = dict(given)
+    with pytest.raises(ValueError, match=r'x is given twice, to .* as .* and to .* as .*keep one'):
+        contradict(write, *given.pop('words', ()), **given)
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'text': '/**: {ros__parameters: {x: true}}\nspec_vla: {ros__parameters: {x: false}}'},
+        {'text': 'spec_vla: {ros__parameters: {x: 1}}\n/**: {ros__parameters: {x: 1.0}}'},
+        {'text': '/a: {ros__parameters: {x: 1}}\n/b: {ros__parameters: {x: 2}}'},
+        {'words': ('-p', 'x:=1', '-p', 'x:=1')},
+        {'words': ('-p', 'dry_run:=false')},
+    ],
+)
+def test_a_narrower_or_later_value_is_no_contradiction(write, given):
+    given = dict(given)
+    contradict(write, *given.pop('words', ()), **given)
 
 
 def check(path, namespace=''):
@@ -138,7 +227,7 @@ def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
     with pytest.raises(RuntimeError, match='there is no parameter file'):
         check('~/mine.yaml')
-    (tmp_path / 'mine.yaml').touch()
+    (tmp_path / 'mine.yaml').write_text('/**: {ros__parameters: {dry_run: true}}')
     assert check('~/mine.yaml') == str(tmp_path / 'mine.yaml')
 
 
@@ -148,6 +237,7 @@ def test_a_file_that_is_not_there(tmp_path, monkeypatch):
         (section('/**', dryrun=True), '', 'dryrun is in no force.*did you mean dry_run'),
         (section('/spec_vla_node', dry_run=True), '', "given to '/spec_vla_node'.*is '/spec_vla'"),
         (section('spec_vla', dry_run=True), 'lab', "given to '/spec_vla'.*is '/lab/spec_vla'"),
+        ({}, '', 'it gives no node any parameter'),
     ],
 )
 def test_what_is_in_no_force_is_refused_unless_the_file_accepts_it(
@@ -156,6 +246,8 @@ def test_what_is_in_no_force_is_refused_unless_the_file_accepts_it(
     path = write(yaml.dump(content))
     with pytest.raises(RuntimeError, match=words):
         check(path, namespace)
+    if not content:
+        return
     accepted = section(f'/{namespace}/spec_vla'.replace('//', '/'), accept_unknown_parameters=True)
     assert check(write(yaml.dump({**content, **accepted})), namespace) == path
 
@@ -166,7 +258,6 @@ def test_what_is_in_no_force_is_refused_unless_the_file_accepts_it(
         (section('/**', dry_run=True, use_sim_time=True), '/lab/'),
         ({**section('spec_vla', dry_run=True), **section('camera', rate=30.0)}, ''),
         (section('/**/spec_vla', dry_run=True), 'lab'),
-        ({}, ''),
     ],
 )
 def test_what_is_in_force_is_taken(write, content, namespace):

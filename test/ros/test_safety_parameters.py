@@ -24,6 +24,10 @@ MISSPELT = """
     dryrun: true
     max_step_translaton: 0.01
 """
+WILDCARD_LAST = """
+spec_vla: {ros__parameters: {dry_run: true}}
+/**: {ros__parameters: {dry_run: false}}
+"""
 WHOLE = """
 spec_vla:
   ros__parameters:
@@ -36,14 +40,14 @@ spec_vla:
 def start(world, tmp_path):
     """Make a policy node that is given a parameter file."""
 
-    def start(text):
+    def start(text, *words):
         path = tmp_path / 'given.yaml'
         path.write_text(text)
         return world.spin(
             lambda context: SpecVlaNode(
                 make_policy=lambda settings: ScriptedPolicy(),
                 context=context,
-                cli_args=['--ros-args', '--params-file', str(path)],
+                cli_args=['--ros-args', '--params-file', str(path), *words],
             )
         )
 
@@ -51,18 +55,21 @@ def start(world, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'words'),
+    ('given', 'words'),
     [
-        (OTHER_NODE, ["given.yaml: dry_run is in no force: it is given to '/spec_vla_node'"]),
-        (MISSPELT, ['dryrun is in no force', 'did you mean max_step_translation?']),
+        ([OTHER_NODE], ["given.yaml: dry_run is in no force: it is given to '/spec_vla_node'"]),
+        ([MISSPELT], ['dryrun is in no force', 'did you mean max_step_translation?']),
+        (['# /**:'], ['given.yaml is in no force: it gives no node any parameter']),
+        (
+            [WHOLE, '-r', 'emergency_stopp:=/estop'],
+            ['-r emergency_stopp:=/estop is in no force', 'did you mean emergency_stop?'],
+        ),
     ],
-    ids=['of another node', 'misspelt'],
+    ids=['of another node', 'misspelt', 'empty', 'remap'],
 )
-def test_parameters_in_no_force_are_told_and_hold_back_activation(
-    world, status, start, text, words
-):
+def test_what_is_in_no_force_is_told_and_holds_back_activation(world, status, start, given, words):
     diagnostics = world.record(DiagnosticArray, 'diagnostics')
-    start(text)
+    start(*given)
     assert world.remote.configure(NODE)
     assert not world.remote.activate(NODE)
     enabled = world.remote.call(SetBool, f'{NODE}/enable', SetBool.Request(data=True))
@@ -105,13 +112,27 @@ def test_whole_numbers_are_taken_for_doubles(world, start):
     ],
 )
 def test_a_wrong_type_ends_the_node_with_its_name(world, tmp_path, given, words):
+    assert words in error_of(world, tmp_path, f'/**: {{ros__parameters: {{{given}}}}}')
+
+
+@pytest.mark.parametrize(
+    'given', [[WILDCARD_LAST], [WHOLE, '-p', 'dry_run:=true', '-p', 'dry_run:=false']]
+)
+def test_a_parameter_that_is_given_two_values_ends_the_node_with_both(world, tmp_path, given):
+    error = error_of(world, tmp_path, *given)
+    assert 'dry_run is given twice, ' in error
+    assert ('as True' in error) and ('as False' in error)
+
+
+def error_of(world, tmp_path, text, *words):
+    """What a node says that ends because of its parameters."""
     path = tmp_path / 'given.yaml'
-    path.write_text(f'/**: {{ros__parameters: {{{given}}}}}')
-    arguments = ('--ros-args', '--params-file', str(path))
+    path.write_text(text)
+    arguments = ('--ros-args', '--params-file', str(path), *words)
     program = 'spec_vla_ros.ros.policy_node'
     domain = {'ROS_DOMAIN_ID': str(world.domain_id)}
     ended = run_python('-m', program, *arguments, check=False, **domain)
     assert ended.returncode == 1
     assert 'error: ' in ended.stderr
-    assert words in ended.stderr
     assert 'Traceback' not in ended.stderr
+    return ended.stderr

@@ -65,6 +65,13 @@ def test_what_nobody_would_read_is_refused():
     assert 'unrecognized arguments: dry_run:=true' in ended.stderr
 
 
+def test_a_word_that_ros_does_not_know_is_answered_with_what_to_write():
+    program = ('-m', 'spec_vla_ros.ros.policy_node')
+    ended = run_python(*program, '--ros-args', 'dry_run:=true', check=False)
+    assert ended.returncode == 1
+    assert "ROS knows no ['dry_run:=true']: write -p NAME:=VALUE" in ended.stderr
+
+
 def test_a_node_ends_with_its_parent_where_that_is_asked_for(world):
     parent = start_python('-c', TIED, ROS_DOMAIN_ID=str(world.domain_id))
     node = psutil.Process(int(parent.stdout.readline()))

@@ -23,7 +23,7 @@ def test_arguments_set_parameters_of_the_same_name():
         assert argument.parameter in ('', name)
         assert not argument.parameter or name in names
         assert not argument.newer or POLICY_ARGUMENTS[argument.newer].parameter
-    assert set(DEMO_ARGUMENTS) - set(POLICY_ARGUMENTS) == {'sim_params_file'}
+    assert set(DEMO_ARGUMENTS) - set(POLICY_ARGUMENTS) == {'sim_params_file', 'robot_enclave'}
 
 
 def test_an_older_name_counts_as_the_newer_one():

@@ -1,0 +1,113 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What the launch files share; to be imported where the launch system is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.event import Event
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_unknown
+from spec_vla_ros.ros.parameter_files import checked_file
+from spec_vla_ros.settings.launch import Arguments
+from spec_vla_ros.settings.tables import NODES
+
+Given = dict[str, str]
+"""Name of an argument -> the word that it is given as, or its default."""
+
+Entities = list[LaunchDescriptionEntity]
+
+
+def described(arguments: Arguments, start: Callable[[Given], Entities]) -> LaunchDescription:
+    """Return a launch file's arguments, and what is started with them.
+
+    start: returns it. The launch ends with an error when a name that is none of the arguments is
+    given.
+    """
+    share = get_package_share_directory('spec_vla_ros')
+
+    def check(context: LaunchContext) -> Entities:
+        refuse_unknown(context.launch_configurations, arguments)
+        return []
+
+    def started(context: LaunchContext) -> Entities:
+        return start({name: LaunchConfiguration(name).perform(context) for name in arguments})
+
+    return LaunchDescription(
+        [
+            OpaqueFunction(function=check),  # before the declarations add their names
+            *(
+                DeclareLaunchArgument(name, **argument.declared(share=share))
+                for name, argument in arguments.items()
+            ),
+            OpaqueFunction(function=started),
+        ]
+    )
+
+
+def of_a_node(
+    name: str, given: Given, *, enclave: str, overrides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what every node of the package is launched with, as Node takes it.
+
+    Args:
+        name: of the node.
+        given: the launch file's arguments.
+        enclave: of the node; empty: none.
+        overrides: its parameters, whatever its file says.
+    """
+    file = checked_file(
+        given[FILE_OF[name]], node=name, namespace=given['namespace'], settings=NODES[name]
+    )
+    values = {key: ParameterValue(v, value_type=type(v)) for key, v in overrides.items()}
+    return {
+        'package': 'spec_vla_ros',
+        'name': name,
+        'namespace': given['namespace'],
+        'parameters': [file, *([values] if values else [])],
+        'arguments': ['--end-with-parent'],  # told to terminate, launch leaves nodes alone
+        'ros_arguments': ['--enclave', enclave] if enclave else None,
+        'output': 'screen',
+        'on_exit': ending(f'the node {name} has ended'),
+    }
+
+
+def robot(name: str, given: Given, **overrides: Any) -> Node:
+    """Return the node of a simulated robot, whose program has its name."""
+    if given['image_transport']:
+        overrides['image_transport'] = given['image_transport']
+    common = of_a_node(name, given, enclave=given['robot_enclave'], overrides=overrides)
+    return Node(executable=name, **common)
+
+
+def policy(given: Given, names: tuple[str, ...]) -> IncludeLaunchDescription:
+    """Return the launch file of the policy node, with the arguments of these names."""
+    share = get_package_share_directory('spec_vla_ros')
+    return IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(f'{share}/launch/spec_vla.launch.py'),
+        launch_arguments=[(name, given[name]) for name in names],
+    )
+
+
+def ending(reason: str) -> Callable[[Event, LaunchContext], Entities]:
+    """Return what to do when a process ends: end the launch, unless it is ending already."""
+
+    def end(event: Event, context: LaunchContext) -> Entities:
+        return [] if context.is_shutdown else [Shutdown(reason=reason)]
+
+    return end

@@ -1,0 +1,73 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Other names for topics, services and actions, as people give them, and which are in no force."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from spec_vla_ros.ros.names import ALIKE, did_you_mean, means, nearest
+from spec_vla_ros.ros.ros_arguments import REMAP, given
+
+OF_THE_NODE = ('__node', '__name', '__ns')
+OF_LIBRARIES = ('tf', 'tf_static', 'clock', 'rosout', 'parameter_events')
+
+_RULE = re.compile(
+    r'(?:(?P<node>\w+):(?!//))?(?:rostopic://|rosservice://)?(?P<name>[^:=]+):=(?P<other>.*)'
+)
+_OF_AN_ACTION = '/_action/'
+
+
+def remaps_in_no_force(
+    arguments: Sequence[str], *, node: str, names: Iterable[str], parameters: Iterable[str]
+) -> list[str]:
+    """Return in words each remap that renames nothing of this node.
+
+    What is for a node of another name is that one's, if others are for this one by its name. A
+    whole name may be a library's, unless it is nearly one of the node's.
+
+    Args:
+        arguments: a command line, of which what stands between --ros-args and -- is looked at.
+        node: its name, with its namespace.
+        names: of its topics, services and actions, as they are before they are remapped.
+        parameters: their names.
+    """
+    namespace, _, own = node.rpartition('/')
+    rules = [
+        (f'{flag} {value}', match)
+        for flag, value in given(arguments, REMAP)
+        if (match := _RULE.fullmatch(value)) is not None  # else rcl says what is wrong with it
+    ]
+    shared = any(rule['node'] == own for _, rule in rules)
+    relative, known = set(names), set(parameters)
+    whole = {_whole(name, namespace, node) for name in relative}
+    problems = []
+    for said, rule in rules:
+        if rule['node'] not in (None, own):
+            if not shared or means(rule['node'], own):
+                problems.append(f'{said} is in no force: the name of this node is {own!r}')
+            continue
+        name = rule['name'].partition(_OF_AN_ACTION)[0]
+        if name.lstrip('/') in (*OF_THE_NODE, *OF_LIBRARIES):
+            continue
+        if _whole(name, namespace, node) in whole:
+            continue
+        if name in known:
+            hint = f'; {name} is a parameter, which -p sets: -p {name}:={rule["other"]}'
+        elif name.startswith('/'):
+            own_name = _whole(name.strip('/'), namespace, node)
+            near = own_name if own_name in whole else nearest(name, whole, cutoff=ALIKE)
+            if not near:
+                continue
+            hint = f'; did you mean {near}?'
+        else:
+            hint = did_you_mean(name, relative)
+        problems.append(f'{said} is in no force: there is no such topic, service or action{hint}')
+    return problems
+
+
+def _whole(name: str, namespace: str, node: str) -> str:
+    """Return a name as it is from the root."""
+    if name.startswith('~'):
+        return f'{node}{name[1:]}'
+    return name if name.startswith('/') else f'{namespace}/{name}'

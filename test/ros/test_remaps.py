@@ -1,0 +1,75 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Remaps that rename nothing are told; what ROS allows is not."""
+
+import pytest
+from security_policy import allowed
+
+from spec_vla_ros.ros.names import POLICY_NAMES, ROBOT_NAMES
+from spec_vla_ros.ros.remaps import OF_THE_NODE, remaps_in_no_force
+
+
+def told(*rules, node='/spec_vla', flag='-r'):
+    words = ['program', '--ros-args', *(word for rule in rules for word in (flag, rule))]
+    names = {'names': POLICY_NAMES, 'parameters': ('dry_run', 'device')}
+    return remaps_in_no_force(words, node=node, **names)
+
+
+@pytest.mark.parametrize(
+    ('rule', 'words'),
+    [
+        ('emergency_stopp:=/estop', 'did you mean emergency_stop?'),
+        ('/emergency_stopp:=/estop', 'did you mean /emergency_stop?'),
+        ('rostopic://imgae:=/cam', 'did you mean image?'),
+        ('~/stopp:=/halt', 'did you mean'),
+        ('velocity_command:=/cmd', 'there is no such topic, service or action'),
+        ('dry_run:=true', 'dry_run is a parameter, which -p sets: -p dry_run:=true'),
+        ('spec_vla_node:emergency_stop:=/estop', "the name of this node is 'spec_vla'"),
+        ('other:__ns:=/lab', "the name of this node is 'spec_vla'"),
+    ],
+)
+@pytest.mark.parametrize('flag', ['-r', '--remap'])
+def test_a_remap_in_no_force_is_told(rule, words, flag):
+    (problem,) = told(rule, flag=flag)
+    assert problem.startswith(f'{flag} {rule} is in no force')
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    'rule',
+    [
+        *(f'{name}:=x' for name in (*OF_THE_NODE, *POLICY_NAMES)),
+        'spec_vla:image:=/cam',
+        '/lab/image:=/cam',
+        '/lab/spec_vla/enable:=/enable',
+        'spec_vla/enable:=/enable',
+        'rosservice://~/enable:=/enable',
+        'rostopic://image:=/cam',
+        'gripper_cmd/_action/send_goal:=/gripper/send_goal',
+        '/tf:=tf',
+        'tf_static:=/robot/tf_static',
+        '/scan:=/lidar',
+    ],
+)
+def test_what_ros_allows_is_not_told(rule):
+    assert told(rule, node='/lab/spec_vla') == []
+
+
+def test_a_whole_name_must_be_in_the_nodes_namespace():
+    (problem,) = told('/image:=/cam', node='/lab/spec_vla')
+    assert 'did you mean /lab/image?' in problem
+
+
+def test_remaps_of_many_nodes_by_name_are_theirs():
+    mine = 'spec_vla:image:=/cam'
+    assert told(mine, 'camera:image:=/cam', 'spec_vla_2:image:=/other') == []
+    (problem,) = told(mine, 'policy_node:emergency_stop:=/estop')
+    assert problem.startswith('-r policy_node:emergency_stop')
+
+
+@pytest.mark.parametrize(
+    ('names', 'node'),
+    [(POLICY_NAMES, 'spec_vla'), (ROBOT_NAMES, 'sim_robot'), (ROBOT_NAMES, 'libero_robot')],
+)
+def test_the_names_are_those_that_the_security_policy_lists(names, node):
+    listed = set().union(*allowed(node).values())
+    assert {f'/{node}{n[1:]}' if n[0] == '~' else f'/{n.lstrip("/")}' for n in names} == listed

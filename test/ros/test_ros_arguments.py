@@ -1,0 +1,60 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The command line of a node: what is for ROS, and lists of numbers made one kind."""
+
+import pytest
+
+from spec_vla_ros.ros.ros_arguments import (
+    PARAMETER,
+    REMAP,
+    given,
+    outside_ros_args,
+    with_whole_numbers,
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / 'parameters.yaml'
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_what_follows_a_flag_is_no_flag():
+    words = [
+        'program',
+        '-p',
+        'a:=1',
+        '--ros-args',
+        '-p',
+        '-r',
+        '--remap',
+        'b:=c',
+        '--',
+        '-p',
+        'd:=2',
+    ]
+    assert list(given(words, PARAMETER)) == [('-p', '-r')]
+    assert list(given(words, REMAP)) == [('--remap', 'b:=c')]
+    assert outside_ros_args(words) == ['program', '-p', 'a:=1', '-p', 'd:=2']
+
+
+def test_a_list_of_both_kinds_of_numbers_becomes_one_of_doubles(write, tmp_path):
+    text = (
+        '/**:\n  ros__parameters:\n    max_velocity: [0.6, 1, -2]  # 3 numbers\n'
+        '    names: [a, 1]\n    whole: [1, 2]\n    off: [yes, 1.5]\n    "1": 2\n'
+    )
+    path = write(text)
+    arguments = ['program', '--ros-args', '--params-file', path, '-p', 'x:=[0.5, 1]', '-p', 'y:=1']
+    *_, copy, _, value, _, whole = with_whole_numbers(arguments, folder=str(tmp_path))
+    with open(copy) as file:
+        assert file.read() == text.replace('[0.6, 1, -2]', '[0.6, 1.0, -2.0]')
+    assert (value, whole) == ('x:=[0.5, 1.0]', 'y:=1')
+
+
+@pytest.mark.parametrize('text', ['a: [1.5, 1', '\x00', '', '[1, 1.5]: 2'])
+def test_other_files_are_left_as_they_are(write, tmp_path, text):
+    arguments = ['program', '--ros-args', '--params-file', write(text)]
+    assert with_whole_numbers(arguments, folder=str(tmp_path)) == arguments
