@@ -121,7 +121,8 @@ def test_a_wrong_type_ends_the_node_with_its_name(world, tmp_path, given, words)
 def test_a_parameter_that_is_given_two_values_ends_the_node_with_both(world, tmp_path, given):
     error = error_of(world, tmp_path, *given)
     assert 'dry_run is given twice, ' in error
-    assert ('as True' in error) and ('as False' in error)
+    assert 'as True' in error
+    assert 'as False' in error
 
 
 def error_of(world, tmp_path, text, *words):
