@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.quaternions import IDENTITY, from_rotation_vector, product, rotation_vector
 from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
 
 POSE, TWIST, NUMBER = (
@@ -85,7 +86,7 @@ class RecordedMotion:
             [[np.interp(t, self.times, c) for c in of.T] for t in (start_ns, end_ns)]
             for of in (self.positions, self.quaternions)
         )
-        turn = rotation_vector(_product(np.array(after), np.array(before) * (-1, -1, -1, 1)))
+        turn = rotation_vector(product(np.array(after), np.array(before) * (-1, -1, -1, 1)))
         place = int(np.searchsorted(self.gripper_times, end_ns)) - 1
         opening = self.openings[place] if place >= 0 else np.nan
         return np.array([*np.subtract(there, here), *turn, opening])
@@ -119,15 +120,6 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     )
 
 
-def rotation_vector(quaternion: np.ndarray) -> np.ndarray:
-    """Quaternion (4,) x y z w, not zero -> the shorter rotation vector (3,), radians."""
-    x = quaternion / np.linalg.norm(quaternion)
-    x = -x if x[3] < 0 else x
-    length = np.linalg.norm(x[:3])
-    angle = 2 * np.arctan2(length, x[3])
-    return np.asarray(x[:3] * (angle / length if length > 1e-12 else 2.0))
-
-
 def _of_poses(messages: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (N, 3) and quaternions (N, 4)."""
     poses = [m.pose for m in messages]
@@ -148,19 +140,10 @@ def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np
         for vectors in ([m.twist.linear for m in messages], [m.twist.angular for m in messages])
     )
     positions = np.concatenate((np.zeros((1, 3)), np.cumsum(linear, axis=0)))
-    quaternions = [np.array([0.0, 0.0, 0.0, 1.0])]
+    quaternions = [IDENTITY]
     for turn in angular:
-        angle = np.linalg.norm(turn)
-        half = turn / 2 if angle < 1e-12 else turn / angle * np.sin(angle / 2)
-        quaternions.append(_product(np.array([*half, np.cos(angle / 2)]), quaternions[-1]))
+        quaternions.append(product(from_rotation_vector(turn), quaternions[-1]))
     return positions, np.array(quaternions)
-
-
-def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the quaternion (4,) x y z w of turning by `right`, then by `left`."""
-    a, b = left[:3], right[:3]
-    vector = left[3] * b + right[3] * a + np.cross(a, b)
-    return np.array([*vector, left[3] * right[3] - a @ b])
 
 
 def _stamp_ns(message: Any, recorded_ns: int) -> int:

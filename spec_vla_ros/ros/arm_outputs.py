@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -15,6 +14,7 @@ from rclpy.publisher import Publisher
 from spec_vla_ros.control.schedule import Twist, zero_twist
 from spec_vla_ros.control.tick import Reason, Tick
 from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.quaternions import from_rotation_vector, normalised, product
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
@@ -162,21 +162,3 @@ class PoseTarget:
             position=self._target.position + twist.linear * seconds,
             quaternion=normalised(product(turn, self._target.quaternion)),
         )
-
-
-def from_rotation_vector(vector: np.ndarray) -> np.ndarray:
-    """Return the quaternion (x, y, z, w) of a rotation vector in radians."""
-    angle = float(np.linalg.norm(vector))
-    # sin(angle / 2) / angle, which is 1 / 2 at zero
-    return np.append(vector * np.sinc(angle / (2 * np.pi)) / 2, np.cos(angle / 2))
-
-
-def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the quaternion of the right rotation followed by the left one, about fixed axes."""
-    (a, p), (b, q) = (left[3], left[:3]), (right[3], right[:3])
-    return np.append(a * q + b * p + np.cross(p, q), a * b - p @ q)
-
-
-def normalised(quaternion: np.ndarray) -> np.ndarray:
-    """Return the unit quaternion of the same rotation."""
-    return quaternion / np.linalg.norm(quaternion)

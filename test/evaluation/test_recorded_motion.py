@@ -12,7 +12,6 @@ from spec_vla_ros.evaluation.recorded_motion import (
     TWIST,
     MotionTopics,
     recorded_motion,
-    rotation_vector,
 )
 from spec_vla_ros.recordings.reader import RecordingError
 
@@ -88,12 +87,6 @@ def test_a_velocity_does_not_hold_for_ever(tmp_path):
     messages = [(1, '/twist', TWIST, twist(1.0, 0.0)), (10_000 * MS, '/twist', TWIST, twist(0, 0))]
     motion = recorded_motion(record(tmp_path / 'stopped', messages), MotionTopics(twist='/twist'))
     assert motion.between(1, 10_000 * MS)[0] == pytest.approx(0.2)
-
-
-def test_the_shorter_turn():
-    quaternion = np.array([0.0, 0.0, np.sin(3.0), np.cos(3.0)])  # 6 rad one way round
-    np.testing.assert_allclose(rotation_vector(quaternion), [0, 0, 6 - 2 * np.pi])
-    np.testing.assert_allclose(rotation_vector(np.array([0.0, 0.0, 0.0, -2.0])), [0, 0, 0])
 
 
 @pytest.mark.parametrize('given', [{}, {'pose': '/a', 'twist': '/b'}])
