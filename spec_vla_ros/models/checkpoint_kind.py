@@ -29,7 +29,7 @@ _UNIVLA_FILES = ('action_decoder*',)
 _SEVERAL_IMAGES = ('num_images_in_input', 'image_sequence_len')
 _MORE_INPUTS = ('use_wrist_image', 'use_proprio')
 _TOKENIZERS = (None, 'action_tokenizer')
-_ARCHITECTURES = (None, [], ['OpenVLAForActionPrediction'])
+_ARCHITECTURES: tuple[list[str] | None, ...] = (None, [], ['OpenVLAForActionPrediction'])
 
 _ADAPTER_FILES = ('adapter_config.json', 'adapter_model*')
 _WRAPPERS = {
