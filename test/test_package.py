@@ -4,6 +4,7 @@
 import ast
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -44,6 +45,14 @@ def test_the_changelog_is_read_by_the_tools_of_ros():
     assert version == PACKAGE.findtext('version')
     assert day is not None
     assert sum(len(block.bullets) for block in content) > 20
+
+
+def test_an_sdist_has_the_requirements_that_setup_reads():
+    lines = (ROOT / 'MANIFEST.in').read_text().splitlines()
+    patterns = [p for line in lines if line.startswith('include ') for p in line.split()[1:]]
+    files = [f'requirements/{file.name}' for file in (ROOT / 'requirements').glob('*.txt')]
+    assert files
+    assert all(any(fnmatch(file, pattern) for pattern in patterns) for file in files)
 
 
 def test_the_library_leaves_the_owners_torch_alone():
