@@ -179,7 +179,7 @@ class SpecVlaPolicy:
 
         Raises:
             NotAnActionError: some of the answer's tokens are no actions.
-            InstructionError: the instruction has unknown words.
+            InstructionError: the instruction has unknown words, or is refused as it is.
             ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
                 the decoding does not fit the policy.
         """
@@ -224,7 +224,7 @@ class SpecVlaPolicy:
         """Return what the language model is prefilled with for an observation, (1, S, H).
 
         Raises:
-            InstructionError: the instruction has unknown words.
+            InstructionError: the instruction has unknown words, or is refused as it is.
             ValueError: the image is not (H, W, 3) uint8, or the instruction is too long.
         """
         try:

@@ -7,6 +7,7 @@ can all speak it without importing each other.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
@@ -214,6 +215,30 @@ class NotAnActionError(ValueError):
 
 class InstructionError(ValueError):
     """The policy cannot follow this instruction, whatever it sees; the message says why."""
+
+
+MAX_INSTRUCTION = 500
+"""Characters; beyond it an instruction is a mistake, not a wish."""
+
+_NOTHING = 'None'  # what `ros2 topic pub` makes of {data: }
+
+_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
+
+
+def instruction_fault(text: str) -> str | None:
+    """Return why an instruction is refused, or None when it is taken; blanks around it are off."""
+    if len(text) > MAX_INSTRUCTION:
+        return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
+    if _REPLACEMENT in text:
+        return 'the instruction is not valid UTF-8'
+    if text == _NOTHING:
+        return (
+            "the instruction is 'None', which is what an empty {data: } sends; to cancel, send "
+            "{data: ''} or call the service stop"
+        )
+    if any(unicodedata.category(character) == 'Cc' for character in text):
+        return 'the instruction holds control characters'
+    return None
 
 
 class UnreadableError(ValueError):

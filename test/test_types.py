@@ -3,7 +3,13 @@
 
 import pytest
 
-from spec_vla_ros.types import DecodeStats, Decoding, accept_length
+from spec_vla_ros.types import (
+    MAX_INSTRUCTION,
+    DecodeStats,
+    Decoding,
+    accept_length,
+    instruction_fault,
+)
 
 
 def test_accept_length_is_counted_as_in_the_paper():
@@ -26,3 +32,25 @@ def test_every_pass_commits_and_the_prefill_comes_first():
 def test_a_mode_that_does_not_exist_is_refused():
     with pytest.raises(ValueError, match="'speculative' is none of autoregressive, strict"):
         Decoding('speculative')
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['', 'pick up the red block', 'räume den Tisch auf', '拿起红色方块', '👩‍🍳 x', 'x' * 500],
+)
+def test_words_in_any_language_are_taken(text):
+    assert instruction_fault(text) is None
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('x' * (MAX_INSTRUCTION + 1), '501 characters'),
+        (b'pick \xff\xc0 up'.decode('utf-8', 'replace'), 'not valid UTF-8'),
+        ('pick up\x00the block', 'control characters'),
+        ('pick up\x1b[2Jthe block', 'control characters'),
+        ('None', "send {data: ''}"),
+    ],
+)
+def test_others_are_refused_with_the_reason(text, words):
+    assert words in instruction_fault(text)

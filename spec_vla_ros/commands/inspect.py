@@ -159,6 +159,7 @@ def _ask(
 
     Raises:
         NotAnActionError: it answered in words.
+        InstructionError: it was given an instruction that it cannot follow.
     """
     key = recipe.key_among(usable, args.unnorm_key) or next(iter(usable))
     policy = load_policy(
@@ -171,11 +172,11 @@ def _ask(
     )
     print(f'drafter     {"fits its target" if has_drafter else "none"}')
     picture = np.full((224, 224, 3), 128, np.uint8)
-    instruction = args.instruction or _INSTRUCTION
+    instruction = _INSTRUCTION if args.instruction is None else args.instruction
     try:
         action = policy.infer(Observation(picture, instruction))
     except InstructionError as error:
-        if args.instruction:
+        if args.instruction is not None:
             raise
         print(f'asked       nothing: {error}, with --instruction')
         return

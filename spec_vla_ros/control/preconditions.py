@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -12,31 +11,9 @@ from spec_vla_ros.control.tick import RUNNING, Halt, Reason
 from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, PoseWatch
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE
+from spec_vla_ros.types import instruction_fault
 
 Image = TypeVar('Image')
-
-MAX_INSTRUCTION = 500
-"""Characters; beyond it an instruction is a mistake, not a wish."""
-
-_NOTHING = 'None'  # what `ros2 topic pub` makes of {data: }
-
-_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
-
-
-def instruction_fault(text: str) -> str | None:
-    """Return why an instruction is refused, or None when it is taken."""
-    if len(text) > MAX_INSTRUCTION:
-        return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
-    if _REPLACEMENT in text:
-        return 'the instruction is not valid UTF-8'
-    if text == _NOTHING:
-        return (
-            "the instruction is 'None', which is what an empty {data: } sends; to cancel, send "
-            "{data: ''} or call the service stop"
-        )
-    if any(unicodedata.category(character) == 'Cc' for character in text):
-        return 'the instruction holds control characters'
-    return None
 
 
 class EmergencyStop:

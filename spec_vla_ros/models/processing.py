@@ -22,6 +22,7 @@ from spec_vla_ros.models.prompts import (
     read_json_tokenizer,
 )
 from spec_vla_ros.models.tower_transform import tower_transform
+from spec_vla_ros.types import InstructionError, instruction_fault
 
 _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
@@ -174,6 +175,7 @@ class PromptProcessor:
 
         Raises:
             UnknownWordsError: the instruction has words that the tokenizer does not know.
+            InstructionError: it is empty, or `instruction_fault` says why it is refused.
             ValueError: there is no tokenizer, or half characters in the instruction.
         """
         ids = self._encode(instruction) if isinstance(instruction, str) else list(instruction)
@@ -189,6 +191,10 @@ class PromptProcessor:
                 f'the checkpoint has no {" or ".join(TOKENIZER_FILES)}, so instructions cannot be '
                 'read: add the file that belongs to its language model'
             )
+        instruction = instruction.strip()
+        fault = instruction_fault(instruction)
+        if fault or not instruction:
+            raise InstructionError(fault or 'the instruction is empty: say what to do')
         if any('\ud800' <= c <= '\udfff' for c in instruction):
             raise ValueError('the instruction holds half characters (surrogates): give whole text')
         prompt = self._template.format(instruction=instruction.lower())

@@ -9,7 +9,7 @@ from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
 from spec_vla_ros.control.loop import ControlLoop
-from spec_vla_ros.control.preconditions import EmergencyStop, instruction_fault
+from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
@@ -21,7 +21,7 @@ from spec_vla_ros.ros.overlay import Overlay
 from spec_vla_ros.ros.reports import Reports
 from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Policy
+from spec_vla_ros.types import Policy, instruction_fault
 
 WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is cleaned up
 

@@ -130,6 +130,12 @@ def test_words_that_it_does_not_know(folder, inspect, tmp_path):
     assert inspect('--instruction', 'pick up the green block')[0] == 0
 
 
+def test_an_empty_instruction_is_not_replaced(inspect):
+    status, _, err = inspect('--instruction', ' ')
+    assert status == 2
+    assert 'the instruction is empty' in err
+
+
 def test_no_tokenizer_fails(folder, inspect):
     (folder / 'tokenizer.json').unlink()
     status, _, err = inspect()

@@ -16,10 +16,11 @@ from tokenizers import Tokenizer
 from waiting import PATIENCE
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.control.preconditions import MAX_INSTRUCTION, EmergencyStop
+from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.models.processing import PromptProcessor
+from spec_vla_ros.types import MAX_INSTRUCTION
 
 TEXTS = st.one_of(
     st.text(max_size=30),

@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 
-from spec_vla_ros.control.preconditions import MAX_INSTRUCTION
 from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Decoding, InstructionError, UnreadableError
+from spec_vla_ros.types import MAX_INSTRUCTION, Decoding, InstructionError, UnreadableError
 
 
 def test_halts_in_order_until_there_is_everything(drive):

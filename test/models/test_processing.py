@@ -8,6 +8,7 @@ from toy_checkpoint import tiny_tokenizer
 
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
 from spec_vla_ros.models.timm_import import timm
+from spec_vla_ros.types import InstructionError
 
 PLAIN = {
     'image_resize_strategy': 'resize-naive',
@@ -110,6 +111,16 @@ def test_given_ids_are_completed_only_where_needed():
 def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
     assert PromptProcessor(None, vocab_size=32000)([1, 5]).tolist() == [[1, 5, 29871]]
     assert PromptProcessor(None, vocab_size=320)([1, 5]).tolist() == [[1, 5]]
+
+
+@pytest.mark.parametrize('text', ['', '   ', 'pick\nup', 'None', 'up ' * 200])
+def test_instructions_that_the_node_refuses_are_refused(text):
+    with pytest.raises(InstructionError, match='the instruction'):
+        prompts()(text)
+
+
+def test_blanks_around_an_instruction_do_not_matter():
+    assert torch.equal(prompts()(' pick up\n'), prompts()('pick up'))
 
 
 def test_a_vocabulary_of_llamas_size_is_to_be_llamas():
