@@ -220,9 +220,14 @@ class InstructionError(ValueError):
 MAX_INSTRUCTION = 500
 """Characters; beyond it an instruction is a mistake, not a wish."""
 
-_NOTHING = 'None'  # what `ros2 topic pub` makes of {data: }
+_NOTHING = ('None', 'True', 'False', 'null', 'none', 'true', 'false')
+"""What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like."""
+
+_STOP = ('stop', 'cancel', 'halt', 'abort')
 
 _REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
+
+_TO_CANCEL = "to cancel, send {data: ''} or call the service stop"
 
 
 def instruction_fault(text: str) -> str | None:
@@ -231,13 +236,16 @@ def instruction_fault(text: str) -> str | None:
         return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
     if _REPLACEMENT in text:
         return 'the instruction is not valid UTF-8'
-    if text == _NOTHING:
-        return (
-            "the instruction is 'None', which is what an empty {data: } sends; to cancel, send "
-            "{data: ''} or call the service stop"
-        )
     if any(unicodedata.category(character) == 'Cc' for character in text):
         return 'the instruction holds control characters'
+    if text in _NOTHING:
+        return (
+            f'the instruction is {text!r}, as an empty or a yes-no {{data: }} sends; {_TO_CANCEL}'
+        )
+    if text.strip('!. ').lower() in _STOP:
+        return f'the instruction is {text!r}, which a policy would try to act out; {_TO_CANCEL}'
+    if text and not any(map(str.isalpha, text)):
+        return f'the instruction {text!r} has no words; {_TO_CANCEL}'
     return None
 
 

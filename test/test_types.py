@@ -11,6 +11,9 @@ from spec_vla_ros.types import (
     instruction_fault,
 )
 
+NOTHING = ('None', 'False', 'true', 'null')
+WORDLESS = ('[]', '{}', '""', '?', '.', '42', '\u200b', '\ufeff', '\u2060')
+
 
 def test_accept_length_is_counted_as_in_the_paper():
     assert accept_length(7, 7) == pytest.approx(7 / 6)  # autoregressive: six passes after prefill
@@ -49,7 +52,9 @@ def test_words_in_any_language_are_taken(text):
         (b'pick \xff\xc0 up'.decode('utf-8', 'replace'), 'not valid UTF-8'),
         ('pick up\x00the block', 'control characters'),
         ('pick up\x1b[2Jthe block', 'control characters'),
-        ('None', "send {data: ''}"),
+        *((text, f'is {text!r}, as an empty or a yes-no {{data: }} sends') for text in NOTHING),
+        *((text, 'which a policy would try to act out') for text in ('stop', 'STOP!', 'Cancel.')),
+        *((text, "has no words; to cancel, send {data: ''}") for text in WORDLESS),
     ],
 )
 def test_others_are_refused_with_the_reason(text, words):
