@@ -96,7 +96,7 @@ class NormStats:
                 f'{name}: q01 {q01.shape}, q99 {q99.shape} and mask {mask.shape} '
                 'must be lists of the same length, and not empty'
             )
-        if mask.dtype != bool:
+        if mask.dtype.kind not in 'bi' or not np.isin(mask, (0, 1)).all():
             raise ValueError(f'{name}: mask must hold true and false only, not {action["mask"]}')
         if not (np.isfinite(q01).all() and np.isfinite(q99).all()):
             raise ValueError(f'{name} has bounds that are not finite')
@@ -107,7 +107,7 @@ class NormStats:
                 f'{name}: q01 is above q99 in dimension {d} ({q01[d]:g} and {q99[d]:g}), which '
                 'would reverse its motion; write the lower one into q01'
             )
-        return cls(key, q01, q99, mask)
+        return cls(key, q01, q99, mask.astype(bool))
 
     def unnormalise(self, normalised: ArrayLike) -> np.ndarray:
         """(..., D) in [-1, 1] -> (..., D) float64 in the action's own units."""

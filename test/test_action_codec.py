@@ -44,6 +44,7 @@ def test_malformed_stats_are_named(action):
         ({'q01': [0.0, 2.0], 'q99': [1.0, 1.0]}, r'q01 is above q99 in dimension 1 \(2 and 1\)'),
         ({'q01': [0.0], 'q99': [1.0], 'mask': ['False']}, 'true and false only, not .*False'),
         ({'q01': [0.0], 'q99': [1.0], 'mask': [0.5]}, 'true and false only'),
+        ({'q01': [0.0], 'q99': [1.0], 'mask': [2]}, 'true and false only'),
         ({'q01': [], 'q99': []}, 'not empty'),
         ({'mean': [0.0]}, r"lack action\.q01 or action\.q99.*\{name: \{'action'"),
     ],
@@ -56,6 +57,11 @@ def test_stats_that_would_move_the_arm_wrongly_are_refused(action, message):
 def test_of_data_sets_that_all_lack_bounds_none_is_to_be_chosen():
     with pytest.raises(ValueError, match=r"'actions', 'state', none of them with action\.q01"):
         NormStats.select({'actions': {'q01': [0.0]}, 'state': {}})
+
+
+def test_a_mask_may_be_of_ones_and_zeros():
+    entry = {'action': {'q01': [0.0] * 2, 'q99': [1.0] * 2, 'mask': [1, 0]}}
+    assert NormStats.select({'arm': entry}).mask.tolist() == [True, False]
 
 
 def test_missing_mask_means_all():
