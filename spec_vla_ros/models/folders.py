@@ -54,6 +54,8 @@ def missing(file: Path) -> str:
 
 def mend(file: Path) -> str:
     """Say in words how a file that cannot be read is mended."""
+    if not file.is_file():
+        return 'there is no such file'
     with file.open('rb') as opened:
         is_pointer = opened.read(len(_POINTER)) == _POINTER
     if is_pointer:

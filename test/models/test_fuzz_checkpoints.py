@@ -116,7 +116,7 @@ def test_an_index_names_safetensors_files_of_its_own_folder_only(good, name):
 def test_norm_stats_that_are_not_finite(good):
     stats = {'tiny': {'action': {'q01': [-1.0] * 7, 'q99': [float('nan')] * 7}}}
     _, refusal = with_bytes(good, 'dataset_statistics.json', json.dumps(stats).encode())
-    assert "'tiny' has bounds that are not finite" in refusal
+    assert "'tiny' in dataset_statistics.json has bounds that are not finite" in refusal
 
 
 @pytest.mark.parametrize('name', [*JSON_FILES, DRAFTER_CONFIG])
