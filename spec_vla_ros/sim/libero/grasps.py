@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -63,7 +64,9 @@ def rank_grasps(
     Args:
         points: (N, 3) all over the thing.
         others: (M, 3) all over what must not be hit.
-        rotation: (3, 3) of the gripper now; less turn is better.
+        rotation: (3, 3) of the gripper now; less turn is better. A rim is the same all around, and
+            where to grasp it must not depend on how the hand is turned just now: what asks for the
+            least turn from the hand at rest is better.
         base: (3,) of the arm's foot; what is far from it is hard to reach.
         failed: what did not hold; their like come last.
     """
@@ -75,10 +78,10 @@ def rank_grasps(
         across = np.array([np.cos(angle), np.sin(angle)])
         turned = downwards(angle)
         along = turned[:2, 0]
-        turn = 0.4 * float(np.linalg.norm(rotation_vector(turned @ rotation.T)))
         spread = points[:, :2] @ across
         width = float(np.ptp(spread))
         if width < WIDEST:
+            turn = _turn(turned, rotation)
             centre = middle + across * ((spread.max() + spread.min()) / 2 - middle @ across)
             length = float(np.ptp(points[:, :2] @ along)) / 2
             height = max(low[2] + _OVER_FLOOR, high[2] - _DEPTH)
@@ -92,9 +95,10 @@ def rank_grasps(
             at = np.array([*(middle + across * radius), high[2] - _RIM_DEPTH])
             room = clearance(others, at, turned, opening=_FINGER_OPEN)
             # Either finger may be the one inside.
-            back = float(np.linalg.norm(rotation_vector(downwards(angle + np.pi) @ rotation.T)))
-            if 0.4 * back < turn:
-                turned, turn = downwards(angle + np.pi), 0.4 * back
+            back = downwards(angle + np.pi)
+            turn, turned = min(
+                ((_turn(r, _AT_REST), r) for r in (turned, back)), key=itemgetter(0)
+            )
             found.append(Grasp('rim', at, turned, _score(room, turn + 2.0 + _strain(at - base))))
     return sorted(found, key=lambda g: g.score - 3.0 * sum(_alike(g, f) for f in failed))[::-1]
 
@@ -125,8 +129,16 @@ def downwards(angle: float) -> np.ndarray:
     return np.stack([np.cross(across, down), across, down], axis=1)
 
 
+def _turn(one: np.ndarray, other: np.ndarray) -> float:
+    """Return what it costs to turn the hand from one rotation (3, 3) to the other."""
+    return 0.4 * float(np.linalg.norm(rotation_vector(one @ other.T)))
+
+
 def _score(room: float, cost: float) -> float:
     return 100.0 * (min(room, _ENOUGH_ROOM) if room > 0 else _INSIDE * room) - cost
+
+
+_AT_REST = downwards(-np.pi / 2)  # when an episode begins
 
 
 def _strain(reach: np.ndarray) -> float:

@@ -26,7 +26,7 @@ from spec_vla_ros.training.small_model import Design
 RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
 """Of a suite whose things lie anywhere. Files are of one task each, in turn."""
 
-RECIPES = {'libero_spatial': replace(RECIPE, files=40)}
+RECIPES = {'libero_spatial': replace(RECIPE, files=60)}
 """Of the suites that ask for another one: Spatial's things hardly move within a task."""
 
 _INSTRUCTIONS_PER_FRAME = 3

@@ -9,7 +9,7 @@ from spec_vla_ros.sim.libero.scene import lattice
 
 NOTHING = np.empty((0, 3))
 BASE = np.array([-0.6, 0.0, 0.0])
-NOW = downwards(0.0)
+NOW, AT_REST = downwards(0.0), downwards(-np.pi / 2)
 
 
 def box(x, y, z, *, at=(0.0, 0.0), turned=0.0):
@@ -59,10 +59,17 @@ def test_what_is_too_wide_is_grasped_at_its_rim():
     assert all(g.kind == 'rim' or width_across(bowl(), g) < WIDEST for g in rank(bowl()))
 
 
-def test_a_rim_is_grasped_with_whichever_finger_is_nearer():
-    """A hand need never turn by more than a quarter, which its last joint might not allow."""
+def test_a_rim_is_grasped_with_whichever_finger_is_nearer_for_a_hand_at_rest():
+    """It need never turn by more than a quarter, which its last joint might not allow."""
     for grasp in rank(bowl()):
-        assert np.trace(grasp.rotation @ NOW.T) >= 1 - 1e-9
+        assert np.trace(grasp.rotation @ AT_REST.T) >= 1 - 1e-9
+
+
+@pytest.mark.parametrize('angle', [-1.0, 0.0, 0.3, np.pi / 2])
+def test_where_a_rim_is_grasped_does_not_depend_on_the_hand(angle):
+    best = rank(bowl(), rotation=downwards(angle))[0]
+    assert np.allclose(best.position, rank(bowl())[0].position)
+    assert np.allclose(best.rotation, AT_REST)
 
 
 def test_fingers_keep_clear_of_a_neighbour():
