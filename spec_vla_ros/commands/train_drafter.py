@@ -19,7 +19,7 @@ from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
-from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
+from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
 from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.training.target_head import load_target_head
 
@@ -35,7 +35,7 @@ _NOTED = [
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
-    recipe = DrafterRecipe()
+    hyperparameters = DrafterHyperparameters()
     parser.add_argument(
         '--checkpoint', type=Path, default=TABLETOP, help='the target; default: the shipped policy'
     )
@@ -44,24 +44,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--out', type=Path, required=True, help='drafter folder to write')
     parser.add_argument('--cpu', action='store_true', help='even where there is a GPU')
-    parser.add_argument('--seed', type=int, default=recipe.seed)
-    parser.add_argument('--iterations', type=at_least(1), default=recipe.settings.iterations)
+    parser.add_argument('--seed', type=int, default=hyperparameters.seed)
     parser.add_argument(
-        '--batch', type=at_least(1), default=recipe.batch, help='examples, over all processes'
+        '--iterations', type=at_least(1), default=hyperparameters.settings.iterations
     )
     parser.add_argument(
-        '--save-every', type=at_least(1), default=recipe.settings.save_every, help='iterations'
+        '--batch',
+        type=at_least(1),
+        default=hyperparameters.batch,
+        help='examples, over all processes',
     )
-    parser.add_argument('--learning-rate', type=float, default=recipe.settings.learning_rate)
-    parser.add_argument('--rollout', type=at_least(1), default=recipe.rollout)
+    parser.add_argument(
+        '--save-every',
+        type=at_least(1),
+        default=hyperparameters.settings.save_every,
+        help='iterations',
+    )
+    parser.add_argument(
+        '--learning-rate', type=float, default=hyperparameters.settings.learning_rate
+    )
+    parser.add_argument('--rollout', type=at_least(1), default=hyperparameters.rollout)
     parser.add_argument(
         '--window',
         type=at_least(0),
         default=WINDOW,
         help="how many of the prompt's last places it reads; 0: all (default: %(default)s)",
     )
-    parser.add_argument('--noise', type=float, default=recipe.noise)
-    parser.add_argument('--score-weight', type=float, default=recipe.score_weight)
+    parser.add_argument('--noise', type=float, default=hyperparameters.noise)
+    parser.add_argument('--score-weight', type=float, default=hyperparameters.score_weight)
     parser.add_argument('--threads', type=at_least(1), default=2)
 
 
@@ -100,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
         drafter.to(accelerator.device),
         target,
         features,
-        recipe=_recipe(args),
+        hyperparameters=_hyperparameters(args),
         checkpoint=state,
         report=lambda text: print(text, flush=True),
         record=record,
@@ -126,8 +136,8 @@ def _made_from(args: argparse.Namespace, folder: Path, *, prompts: int) -> MadeF
     return MadeFrom(folder, options, way_on, grow=('iterations',))
 
 
-def _recipe(args: argparse.Namespace) -> DrafterRecipe:
-    default = DrafterRecipe()
+def _hyperparameters(args: argparse.Namespace) -> DrafterHyperparameters:
+    default = DrafterHyperparameters()
     return dataclasses.replace(
         default,
         settings=dataclasses.replace(

@@ -26,7 +26,7 @@ _VALIDATED = 512
 
 
 @dataclass(frozen=True, slots=True)
-class DrafterRecipe:
+class DrafterHyperparameters:
     """How a drafter is trained.
 
     rollout: steps on the drafter's own predictions, 1 for none beyond the first.
@@ -51,7 +51,7 @@ def train_drafter(
     target: Llama,
     features: TargetFeatures,
     *,
-    recipe: DrafterRecipe,
+    hyperparameters: DrafterHyperparameters,
     checkpoint: Path,
     report: Callable[[str], None],
     record: Callable[[CurvePoint], None] | None = None,
@@ -64,7 +64,7 @@ def train_drafter(
         drafter: where it is trained.
         target: gives embedding and head, on the drafter's device; its layers are not run.
         features: on the CPU.
-        recipe: how.
+        hyperparameters: how.
         checkpoint: state file, see `training.loop.train`.
         report: called with a line at every validation.
         record: given the figures of every validation.
@@ -74,27 +74,29 @@ def train_drafter(
     Raises:
         ValueError: too few episodes to hold some out, or a batch that cannot be split.
     """
-    training, validation = _split(features, share=recipe.validation_share)
+    training, validation = _split(features, share=hyperparameters.validation_share)
     device = drafter.fc.weight.device
     rank, processes = 0, 1
     if accelerator is not None:
         rank, processes = accelerator.process_index, accelerator.num_processes
-    if recipe.batch % processes:
-        raise ValueError(f'a batch of {recipe.batch} cannot be split over {processes} processes')
+    if hyperparameters.batch % processes:
+        raise ValueError(
+            f'a batch of {hyperparameters.batch} cannot be split over {processes} processes'
+        )
 
     def loss_at(iteration: int) -> Tensor:
-        seed = recipe.seed * 1_000_003 + iteration
+        seed = hyperparameters.seed * 1_000_003 + iteration
         generator = torch.Generator().manual_seed(seed)
-        index = torch.randint(len(training), (recipe.batch,), generator=generator)
+        index = torch.randint(len(training), (hyperparameters.batch,), generator=generator)
         if rank:  # the same batch everywhere, but noise of its own
             generator.manual_seed(seed + rank * 2**40)
         return drafter_loss(
             drafter,
             target,
             features.select(training[index[rank::processes]]).to(device),
-            rollout=recipe.rollout,
-            score_weight=recipe.score_weight,
-            noise=recipe.noise,
+            rollout=hyperparameters.rollout,
+            score_weight=hyperparameters.score_weight,
+            noise=hyperparameters.noise,
             generator=generator,
         )
 
@@ -105,13 +107,13 @@ def train_drafter(
 
     def validate() -> DrafterValidation:
         return validate_drafter(
-            drafter, target, validation, batch=recipe.batch, action_ids=action_ids
+            drafter, target, validation, batch=hyperparameters.batch, action_ids=action_ids
         )
 
     train(
         drafter,
         loss_at,
-        settings=recipe.settings,
+        settings=hyperparameters.settings,
         checkpoint=checkpoint,
         validate=validate,
         report=report,

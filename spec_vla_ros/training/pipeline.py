@@ -61,7 +61,7 @@ _GROUNDING = LoopSettings(
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Hyperparameters:
     """How much of everything; the defaults made the shipped policy of the tabletop.
 
     files, episodes_per_file: of frames. shallow_layers: of the language model before it is
@@ -104,17 +104,23 @@ def run(args: argparse.Namespace) -> int:
     torch.set_flush_denormal(True)
     common = {'work': args.work, 'out': args.out, 'processes': args.processes, 'report': _say}
     if args.suite is None:
-        train_policy(scaled(Recipe(seed=args.seed), args.scale), **common)
+        train_policy(scaled(Hyperparameters(seed=args.seed), args.scale), **common)
         return 0
-    from spec_vla_ros.training.libero.pipeline import RECIPE, RECIPES, train_libero_policy
+    from spec_vla_ros.training.libero.pipeline import (
+        HYPERPARAMETERS,
+        HYPERPARAMETERS_OF,
+        train_libero_policy,
+    )
 
-    recipe = scaled(replace(RECIPES.get(args.suite, RECIPE), seed=args.seed), args.scale)
-    train_libero_policy(args.suite, recipe, **common)
+    hyperparameters = scaled(
+        replace(HYPERPARAMETERS_OF.get(args.suite, HYPERPARAMETERS), seed=args.seed), args.scale
+    )
+    train_libero_policy(args.suite, hyperparameters, **common)
     return 0
 
 
-def scaled(recipe: Recipe, share: float) -> Recipe:
-    """Return a recipe with that share of the data and of the iterations, at least one of each.
+def scaled(hyperparameters: Hyperparameters, share: float) -> Hyperparameters:
+    """Return them with that share of the data and of the iterations, at least one of each.
 
     Raises ValueError for a share that is not above zero.
     """
@@ -125,41 +131,43 @@ def scaled(recipe: Recipe, share: float) -> Recipe:
         return replace(settings, iterations=max(1, round(settings.iterations * share)))
 
     return replace(
-        recipe,
-        files=max(1, round(recipe.files * share)),
-        vision=loop(recipe.vision),
-        language=loop(recipe.language),
-        grounding=loop(recipe.grounding),
+        hyperparameters,
+        files=max(1, round(hyperparameters.files * share)),
+        vision=loop(hyperparameters.vision),
+        language=loop(hyperparameters.language),
+        grounding=loop(hyperparameters.grounding),
     )
 
 
-def train_policy(recipe: Recipe, *, work: Path, out: Path, processes: int, report: Report) -> None:
+def train_policy(
+    hyperparameters: Hyperparameters, *, work: Path, out: Path, processes: int, report: Report
+) -> None:
     """Run every stage for the tabletop, and write the checkpoint to `out`.
 
     Raises:
-        ValueError: the work folder holds what another recipe made.
+        ValueError: the work folder holds what was made with others.
     """
-    claim_work(work, recipe, suite=None)
-    frames = _collect(recipe, work, processes=processes)
+    claim_work(work, hyperparameters, suite=None)
+    frames = _collect(hyperparameters, work, processes=processes)
     train_on_frames(
-        recipe, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
+        hyperparameters, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
     )
 
 
-def claim_work(work: Path, recipe: Recipe, *, suite: str | None) -> None:
-    """Note in the work folder what it is for; the files of another recipe are not gone on with.
+def claim_work(work: Path, hyperparameters: Hyperparameters, *, suite: str | None) -> None:
+    """Note in the work folder what its files are made with; with others none goes on.
 
     Raises:
-        ValueError: it holds such files, or files of a recipe that is not known.
+        ValueError: it holds files that were made with others, or nobody knows with which.
     """
     way_on = 'give another --work, or empty this one'
-    made_from = MadeFrom(work, {'suite': suite, **asdict(recipe)}, way_on)
+    made_from = MadeFrom(work, {'suite': suite, **asdict(hyperparameters)}, way_on)
     made_from.check(sorted((*work.glob('*.npz'), *work.glob('*.pt'))))
     made_from.write()
 
 
 def train_on_frames(
-    recipe: Recipe,
+    hyperparameters: Hyperparameters,
     design: Design,
     frames: Frames,
     *,
@@ -176,15 +184,15 @@ def train_on_frames(
     episodes = len(set(frames.episodes))
     stats = norm_stats(frames.actions.reshape(-1, 7), name=design.name, trajectories=episodes)
     write_small_files(out, design, stats)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(hyperparameters.seed)
     config = OpenVLAConfig.from_dict(json.loads((out / 'config.json').read_text()))
-    text = replace(config.text, num_hidden_layers=recipe.shallow_layers)
+    text = replace(config.text, num_hidden_layers=hyperparameters.shallow_layers)
     shallow, codec = OpenVLA(replace(config, text=text)), config.codec()
     prompts = PromptProcessor.from_file(out / 'tokenizer.json', vocab_size=config.vocab_size)
     goal_head = nn.Linear(text.hidden_size, 6 + frames.things.shape[-1])
     said = design.instructions
     policy = PackedPolicy(shallow, prompts, codec, instructions=said, goal_head=goal_head)
-    initialise(shallow.language_model, policy.actions, seed=recipe.seed)
+    initialise(shallow.language_model, policy.actions, seed=hyperparameters.seed)
 
     report('--- vision')
     train_vision(
@@ -192,9 +200,9 @@ def train_on_frames(
         frames,
         instructions=len(said),
         full_speed=full_speed,
-        bfloat16=recipe.vision_bfloat16,
-        settings=recipe.vision,
-        seed=recipe.seed,
+        bfloat16=hyperparameters.vision_bfloat16,
+        settings=hyperparameters.vision,
+        seed=hyperparameters.seed,
         checkpoint=work / 'vision.pt',
         report=report,
     )
@@ -206,32 +214,35 @@ def train_on_frames(
         train_language(
             policy,
             cached,
-            goal_weight=recipe.goal_weight,
+            goal_weight=hyperparameters.goal_weight,
             swapped=swapped,
             settings=settings,
-            seed=recipe.seed,
+            seed=hyperparameters.seed,
             checkpoint=work / f'{name}.pt',
             report=report,
         )
 
-    train('language', recipe.language, swapped=0.0)
+    train('language', hyperparameters.language, swapped=0.0)
     model = deepen(shallow, config)
     policy = PackedPolicy(model, prompts, codec, instructions=said, goal_head=goal_head)
-    train('grounding', recipe.grounding, swapped=recipe.swapped)
+    train('grounding', hyperparameters.grounding, swapped=hyperparameters.swapped)
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')
 
 
-def _collect(recipe: Recipe, work: Path, *, processes: int) -> Frames:
+def _collect(hyperparameters: Hyperparameters, work: Path, *, processes: int) -> Frames:
     """Collect files of frames in parallel, those that are missing; return them all."""
     # seeds 1 million and up of every ten; 9 million and up are held out for evaluation
-    base = (10 * recipe.seed + 1) * _SEEDS_PER_SOURCE
+    base = (10 * hyperparameters.seed + 1) * _SEEDS_PER_SOURCE
     jobs = [
         (
             work / f'expert_{i:03d}.npz',
-            range(first := base + i * recipe.episodes_per_file, first + recipe.episodes_per_file),
+            range(
+                first := base + i * hyperparameters.episodes_per_file,
+                first + hyperparameters.episodes_per_file,
+            ),
         )
-        for i in range(recipe.files)
+        for i in range(hyperparameters.files)
     ]
     missing = [job for job in jobs if not job[0].exists()]
     # spawn: the renderer's threads do not survive a fork

@@ -21,7 +21,7 @@ from spec_vla_ros.training.drafter_data import (
     write_features,
 )
 from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
-from spec_vla_ros.training.drafter_training import DrafterRecipe, train_drafter
+from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
 from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
@@ -101,7 +101,7 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
     target = checkpoint.model.language_model
     drafter = make_drafter(checkpoint)
     before = drafter_loss(drafter, target, features, rollout=1, score_weight=0.1).item()
-    recipe = DrafterRecipe(
+    hyperparameters = DrafterHyperparameters(
         settings=LoopSettings(
             iterations=40, learning_rate=2e-3, weight_decay=0.0, ema_decay=0.5, save_every=20
         ),
@@ -114,7 +114,7 @@ def test_training_improves_and_resumes(checkpoint, features, tmp_path):
             drafter,
             target,
             features,
-            recipe=recipe,
+            hyperparameters=hyperparameters,
             checkpoint=tmp_path / 'state.pt',
             report=reports.append,
         )
@@ -131,7 +131,7 @@ def test_a_batch_must_be_split_evenly(checkpoint, features, tmp_path):
             make_drafter(checkpoint),
             checkpoint.model.language_model,
             features,
-            recipe=DrafterRecipe(),
+            hyperparameters=DrafterHyperparameters(),
             checkpoint=tmp_path / 'state.pt',
             report=print,
             accelerator=SimpleNamespace(process_index=0, num_processes=3),
@@ -144,7 +144,7 @@ def test_one_episode_is_too_few(checkpoint, features, tmp_path):
             make_drafter(checkpoint),
             checkpoint.model.language_model,
             features.select(torch.arange(2)),
-            recipe=DrafterRecipe(),
+            hyperparameters=DrafterHyperparameters(),
             checkpoint=tmp_path / 'state.pt',
             report=print,
         )

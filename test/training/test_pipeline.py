@@ -12,23 +12,23 @@ from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.training import pipeline
 from spec_vla_ros.training.frames import load_frames
-from spec_vla_ros.training.pipeline import Recipe, scaled, train_policy
+from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
 from spec_vla_ros.types import Observation
 
 
 @pytest.mark.slow
 def test_from_seed_to_checkpoint(tmp_path):
-    recipe = scaled(replace(Recipe(), files=2, episodes_per_file=3), 1.0)
-    recipe = replace(
-        recipe,
-        vision=replace(recipe.vision, iterations=3),
-        language=replace(recipe.language, iterations=3),
-        grounding=replace(recipe.grounding, iterations=3),
+    hyperparameters = scaled(replace(Hyperparameters(), files=2, episodes_per_file=3), 1.0)
+    hyperparameters = replace(
+        hyperparameters,
+        vision=replace(hyperparameters.vision, iterations=3),
+        language=replace(hyperparameters.language, iterations=3),
+        grounding=replace(hyperparameters.grounding, iterations=3),
     )
     work, out = tmp_path / 'work', tmp_path / 'out'
     reports = []
     for _ in range(2):  # the second time everything is there already
-        train_policy(recipe, work=work, out=out, processes=2, report=reports.append)
+        train_policy(hyperparameters, work=work, out=out, processes=2, report=reports.append)
     frames = load_frames(sorted(work.glob('expert_*.npz')))
     assert len(set(frames.episodes)) == 6
     assert not set(frames.episodes) & set(HELD_OUT_SEEDS)
@@ -70,7 +70,7 @@ def test_the_files_of_another_recipe_are_not_gone_on_with(
 
 
 def test_scaling_keeps_at_least_one_of_everything():
-    small = scaled(Recipe(), 1e-6)
+    small = scaled(Hyperparameters(), 1e-6)
     assert (small.files, small.vision.iterations, small.language.iterations) == (1, 1, 1)
     with pytest.raises(ValueError, match='above 0'):
-        scaled(Recipe(), 0.0)
+        scaled(Hyperparameters(), 0.0)

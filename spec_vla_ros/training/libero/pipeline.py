@@ -20,13 +20,13 @@ from spec_vla_ros.training.libero.collect import (
     named_things,
 )
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
-from spec_vla_ros.training.pipeline import Recipe, Report, claim_work, train_on_frames
+from spec_vla_ros.training.pipeline import Hyperparameters, Report, claim_work, train_on_frames
 from spec_vla_ros.training.small_model import Design
 
-RECIPE = Recipe(files=70, episodes_per_file=12, vision_bfloat16=True)
+HYPERPARAMETERS = Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True)
 """Of a suite whose things lie anywhere. Files are of one task each, in turn."""
 
-RECIPES = {'libero_spatial': replace(RECIPE, files=60)}
+HYPERPARAMETERS_OF = {'libero_spatial': replace(HYPERPARAMETERS, files=60)}
 """Of the suites that ask for another one: Spatial's things hardly move within a task."""
 
 _INSTRUCTIONS_PER_FRAME = 3
@@ -38,20 +38,26 @@ _LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each 
 
 
 def train_libero_policy(
-    suite: str, recipe: Recipe, *, work: Path, out: Path, processes: int, report: Report
+    suite: str,
+    hyperparameters: Hyperparameters,
+    *,
+    work: Path,
+    out: Path,
+    processes: int,
+    report: Report,
 ) -> None:
     """Run every stage for a suite, and write the checkpoint to `out`.
 
     Raises:
         ValueError: LIBERO is not installed, the suite's tasks are more than placing a thing, or
-            the work folder holds what another recipe made.
+            the work folder holds what was made with other hyperparameters.
     """
-    paths = collect_files(suite, recipe, work, processes=processes, report=report)
+    paths = collect_files(suite, hyperparameters, work, processes=processes, report=report)
     frames = load_libero_frames(paths).resting_while_fingers_close()
     train_on_frames(
-        recipe,
+        hyperparameters,
         design_for(suite),
-        frames.under_instructions(_INSTRUCTIONS_PER_FRAME, seed=recipe.seed),
+        frames.under_instructions(_INSTRUCTIONS_PER_FRAME, seed=hyperparameters.seed),
         full_speed=FULL_SPEED,
         work=work,
         out=out,
@@ -80,7 +86,7 @@ def _shared_beginning(texts: list[list[str]]) -> list[str]:
 
 
 def collect_files(
-    suite: str, recipe: Recipe, work: Path, *, processes: int, report: Report
+    suite: str, hyperparameters: Hyperparameters, work: Path, *, processes: int, report: Report
 ) -> list[Path]:
     """Collect the files of frames that are missing, and return all, of the tasks in turn.
 
@@ -89,8 +95,8 @@ def collect_files(
     """
     tasks = read_tasks(suite)
     named_things(tasks)
-    claim_work(work, recipe, suite=suite)
-    base = FIRST_SEED + recipe.seed * _SEEDS_PER_SOURCE
+    claim_work(work, hyperparameters, suite=suite)
+    base = FIRST_SEED + hyperparameters.seed * _SEEDS_PER_SOURCE
 
     def jobs(name: str, look: Look, *, files: int, first: int, seeds: int) -> Iterator[_Job]:
         for index in range(files):
@@ -103,14 +109,14 @@ def collect_files(
         *jobs(
             suite,
             episode,
-            files=recipe.files,
+            files=hyperparameters.files,
             first=base,
-            seeds=recipe.episodes_per_file,
+            seeds=hyperparameters.episodes_per_file,
         ),
         *jobs(
             f'{suite}_glimpses',
             glimpses,
-            files=min(recipe.files, len(tasks)),
+            files=min(hyperparameters.files, len(tasks)),
             first=base + _FIRST_LAYOUT,
             seeds=_LAYOUTS_PER_FILE,
         ),

@@ -16,7 +16,7 @@ from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.training.libero import pipeline
 from spec_vla_ros.training.libero.collect import collect_libero, episode, glimpses, named_things
 from spec_vla_ros.training.libero.frames import load_libero_frames
-from spec_vla_ros.training.libero.pipeline import RECIPE, design_for, train_libero_policy
+from spec_vla_ros.training.libero.pipeline import HYPERPARAMETERS, design_for, train_libero_policy
 from spec_vla_ros.training.small_model import small_tokenizer
 from spec_vla_ros.types import Observation
 
@@ -80,14 +80,19 @@ def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp(env):
 
 def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, '_LAYOUTS_PER_FILE', 3)
-    once = replace(RECIPE.vision, iterations=2)
-    recipe = replace(
-        RECIPE, files=4, episodes_per_file=1, vision=once, language=once, grounding=once
+    once = replace(HYPERPARAMETERS.vision, iterations=2)
+    hyperparameters = replace(
+        HYPERPARAMETERS, files=4, episodes_per_file=1, vision=once, language=once, grounding=once
     )
     work, reports = tmp_path / 'work', []
     for _ in range(2):  # the second time everything is there already
         train_libero_policy(
-            SUITE, recipe, work=work, out=tmp_path / 'out', processes=1, report=reports.append
+            SUITE,
+            hyperparameters,
+            work=work,
+            out=tmp_path / 'out',
+            processes=1,
+            report=reports.append,
         )
     assert sum('2/2' in text for text in reports) == 3
     assert len(list(work.glob(f'{SUITE}_glimpses_*.npz'))) == 4

@@ -54,6 +54,7 @@ class Fault:
     reason: PolicyStatus.REASON_* that must be reported meanwhile; None: none needs to be.
     at_arm: it is the arm itself that must stand still, since nobody commands it any more.
     kills: a process of ours ends.
+    takes_time: it is in force when `begin` returns; else from when it is called.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Fault:
     reason: int | None = None
     at_arm: bool = False
     kills: bool = False
+    takes_time: bool = False
 
     @property
     def duration(self) -> float:
@@ -107,6 +109,7 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
         ),
         Fault(
             name='deactivated',
+            takes_time=True,
             begin=lambda hands: hands.remote.deactivate(NODE),
             end=lambda hands: hands.remote.activate(NODE),
             limit=AT_ONCE,

@@ -37,8 +37,7 @@ def try_fault(fault: Fault, hands: Hands, *, began: float) -> Trial:
     start = time.monotonic()
     fault.begin(hands)
     done = time.monotonic()
-    # A transition takes its time before it takes effect; a message is on its way at once.
-    since = done if fault.name == 'deactivated' else start
+    since = done if fault.takes_time else start
     until = done + fault.duration
     hands.watch.until(lambda: time.monotonic() >= until, timeout=fault.duration)
     wrong: list[str] = []
