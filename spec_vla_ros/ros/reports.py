@@ -20,6 +20,7 @@ from spec_vla_ros.ros.messages import latency_ms, status_message
 from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.status_topics import DIAGNOSTICS_PERIOD, StatusTopics
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.types import DecodeStats, Policy
 
 STATUS_PERIOD_NS = NANOSECONDS
@@ -66,7 +67,7 @@ class Reports:
     def ticked(self, tick: Tick, *, dry_run: bool, now_ns: int) -> None:
         """Note what a tick brought, and say so when it is news or time to."""
         now, new = time.monotonic(), tick.new_action
-        if not dry_run:
+        if not dry_run and self._settings().command_type != MESSAGE:
             self._performance.command(now=now)
         if new is not None:
             self._performance.action(

@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import NameValidationException
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -142,10 +143,14 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
     """Show the dashboard until interrupted, or draw it once; returns the exit status.
 
     timeout: seconds to wait for the node, with `once`.
+    Raises ValueError for a namespace that is none.
     """
     console = Console()
     with noting_signals() as stop, RemoteNode('top') as remote:
-        watcher = Watcher(remote, namespace=namespace)
+        try:
+            watcher = Watcher(remote, namespace=namespace)
+        except NameValidationException as error:
+            raise ValueError(f'--namespace {namespace!r} is none: {error}') from error
         if once:
             deadline = time.monotonic() + timeout
             while not (watcher.seen.status and watcher.seen.diagnostics):

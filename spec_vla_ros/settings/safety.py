@@ -186,8 +186,8 @@ class SafetySettings:
         live=True,
     )
     accept_unknown_parameters: bool = parameter(
-        'Activate although parameters were given at start that are in no force: of no such name, '
-        "or under another node's",
+        'Activate although parameters or remaps were given at start that are in no force: of no '
+        "such name, or under another node's",
         default=False,
         live=True,
     )

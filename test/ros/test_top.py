@@ -108,6 +108,11 @@ class TestOverDds:
         done = run_top(world, '--once', '--timeout', str(PATIENCE))
         assert 'images [Hz]' in done.stdout
 
+    def test_a_namespace_that_is_none_is_refused(self, world):
+        done = run_top(world, '--once', '--timeout', '1', '--namespace', 'left arm', check=False)
+        assert done.returncode == 2
+        assert "error: --namespace 'left arm' is none" in done.stderr
+
     def test_it_says_when_there_is_no_node(self, world):
         done = run_top(world, '--once', '--timeout', '1', check=False)
         assert done.returncode == 1
