@@ -6,13 +6,14 @@ Where a test needs a certain one, it is none of those that tests beside it take 
 
 import contextlib
 import multiprocessing
+import os
 import socket
 
 import pytest
 from waiting import PATIENCE
 
 from spec_vla_ros.ros import free_domain as module
-from spec_vla_ros.ros.free_domain import DOMAINS, free_domain
+from spec_vla_ros.ros.free_domain import DOMAINS, free_domain, keep_to_this_machine
 
 
 def test_holders_get_different_domains(tmp_path):
@@ -68,3 +69,11 @@ def test_a_domain_somebody_listens_in_is_passed_over(tmp_path, monkeypatch):
         for _ in range(4):
             with free_domain(directory=tmp_path) as domain:
                 assert domain == 5
+
+
+def test_nodes_to_come_keep_to_this_machine(monkeypatch):
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
+    monkeypatch.setenv('ROS_STATIC_PEERS', '192.0.2.1')
+    keep_to_this_machine()
+    assert os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    assert 'ROS_STATIC_PEERS' not in os.environ

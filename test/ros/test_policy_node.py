@@ -8,12 +8,14 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from harness import FORWARD, STILL_IMAGE, ScriptedPolicy, halted, running, twist_vector, vector
+from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from std_msgs.msg import Float64
+from std_srvs.srv import SetBool
 from waiting import PATIENCE, wait_for
 
-from spec_vla_ros.ros import qos
+from spec_vla_ros.ros import policy_node, qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
 
 pytestmark = pytest.mark.dds
@@ -269,6 +271,29 @@ def test_a_dry_run_leaves_out_actions_that_are_acted_upon(world, topics, policy)
     assert not topics.actions.messages
     assert world.remote.set_parameters('/spec_vla', {'dry_run': False}).successful
     wait_for(lambda: topics.actions.messages, 'an action')
+
+
+def test_a_configuration_that_fails_unforeseen_lets_go_of_the_policy(world, policy, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError('the middleware refuses a topic')
+
+    monkeypatch.setattr(policy_node, 'Configured', fail)
+    world.policy_node(lambda settings: policy, active=False)
+    assert not world.remote.configure('/spec_vla')
+    assert world.remote.state('/spec_vla') == 'unconfigured'
+    # What is read when it is configured can be set again, so it waits for another try.
+    assert world.remote.set_parameters('/spec_vla', {'control_rate': 20.0}).successful
+    monkeypatch.undo()
+    assert world.remote.configure('/spec_vla')
+
+
+def test_enabling_says_when_the_transition_fails(world, policy, monkeypatch):
+    node = world.policy_node(lambda settings: policy, active=False)
+    assert world.remote.configure('/spec_vla')
+    monkeypatch.setattr(node, 'trigger_activate', lambda: TransitionCallbackReturn.FAILURE)
+    answer = world.remote.call(SetBool, '/spec_vla/enable', SetBool.Request(data=True))
+    assert not answer.success
+    assert 'failed' in answer.message
 
 
 def test_a_dry_run_begins_with_a_zero_twist(world, topics, policy):
