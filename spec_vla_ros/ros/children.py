@@ -1,15 +1,18 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Child processes that never outlive their parent."""
+"""Child processes that never outlive their parent, and how nodes are started as such."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+
+from ament_index_python.packages import get_package_share_directory
 
 from spec_vla_ros.programs import DieWithParent
 
@@ -100,6 +103,30 @@ class Children:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def node_command(
+    module: str,
+    *,
+    file: str = '',
+    parameters: Iterable[str] = (),
+    remaps: Iterable[str] = (),
+) -> list[str]:
+    """Return the command that starts a node's program.
+
+    Args:
+        module: the program.
+        file: one of the package's parameter files, without .yaml; empty: none.
+        parameters: as NAME:=VALUE; the file's are set first.
+        remaps: as NAME:=OTHER.
+    """
+    command = [sys.executable, '-m', module, '--ros-args']
+    if file:
+        folder = Path(get_package_share_directory('spec_vla_ros')) / 'config'
+        command += ['--params-file', str(folder / f'{file}.yaml')]
+    for flag, given in (('-p', parameters), ('-r', remaps)):
+        command += [word for value in given for word in (flag, value)]
+    return command
 
 
 def _meaning(code: int) -> str:

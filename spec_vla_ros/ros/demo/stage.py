@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
-
 from spec_vla_ros.programs import all_of
-from spec_vla_ros.ros.children import Children
+from spec_vla_ros.ros.children import Children, node_command
 from spec_vla_ros.ros.demo.simulators import Simulator
 from spec_vla_ros.ros.free_domain import free_domain
 from spec_vla_ros.ros.remote import RemoteNode
@@ -67,16 +64,13 @@ def stage(
         simulator.node: (simulator.module, simulator.node, simulator.parameters),
         'policy_node': ('spec_vla_ros.ros.policy_node', simulator.policy_file, given),
     }
-    config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
     with free_domain() as domain_id, Children() as children:
         check_all = all_of(check, children.check)
         say(f'ROS domain {domain_id}, on this machine only; logs in {logs}')
         for name, (module, file, parameters) in nodes.items():
-            command = [sys.executable, '-m', module, '--ros-args']
-            command += ['--params-file', str(config / f'{file}.yaml')]
             children.start(
                 name,
-                [*command, *(word for p in parameters for word in ('-p', p))],
+                node_command(module, file=file, parameters=parameters),
                 log=logs / f'{name}.log',
                 env={'ROS_DOMAIN_ID': str(domain_id)},
             )

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from spec_vla_ros.programs import all_of, ending_when_asked
-from spec_vla_ros.ros.children import ChildFailedError, Children
+from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, table
 from spec_vla_ros.ros.develop.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.free_domain import free_domain, keep_to_this_machine
@@ -80,18 +80,17 @@ def measure(
     """
     logs = args.results / 'logs'
     commands = {
-        'camera': [f'{HERE}.camera'],
-        'policy_node': [
-            f'{HERE}.policy_node',
-            *('--ros-args', '-p', f'inference_worker:={worker}'),
-        ],
+        'camera': node_command(f'{HERE}.camera'),
+        'policy_node': node_command(
+            f'{HERE}.policy_node', parameters=[f'inference_worker:={worker}']
+        ),
     }
     with free_domain() as domain_id, Children() as children:
         check_all = all_of(check, children.check)
-        for name, (module, *arguments) in commands.items():
+        for name, command in commands.items():
             children.start(
                 name,
-                [sys.executable, '-m', module, *arguments],
+                command,
                 log=logs / f'overhead_{name}.log',
                 env={'ROS_DOMAIN_ID': str(domain_id)},
             )

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections import defaultdict
 from pathlib import Path
 
 import psutil
-from ament_index_python.packages import get_package_share_directory
 
-from spec_vla_ros.ros.children import ChildFailedError, Children
+from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
 from spec_vla_ros.ros.develop.soak.growth import Sample
 
 ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
@@ -47,20 +45,18 @@ class Parts:
 
     def start(self, part: str) -> None:
         """Start a part, again if it was killed."""
-        config = Path(get_package_share_directory('spec_vla_ros')) / 'config'
-        commands: dict[str, list[object]] = {
-            ROBOT: ['sim_node', '--ros-args', '--params-file', config / 'sim_robot.yaml'],
-            RELAY: ['develop.soak.relay'],
-            POLICY: [
-                *('policy_node', '--ros-args', '--params-file', config / 'spec_vla.yaml'),
-                *('-r', 'image:=image_relayed'),
-            ],
+        ros = 'spec_vla_ros.ros'
+        commands = {
+            ROBOT: node_command(f'{ros}.sim_node', file='sim_robot'),
+            RELAY: node_command(f'{ros}.develop.soak.relay'),
+            POLICY: node_command(
+                f'{ros}.policy_node', file='spec_vla', remaps=['image:=image_relayed']
+            ),
         }
-        command = commands[part]
         self._starts[part] += 1
         pid = self._children.start(
             part,
-            [sys.executable, '-m', f'spec_vla_ros.ros.{command[0]}', *map(str, command[1:])],
+            commands[part],
             log=self._logs / f'{part}_{self._starts[part]}.log',
             env={'ROS_DOMAIN_ID': str(self._domain_id)},
         )
