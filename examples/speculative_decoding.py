@@ -14,7 +14,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount, autoregressive_generate
 from spec_vla_ros.decoding.speculative import speculative_generate
-from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.openvla import multimodal_embeds
 from spec_vla_ros.types import thresholds_by_dimension
 

@@ -21,7 +21,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import TabletopEnv

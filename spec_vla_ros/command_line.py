@@ -13,12 +13,15 @@ def at_least(least: int) -> Callable[[str], int]:
     """Return the type of an argparse option that is a whole number, and no smaller one."""
 
     def whole_number(text: str) -> int:
-        value = int(text)
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'{text!r} is no whole number') from None
         if value < least:
             raise argparse.ArgumentTypeError(f'{value}: at least {least}')
         return value
 
-    return whole_number  # argparse calls what is no number an invalid one by this name
+    return whole_number
 
 
 def make_writable(folder: Path) -> None:

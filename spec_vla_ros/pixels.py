@@ -38,7 +38,7 @@ YUV = {
 _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
 _MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
 _BEGIN, _END = 0xD8, 0xD9
-_NO_PICTURE = re.compile(r'bayer|\d+[US]|\d+F|mono\d+F')  # encodings of mosaics and measurements
+_NO_PICTURE = re.compile(r'bayer|(16|32|64)[USF]')  # encodings of mosaics and measurements
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""

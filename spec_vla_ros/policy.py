@@ -22,7 +22,7 @@ from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import blaming, read_config
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig

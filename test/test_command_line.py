@@ -8,6 +8,12 @@ import pytest
 from spec_vla_ros import cli
 from spec_vla_ros.command_line import at_least, make_writable
 
+AT_LEAST_ONE = [
+    *((command, '--threads') for command in ('tune', 'compare', 'train-policy', 'train-drafter')),
+    *((command, '--processes') for command in ('evaluate', 'train-policy')),
+    *(('train-drafter', option) for option in ('--batch', '--save-every', '--rollout')),
+]
+
 
 def test_whole_numbers():
     parser = argparse.ArgumentParser()
@@ -18,16 +24,9 @@ def test_whole_numbers():
 @pytest.mark.parametrize(
     ('command', 'option', 'value', 'reason'),
     [
-        *((command, '--threads', '0', '0: at least 1') for command in ('tune', 'compare')),
-        ('tune', '--threads', 'two', "invalid whole_number value: 'two'"),
-        ('evaluate', '--processes', '0', '0: at least 1'),
-        ('train-policy', '--threads', '0', '0: at least 1'),
-        ('train-policy', '--processes', '0', '0: at least 1'),
+        *((command, option, '0', '0: at least 1') for command, option in AT_LEAST_ONE),
+        ('tune', '--threads', 'two', "'two' is no whole number"),
         ('train-policy', '--suite', 'libero_objects', 'invalid choice'),
-        ('train-drafter', '--threads', '0', '0: at least 1'),
-        ('train-drafter', '--batch', '0', '0: at least 1'),
-        ('train-drafter', '--save-every', '0', '0: at least 1'),
-        ('train-drafter', '--rollout', '0', '0: at least 1'),
         ('train-drafter', '--iterations', '-5', '-5: at least 1'),
         ('train-drafter', '--window', '-1', '-1: at least 0'),
     ],

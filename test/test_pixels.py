@@ -105,7 +105,13 @@ def test_depth_and_mosaics_are_refused_however_they_are_compressed(text):
 
 @pytest.mark.parametrize(
     'text',
-    ['bayer_rggb8; jpeg compressed bgr8', 'rgb8; jpeg compressed bgr8', 'jpg', 'mono16; png'],
+    [
+        'bayer_rggb8; jpeg compressed bgr8',
+        'rgb8; jpeg compressed bgr8',
+        '8UC3; jpeg compressed ',
+        'jpg',
+        'mono16; png',
+    ],
 )
 def test_pictures_are_read_whatever_they_were_made_of(text):
     deep = picture()[..., 0].astype(np.uint16) * 256

@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli
 from spec_vla_ros.decoding.draft_tree import TreeShape
-from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.planning.plan import TreePlan
@@ -236,13 +234,11 @@ def test_unknown_command_lists_the_valid_ones(capsys):
 @pytest.fixture(scope='module')
 def words(tmp_path_factory):
     """A checkpoint that answers in words, as one that was never taught actions."""
-    return write_tiny(tmp_path_factory.mktemp('words'), answers='words')
+    return write_tiny_drafter(write_tiny(tmp_path_factory.mktemp('words'), answers='words'))
 
 
 @pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
 def test_words_instead_of_an_action_are_an_error(words, mode):
-    target = load_openvla(words, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), words / 'drafter')
     policy = load_policy(words, device='cpu')
     with pytest.raises(NotAnActionError, match='none of the action ids 64 to 319') as error:
         policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
@@ -261,8 +257,6 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
     ids=str,
 )
 def test_an_action_says_which_plan_was_in_force(words, tree, mode):
-    target = load_openvla(words, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), words / 'drafter')
     policy = load_policy(words, device='cpu', tree=tree)
     observation = Observation(image(), INSTRUCTION)
     first, second = (

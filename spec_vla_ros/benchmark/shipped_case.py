@@ -16,7 +16,7 @@ from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.environment import Environment

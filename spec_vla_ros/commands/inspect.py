@@ -18,7 +18,7 @@ from spec_vla_ros.models.checkpoint_files import (
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER
+from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
 from spec_vla_ros.models.folders import CheckpointError, folder_path
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file

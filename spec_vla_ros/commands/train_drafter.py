@@ -16,7 +16,8 @@ from accelerate import Accelerator
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, make_writable
 from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import save_drafter
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
 from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter

@@ -27,7 +27,7 @@ from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER, load_drafter_beside
+from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
     key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
     dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
-    make_writable(args.out)
 
     config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
     first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
+    make_writable(args.out)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""

@@ -180,13 +180,13 @@ class Pose:
     stamp_ns: int
 
     @property
-    def placed(self) -> bool:
-        """Whether the position is one."""
+    def has_position(self) -> bool:
+        """Whether its position is finite."""
         return bool(np.isfinite(self.position).all())
 
     @property
-    def turned(self) -> bool:
-        """Whether the orientation is one; four zeros, which nobody has filled in, are none."""
+    def has_orientation(self) -> bool:
+        """Whether its quaternion is a rotation; four zeros are what nobody has filled in."""
         return bool(abs(np.linalg.norm(self.quaternion) - 1.0) < _UNIT)
 
 
@@ -218,9 +218,9 @@ class PoseWatch:
             return 'no end-effector pose has arrived'
         if pose.frame_id != frame_id:
             return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
-        if not pose.placed:
+        if not pose.has_position:
             return 'the end-effector pose is not finite'
-        if oriented and not pose.turned:
+        if oriented and not pose.has_orientation:
             x, y, z, w = pose.quaternion
             return (
                 f'the end-effector pose has no orientation: quaternion x {x:g}, y {y:g}, z {z:g}, '

@@ -13,7 +13,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
 from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER
+from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
 from spec_vla_ros.models.recipe_options import recipe_from
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding

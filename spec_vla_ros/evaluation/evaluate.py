@@ -42,7 +42,7 @@ from spec_vla_ros.evaluation.ways import (
     tolerance_ways,
 )
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.models.drafter_beside import DRAFTER_FOLDER, load_drafter_beside
+from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.policy import SpecVlaPolicy

@@ -17,7 +17,7 @@ from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.film import Film
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.drafter_beside import load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.recipes import Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig

@@ -265,7 +265,9 @@ def _adapter(folder: Path, places: list[Path]) -> str:
             f'whether the adapter is merged into them. If it is, move {what} elsewhere; if not, '
             f'merge it: {merge}. OpenVLA-OFT writes such folders, too, and does not run here'
         )
-    what = 'is a LoRA adapter' if place == folder else f'holds no weights but LoRA ones ({inside})'
+    what = (
+        'is a LoRA adapter' if place == folder else f'has no weights but LoRA adapters ({inside})'
+    )
     return (
         f'{folder} {what} {model}: an adapter changes that model and is none by itself. '
         f'Merge {"it" if len(places) == 1 else "one of them"}: {merge}'

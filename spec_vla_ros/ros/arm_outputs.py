@@ -149,7 +149,7 @@ class PoseTarget:
 
     def anchor(self, measured: Pose | None) -> None:
         """Set the target to where the end effector was measured, if that was a whole pose."""
-        if measured is not None and measured.placed and measured.turned:
+        if measured is not None and measured.has_position and measured.has_orientation:
             self._target = measured
 
     def move(self, twist: Twist, *, seconds: float) -> None:

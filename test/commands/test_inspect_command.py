@@ -6,12 +6,10 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
 
 WEIGHTS = 'model.safetensors'
 METRES = {'q01': [-0.01] * 7, 'q99': [0.03] * 7, 'mask': [True] * 6 + [False]}
@@ -43,8 +41,7 @@ def test_it_tells_everything(folder, inspect):
     stats = {'mine': {'action': METRES}, 'bare': {'action': {'mean': [0.0]}}}
     (folder / 'dataset_statistics.json').write_text(json.dumps(stats))
     (folder / 'optimizer.pt').touch()
-    target = load_openvla(folder, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), folder / 'drafter')
+    write_tiny_drafter(folder)
     status, out, err = inspect('--unnorm-key', 'mine')
     assert (status, err) == (0, '')
     for said in (
@@ -165,9 +162,8 @@ def test_reversed_bounds_fail(folder, inspect):
 
 
 def test_a_drafter_of_another_target_fails(folder, inspect, tmp_path):
-    other = load_openvla(write_tiny(tmp_path / 'other', hidden=64), device='cpu')
-    save_drafter(Drafter(other.model.language_model.config), tmp_path / 'drafter')
-    status, _, err = inspect('--drafter', str(tmp_path / 'drafter'))
+    other = write_tiny_drafter(write_tiny(tmp_path / 'other', hidden=64))
+    status, _, err = inspect('--drafter', str(other / 'drafter'))
     assert status == 2
     assert 'made for another target: hidden_size is 64' in err
 

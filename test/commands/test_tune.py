@@ -6,12 +6,10 @@ import json
 import numpy as np
 import pytest
 from recording_files import IMAGE, PICTURES, STRING, raw, record, said
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli, policy
 from spec_vla_ros.commands import tune
-from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.env import TabletopEnv
 
@@ -27,10 +25,7 @@ def bags(tmp_path_factory):
 @pytest.fixture(scope='module')
 def target(tmp_path_factory):
     """A random target of the right vocabulary, with a random drafter."""
-    folder = write_tiny(tmp_path_factory.mktemp('target'))
-    language_model = load_openvla(folder, device='cpu').model.language_model
-    save_drafter(Drafter(language_model.config), folder / 'drafter')
-    return folder
+    return write_tiny_drafter(write_tiny(tmp_path_factory.mktemp('target')))
 
 
 def test_the_recording_is_what_the_robot_saw(bags):
@@ -148,7 +143,7 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, options, reason):
     out = tmp_path / 'out'
     assert cli.main(['tune', str(bag), *options, '--out', str(out)]) == 2
     assert reason in capsys.readouterr().err
-    assert not any(out.glob('*'))
+    assert not out.exists()
 
 
 def test_recordings_that_hold_too_little(tmp_path, capsys):
@@ -169,9 +164,7 @@ def test_recordings_that_hold_too_little(tmp_path, capsys):
 
 
 def test_tolerances_in_metres_need_an_arm(tmp_path, capsys):
-    folder = write_tiny(tmp_path / 'target', dimensions=3)
-    config = load_openvla(folder, device='cpu').model.language_model.config
-    save_drafter(Drafter(config), folder / 'drafter')
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'target', dimensions=3))
     bag = spoken_bag(tmp_path / 'bag')
     options = ['--checkpoint', str(folder), '--out', str(tmp_path / 'out')]
     assert cli.main(['tune', str(bag), *options]) == 2

@@ -18,7 +18,7 @@ from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
 from spec_vla_ros.decoding.speculative import speculative_generate, verify
-from spec_vla_ros.models.drafter import load_drafter
+from spec_vla_ros.models.drafter_files import load_drafter
 from spec_vla_ros.models.openvla import multimodal_embeds
 
 PATCHES = 16

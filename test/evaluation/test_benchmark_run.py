@@ -18,7 +18,8 @@ from spec_vla_ros import cli
 from spec_vla_ros.evaluation import benchmark_run, suite_worker
 from spec_vla_ros.evaluation.benchmark_options import suite_key
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import save_drafter
 
 MODES = ('autoregressive', 'strict', 'relaxed r=9 + temporal')
 IN_TIME = re.compile(r'.*(_ms|speedup.*|date)$')

@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from spec_vla_ros.models.checkpoint import load_openvla, save_weights
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 
 DATA = Path(__file__).parents[1] / 'data'
@@ -212,6 +214,13 @@ def write_tiny(
     model = OpenVLA(OpenVLAConfig.from_dict(config))
     _quieten(model, range(64) if answers == 'actions' else range(64, 320))
     save_weights(model, folder / 'model.safetensors', dtype=dtype)
+    return folder
+
+
+def write_tiny_drafter(folder):
+    """Add a random drafter to a checkpoint in a folder, and return the folder."""
+    target = load_openvla(folder, device='cpu').model.language_model
+    save_drafter(Drafter(target.config), folder / DRAFTER_FOLDER)
     return folder
 
 

@@ -9,7 +9,8 @@ import torch
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import save_drafter
 from spec_vla_ros.sim.libero.suites import Task
 
 SUITE = 'libero_object'

@@ -122,7 +122,7 @@ def test_an_adapter_is_told_with_its_base_and_how_to_merge_it(folder, place, wei
     (where / 'adapter_config.json').write_text(json.dumps(config))
     save_file({'x.lora_A.weight': torch.zeros(2)}, where / 'adapter_model.safetensors')
     message = refusal(folder)
-    assert 'LoRA' in message
+    assert 'LoRA adapter' in message
     assert "'somebody/base-7b'" in message
     assert 'merge_and_unload' in message
     assert ('nothing says whether' in message) == weights
@@ -187,7 +187,7 @@ def test_a_training_run_with_adapters_inside_asks_for_a_merge(tmp_path):
     for name in ('checkpoint-500', 'checkpoint-1000'):
         touch(tmp_path, f'{name}/adapter_config.json')
     message = refusal(tmp_path)
-    assert 'no weights but LoRA ones (checkpoint-1000, checkpoint-500)' in message
+    assert 'no weights but LoRA adapters (checkpoint-1000, checkpoint-500)' in message
     assert 'Merge one of them' in message
 
 

@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from small_models import CONFIG, random_drafter, random_target
 
-from spec_vla_ros.models.drafter import Drafter, load_drafter
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import load_drafter
 from spec_vla_ros.models.folders import CheckpointError
 
 JSON = {

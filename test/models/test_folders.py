@@ -4,10 +4,8 @@
 import shutil
 
 import pytest
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
-from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.models.folders import CheckpointError, folder_path
 from spec_vla_ros.policy import load_policy
 
@@ -28,10 +26,7 @@ FILES = (
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
     """A checkpoint that can be used, with a drafter."""
-    folder = write_tiny(tmp_path_factory.mktemp('whole'))
-    target = load_openvla(folder, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), folder / 'drafter')
-    return folder
+    return write_tiny_drafter(write_tiny(tmp_path_factory.mktemp('whole')))
 
 
 @pytest.fixture

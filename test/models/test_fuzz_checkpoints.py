@@ -13,10 +13,10 @@ from fuzzing import JSON_VALUES, attempt, damaged_bytes, fuzz, mutated_json
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
+from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Decoding, Observation
@@ -43,9 +43,7 @@ def good(tmp_path_factory):
     (folder / 'generation_config.json').write_text(json.dumps({'bos_token_id': 1}))
     weight_map = dict.fromkeys(load_file(folder / WEIGHTS), WEIGHTS)
     (folder / f'{WEIGHTS}.index.json').write_text(json.dumps({'weight_map': weight_map}))
-    target = load_openvla(folder, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), folder / 'drafter')
-    return folder
+    return write_tiny_drafter(folder)
 
 
 def use(folder):

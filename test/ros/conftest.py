@@ -26,6 +26,18 @@ def world(tmp_path):
 
 
 @pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a parameter file, and returns its path."""
+
+    def write(text):
+        path = tmp_path / 'parameters.yaml'
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
 def stderr(capfd):
     """Return a function that reads what was written to standard error, and loses nothing.
 

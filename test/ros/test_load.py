@@ -2,10 +2,8 @@
 """From the node's parameters to a policy: what they say of conventions reaches it."""
 
 import pytest
-from toy_checkpoint import write_tiny
+from toy_checkpoint import write_tiny, write_tiny_drafter
 
-from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.drafter import Drafter, save_drafter
 from spec_vla_ros.ros.load import policy_from_settings
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding
@@ -28,9 +26,8 @@ def test_the_recipe_and_what_differs_from_it(tmp_path):
 
 
 def test_a_draft_plan_is_kept_to(tmp_path):
-    folder, text = write_tiny(tmp_path / 'tiny'), '- 1x1 - 1x3 2x2 1x5 1x6 guesses 9'
-    target = load_openvla(folder, device='cpu').model.language_model
-    save_drafter(Drafter(target.config), folder / 'drafter')
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
+    text = '- 1x1 - 1x3 2x2 1x5 1x6 guesses 9'
     policy = policy_from_settings(settings(folder, draft_plan=text))
     assert policy.tree(Decoding('relaxed', 9)).text == text
 

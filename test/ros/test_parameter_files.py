@@ -17,16 +17,6 @@ from spec_vla_ros.settings.nodes import PolicySettings
 NAMES = ('dry_run', 'max_step_translation', 'max_velocity', 'device', 'use_sim_time')
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text):
-        path = tmp_path / 'parameters.yaml'
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
 def section(key, **parameters):
     return {key: {'ros__parameters': parameters}}
 

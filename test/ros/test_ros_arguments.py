@@ -12,16 +12,6 @@ from spec_vla_ros.ros.ros_arguments import (
 )
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write(text):
-        path = tmp_path / 'parameters.yaml'
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
 def test_what_follows_a_flag_is_no_flag():
     words = [
         'program',

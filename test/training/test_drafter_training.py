@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from spec_vla_ros.models.checkpoint import load_openvla, save_weights
-from spec_vla_ros.models.drafter import Drafter, load_drafter, save_drafter
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_files import load_drafter, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.sim.scene import COLOURS, instruction_for

@@ -1,0 +1,211 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A drafter's folder: which one a checkpoint has, what is read from it, and how it is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.checkpoint_files import blaming
+from spec_vla_ros.models.config_checks import check_llama
+from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.folders import (
+    CheckpointError,
+    folder_path,
+    is_there,
+    mend,
+    read_json,
+    shorten,
+)
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.safetensors_files import check_finite
+from spec_vla_ros.planning.rates import RateTable
+
+DRAFTER_FOLDER = 'drafter'
+"""Where a checkpoint's own drafter lies, inside its folder."""
+
+_WORDS = 64  # tokens of an instruction and an action, roughly
+_EMBEDDING = 'embed_tokens.weight'
+_BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
+
+
+def load_drafter_beside(
+    checkpoint: OpenVLACheckpoint,
+    folder: str | Path | None = None,
+    *,
+    position_mode: str | None = None,
+) -> Drafter | None:
+    """Load the drafter of a checkpoint: from a folder, or the one named `drafter` inside its own.
+
+    Args:
+        checkpoint: the loaded target.
+        folder: the drafter's; None looks inside the checkpoint's, and gives None if none is there.
+        position_mode: see `load_drafter`.
+
+    Raises:
+        CheckpointError: it cannot be used; the message says why.
+    """
+    if folder is None:
+        folder = checkpoint.folder / DRAFTER_FOLDER
+        if not folder.is_dir():
+            return None
+    model = checkpoint.model
+    return load_drafter(
+        folder,
+        model.language_model,
+        num_patches=model.vision_backbone.num_patches,
+        position_mode=position_mode,
+    )
+
+
+def load_drafter(
+    folder: str | Path,
+    target: Llama,
+    *,
+    num_patches: int,
+    position_mode: str | None = None,
+) -> Drafter:
+    """Load a drafter folder: config.json and model.safetensors, or a published pytorch_model.bin.
+
+    Args:
+        folder: where it is.
+        target: the language model it drafts for; gives device, dtype, embedding and head.
+        num_patches: image patches in the prompt.
+        position_mode: 'reference' or 'correct'; None takes `draft_position_mode` of config.json,
+            or 'correct'.
+
+    Raises:
+        CheckpointError: a file is missing, keys or shapes do not fit, weights hold what is no
+            number, or it was made for another target; the message says which.
+    """
+    folder = folder_path(folder)
+    raw = read_json(folder / 'config.json')
+    stored = raw.get('draft_acceptance')
+    mode = position_mode or raw.get('draft_position_mode', 'correct')
+    with blaming(f'{folder}'):
+        config = LlamaConfig.from_dict(raw)
+        check_llama(config)
+        with torch.device('meta'):
+            drafter = Drafter(
+                config,
+                position_mode=mode,
+                num_patches=num_patches,
+                window=raw.get('draft_window'),
+                temperature=float(raw.get('draft_temperature', 1.0)),
+                rates=None if stored is None else RateTable.from_dict(stored),
+            )
+    file, weights = _read_weights(folder)
+    _check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
+    expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
+    weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
+    _check_keys(folder, expected, weights)
+    head = target.lm_head.weight
+    weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
+    for key, weight in weights.items():
+        check_finite(key, weight, file)
+    drafter.load_state_dict(weights, strict=True, assign=True)
+    return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
+
+
+def save_drafter(
+    drafter: Drafter,
+    folder: str | Path,
+    *,
+    temperature: float = 1.0,
+    rates: RateTable | None = None,
+) -> None:
+    """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        'model_type': 'llama',
+        **dataclasses.asdict(drafter.config),
+        'draft_position_mode': drafter.position_mode,
+        'draft_window': drafter.window,
+        'draft_temperature': temperature,
+    }
+    if rates is not None:
+        config['draft_acceptance'] = rates.to_dict()
+    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
+    weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
+    save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})
+
+
+def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """Return the folder's file of weights, and what is in it."""
+    safetensors, pickled = folder / 'model.safetensors', folder / 'pytorch_model.bin'
+    file = safetensors if is_there(safetensors) else pickled
+    if not is_there(file):
+        raise CheckpointError(f'{folder} has neither {safetensors.name} nor {pickled.name}')
+    try:
+        if file == safetensors:
+            return file, load_file(file)
+        # weights_only: tensors and nothing that could run code
+        return file, dict(torch.load(file, map_location='cpu', weights_only=True))
+    except Exception as error:  # each format has its own
+        raise CheckpointError(
+            f'{file} cannot be read as weights ({error}): {mend(file)}'
+        ) from error
+
+
+def _check_keys(
+    folder: Path, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Any]
+) -> None:
+    problems = [
+        f'{word}: {shorten(keys)}'
+        for word, keys in (
+            ('missing', expected.keys() - weights.keys()),
+            ('unexpected', weights.keys() - expected.keys()),
+        )
+        if keys
+    ]
+    problems += [
+        f'{key} is {tuple(weights[key].shape)} and should be {shape}'
+        for key, shape in expected.items()
+        if key in weights and tuple(weights[key].shape) != shape
+    ]
+    if problems:
+        raise CheckpointError(f'{folder} is no drafter of this shape; {"; ".join(problems)}')
+
+
+def _check_target(
+    folder: Path,
+    config: LlamaConfig,
+    embedding: Tensor | None,
+    target: Llama,
+    *,
+    num_patches: int,
+) -> None:
+    """The embedding in the folder is a frozen copy of the target's, which is used instead."""
+    for name in ('hidden_size', 'vocab_size'):
+        ours, theirs = getattr(config, name), getattr(target.config, name)
+        if ours != theirs:
+            raise CheckpointError(
+                f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
+            )
+    needed = min(num_patches + _WORDS, target.config.max_position_embeddings)
+    if config.max_position_embeddings < needed:
+        raise CheckpointError(
+            f'{folder} has max_position_embeddings {config.max_position_embeddings}, and a prompt '
+            f'and its action take up to {needed}; write the number that it was trained with into '
+            'its config.json'
+        )
+    if embedding is None:
+        return
+    own = target.model.embed_tokens.weight
+    if embedding.shape != own.shape or not torch.allclose(
+        embedding.to(own.device, torch.float32), own.float(), rtol=0.02, atol=1e-3
+    ):
+        raise CheckpointError(
+            f'{folder} was made for another target: its embedding differs from the target'
+            "'s; use the drafter that belongs to this checkpoint"
+        )
