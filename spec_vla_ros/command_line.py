@@ -24,15 +24,15 @@ def at_least(least: int) -> Callable[[str], int]:
     return whole_number
 
 
-def make_writable(folder: Path) -> None:
-    """Make a folder for results, and see that something can be written there.
+def check_writable(folder: Path) -> None:
+    """Make sure that results can be written into a folder, or into one that is yet to be made.
 
     Raises:
-        ValueError: it cannot be; before hours of work whose results would be lost.
+        ValueError: they cannot be; before hours of work whose results would be lost.
     """
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
         raise ValueError(

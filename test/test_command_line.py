@@ -6,7 +6,7 @@ import argparse
 import pytest
 
 from spec_vla_ros import cli
-from spec_vla_ros.command_line import at_least, make_writable
+from spec_vla_ros.command_line import at_least, check_writable
 
 AT_LEAST_ONE = [
     *((command, '--threads') for command in ('tune', 'compare', 'train-policy', 'train-drafter')),
@@ -38,9 +38,10 @@ def test_too_few_of_something(capsys, command, option, value, reason):
     assert f'argument {option}: {reason}' in capsys.readouterr().err
 
 
-def test_a_folder_is_made(tmp_path):
-    make_writable(tmp_path / 'a' / 'b')
-    assert list((tmp_path / 'a' / 'b').iterdir()) == []
+def test_looking_whether_a_folder_can_be_written_leaves_nothing(tmp_path):
+    check_writable(tmp_path / 'a' / 'b')
+    check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('place', ['/proc/nowhere/out', 'FILE'])
@@ -48,4 +49,4 @@ def test_where_nothing_can_be_written(tmp_path, place):
     file = tmp_path / 'FILE'
     file.touch()
     with pytest.raises(ValueError, match=f'{place} .*: give another --out'):
-        make_writable(tmp_path / place)
+        check_writable(tmp_path / place)

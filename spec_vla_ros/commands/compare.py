@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, make_writable
+from spec_vla_ros.command_line import at_least, check_writable
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             f'norm stats {policy.codec.stats.key!r} have {policy.codec.stats.dimensions} '
             f'dimensions; an end effector has {DIMENSIONS}'
         )
-    make_writable(args.out)
+    check_writable(args.out)
     parts = [
         _pairs(policy, recording, motion)
         for recording, motion in zip(recordings, motions, strict=True)
@@ -94,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
     }
     text = f'{table(found)}\n{verdict(found)}\n'
     print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')  # before files and full disks
+    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'compare.md').write_text(text)
     plot(predicted, recorded, found, args.out / 'compare.png')

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import make_writable
+from spec_vla_ros.command_line import check_writable
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -146,7 +146,7 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     way_on = 'give another --out (train-drafter takes several folders)'
     made_from = MadeFrom(args.out, asked, way_on)
     made_from.check(sorted(args.out.rglob(FEATURES)))
-    make_writable(args.out)
+    check_writable(args.out)
     made_from.write()
 
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, make_writable
+from spec_vla_ros.command_line import at_least, check_writable
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import save_drafter
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     made_from = _made_from(args, state.parent, prompts=len(features))
     made_from.check(state.parent.glob(state.name))
     if accelerator.is_main_process:
-        make_writable(state.parent)
+        check_writable(state.parent)
         made_from.write()
         if not state.exists():
             history.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, make_writable
+from spec_vla_ros.command_line import at_least, check_writable
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
     key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
     dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
+    check_writable(args.out)
 
     config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
     first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
-    make_writable(args.out)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
@@ -119,6 +119,7 @@ def run(args: argparse.Namespace) -> int:
     }
     text = f'{markdown_tables(results)}\n{advice}\n'
     print(text)  # before the files, which a full disk may refuse
+    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'tune.md').write_text(text)
     plot(results, args.out / 'tune.png', found=found)

@@ -19,7 +19,7 @@ from typing import Any
 import mujoco
 import torch
 
-from spec_vla_ros.command_line import make_writable
+from spec_vla_ros.command_line import check_writable
 from spec_vla_ros.evaluation.benchmark_options import (
     crew_from,
     setup_from,
@@ -63,7 +63,7 @@ def run_benchmark(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> in
         for mode in modes
     ]
     keys = {job: (args.benchmark, job.task, job.state, job.mode, settings) for job in jobs}
-    make_writable(args.out)
+    check_writable(args.out)
     log = EpisodeLog(args.out / f'{args.benchmark}.jsonl', key=KEY)
     done = log.read()
     missing = [job for job in jobs if keys[job] not in done]

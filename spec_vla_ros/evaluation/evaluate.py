@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
-from spec_vla_ros.command_line import at_least, make_writable
+from spec_vla_ros.command_line import at_least, check_writable
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
@@ -168,7 +168,7 @@ def _tabletop(args: argparse.Namespace) -> int:
         _Job(checkpoint, name, decoding, seeds, tree, args.dtype, args.stored_as, recipe)
         for name, decoding in modes.items()
     ]
-    make_writable(args.out)
+    check_writable(args.out)
     # spawn: the renderer's and torch's threads do not survive a fork
     with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
         results = dict(zip(modes, pool.map(_run_mode, jobs), strict=True))
@@ -187,6 +187,7 @@ def _tabletop(args: argparse.Namespace) -> int:
     exact = exactness_lines(results, dtype=dtype)
     table = f'{markdown_table(results)}\n{exact}\n{dimension_table(results)}'
     print(table)  # before the files, which a full disk may refuse
+    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'evaluate.json').write_text(json.dumps(report, indent=2) + '\n')
     (args.out / 'evaluate.md').write_text(table)
     plot_sweep(results, args.out / 'evaluate.png')
