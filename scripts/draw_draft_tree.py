@@ -23,6 +23,7 @@ from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import TabletopEnv
 
@@ -30,7 +31,6 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
-DIMENSIONS = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
 SEED, STEPS, LIMIT = 9_045_005, 3, 3
 SHAPE = TreeShape(top_k=3, depth=4, nodes=11)
 ACCEPTED, REJECTED, UNREACHED, DECIDED = '#2a9d5c', '#d1495b', '#b8bdc2', '#30343b'
@@ -99,12 +99,12 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     verified = verify(target, prompt, nothing, cache)
     root = verified.choices  # the first token of the action
     embedded = target.embed(root[None])
-    drafter.begin(prompt, num_tokens=len(DIMENSIONS), drafts=True)
+    drafter.begin(prompt, num_tokens=DIMENSIONS, drafts=True)
     drafter.observe(embedded, verified.hidden, verified.hidden[:, :0], end=prompt.shape[1])
     shape = replace(SHAPE, spacing=(limit,) * SHAPE.depth)
     tree = drafter.propose(root, shape, prompt.shape[1])
     choices = verify(target, embedded, tree, cache).choices
-    accept = within_bins([limit] * len(DIMENSIONS), action_ids=ids)
+    accept = within_bins([limit] * DIMENSIONS, action_ids=ids)
     path, count = accepted_path(tree, choices, accept, first_place=1)
 
     def bins(tokens: Tensor) -> list[int]:
@@ -148,7 +148,7 @@ def draw(found: Verification, path: Path) -> None:
     )
     _box(axes, bonus, row, str(found.choices[last]), BONUS)
     columns = range(bonus + 1 if bonus > max(found.depths) else max(found.depths) + 1)
-    axes.set_xticks(columns, [DIMENSIONS[c] for c in columns])
+    axes.set_xticks(columns, [DIMENSION_NAMES[c] for c in columns])
     axes.xaxis.tick_top()
     axes.tick_params(length=0, labelsize=12)
     axes.set(xlim=(-0.4, max(columns) + 0.4), ylim=(max(place) + 0.7, -1.2), yticks=[])

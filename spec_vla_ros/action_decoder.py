@@ -165,6 +165,11 @@ class ActionDecoder:
         """Return how large draft trees grow now, in a speculative mode."""
         return self._planner.plan(self._limits(decoding))
 
+    @property
+    def finite(self) -> bool:
+        """Whether the target computed numbers in the last action, and not NaN or infinity."""
+        return self._cache.finite
+
     def reset(self, *, situations: bool = False) -> None:
         """Forget the motion so far, see `TemporalDraft.reset`."""
         self._temporal.reset(situations=situations)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,6 +40,7 @@ from spec_vla_ros.types import (
     Action,
     Decoding,
     InstructionError,
+    NotAnActionError,
     Observation,
     PolicyInfo,
 )
@@ -195,7 +197,7 @@ class SpecVlaPolicy:
         )
         tokens = decoded.tokens.numpy()
         if refuse_words:
-            self._codec.check_actions(tokens)
+            self._check_answer(tokens, prompt)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
             values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
@@ -203,6 +205,20 @@ class SpecVlaPolicy:
             tokens=tokens,
             stats=decoded.stats,
         )
+
+    def _check_answer(self, tokens: np.ndarray, prompt: Tensor) -> None:
+        try:
+            self._codec.check_actions(tokens)
+        except NotAnActionError as error:
+            if self._decoder.finite and prompt.isfinite().all():
+                raise
+            dtype = self.checkpoint_info.dtype
+            raise NotAnActionError(
+                f'the model computed NaN or infinity in {dtype}, so that its answer is no action. '
+                'Weights of bfloat16 overflow in float16: load them with dtype bfloat16 or '
+                'float32; if it is so there too, the weights are damaged',
+                tokens=error.tokens,
+            ) from error
 
     def reset(self, *, situations: bool = False) -> None:
         """Forget the motion and the instruction.

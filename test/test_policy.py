@@ -246,6 +246,23 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
     assert not set(error.value.tokens) <= set(policy.codec.action_ids)
 
 
+@pytest.mark.parametrize('mode', ['autoregressive', 'relaxed'])
+@pytest.mark.parametrize(
+    'where',
+    [
+        lambda model: model.embed_tokens.weight,  # the prompt's numbers end
+        lambda model: model.layers[0].post_attention_layernorm.weight,  # the passes' do
+    ],
+    ids=['prompt', 'passes'],
+)
+def test_numbers_that_overflow_are_not_called_words(tmp_path, where, mode):
+    policy = load_policy(write_tiny_drafter(write_tiny(tmp_path)), device='cpu')
+    where(policy._model.language_model.model).data.fill_(torch.inf)
+    with pytest.raises(NotAnActionError, match='computed NaN or infinity in float32') as error:
+        policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
+    assert len(error.value.tokens) == 7
+
+
 @pytest.mark.parametrize('mode', ['autoregressive', 'strict', 'relaxed'])
 @pytest.mark.parametrize(
     'tree',

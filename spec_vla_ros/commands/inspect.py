@@ -29,13 +29,12 @@ from spec_vla_ros.models.recipe_checks import (
     suggestion,
 )
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.models.recipes import Recipe
+from spec_vla_ros.models.recipes import DIMENSIONS, Recipe
 from spec_vla_ros.models.safetensors_files import check_tensors
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import InstructionError, Observation
 
 _INSTRUCTION = 'pick up the red block'
-_NODE_DIMENSIONS = 7
 _AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (rad)', 'gripper')
 
 
@@ -123,8 +122,8 @@ def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormSta
             continue
         usable[key] = stats
         print(f'norm stats  {key}: {stats.dimensions} dimensions, usable')
-        if stats.dimensions != _NODE_DIMENSIONS:
-            print('            by the library only: the policy node drives 7')
+        if stats.dimensions != DIMENSIONS:
+            print(f'            by the library only: the policy node drives {DIMENSIONS}')
         for line in _bounds(stats, recipe):
             print(f'            {line}')
     return usable

@@ -55,6 +55,12 @@ class KVCache:
         """How many of the first entries are padding, which nobody attends to, (1,) int64."""
         return self._padding
 
+    @property
+    def finite(self) -> bool:
+        """Whether all that is held are numbers; waits for the device."""
+        held = self._buffer[:, :, :, :, : self._length]
+        return bool(held.isfinite().all())
+
     def pad(self, count: Tensor | None) -> None:
         """Take the first `count` entries, (1,) int64, as padding; None: there is none."""
         self._padding = count

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.models.recipes import DIMENSIONS
+from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 
-NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
 GRIPPER = DIMENSIONS - 1
 
 _FEWEST = 20  # pairs, below which nothing is said
@@ -29,10 +28,10 @@ _LEAST_PART = 0.6  # of the recorded way that the gripper must go
 class Agreement:
     """How one dimension agrees.
 
-    name: one of `NAMES`. recorded, predicted: 95th percentile of the size, metres, radians or
-    opening. correlation: None where one of the two stands still. same_sign: part of the pairs
-    that go the same way, of those in which the arm moved; of the gripper, on the same side of
-    half open; None where there are none. median_error: of the absolute difference.
+    name: one of `DIMENSION_NAMES`. recorded, predicted: 95th percentile of the size, metres,
+    radians or opening. correlation: None where one of the two stands still. same_sign: part of
+    the pairs that go the same way, of those in which the arm moved; of the gripper, on the same
+    side of half open; None where there are none. median_error: of the absolute difference.
     suspicion: in words what would explain it; empty where it agrees.
     """
 
@@ -95,7 +94,7 @@ def _axis(predicted: np.ndarray, recorded: np.ndarray, d: int) -> Agreement:
     else:
         suspicion = _suspicion(d, by_axis, far_said / far_done)
     return Agreement(
-        name=NAMES[d],
+        name=DIMENSION_NAMES[d],
         recorded=far_done,
         predicted=far_said,
         correlation=by_axis[d],
@@ -114,7 +113,7 @@ def _suspicion(d: int, by_axis: dict[int, float | None], ratio: float) -> str:
     strongest = by_axis[other] or 0.0
     if other != d and abs(strongest) > max(_STRONG, abs(own) + _FOLLOWS):
         way = '' if strongest > 0 else '-'
-        return f'follows {way}{NAMES[other]}: image_rotation, or another frame?'
+        return f'follows {way}{DIMENSION_NAMES[other]}: image_rotation, or another frame?'
     if own < -_STRONG:
         return 'inverted: image_rotation, or another frame?'
     follows = own > _FOLLOWS
@@ -142,7 +141,7 @@ def _gripper(said: np.ndarray, done: np.ndarray) -> Agreement:
     else:
         suspicion = ''
     return Agreement(
-        name=NAMES[GRIPPER],
+        name=DIMENSION_NAMES[GRIPPER],
         recorded=float(np.percentile(np.abs(done), 95)),
         predicted=float(np.percentile(np.abs(said), 95)),
         correlation=correlation,

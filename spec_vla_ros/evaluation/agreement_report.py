@@ -13,7 +13,8 @@ mpl.use('Agg')
 
 import matplotlib.pyplot as plt
 
-from spec_vla_ros.evaluation.agreement import GRIPPER, NAMES, Agreement
+from spec_vla_ros.evaluation.agreement import GRIPPER, Agreement
+from spec_vla_ros.models.recipes import DIMENSION_NAMES
 
 _LONGEST = 400  # pairs that can be told apart in the picture
 
@@ -29,7 +30,7 @@ def table(found: Sequence[Agreement]) -> str:
         ['dimension', 'recorded', 'predicted', 'correlation', 'same sign', 'median error', 'looks']
     ]
     for each in found:
-        factor, unit = unit_of(NAMES.index(each.name))
+        factor, unit = unit_of(DIMENSION_NAMES.index(each.name))
         rows.append(
             [
                 f'{each.name} [{unit}]',
@@ -54,7 +55,7 @@ def plot(
         len(found), 1, figsize=(12, 1.7 * len(found)), sharex=True, layout='constrained'
     )
     for axes, each in zip(panels, found, strict=True):
-        dimension = NAMES.index(each.name)
+        dimension = DIMENSION_NAMES.index(each.name)
         factor, unit = unit_of(dimension)
         for values, label in ((recorded, 'recorded'), (predicted, 'predicted')):
             axes.plot(factor * values[:_LONGEST, dimension], label=label, linewidth=1.2)

@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 
 from spec_vla_ros.evaluation.measures import Exactness
 from spec_vla_ros.evaluation.ways import REPLAYED, by_threshold
+from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 from spec_vla_ros.types import AUTOREGRESSIVE
 
 
@@ -83,7 +84,7 @@ def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
 def dimension_table(results: Mapping[str, Mapping]) -> str:
     """Return the accept length of the rounds that begin at each dimension; - where none does."""
     count = max(len(row['accept_length_by_dimension']) for row in results.values())
-    names = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper') if count == 7 else range(count)
+    names = DIMENSION_NAMES if count == DIMENSIONS else range(count)
     lines = [f'| rounds from | {" | ".join(map(str, names))} |', '|' + '---|' * (count + 1)]
     for name, row in results.items():
         cells = ('-' if x is None else f'{x:.2f}' for x in row['accept_length_by_dimension'])

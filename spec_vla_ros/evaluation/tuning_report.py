@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 
 from spec_vla_ros.evaluation.tuning import Tolerance
 from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
+from spec_vla_ros.models.recipes import DIMENSION_NAMES
 from spec_vla_ros.types import AUTOREGRESSIVE
 
 NODE = '/spec_vla'
@@ -26,7 +27,6 @@ OPEN_LOOP = (
 
 MAX_DRIFT = 1.15
 
-_ARM = ('x', 'y', 'z', 'rx', 'ry', 'rz', 'gripper')
 _TEMPORAL = {False: 'drafter', True: 'drafter + temporal'}
 
 
@@ -190,7 +190,7 @@ def _axes(results: Mapping[str, Mapping]) -> list[tuple[str, str, float]]:
     """Return (name, unit, factor to that unit) of each dimension; bins where units are unknown."""
     if _is_arm(results):
         units = [('mm', 1e3)] * 3 + [('mrad', 1e3)] * 3 + [('opening', 1.0)]
-        return [(name, *unit) for name, unit in zip(_ARM, units, strict=True)]
+        return [(name, *unit) for name, unit in zip(DIMENSION_NAMES, units, strict=True)]
     count = len(results[AUTOREGRESSIVE]['deviation']['values']['mean'])
     return [(f'dimension {d}', 'bins', 1.0) for d in range(count)]
 

@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from spec_vla_ros.evaluation.agreement import NAMES, agreements, verdict
+from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
-from spec_vla_ros.models.recipes import read_recipe
+from spec_vla_ros.models.recipes import DIMENSION_NAMES, read_recipe
 
 
 def motion(count=200, seed=0):
@@ -38,7 +38,7 @@ def suspicions(predicted, recorded=RECORDED):
 
 def test_what_agrees_is_left_alone():
     found = agreements(policy_says(), RECORDED)
-    assert [a.name for a in found] == list(NAMES)
+    assert [a.name for a in found] == list(DIMENSION_NAMES)
     assert not suspicions(policy_says())
     assert all(a.correlation > 0.95 for a in found)
     assert all(a.same_sign > 0.9 for a in found)
