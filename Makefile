@@ -67,7 +67,7 @@ lint: setup ## Check style, types, and what is written from the settings.
 test: setup ## Run the linters and every test.
 	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 $(PYTEST_ARGS)
 
-test-fast: setup ## Run the tests without nodes and without training, for a first look.
+test-fast: setup ## Run the tests without nodes, training and emulated CUDA graphs, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
 
 test-jazzy: ## Run the node tests on ROS 2 Jazzy, in an environment of its own in build/jazzy.

@@ -34,6 +34,8 @@ from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device('cpu')
 
 

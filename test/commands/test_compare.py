@@ -7,6 +7,8 @@ import pytest
 
 from spec_vla_ros import cli
 
+pytestmark = pytest.mark.slow
+
 ARM = ('--pose-topic', '/end_effector_pose', '--gripper-topic', '/gripper_command')
 
 

@@ -13,6 +13,8 @@ from spec_vla_ros.commands import tune
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.env import TabletopEnv
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def bags(tmp_path_factory):

@@ -20,6 +20,8 @@ from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import Decoding, Observation
 
+pytestmark = pytest.mark.slow
+
 TOKENS = 7
 COMMITS = [
     tuple(b - a for a, b in zip((0, *ends), (*ends, TOKENS), strict=True))

@@ -18,6 +18,8 @@ from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.types import Decoding
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(
     params=[

@@ -21,6 +21,8 @@ from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import save_drafter
 
+pytestmark = pytest.mark.slow
+
 MODES = ('autoregressive', 'strict', 'relaxed r=9 + temporal')
 IN_TIME = re.compile(r'.*(_ms|speedup.*|date)$')
 

@@ -21,6 +21,8 @@ from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Decoding, Observation
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = 'model.safetensors'
 OBSERVATION = Observation(np.full((20, 30, 3), 90, np.uint8), 'pick up the red block')
 JSON_FILES = (

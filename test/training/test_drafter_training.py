@@ -27,6 +27,8 @@ from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature,
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
 
+pytestmark = pytest.mark.slow
+
 DIMENSIONS = 7
 
 

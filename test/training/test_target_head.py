@@ -11,6 +11,8 @@ from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.training.target_head import StoredTarget, load_target_head
 
+pytestmark = pytest.mark.slow
+
 DIMENSIONS = 7
 
 
