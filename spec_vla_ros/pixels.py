@@ -38,6 +38,9 @@ YUV = {
 _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
 _MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
 _BEGIN, _END = 0xD8, 0xD9
+_MORE = bytes(range(1, 129))  # what no picture needs, put behind the last scan of a JPEG
+_END_MARKER = b'\xff\xd9'
+_BEGINNINGS = (b'\xff\xd8', b'\x89PNG')
 _NO_PICTURE = re.compile(r'bayer|(16|32|64)[USF]')  # encodings of mosaics and measurements
 
 MAX_PIXELS = 2**26
@@ -78,8 +81,8 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
 
     Raises:
         ImageError: an encoding that is none of CHANNELS or YUV, an empty image, a step too small
-            for a row, sides that are not even where pixels share their colour, or data shorter
-            than its rows of step bytes.
+            for a row, sides that are not even where pixels share their colour, data shorter than
+            its rows of step bytes, or a row and more of other data behind them.
     """
     check_raw(message)
     if message.encoding in YUV:
@@ -99,8 +102,15 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
 
 
 def file_to_rgb(path: Path) -> np.ndarray:
-    """Return a JPEG or PNG file as `compressed_to_rgb` would a message of it."""
-    return compressed_to_rgb(SimpleNamespace(format=path.suffix, data=path.read_bytes()))
+    """Return a JPEG or PNG file as `compressed_to_rgb` would a message of it.
+
+    Raises:
+        ImageError: as there; the message names the file.
+    """
+    try:
+        return compressed_to_rgb(SimpleNamespace(format=path.suffix, data=path.read_bytes()))
+    except ImageError as error:
+        raise type(error)(f'{path}: {error}') from error
 
 
 def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
@@ -123,8 +133,14 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             f'format {message.format!r} is a depth image or a Bayer pattern, a colour image is '
             'needed'
         )
+    if not bytes(message.data[:4]).startswith(_BEGINNINGS):
+        raise ImageError(
+            f'format {message.format!r}, {len(message.data)} bytes: neither a whole JPEG nor a '
+            'whole PNG, it begins as neither does; have the publisher send one of the two'
+        )
     data = np.frombuffer(message.data, np.uint8)
-    if data[:2].tobytes() == b'\xff\xd8':
+    is_jpeg = data[:2].tobytes() == _BEGINNINGS[0]
+    if is_jpeg:
         end = _end_of_jpeg(data.tobytes())
         if end is None:
             raise ImageError('the JPEG is truncated: it has no end marker')
@@ -152,6 +168,11 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
         raise unreadable from error
     if bgr is None:
         raise unreadable
+    if is_jpeg and not _has_all_rows(data, bgr):
+        raise ImageError(
+            'the JPEG is truncated: its end marker comes before its picture ends, and the rest '
+            'would be grey'
+        )
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
@@ -159,8 +180,8 @@ def check_raw(message: RawImage) -> None:
     """Raise the ImageError of `raw_to_rgb`, if there is one."""
     if message.encoding not in CHANNELS and message.encoding not in YUV:
         raise EncodingError(
-            f'encoding {message.encoding!r} is not understood; publish one of '
-            f'{", ".join([*CHANNELS, *YUV])} (depth and Bayer images are no colour picture)'
+            f'encoding {message.encoding!r} is not understood{_instead(message.encoding)}; '
+            f'publish one of {", ".join([*CHANNELS, *YUV])}'
         )
     if message.height == 0 or message.width == 0:
         raise ImageError(f'the image is empty: {message.width} x {message.height}')
@@ -178,6 +199,27 @@ def check_raw(message: RawImage) -> None:
         raise ImageError(
             f'the data is truncated: {len(message.data)} bytes instead of {rows} x {message.step}'
         )
+    surplus = len(message.data) - rows * message.step
+    if surplus >= message.step and np.any(np.frombuffer(message.data, np.uint8)[-surplus:]):
+        raise ImageError(
+            f'the data is of another picture: {len(message.data)} bytes instead of {rows} x '
+            f'{message.step}, and not only zeros behind them; height, step or encoding is wrong'
+        )
+
+
+def _instead(encoding: str) -> str:
+    """Return in words why an encoding is none that is read, and what would be."""
+    if encoding.startswith('bayer'):
+        return ': a Bayer pattern is no colour picture; have image_proc debayer it'
+    if re.match(r'(16|32|64)[USF]', encoding):
+        return ': depth and measurements are no colour picture; take the topic of the colour image'
+    if re.match(r'8[US]C', encoding):
+        return (
+            ": it does not say which colours it has; with cv_bridge, cv2_to_imgmsg(image, 'bgr8') "
+            'does'
+        )
+    plain = encoding.strip().lower()
+    return f', but {plain!r} is' if plain in CHANNELS or plain in YUV else ''
 
 
 def _rows(message: RawImage) -> int:
@@ -193,6 +235,18 @@ def _yuv_to_rgb(message: RawImage) -> np.ndarray:
     else:
         pixels = rows[:, : message.width * 2].reshape(message.height, message.width, 2)
     return cv2.cvtColor(np.ascontiguousarray(pixels), YUV[message.encoding])
+
+
+def _has_all_rows(jpeg: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether a JPEG's data reach to the end of its picture.
+
+    Where they do not, libjpeg makes up the rest and only warns, where OpenCV does not let us hear
+    it. But it goes on with whatever stands before the end marker: more of that changes the picture
+    then, and is passed over where the picture was whole. Takes as long as decoding it did.
+    """
+    longer = np.frombuffer(jpeg[:-2].tobytes() + _MORE + _END_MARKER, np.uint8)
+    again = cv2.imdecode(longer, cv2.IMREAD_COLOR)
+    return again is not None and np.array_equal(again, picture)
 
 
 def _end_of_jpeg(data: bytes) -> int | None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from spec_vla_ros.pixels import (
     YUV,
+    EncodingError,
     ImageError,
     compressed_to_rgb,
     file_to_rgb,
@@ -76,6 +77,38 @@ def test_a_jpeg_that_is_cut_off_is_refused_though_its_thumbnail_ends(padding, pr
             decoded(data[:end] + b'\0' * padding)
 
 
+def busy(height=96, width=128):
+    """With something in every corner, as a camera's picture has."""
+    noise = np.random.default_rng(0).integers(-20, 21, (height, width, 3))
+    return np.clip(picture(height, width) + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize('part', [0.05, 0.3, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize(
+    'how', [{}, {'progressive': True}, {'restart_marker_blocks': 4}, {'subsampling': 0}]
+)
+def test_a_jpeg_that_is_cut_off_is_refused_though_an_end_marker_was_put_behind(how, part):
+    data = jpeg(busy(), **how)
+    begin = data.index(b'\xff\xda')  # of the pixels
+    end = begin + 16 + int(part * (len(data) - begin - 16))
+    cut = data[:end].rstrip(b'\xff')
+    with pytest.raises(ImageError, match='the JPEG is truncated: it'):
+        decoded(cut + b'\xff\xd9')
+
+
+def test_a_jpeg_without_some_of_its_middle_is_refused():
+    data = jpeg(busy())
+    middle = len(data) // 2
+    with pytest.raises(ImageError, match='the JPEG is truncated'):
+        decoded(data[:middle] + data[middle + 500 :])
+
+
+@pytest.mark.parametrize('more', [b'\0', b'\0' * 30, b'leftovers'])
+def test_what_stands_between_picture_and_end_marker_is_not_read(more):
+    data = jpeg(busy())
+    assert np.array_equal(decoded(data[:-2] + more + data[-2:]), decoded(data))
+
+
 def test_a_jpeg_that_the_next_one_has_overwritten_is_refused():
     data = jpeg(picture())
     with pytest.raises(ImageError, match='the JPEG is truncated'):
@@ -124,8 +157,15 @@ def test_pictures_are_read_whatever_they_were_made_of(text):
 def test_a_file_that_is_neither_jpeg_nor_png_is_refused(name, tmp_path):
     path = tmp_path / name
     path.write_bytes(cv2.imencode('.bmp', picture())[1].tobytes() if 'bmp' in name else b'words')
-    with pytest.raises(ImageError, match='neither a whole JPEG nor a whole PNG'):
+    with pytest.raises(ImageError, match='neither a whole JPEG nor a whole PNG') as refusal:
         file_to_rgb(path)
+    assert str(refusal.value).startswith(f'{path}: ')
+
+
+def test_a_file_of_depths_is_refused_as_such_by_name(tmp_path):
+    (tmp_path / 'deep.png').write_bytes(png(picture()[..., 0].astype(np.uint16) * 200))
+    with pytest.raises(EncodingError, match=r'deep.png: .* as depth images have'):
+        file_to_rgb(tmp_path / 'deep.png')
 
 
 def yuv_of(rgb):
@@ -187,3 +227,39 @@ def test_others_of_them_are_refused_with_the_reason(encoding, changes, words):
 def test_planes_need_an_even_height(encoding):
     with pytest.raises(ImageError, match='odd'):
         raw_to_rgb(raw(encoding, picture(4, 6), height=3))
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'words'),
+    [
+        ('bayer_rggb8', 'image_proc'),
+        ('16UC1', 'the topic of the colour image'),
+        ('32FC1', 'the topic of the colour image'),
+        ('8UC3', "cv2_to_imgmsg\\(image, 'bgr8'\\)"),
+        ('RGB8', "but 'rgb8' is"),
+        ('h264', 'publish one of rgb8'),
+    ],
+)
+def test_an_encoding_that_is_not_read_is_refused_with_what_would_be(encoding, words):
+    image = SimpleNamespace(
+        height=2, width=2, encoding=encoding, step=12, data=b'', is_bigendian=0
+    )
+    with pytest.raises(EncodingError, match=words):
+        raw_to_rgb(image)
+
+
+def rgb8(data, *, height):
+    return SimpleNamespace(
+        height=height, width=8, encoding='rgb8', step=24, data=data, is_bigendian=0
+    )
+
+
+def test_data_of_another_picture_are_refused():
+    data = picture(6, 8).tobytes()
+    with pytest.raises(ImageError, match=r'144 bytes instead of 3 x 24, .* height, step or enc'):
+        raw_to_rgb(rgb8(data, height=3))
+
+
+def test_zeros_behind_a_picture_are_a_buffer_that_is_larger():
+    data = picture(6, 8).tobytes()
+    assert np.array_equal(raw_to_rgb(rgb8(data + b'\0' * 100, height=6)), picture(6, 8))

@@ -26,6 +26,8 @@ from spec_vla_ros.types import InstructionError, instruction_fault
 
 _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
+_LEAST_SIDE = 16
+"""Pixels of a picture, one patch of a vision tower: what is smaller shows no scene."""
 _STRATEGIES = ('resize-naive', 'letterbox', 'resize-crop')
 
 
@@ -106,9 +108,14 @@ class ImageProcessor:
 
 
 def check_picture(image: np.ndarray) -> None:
-    """Raise ValueError unless an image is (H, W, 3) uint8, and not empty."""
+    """Raise ValueError unless an image is (H, W, 3) uint8, and large enough to show a scene."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}')
+    if min(image.shape[:2]) < _LEAST_SIDE:
+        raise ValueError(
+            f'the image has {image.shape[1]} x {image.shape[0]} pixels, and shows no scene: each '
+            f'side must have {_LEAST_SIDE} at least'
+        )
 
 
 def _letterbox_fill(config: Mapping[str, Any]) -> list[int]:

@@ -70,6 +70,12 @@ def test_other_images_are_refused(image):
         ImageProcessor.from_dict(PLAIN)(image)
 
 
+@pytest.mark.parametrize('shape', [(1, 1), (1, 640), (480, 15)])
+def test_images_that_show_no_scene_are_refused(shape):
+    with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels, and shows no scene'):
+        ImageProcessor.from_dict(PLAIN)(np.zeros((*shape, 3), np.uint8))
+
+
 def test_images_of_any_memory_layout():
     processor = ImageProcessor.from_dict(PLAIN)
     flipped = picture()[::-1, ::-1]

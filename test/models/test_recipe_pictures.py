@@ -78,7 +78,7 @@ def test_the_crop_is_of_the_area():
 
 @pytest.mark.parametrize('degrees', [90, 180, 270])
 def test_turning_is_counter_clockwise(degrees):
-    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    picture = np.arange(16 * 18 * 3).astype(np.uint8).reshape(16, 18, 3)
     turned = RecipePicture(Recipe(image_rotation=degrees), side=SIDE)(picture)
     upright = np.asarray(Image.fromarray(picture).rotate(degrees, expand=True))
     assert np.array_equal(turned, upright)
