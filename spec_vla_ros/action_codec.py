@@ -17,10 +17,13 @@ from numpy.typing import ArrayLike
 
 from spec_vla_ros.types import NotAnActionError
 
-_FORMAT = (
+STATS_FORMAT = (
     "a data set's are written as {name: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}"
 )
+"""How norm stats are written, in words."""
 _NO_FILES: Mapping[str, str] = {}
+STATISTICS = 'dataset_statistics.json'
+"""Where a fine-tune has its norm stats; config.json has those of what it was made from, too."""
 _SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
 
 
@@ -57,8 +60,8 @@ class NormStats:
             norm_stats: `{key: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}`; a missing
                 mask means that every dimension is un-normalised.
             unnorm_key: the data set, with or without the suffix `_no_noops`; may be None where
-                there is only one.
-            files: which file each data set is from, for the messages.
+                there is only one, or only one of the fine-tune's own.
+            files: which file each data set is from.
 
         Raises:
             ValueError: the key is unknown or needed, and the message lists the valid ones; or
@@ -66,13 +69,16 @@ class NormStats:
         """
         valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
         if unnorm_key is None:
-            if len(norm_stats) != 1:
+            own = [k for k in norm_stats if files.get(k) == STATISTICS]
+            if len(norm_stats) != 1 and len(own) != 1:
                 usable = any(_bounds(entry) for entry in norm_stats.values())
                 hint = (
-                    '' if usable else f', none of them with action.q01 and action.q99: {_FORMAT}'
+                    ''
+                    if usable
+                    else f', none of them with action.q01 and action.q99: {STATS_FORMAT}'
                 )
                 raise ValueError(f'choose an unnorm_key: the checkpoint has {valid}{hint}')
-            unnorm_key = next(iter(norm_stats))
+            unnorm_key = own[0] if len(own) == 1 else next(iter(norm_stats))
         spellings = (unnorm_key, unnorm_key + _SUFFIX, unnorm_key.removesuffix(_SUFFIX))
         found = next((k for k in spellings if k in norm_stats), None)
         if found is None:
@@ -84,7 +90,9 @@ class NormStats:
     def _from_dict(cls, key: str, entry: Any, name: str) -> NormStats:
         action = _bounds(entry)
         if action is None:
-            raise ValueError(f'{name} lack action.q01 or action.q99: {_FORMAT}')
+            raise ValueError(
+                f'{name} lack action.q01 or action.q99{_instead(entry)}: {STATS_FORMAT}'
+            )
         try:
             q01 = np.asarray(action['q01'], np.float64)
             q99 = np.asarray(action['q99'], np.float64)
@@ -109,6 +117,19 @@ class NormStats:
             )
         return cls(key, q01, q99, mask.astype(bool))
 
+    def stranger(self, files: Mapping[str, str]) -> str | None:
+        """Say in words that these stats are not the fine-tune's own, which others are; else None.
+
+        files: which file each data set of the checkpoint is from.
+        """
+        own = sorted(k for k, file in files.items() if file == STATISTICS)
+        if not own or self.key in own:
+            return None
+        return (
+            f'norm stats {self.key!r} are in config.json alone, and so of the model that this one '
+            f'was fine-tuned from; its own are in {STATISTICS}: {", ".join(map(repr, own))}'
+        )
+
     def unnormalise(self, normalised: ArrayLike) -> np.ndarray:
         """(..., D) in [-1, 1] -> (..., D) float64 in the action's own units."""
         x = np.asarray(normalised, np.float64)
@@ -120,6 +141,14 @@ class NormStats:
         span = self.q99 - self.q01
         scaled = 2 * (x - self.q01) / np.where(span == 0, 1, span) - 1
         return np.where(self.mask, scaled, x)
+
+
+def _instead(entry: Any) -> str:
+    """Say in words what a data set's statistics have, where bounds are missing."""
+    action = entry.get('action', entry) if isinstance(entry, Mapping) else None
+    there = ', '.join(sorted(map(str, action))) if isinstance(action, Mapping) else ''
+    where = 'action has' if isinstance(entry, Mapping) and 'action' in entry else 'there is'
+    return f' ({where} {there}, which mean other ranges or none)' if there else ''
 
 
 def _bounds(entry: Any) -> Mapping[str, Any] | None:

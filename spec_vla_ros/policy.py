@@ -116,8 +116,9 @@ class SpecVlaPolicy:
     def _log_recipe(self) -> None:
         recipe, stats = self._recipe, self._codec.stats
         _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
-        hint = suggestion(recipe, stats)
-        for line in [*doubts(recipe, stats), *([hint] if hint else [])]:
+        files = self._checkpoint.config.norm_stats_files
+        hints = [line for line in (suggestion(recipe, stats), stats.stranger(files)) if line]
+        for line in [*doubts(recipe, stats), *hints]:
             _LOG.warning('%s: %s', self._checkpoint.folder, line)
 
     @cached_property

@@ -47,6 +47,7 @@ def test_malformed_stats_are_named(action):
         ({'q01': [0.0], 'q99': [1.0], 'mask': [2]}, 'true and false only'),
         ({'q01': [], 'q99': []}, 'not empty'),
         ({'mean': [0.0]}, r"lack action\.q01 or action\.q99.*\{name: \{'action'"),
+        ({'min': [0.0], 'max': [1.0]}, r'action has max, min, which mean other ranges'),
     ],
 )
 def test_stats_that_would_move_the_arm_wrongly_are_refused(action, message):

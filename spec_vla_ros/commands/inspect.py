@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spec_vla_ros.action_codec import NormStats
+from spec_vla_ros.action_codec import STATISTICS, NormStats
 from spec_vla_ros.models.checkpoint_files import (
-    STATISTICS,
     read_config,
     read_image_processor,
     read_prompt_processor,
@@ -124,7 +123,8 @@ def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormSta
         print(f'norm stats  {key}: {stats.dimensions} dimensions, usable')
         if stats.dimensions != DIMENSIONS:
             print(f'            by the library only: the policy node drives {DIMENSIONS}')
-        for line in _bounds(stats, recipe):
+        stranger = stats.stranger(config.norm_stats_files)
+        for line in [*_bounds(stats, recipe), *([stranger] if stranger else [])]:
             print(f'            {line}')
     return usable
 

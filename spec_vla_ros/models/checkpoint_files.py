@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from spec_vla_ros.action_codec import STATISTICS, STATS_FORMAT
 from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_configs,
     refuse_other_files,
@@ -22,7 +23,6 @@ from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 
 _LARGEST_IMAGE = 4096
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
-STATISTICS = 'dataset_statistics.json'
 
 
 def read_config(folder: str | Path) -> OpenVLAConfig:
@@ -77,7 +77,8 @@ def read_prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcesso
             another vocabulary.
     """
     generation = folder / 'generation_config.json'
-    bos = read_json(generation).get('bos_token_id', 1) if is_there(generation) else 1
+    said = read_json(generation).get('bos_token_id') if is_there(generation) else None
+    bos = 1 if said is None else said
     if type(bos) is not int or not 0 <= bos < config.text.vocab_size:
         raise ValueError(f'bos_token_id in {generation.name} is {bos!r}, which is no token id')
     tokenizer, rows = read_tokenizer(folder), config.text.vocab_size
@@ -149,6 +150,8 @@ def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
         extra, own = {next(iter(own)) if len(own) == 1 else file.stem: extra}, {}
     for key, entry in extra.items():
         if not isinstance(entry, Mapping):
-            raise CheckpointError(f"{file}: {key!r} is {entry!r:.40} and no data set's statistics")
+            raise CheckpointError(
+                f"{file}: {key!r} is {entry!r:.40} and no data set's statistics; {STATS_FORMAT}"
+            )
     files = {**dict.fromkeys(own, 'config.json'), **dict.fromkeys(extra, file.name)}
     return replace(config, norm_stats={**own, **extra}, norm_stats_files=files)

@@ -28,6 +28,10 @@ def folder_path(folder: str | Path) -> Path:
         raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
 
 
+class _TwiceError(ValueError):
+    """A JSON object has two values of one name."""
+
+
 def is_there(file: Path) -> bool:
     """Whether there is such a file.
 
@@ -67,16 +71,28 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        CheckpointError: the file is missing or malformed.
+        CheckpointError: the file is missing or malformed, or says one thing twice.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        text = path.read_text(encoding='utf-8-sig')  # some editors put a mark at the beginning
+        content = json.loads(text, object_pairs_hook=_once)
     except FileNotFoundError:
         raise CheckpointError(missing(path)) from None
+    except _TwiceError as error:
+        raise CheckpointError(f'{path} says {error}: remove the one that is wrong') from error
     except ValueError as error:
         raise CheckpointError(f'{path} is not valid JSON ({error}): {mend(path)}') from error
     if not isinstance(content, dict):
         raise CheckpointError(f'{path} must hold a JSON object')
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a JSON file, whose names differ."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(f'{next(n for n in names if names.count(n) > 1)!r} twice')
     return content
 
 

@@ -68,7 +68,8 @@ class OpenVLAConfig:
                 f'config.json must name {count} vision tower(s): timm_model_ids {ids}, '
                 f'image_sizes {sizes}, timm_override_act_layers {act_layers}'
             )
-        dtype = config.get('torch_dtype') or config.get('dtype') or 'bfloat16'
+        dtype = str(config.get('torch_dtype') or config.get('dtype') or 'bfloat16')
+        dtype = dtype.removeprefix('torch.').replace('float64', 'float32')  # what is computed with
         check_choice('torch_dtype', dtype, PRECISIONS)
         text = LlamaConfig.from_dict({'vocab_size': 32064, **config['text_config']})
         return cls(

@@ -48,11 +48,11 @@ class ImageProcessor:
                 f'image_resize_strategy {strategy!r} in preprocessor_config.json is not one of '
                 f'{", ".join(_STRATEGIES)}'
             )
-        self._letterbox = config.get('tvf_do_letterbox', strategy == 'letterbox')
-        self._fill = tuple(config.get('tvf_letterbox_fill') or _letterbox_fill(config))
         self._towers = [
             tower_transform(config, i, strategy) for i in range(len(config['input_sizes']))
         ]
+        self._letterbox = config.get('tvf_do_letterbox', strategy == 'letterbox')
+        self._fill = tuple(config.get('tvf_letterbox_fill') or _letterbox_fill(config))
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> ImageProcessor:
@@ -140,7 +140,8 @@ class PromptProcessor:
     template: the words around an instruction, see `PROMPTS`.
 
     Raises:
-        ValueError: the vocabulary is as large as Llama 2's and the tokenizer is not Llama's.
+        ValueError: the vocabulary is as large as Llama 2's and the tokenizer is not Llama's, or
+            the other way round.
     """
 
     def __init__(
@@ -156,7 +157,15 @@ class PromptProcessor:
         self._template = template
         if tokenizer is not None:
             self._empty = id_of(tokenizer, _EMPTY_PIECE)
-            if vocab_size == _LLAMA_VOCABULARY and self._empty != _LLAMA_EMPTY_ID:
+            llamas = self._empty == _LLAMA_EMPTY_ID
+            if llamas and vocab_size != _LLAMA_VOCABULARY:
+                raise ValueError(
+                    f'config.json has {vocab_size} text tokens without padding, and the tokenizer '
+                    f"is Llama 2's with {_LLAMA_VOCABULARY}: other ids would be taken for "
+                    'actions. text_config.vocab_size less pad_to_multiple_of must be '
+                    f'{_LLAMA_VOCABULARY}, whatever tokens were added'
+                )
+            if vocab_size == _LLAMA_VOCABULARY and not llamas:
                 raise ValueError(
                     f"the tokenizer is another language model's: its id of the space is "
                     f'{self._empty}, and Llama 2 has {_LLAMA_EMPTY_ID}; put the tokenizer of this '

@@ -45,6 +45,8 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
             f'a step of {step:.2f} cannot be metres: these actions have a scale of their own; '
             'action_scale says what 1.0 is'
         )
+    if step == turn == 0:
+        found.append('every step and turn is 0: the arm would never move, whatever it is told')
     if turn > math.pi:
         found.append(
             f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'

@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 INDEX = 'model.safetensors.index.json'
 
-_BYTES = {'F32': 4, 'F16': 2, 'BF16': 2}
+_BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2}
 _TOO_LARGE = '; or they are too large for float16: choose another dtype'
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
 _MAPPED_BYTES = 32 * 2**20
@@ -219,7 +219,8 @@ def _read_header(file: Path) -> list[StoredTensor]:
         if dtype not in _BYTES:
             raise CheckpointError(
                 f'{key} in {file.name} is stored as {dtype}: only {", ".join(_BYTES)} are '
-                'supported; use the checkpoint before it was quantised'
+                'supported; use the checkpoint before it was quantised, and store it as int8 or '
+                'int4 here (stored_as) where memory is short'
             )
     return [
         StoredTensor(key, file, shape, int(torch.Size(shape).numel()) * _BYTES[dtype])

@@ -75,12 +75,20 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
 
     Raises:
         KeyError, IndexError, TypeError: it is incomplete or malformed.
+        ValueError: its mean or std cannot be.
     """
     _, height, width = config['input_sizes'][index]
     resize = _entry(config, 'tvf_resize_params', index)
     normalise = _entry(config, 'tvf_normalize_params', index)
     default_size = (height, width) if strategy == 'resize-naive' else height
     crop = _sizes(_entry(config, 'tvf_crop_params', index).get('output_size', (height, width)))
+    mean = _channels(normalise['mean'] if normalise else config['means'][index])
+    std = _channels(normalise['std'] if normalise else config['stds'][index])
+    if not ((mean >= 0).all() and (mean <= 1).all() and (std > 0).all() and (std <= 1).all()):
+        raise ValueError(
+            f'tower {index + 1} in preprocessor_config.json has mean {mean.ravel()} and std '
+            f'{std.ravel()}: they are of pixels from 0 to 1, and none that a model is shown'
+        )
     filter_code = resize.get('interpolation')
     return TowerTransform(
         size=_sizes(resize.get('size', default_size)),
@@ -90,8 +98,8 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
             if filter_code is None
             else Image.Resampling(filter_code)
         ),
-        mean=_channels(normalise['mean'] if normalise else config['means'][index]),
-        std=_channels(normalise['std'] if normalise else config['stds'][index]),
+        mean=mean,
+        std=std,
     )
 
 

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from toy_checkpoint import tiny_config, toy_folder, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device, save_weights
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.safetensors_files import check_finite
 
@@ -58,7 +59,7 @@ def test_shards_hold_the_same_model_as_one_file(folder, with_index):
     assert all(torch.equal(sharded[k], whole[k]) for k in whole)
 
 
-@pytest.mark.parametrize('stored', [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize('stored', [torch.bfloat16, torch.float16, torch.float32, torch.float64])
 def test_stored_dtypes(tmp_path, stored):
     folder = write_tiny(tmp_path / 'x', dtype=stored)
     file = load_file(folder / WEIGHTS)
@@ -68,6 +69,13 @@ def test_stored_dtypes(tmp_path, stored):
     assert torch.equal(weight, file['language_model.lm_head.weight'].float())
     chosen = parameters(folder, dtype='bfloat16')
     assert {p.dtype for p in chosen.values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize('said', ['torch.float32', 'float64', 'torch.float64'])
+def test_the_precision_as_other_tools_write_it(folder, said):
+    content = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({**content, 'torch_dtype': said}))
+    assert read_config(folder).dtype == torch.float32
 
 
 def test_single_tower(tmp_path):

@@ -2,6 +2,7 @@
 """Files as different releases and trainers write them are read; what cannot be is named."""
 
 import json
+import logging
 import re
 
 import numpy as np
@@ -94,8 +95,62 @@ def test_errors_of_norm_stats_name_folder_file_and_key(folder):
     named = rf"^{re.escape(str(folder))}: norm stats 'mine' in dataset_statistics\.json: q01 is"
     with pytest.raises(CheckpointError, match=named):
         load_policy(folder, device='cpu', unnorm_key='mine')
+    statistics(folder, {key: {'action': {}} for key in ('mine', 'yours')})
     with pytest.raises(CheckpointError, match=rf'^{re.escape(str(folder))}: choose an unnorm_key'):
         load_policy(folder, device='cpu')
+
+
+def test_a_fine_tunes_own_statistics_come_first(folder, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
+    bounds = {'q01': [-0.02] * 7, 'q99': [0.04] * 7}
+    statistics(folder, {'mine': {'action': bounds}})
+    assert load_policy(folder, device='cpu').checkpoint_info.unnorm_key == 'mine'
+    assert 'fine-tuned from' not in caplog.text
+    load_policy(folder, device='cpu', unnorm_key='tiny')
+    assert "'tiny' are in config.json alone, and so of the model that this one was" in caplog.text
+    assert "its own are in dataset_statistics.json: 'mine'" in caplog.text
+
+
+def test_statistics_without_a_data_sets_name_show_how_they_are_written(folder):
+    statistics(folder, {'action.min': [0.0] * 7, 'action.max': [1.0] * 7})
+    with pytest.raises(CheckpointError, match=r"'action\.min' is .*written as \{name: \{'action'"):
+        load_policy(folder, device='cpu')
+
+
+def test_a_data_set_that_stands_there_twice_is_refused(folder):
+    one = json.dumps({'action': {'q01': [0.0] * 7, 'q99': [1.0] * 7}})
+    (folder / 'dataset_statistics.json').write_text(f'{{"mine": {one}, "mine": {one}}}')
+    with pytest.raises(CheckpointError, match=r"dataset_statistics\.json says 'mine' twice"):
+        load_policy(folder, device='cpu')
+
+
+def test_a_mark_of_the_encoding_in_front_is_passed_over(folder):
+    plain = (folder / 'config.json').read_bytes()
+    (folder / 'config.json').write_bytes(b'\xef\xbb\xbf' + plain)
+    assert read_config(folder).text.vocab_size == 384
+
+
+def test_a_beginning_of_prompts_that_is_null_is_not_said(folder):
+    (folder / 'generation_config.json').write_text('{"bos_token_id": null}')
+    prompts = load_openvla(folder, device='cpu').prompt_processor
+    assert prompts('pick up the red block')[0, 0] == 1
+
+
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        {'means': [[123.7, 116.3, 103.5]] * 2},
+        {'stds': [[0.0, 0.2, 0.2]] * 2},
+        {'stds': [[58.4, 57.1, 57.4]] * 2},
+        {'means': [[float('nan')] * 3] * 2},
+    ],
+    ids=str,
+)
+def test_means_of_other_pixels_are_refused(folder, wrong):
+    content = json.loads((folder / PLAIN).read_text())
+    (folder / PLAIN).write_text(json.dumps({**content, **wrong}))
+    with pytest.raises(CheckpointError, match=r'tower 1 in .* they are of pixels from 0 to 1'):
+        load_openvla(folder, device='cpu')
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_univla_is_refused_by_its_decoder(folder):
         ('use_proprio', True, 'more than one image'),
         ('action_tokenizer', 'libero_vq_extra_action_tokenizer', 'other actions'),
         ('architectures', ['OtherVLA'], "OtherVLA.*has \\['OpenVLAForActionPrediction'\\]"),
+        ('quantization_config', {'quant_method': 'gptq', 'bits': 4}, r'\(gptq\).*stored_as'),
     ],
 )
 def test_others_are_refused_by_their_config(folder, key, value, message):
@@ -92,6 +93,7 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         use_wrist_image=False,
         action_tokenizer='action_tokenizer',
         architectures=['OpenVLAForActionPrediction'],
+        quantization_config=None,
     )
     assert load_policy(folder, device='cpu').infer(SEEN)
 

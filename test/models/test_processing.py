@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models
 from toy_checkpoint import tiny_tokenizer
 
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
@@ -132,6 +133,15 @@ def test_blanks_around_an_instruction_do_not_matter():
 def test_a_vocabulary_of_llamas_size_is_to_be_llamas():
     with pytest.raises(ValueError, match="another language model's: its id of the space is 3"):
         PromptProcessor(tiny_tokenizer(), vocab_size=32000)
+
+
+def test_llamas_tokenizer_does_not_go_with_other_action_ids():
+    words = ('<unk>', '<s>', '</s>', *(f'word{i}' for i in range(29868)), '\u2581')
+    model = models.WordLevel({word: i for i, word in enumerate(words)}, unk_token='<unk>')
+    tokenizer = Tokenizer(model)
+    assert PromptProcessor(tokenizer, vocab_size=32000)([1]).tolist() == [[1, 29871]]
+    with pytest.raises(ValueError, match=r'32064 text tokens .* would be taken for actions'):
+        PromptProcessor(tokenizer, vocab_size=32064)
 
 
 def test_unknown_words_are_named():

@@ -54,6 +54,12 @@ def test_a_scale_of_their_own():
     assert 'action_scale' in line
 
 
+def test_an_arm_that_would_never_move():
+    nothing = {name: [*[0.0] * 6, v] for name, v in (('q01', 0.0), ('q99', 1.0))}
+    (line,) = doubts(PLAIN, stats(nothing))
+    assert 'the arm would never move' in line
+
+
 def test_rotations_in_degrees():
     degrees = {name: [*BRIDGE_ORIG[name][:3], -9, 9, 9, 1.0] for name in ('q01', 'q99')}
     degrees['q01'][-1] = 0.0
