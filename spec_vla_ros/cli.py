@@ -8,6 +8,8 @@ only when it is the one that was asked for.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -47,6 +49,9 @@ EXTRAS = {
 """What a subcommand needs beyond a robot's installation."""
 
 
+CUT_SHORT = 128 + signal.SIGPIPE
+"""What a command ends with whose reader has gone, as shells have it."""
+
 _NO_MEMORY = (
     'there is not enough memory: end what else runs on the device, or choose another --device, or '
     'a --dtype of 16 bits'
@@ -75,7 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             subparser.set_defaults(run=command.run)
     args = parser.parse_args(argv)
     try:
-        return args.run(args)
+        status: int = args.run(args)
+        sys.stdout.flush()  # a reader that has gone, and a full disk, are told here at the latest
+        return status
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        return CUT_SHORT
     except (ValueError, OSError) as error:
         print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
         return 2

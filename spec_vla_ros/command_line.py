@@ -24,6 +24,14 @@ def at_least(least: int) -> Callable[[str], int]:
     return whole_number
 
 
+def user_path(text: str) -> Path:
+    """Return a path with `~` expanded, which no shell does behind `=`; a type for argparse."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f'{text} begins with no home folder: {error}') from error
+
+
 def check_writable(folder: Path) -> None:
     """Make sure that results can be written into a folder, or into one that is yet to be made.
 

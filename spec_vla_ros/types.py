@@ -7,6 +7,7 @@ can all speak it without importing each other.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
@@ -223,7 +224,13 @@ MAX_INSTRUCTION = 500
 _NOTHING = ('None', 'True', 'False', 'null', 'none', 'true', 'false')
 """What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like."""
 
-_STOP = ('stop', 'cancel', 'halt', 'abort')
+_STOP = re.compile(
+    r'((please|now|emergency|e|no) )*(stop|cancel|halt|abort|freeze|pause|wait|quit)'
+    r'( (stop|it|now|moving|please|immediately|everything|all|the|this|that|robot|arm|motion))*'
+)
+"""What is said to a robot to have it stand still, in small letters and without punctuation."""
+
+_JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
 
 _REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
 
@@ -242,10 +249,16 @@ def instruction_fault(text: str) -> str | None:
         return (
             f'the instruction is {text!r}, as an empty or a yes-no {{data: }} sends; {_TO_CANCEL}'
         )
-    if text.strip('!. ').lower() in _STOP:
+    if _STOP.fullmatch(re.sub(r'[\W_]+', ' ', text.lower()).strip()):
         return f'the instruction is {text!r}, which a policy would try to act out; {_TO_CANCEL}'
     if text and not any(map(str.isalpha, text)):
         return f'the instruction {text!r} has no words; {_TO_CANCEL}'
+    hidden = [c for c in text if unicodedata.category(c) == 'Cf' and c not in _JOINERS]
+    if hidden:
+        return (
+            f'the instruction holds invisible characters (U+{ord(hidden[0]):04X}), as text copied '
+            'from a web page may, which a policy would read: type it anew'
+        )
     return None
 
 

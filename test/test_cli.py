@@ -1,10 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """How commands end: with a status and one line, whatever stopped them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
+from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
+from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.commands import inspect
 
 NO_MEMORY = f'spec-vla inspect: error: {cli._NO_MEMORY}'
@@ -33,6 +39,36 @@ def test_what_stops_a_command_is_said_in_a_line(stopped_by, status, line, monkey
     monkeypatch.setattr(inspect, 'run', stop)
     assert cli.main(['inspect', 'folder']) == status
     assert capsys.readouterr().err == line + '\n'
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    """As with `spec-vla ... | head -1`."""
+    write_tiny(tmp_path)
+    command = [sys.executable, '-m', 'spec_vla_ros.cli', 'inspect', str(tmp_path)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, 'wb') as nowhere:
+        ended = subprocess.run(
+            [*command, '--headers-only'], stdout=nowhere, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (cli.CUT_SHORT, b'')
+
+
+def test_a_full_disk_is_told():
+    command = [
+        sys.executable,
+        '-m',
+        'spec_vla_ros.cli',
+        'inspect',
+        str(TABLETOP),
+        '--headers-only',
+    ]
+    with open('/dev/full', 'wb') as full:
+        ended = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert 'spec-vla inspect: error: [Errno 28] No space left on device' in ended.stderr
 
 
 def test_what_is_no_fault_of_the_user_keeps_its_traceback(monkeypatch):

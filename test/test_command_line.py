@@ -2,11 +2,12 @@
 """Options that cannot be used end a command before its work."""
 
 import argparse
+from pathlib import Path
 
 import pytest
 
 from spec_vla_ros import cli
-from spec_vla_ros.command_line import at_least, check_writable
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 
 AT_LEAST_ONE = [
     *((command, '--threads') for command in ('tune', 'compare', 'train-policy', 'train-drafter')),
@@ -19,6 +20,17 @@ def test_whole_numbers():
     parser = argparse.ArgumentParser()
     parser.add_argument('--threads', type=at_least(1))
     assert parser.parse_args(['--threads', '3']).threads == 3
+
+
+def test_home_folders_are_found(monkeypatch, capsys):
+    monkeypatch.setenv('HOME', '/home/me')
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--out', type=user_path)
+    assert parser.parse_args(['--out=~/results']).out == Path('/home/me/results')
+    assert parser.parse_args(['--out=results']).out == Path('results')
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--out=~nobody_by_this_name/results'])
+    assert 'begins with no home folder' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ MAY_IMPORT = {
     'checkpoints': set(),
     'training': {*CORE, 'command_line', 'recordings', 'sim', 'evaluation', 'checkpoints'},
     'evaluation': {*CORE, 'command_line', 'quaternions', 'recordings', 'sim', 'checkpoints'},
-    'benchmark': {*CORE, 'sim', 'evaluation', 'checkpoints'},
+    'benchmark': {*CORE, 'command_line', 'sim', 'evaluation', 'checkpoints'},
     'ros': {*EVERYTHING, 'cli'},
     'commands': {*EVERYTHING, 'cli'},
     'cli': EVERYTHING,

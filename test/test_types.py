@@ -12,6 +12,10 @@ from spec_vla_ros.types import (
 )
 
 NOTHING = ('None', 'False', 'true', 'null')
+STOPPING = (
+    *('stop', 'STOP!', 'Cancel.', 'freeze', 'please stop', 'Stop now!', 'stop, stop', 'E-stop'),
+    *('stop moving', 'halt the robot', 'emergency stop'),
+)
 WORDLESS = ('[]', '{}', '""', '?', '.', '42', '\u200b', '\ufeff', '\u2060')
 
 
@@ -39,7 +43,16 @@ def test_a_mode_that_does_not_exist_is_refused():
 
 @pytest.mark.parametrize(
     'text',
-    ['', 'pick up the red block', 'räume den Tisch auf', '拿起红色方块', '👩‍🍳 x', 'x' * 500],
+    [
+        '',
+        'pick up the red block',
+        'stop the ball',
+        'wait for the ball',
+        'räume den Tisch auf',
+        '拿起红色方块',
+        '👩‍🍳 x',
+        'x' * 500,
+    ],
 )
 def test_words_in_any_language_are_taken(text):
     assert instruction_fault(text) is None
@@ -53,7 +66,10 @@ def test_words_in_any_language_are_taken(text):
         ('pick up\x00the block', 'control characters'),
         ('pick up\x1b[2Jthe block', 'control characters'),
         *((text, f'is {text!r}, as an empty or a yes-no {{data: }} sends') for text in NOTHING),
-        *((text, 'which a policy would try to act out') for text in ('stop', 'STOP!', 'Cancel.')),
+        *((text, 'which a policy would try to act out') for text in STOPPING),
+        ('pick up the\u200b block', r'invisible characters (U+200B)'),
+        ('\ufeffpick up the block', r'invisible characters (U+FEFF)'),
+        ('pick up the \u202eblock', r'invisible characters (U+202E)'),
         *((text, "has no words; to cancel, send {data: ''}") for text in WORDLESS),
     ],
 )

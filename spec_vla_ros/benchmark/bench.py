@@ -32,6 +32,7 @@ from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, wr
 from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -64,16 +65,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--acceptance-threshold', type=int, default=9, help='relaxed acceptance, bins'
     )
-    parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
     parser.add_argument(
-        '--docs', type=Path, metavar='DIR', help='also write table and plot of bench.md there'
+        '--out', type=user_path, default=Path('results'), help='folder to write into'
     )
     parser.add_argument(
-        '--history', type=Path, metavar='FILE', help='also append the figures to this list'
+        '--docs', type=user_path, metavar='DIR', help='also write table and plot of bench.md there'
+    )
+    parser.add_argument(
+        '--history', type=user_path, metavar='FILE', help='also append the figures to this list'
     )
     parser.add_argument(
         '--plot-history',
-        type=Path,
+        type=user_path,
         metavar='FILE',
         help='instead: draw how the figures of this list have changed',
     )

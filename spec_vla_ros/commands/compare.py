@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, check_writable
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
@@ -32,7 +32,7 @@ _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
+        '--checkpoint', type=user_path, default=TABLETOP, help='default: the shipped policy'
     )
     parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
     add_recipe_options(parser)
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     motion.add_argument('--gripper-topic', help='of Float64 positions of the gripper')
     motion.add_argument('--gripper-closed', type=float, default=0.0, help='position (default: 0)')
     motion.add_argument('--gripper-open', type=float, default=1.0, help='position (default: 1)')
-    parser.add_argument('--out', type=Path, default=Path('results/compare'), help='folder')
+    parser.add_argument('--out', type=user_path, default=Path('results/compare'), help='folder')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import check_writable
+from spec_vla_ros.command_line import check_writable, user_path
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -43,11 +43,14 @@ Source = Callable[..., Iterator[Example]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='the target; default: the shipped policy'
+        '--checkpoint',
+        type=user_path,
+        default=TABLETOP,
+        help='the target; default: the shipped policy',
     )
     parser.add_argument('--unnorm-key', default=None, help='where the target has several')
     add_recipe_options(parser)
-    parser.add_argument('--out', type=Path, required=True, help='folder for the features')
+    parser.add_argument('--out', type=user_path, required=True, help='folder for the features')
     parser.add_argument('--processes', type=int, default=1, help='run side by side')
     simulator = parser.add_argument_group('prompts from the simulator')
     simulator.add_argument(
@@ -58,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     recordings = parser.add_argument_group('prompts from recordings')
     recordings.add_argument(
         '--recording',
-        type=Path,
+        type=user_path,
         nargs='+',
         metavar='PATH',
         help='rosbag2 folders or .mcap files, each an episode; no simulator then',

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.measures import mean_squared_jerk, wilson_interval
 from spec_vla_ros.sim.libero.env import LiberoEnv, controller_input
@@ -47,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='disturb actions, as part of full speed: 0.1 is as demonstrations may have it',
     )
     parser.add_argument('--processes', type=int, default=1, help='episodes run side by side')
-    parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
+    parser.add_argument(
+        '--out', type=user_path, default=Path('results'), help='folder to write into'
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.pixels import file_to_rgb
@@ -17,7 +17,7 @@ from spec_vla_ros.types import Observation
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('--checkpoint', type=folder_path, required=True, metavar='DIR')
-    parser.add_argument('--image', type=Path, required=True, metavar='FILE')
+    parser.add_argument('--image', type=user_path, required=True, metavar='FILE')
     parser.add_argument('--instruction', required=True, metavar='TEXT')
     parser.add_argument(
         '--unnorm-key', metavar='K', help='norm stats; needed if there are several'

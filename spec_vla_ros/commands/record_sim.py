@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.sim_recording import (
     GRIPPER_TOPIC,
     IMAGE_TOPIC,
@@ -29,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--first-seed', type=int, default=FIRST_SEED, help='of the episodes (default: %(default)s)'
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder for the recordings')
+    parser.add_argument('--out', type=user_path, required=True, help='folder for the recordings')
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='drives; default: the shipped policy'
+        '--checkpoint',
+        type=user_path,
+        default=TABLETOP,
+        help='drives; default: the shipped policy',
     )
     parser.add_argument('--image-size', type=int, default=192, help='pixels (default: 192)')
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import math
 from functools import cache, partial
-from pathlib import Path
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.tuning import Recording
 from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
@@ -20,7 +20,7 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     """Declare the recordings, their topics, and how often to look."""
     parser.add_argument(
         'recordings',
-        type=Path,
+        type=user_path,
         nargs='+',
         metavar='RECORDING',
         help='rosbag2 folders or .mcap files',

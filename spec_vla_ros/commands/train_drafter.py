@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, check_writable
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import save_drafter
@@ -38,12 +38,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     hyperparameters = DrafterHyperparameters()
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='the target; default: the shipped policy'
+        '--checkpoint',
+        type=user_path,
+        default=TABLETOP,
+        help='the target; default: the shipped policy',
     )
     parser.add_argument(
-        '--data', type=Path, nargs='+', required=True, help='folders of drafter-data'
+        '--data', type=user_path, nargs='+', required=True, help='folders of drafter-data'
     )
-    parser.add_argument('--out', type=Path, required=True, help='drafter folder to write')
+    parser.add_argument('--out', type=user_path, required=True, help='drafter folder to write')
     parser.add_argument('--cpu', action='store_true', help='even where there is a GPU')
     parser.add_argument('--seed', type=int, default=hyperparameters.seed)
     parser.add_argument(

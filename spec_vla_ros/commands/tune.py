@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, check_writable
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.tuning import (
@@ -39,9 +39,9 @@ DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        '--checkpoint', type=Path, default=TABLETOP, help='default: the shipped policy'
+        '--checkpoint', type=user_path, default=TABLETOP, help='default: the shipped policy'
     )
-    parser.add_argument('--drafter', type=Path, help=f'default: {DRAFTER_FOLDER}/ in it')
+    parser.add_argument('--drafter', type=user_path, help=f'default: {DRAFTER_FOLDER}/ in it')
     parser.add_argument('--unnorm-key', help='norm stats; needed if there are several')
     add_recipe_options(parser)
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda (default: %(default)s)')
@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits.add_argument('--tolerance-mrad', type=float, help='rotation')
     limits.add_argument('--tolerance-bins', type=float, help='any dimension')
     add_tolerances(parser)
-    parser.add_argument('--out', type=Path, default=Path('results/tune'), help='folder to write')
+    parser.add_argument(
+        '--out', type=user_path, default=Path('results/tune'), help='folder to write'
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from spec_vla_ros.checkpoints import libero_checkpoint
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
@@ -31,7 +31,9 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument('--benchmark', choices=list(MAX_STEPS), help='the suite')
     group.add_argument('--tasks', type=int, nargs='+', help='numbers from 0 (default: all)')
-    group.add_argument('--drafter', type=Path, help="folder (default: the checkpoint's `drafter`)")
+    group.add_argument(
+        '--drafter', type=user_path, help="folder (default: the checkpoint's `drafter`)"
+    )
     group.add_argument(
         '--unnorm-key',
         metavar='KEY',

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
-from spec_vla_ros.command_line import at_least, check_writable
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command line."""
     parser.add_argument(
         '--checkpoint',
-        type=Path,
+        type=user_path,
         help='default: the shipped policy of the tabletop, or of the suite',
     )
     add_recipe_options(parser)
@@ -105,7 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         help='run side by side: modes, or on Ray episodes of the benchmark',
     )
-    parser.add_argument('--out', type=Path, default=Path('results'), help='folder to write into')
+    parser.add_argument(
+        '--out', type=user_path, default=Path('results'), help='folder to write into'
+    )
     add_benchmark_options(parser)
 
 

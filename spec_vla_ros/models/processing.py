@@ -213,7 +213,8 @@ class PromptProcessor:
             raise InstructionError(fault or 'the instruction is empty: say what to do')
         if any('\ud800' <= c <= '\udfff' for c in instruction):
             raise ValueError('the instruction holds half characters (surrogates): give whole text')
-        prompt = self._template.format(instruction=instruction.lower())
+        words = ' '.join(instruction.lower().split())  # other blanks are other tokens
+        prompt = self._template.format(instruction=words)
         ids, unknown = encode(self._tokenizer, prompt)
         if unknown:
             raise UnknownWordsError(

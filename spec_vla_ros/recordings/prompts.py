@@ -14,7 +14,7 @@ from rosbags.rosbag2 import Reader
 
 from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
 from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import Observation, instruction_fault
 
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
@@ -32,7 +32,8 @@ class RecordingTopics:
     instruction: the instruction of the whole recording.
 
     Raises:
-        ValueError: not exactly one of instruction_topic and instruction is given.
+        ValueError: not exactly one of instruction_topic and instruction is given, or the latter
+            is refused.
     """
 
     image: str
@@ -45,6 +46,9 @@ class RecordingTopics:
                 "give the topic of the recording's instructions, or the instruction itself where "
                 'none was recorded: one of the two'
             )
+        fault = instruction_fault((self.instruction or '').strip())
+        if fault:
+            raise ValueError(fault)
 
 
 def check_recording(path: Path, topics: RecordingTopics) -> None:
@@ -71,7 +75,8 @@ def recorded_observations(
     """Give every image of a recording with the instruction that was in force, and its stamp.
 
     The instruction is the newest one recorded at or before the image. Images without one, and
-    those after an empty one, which cancels, are left out and counted in the report. The stamp is
+    those after an empty one, which cancels, or one that the node refuses, are left out and counted
+    in the report. The stamp is
     the camera's, or when the image was recorded where the camera gave none.
 
     Args:
@@ -79,7 +84,8 @@ def recorded_observations(
         topics: where images and instructions are.
         every: take one image of so many.
         interval: leave out images recorded sooner than this after the last one taken, seconds.
-        report: called at the end with a line that says how many images were used.
+        report: called at the end with a line that says how many images were used, and before that
+            with one for each reason why instructions were refused.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
@@ -89,6 +95,10 @@ def recorded_observations(
     due_ns = 0
     with opened(path) as reader:
         times, texts = _instructions(reader, path, topics)
+        faults = [instruction_fault(text) for text in texts]
+        for fault in sorted({fault for fault in faults if fault}):
+            report(f'{path}: refused, as the node would: {fault}')
+        texts = ['' if fault else text for text, fault in zip(texts, faults, strict=True)]
         images = connections(reader, path, topics.image, _DECODERS)
         for connection, recorded_ns, data in reader.messages(images):
             place = bisect_right(times, recorded_ns)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spec_vla_ros.command_line import at_least
+from spec_vla_ros.command_line import at_least, user_path
 from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
@@ -88,8 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(MAX_STEPS),
         help='of LIBERO, whose tasks to learn (default: those of the tabletop)',
     )
-    parser.add_argument('--work', type=Path, required=True, help='folder for intermediate files')
-    parser.add_argument('--out', type=Path, required=True, help='checkpoint folder to write')
+    parser.add_argument(
+        '--work', type=user_path, required=True, help='folder for intermediate files'
+    )
+    parser.add_argument('--out', type=user_path, required=True, help='checkpoint folder to write')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--processes', type=at_least(1), default=2, help='for collecting')
     parser.add_argument('--threads', type=at_least(1), default=2, help='for training')

@@ -130,6 +130,11 @@ def test_blanks_around_an_instruction_do_not_matter():
     assert torch.equal(prompts()(' pick up\n'), prompts()('pick up'))
 
 
+@pytest.mark.parametrize('blank', ['\u00a0', '  ', '\u3000', '\u2009'])
+def test_blanks_within_an_instruction_are_all_one(blank):
+    assert torch.equal(prompts()(f'pick{blank}up'), prompts()('pick up'))
+
+
 def test_a_vocabulary_of_llamas_size_is_to_be_llamas():
     with pytest.raises(ValueError, match="another language model's: its id of the space is 3"):
         PromptProcessor(tiny_tokenizer(), vocab_size=32000)

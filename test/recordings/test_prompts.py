@@ -60,6 +60,18 @@ def test_each_image_comes_with_the_instruction_in_force(recording):
     assert reports == [f'{recording}: 5 of 8 images, 3 left out without an instruction']
 
 
+def test_instructions_that_the_node_would_refuse_are_none(tmp_path):
+    messages = two_instructions()
+    messages += [(45, '/instruction', STRING, said('stop'))]
+    recording = record(tmp_path / 'bag', messages)
+    examples, reports = read(recording)
+    assert [e.instruction for e in examples] == ['pick up the red block'] * 2 + ['stack them'] * 2
+    assert reports[0].startswith(f"{recording}: refused, as the node would: the instruction is 's")
+    assert reports[1] == f'{recording}: 4 of 8 images, 4 left out without an instruction'
+    with pytest.raises(ValueError, match="is 'stop', which a policy would try to act out"):
+        RecordingTopics('/camera/image', instruction='stop')
+
+
 @pytest.fixture(params=['message mcap', 'message sqlite3', 'file mcap', 'file sqlite3'])
 def compressed_file(request, tmp_path):
     """A file of a compressed recording, taken out of its folder."""

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.animation import middle_episode, write_animation
@@ -198,7 +199,7 @@ def _parse() -> tuple[argparse.Namespace, Simulator]:
         help="what the checkpoint was trained on, as the node's parameter observation_recipe has "
         "it; 'libero' for OpenVLA's fine-tunes",
     )
-    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    parser.add_argument('--results', type=user_path, default=Path('results'), help='output folder')
     parser.add_argument(
         '--time-limit', type=float, help="seconds per episode, by the robot's time (20, LIBERO 42)"
     )

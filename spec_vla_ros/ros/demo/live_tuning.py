@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.msg import DecodeStatistics
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros import qos
@@ -141,7 +142,7 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument('--seconds', type=float, default=12.0, help='of each threshold')
     parser.add_argument('--checkpoint', default='', help='folder; empty: the shipped policy')
-    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    parser.add_argument('--results', type=user_path, default=Path('results'), help='output folder')
     args = parser.parse_args()
     if args.seconds <= 0:
         parser.error(f'--seconds must be above 0, got {args.seconds}')

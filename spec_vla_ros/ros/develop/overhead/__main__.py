@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.programs import all_of, ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, table
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument(
         '--workers', nargs='+', choices=WORKERS, default=WORKERS, help='where to infer'
     )
-    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    parser.add_argument('--results', type=user_path, default=Path('results'), help='output folder')
     args = parser.parse_args()
     if args.seconds < 1 or args.rounds < 1:
         parser.error('--seconds and --rounds must be at least 1')

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
@@ -45,7 +46,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='soak', description=__doc__)
     parser.add_argument('--minutes', type=float, default=60.0, help='default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of the faults and their times')
-    parser.add_argument('--results', type=Path, default=Path('results'), help='output folder')
+    parser.add_argument('--results', type=user_path, default=Path('results'), help='output folder')
     args = parser.parse_args()
     if not args.minutes > 0:
         parser.error(f'--minutes must be above 0, got {args.minutes}')
