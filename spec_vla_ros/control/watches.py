@@ -172,12 +172,14 @@ class Pose:
 
     position: (3,) metres; quaternion: (4,) x, y, z, w; both in frame_id.
     stamp_ns: when it was measured; its arrival, if it came without a stamp.
+    source: who sent it; None where that is not known, `SEVERAL` where there is more than one.
     """
 
     position: np.ndarray
     quaternion: np.ndarray
     frame_id: str
     stamp_ns: int
+    source: Hashable = None
 
     @property
     def has_position(self) -> bool:
@@ -195,6 +197,7 @@ class PoseWatch:
 
     def __init__(self) -> None:
         self._newest: Pose | None = None
+        self._other: Pose | None = None  # the newest from another source
 
     @property
     def newest(self) -> Pose | None:
@@ -203,6 +206,8 @@ class PoseWatch:
 
     def store(self, pose: Pose) -> None:
         """Keep a pose that has just arrived."""
+        if self._newest is not None and self._newest.source != pose.source:
+            self._other = self._newest
         self._newest = pose
 
     def fault(
@@ -216,6 +221,14 @@ class PoseWatch:
         pose = self._newest
         if pose is None:
             return 'no end-effector pose has arrived'
+        other = self._other
+        several = pose.source == SEVERAL or (
+            other is not None
+            and other.source != pose.source
+            and abs(now_ns - other.stamp_ns) <= timeout * NANOSECONDS
+        )
+        if several:
+            return 'two publishers send end-effector poses on the same topic: which is the arm?'
         if pose.frame_id != frame_id:
             return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
         if not pose.has_position:

@@ -95,7 +95,10 @@ class Inputs:
             source=source,
         )
 
-    def _on_pose(self, message: PoseStamped, _info: MessageInfo) -> None:
+    def _on_pose(self, message: PoseStamped, info: MessageInfo) -> None:
+        source = source_of(info)
+        if source is None and self._node.count_publishers(self._poses.topic) > 1:
+            source = SEVERAL
         point, turn = message.pose.position, message.pose.orientation
         self._loop.store_pose(
             Pose(
@@ -103,6 +106,7 @@ class Inputs:
                 quaternion=np.array([turn.x, turn.y, turn.z, turn.w]),
                 frame_id=message.header.frame_id,
                 stamp_ns=to_nanoseconds(message.header.stamp) or self._now_ns(),
+                source=source,
             )
         )
 

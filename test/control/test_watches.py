@@ -230,3 +230,21 @@ def test_an_orientation_that_is_none_counts_where_it_is_needed(quaternion):
 
 def test_without_a_pose_there_is_nothing_to_rely_on():
     assert 'no end-effector pose' in PoseWatch().fault(now_ns=0, timeout=1.0, frame_id='base')
+
+
+def pose_from(source, stamp_ns):
+    return Pose(np.zeros(3), np.array([0, 0, 0, 1.0]), 'base_link', stamp_ns, source)
+
+
+def test_poses_of_two_publishers_are_not_to_be_relied_on():
+    watch = PoseWatch()
+    asked = {'timeout': 0.2, 'frame_id': 'base_link'}
+    watch.store(pose_from('left arm', STAMP))
+    watch.store(pose_from('left arm', STAMP + SECOND // 100))
+    assert watch.fault(now_ns=STAMP + SECOND // 50, **asked) is None
+    watch.store(pose_from('right arm', STAMP + SECOND // 50))
+    assert 'two publishers send' in watch.fault(now_ns=STAMP + SECOND // 50, **asked)
+    watch.store(pose_from('right arm', STAMP + SECOND // 4))  # the other one fell silent
+    assert watch.fault(now_ns=STAMP + SECOND // 4, **asked) is None
+    watch.store(pose_from(SEVERAL, STAMP + SECOND // 4))
+    assert 'two publishers send' in watch.fault(now_ns=STAMP + SECOND // 4, **asked)

@@ -35,6 +35,7 @@ def poses(shared):
 
     class Poses:
         position = None
+        publishers = (publisher,)
 
     def publish():
         if Poses.position is not None:
@@ -43,7 +44,8 @@ def poses(shared):
             message.header.frame_id = 'base_link'
             point = message.pose.position
             point.x, point.y, point.z = Poses.position
-            publisher.publish(message)
+            for each in Poses.publishers:
+                each.publish(message)
 
     node.create_timer(1 / 30, publish)
     return Poses
@@ -108,6 +110,25 @@ def test_the_workspace_is_not_left_and_needs_a_pose(bench, poses):
     poses.position = None
     assert 'pose_timeout' in bench.wait_halted('POSE_MISSING').reason_text
     bench.assert_stands_still()
+
+
+@pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
+def test_two_publishers_of_poses_halt_until_one_is_gone(bench, poses, monkeypatch, told):
+    if not told:  # as on Jazzy
+        monkeypatch.setattr('spec_vla_ros.ros.inputs.source_of', lambda info: None)
+    bench.set(workspace_min=[-0.5, -0.5, 0.0], workspace_max=[0.5, 0.5, 0.5], pose_timeout=2.0)
+    poses.position = (0.0, 0.0, 0.2)
+    bench.instruct('go')
+    bench.wait_moving()
+    node, first = bench.world.remote.node, poses.publishers
+    second = node.create_publisher(PoseStamped, 'end_effector_pose', qos.SENSOR_STATE)
+    poses.publishers = (*first, second)
+    assert 'two publishers send' in bench.wait_halted('POSE_MISSING').reason_text
+    bench.assert_stands_still()
+    poses.publishers = first
+    node.destroy_publisher(second)
+    bench.wait_moving()
+    poses.position = None
 
 
 def test_the_emergency_stop_latches_until_reset(bench):
