@@ -73,7 +73,8 @@ class Decoding:
     None: not in force.
 
     Raises:
-        ValueError: an unknown mode, or a limit that is negative or no number.
+        ValueError: an unknown mode, or a limit that is negative or no number, a threshold that is
+            not whole.
     """
 
     mode: str = AUTOREGRESSIVE
@@ -87,8 +88,12 @@ class Decoding:
         check_choice('decoding mode', self.mode, MODES)
         for name in ('acceptance_tolerance_translation', 'acceptance_tolerance_rotation'):
             limit = getattr(self, name)
-            if limit is not None and not limit >= 0:
-                raise ValueError(f'{name} {limit}: give a number of 0 or more, or None')
+            if limit is not None and not (isinstance(limit, int | float) and limit >= 0):
+                raise ValueError(f'{name} {limit!r}: give a number of 0 or more, or None')
+        bins = self.acceptance_threshold
+        for r in bins if isinstance(bins, Sequence) and not isinstance(bins, str) else (bins,):
+            if type(r) is not int or r < 0:
+                raise ValueError(f'acceptance_threshold {r!r}: give whole bins, 0 or more')
 
 
 def thresholds_by_dimension(

@@ -42,6 +42,20 @@ def test_a_mode_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize(
+    'bins', [-5, 1.5, float('nan'), '9', True, None, (9, -1, 9, 9, 9, 9, 0), (1.0,) * 7], ids=str
+)
+def test_a_threshold_that_is_no_number_of_bins_is_refused(bins):
+    with pytest.raises(ValueError, match='give whole bins, 0 or more'):
+        Decoding('relaxed', bins)
+
+
+@pytest.mark.parametrize('limit', [-0.1, float('nan'), '0.1'])
+def test_a_tolerance_that_is_no_length_is_refused(limit):
+    with pytest.raises(ValueError, match='give a number of 0 or more, or None'):
+        Decoding('relaxed', acceptance_tolerance_translation=limit)
+
+
+@pytest.mark.parametrize(
     'text',
     [
         '',

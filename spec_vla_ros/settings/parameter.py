@@ -84,6 +84,8 @@ def _check(field: Field[Any], value: Any) -> None:
         raise ValueError(f'{name}: {value!r} is none of {", ".join(map(repr, meaning.choices))}')
     if meaning.frame and not value:
         raise ValueError(f'{name}: must not be empty')
+    if meaning.frame and any(map(str.isspace, value)):
+        raise ValueError(f'{name}: {value!r} is no frame of tf2, whose names have no blanks')
     if meaning.frame and value.startswith('/'):
         raise ValueError(
             f'{name}: {value!r} is no frame of tf2, whose names begin without a slash: '

@@ -31,6 +31,7 @@ def test_defaults_are_valid_and_described(kind):
         ({'dtype': 'int3'}, "dtype: 'int3' is none of 'auto', 'float32'"),
         ({'command_frame': ''}, 'command_frame: must not be empty'),
         ({'command_frame': '/base_link'}, "begin without a slash: 'base_link'"),
+        ({'command_frame': 'base_link '}, "'base_link ' is no frame of tf2, .* have no blanks"),
         ({'gripper_open': 0.0}, 'gripper_open: 0.0 is also gripper_closed'),
         ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
         ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
