@@ -103,7 +103,8 @@ class Configured:
 
     def in_words(self) -> str:
         """Return what will be commanded, where, and within which limits."""
-        return in_words(self._current(), topic=self._outputs.topic)
+        outputs = self._outputs
+        return in_words(self._current(), topic=outputs.topic, gripper=outputs.gripper)
 
     def tick(self) -> None:
         """Publish what is to be said now; called at control rate."""

@@ -28,6 +28,9 @@ class GripperOutput(Protocol):
     publishers: tuple[Publisher[Any], ...]
     """Of the commands."""
 
+    def in_words(self) -> str:
+        """Return what is commanded, and where."""
+
     def command(self, opening: float) -> None:
         """Command an opening in [0, 1]."""
 
@@ -56,6 +59,10 @@ class PositionOutput:
         self._node, self._settings = node, settings
         self._positions = node.create_lifecycle_publisher(Float64, 'gripper_command', qos.COMMAND)
         self.publishers: tuple[Publisher[Any], ...] = (self._positions,)
+
+    def in_words(self) -> str:
+        """Return the topic, and the positions that close and open the gripper."""
+        return f'positions on {self._positions.topic_name}, {_ends(self._settings)}'
 
     def command(self, opening: float) -> None:
         """Publish the position."""
@@ -96,6 +103,11 @@ class ActionOutput:
         client: ActionClient[Any, Any, Any] = ActionClient(node, kind, 'gripper_cmd')
         self._client = client
 
+    def in_words(self) -> str:
+        """Return the action, and the positions that close and open the gripper."""
+        name = self._node.resolve_service_name('gripper_cmd')
+        return f'goals of the action {name} ({self._type}), {_ends(self._settings)}'
+
     def command(self, opening: float) -> None:
         """Send a goal, if the opening has changed since the last one."""
         if self._commanded is not None and abs(opening - self._commanded) < WORTH_A_GOAL:
@@ -132,6 +144,10 @@ class ActionOutput:
             self._commanded = None  # so that it is tried again
 
 
+def _ends(settings: PolicySettings) -> str:
+    return f'{settings.gripper_closed:g} closed to {settings.gripper_open:g} open'
+
+
 def _goal(kind: Any, max_effort: float, position: float) -> Any:
     goal = kind.Goal()
     goal.command.position, goal.command.max_effort = position, max_effort
@@ -153,6 +169,10 @@ class NoGripperOutput:
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         """Open nothing."""
+
+    def in_words(self) -> str:
+        """Return that nothing is commanded."""
+        return 'not commanded'
 
     def command(self, opening: float) -> None:
         """Do nothing."""

@@ -17,10 +17,10 @@ from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 
 
-def in_words(settings: PolicySettings, *, topic: str) -> str:
+def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
     """Return what will be commanded, where, and within which limits.
 
-    topic: of the commands to the arm.
+    topic: of the commands to the arm. gripper: what it is told and where, in words.
     """
     box = settings.motion_limits.box
     limits = {
@@ -35,8 +35,13 @@ def in_words(settings: PolicySettings, *, topic: str) -> str:
     limited = ', '.join(f'{n} {"none" if v is None else v}' for n, v in limits.items())
     return (
         f'commands at {settings.control_rate:g} Hz on {topic} in frame '
-        f'{settings.command_frame!r}, dry_run {str(settings.dry_run).lower()}; {limited}'
+        f'{settings.command_frame!r}, dry_run {str(settings.dry_run).lower()}; {limited}; '
+        f'gripper: {gripper}'
     )
+
+
+SAID_EVERY = 10.0
+"""Seconds between two warnings that nobody hears the commands."""
 
 
 class Outputs:
@@ -66,6 +71,11 @@ class Outputs:
         """The topic of the commands to the arm, as it is remapped."""
         return str((*self._arm.publishers, self._actions)[0].topic_name)
 
+    @property
+    def gripper(self) -> str:
+        """What the gripper is told and where, in words."""
+        return self._gripper.in_words()
+
     def troubles(self) -> tuple[str, ...]:
         """Return in words who misses the commands, and who commands the same arm or gripper."""
         commands = (*self._arm.publishers, *self._gripper.publishers)
@@ -94,6 +104,8 @@ class Outputs:
         if not (dry_run and self._acted_upon):
             self._actions.publish(action_message(new, now_ns=now_ns, frame_id=self._frame))
         self._statistics.publish(statistics_message(new, now_ns=now_ns))
+        if not dry_run:
+            self._look_who_hears()
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
         """Make standing still the last command; does nothing when it has been."""
@@ -107,3 +119,19 @@ class Outputs:
         self._arm.close()
         for publisher in (self._actions, self._statistics):
             self._node.destroy_lifecycle_publisher(publisher)
+
+    def _look_who_hears(self) -> None:
+        """Say which commands go nowhere; those that cannot be heard are said, too."""
+        arm = self._arm.publishers or (self._actions,)
+        lost = [
+            publisher.topic_name
+            for publisher in (*arm, *self._gripper.publishers)
+            if not publisher.get_subscription_count()
+        ]
+        if lost:
+            self._node.get_logger().warning(
+                f'nobody subscribes to {" and ".join(lost)}, so these commands go nowhere: '
+                'rename the topic (command_topic:=, target_topic:=, gripper_topic:= of the launch '
+                "file), or set gripper_type to 'none' where there is no gripper",
+                throttle_duration_sec=SAID_EVERY,
+            )

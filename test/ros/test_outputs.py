@@ -42,6 +42,7 @@ def test_the_log_says_what_an_active_node_will_command(world, stderr):
         'max_acceleration none',
         'max_step_rotation 0.25',
         'workspace [[-0.1, -0.2, 0.0], [0.5, 0.25, 0.75]]',
+        'gripper: positions on /lab/gripper_command, 0 closed to 1 open',
     ):
         assert words in line
 
@@ -55,6 +56,21 @@ def test_the_log_names_the_topic_of_each_kind_of_command(world, stderr, command_
     assert f'commands at 30 Hz on {topic} in frame' in line
     assert 'dry_run false' in line
     assert 'workspace none' in line
+
+
+def test_the_log_says_which_commands_nobody_subscribes_to(world, stderr):
+    world.record(Float64, 'gripper_command')
+    start(world)
+    line = wait_for_line(stderr, 'nobody subscribes')
+    assert '[WARN]' in line
+    assert 'subscribes to /delta_twist_cmds, so' in line
+
+
+def test_a_dry_run_needs_no_subscriber(world, stderr):
+    actions = world.record(VlaAction, 'action')
+    start(world, dry_run=True)
+    wait_for(lambda: len(actions.messages) >= 3, 'three actions')
+    assert 'nobody subscribes' not in stderr()
 
 
 class Arm:
@@ -214,6 +230,8 @@ class TestGripper:
             gripper_type='action', gripper_open=0.04, gripper_max_effort=20.0
         )
         gripper = ActionOutput(FakeNode(), settings)
+        action = '/hand/gripper_cmd (control_msgs/action/GripperCommand)'
+        assert gripper.in_words() == f'goals of the action {action}, 0 closed to 0.04 open'
         for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
             gripper.command(opening)
         assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
