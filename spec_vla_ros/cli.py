@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The `spec-vla` command.
+"""Inspect, try, tune, measure, watch and train vision-language-action policies.
 
-Each subcommand is a module with `add_arguments(parser)` and `run(args) -> exit status`, imported
-only when it is the one that was asked for.
+The `spec-vla` command. Each subcommand is a module with `add_arguments(parser)` and `run(args) ->
+exit status`, imported only when it is the one that was asked for.
 """
 
 from __future__ import annotations

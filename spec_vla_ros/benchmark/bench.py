@@ -52,18 +52,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--cases',
         nargs='+',
         metavar='CASE',
-        help=f'of: {", ".join(names)} (default: all that fit)',
+        help=f'of: {", ".join(map(repr, names))} (default: all that fit)',
     )
     parser.add_argument('--device', default='auto', help="'cpu', 'cuda' (default: auto)")
     parser.add_argument(
         '--dtype', default='float32', choices=('auto', *PRECISIONS), help='of the shipped policy'
     )
     parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
-    parser.add_argument('--frames', type=int, default=120, help='for the shipped policy')
-    parser.add_argument('--actions', type=int, default=10, help='of the trace, for the others')
-    parser.add_argument('--repeats', type=int, default=3, help='of each action of the trace')
     parser.add_argument(
-        '--acceptance-threshold', type=int, default=9, help='relaxed acceptance, bins'
+        '--frames', type=int, default=120, help='for the shipped policy (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--actions',
+        type=int,
+        default=10,
+        help='of the trace, for the others (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--repeats', type=int, default=3, help='of each action of the trace (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--acceptance-threshold',
+        type=int,
+        default=9,
+        help='of relaxed acceptance, in bins (default: %(default)s)',
     )
     parser.add_argument(
         '--out', type=user_path, default=Path('results'), help='folder to write into'

@@ -22,7 +22,13 @@ from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
-from spec_vla_ros.recordings.prompts import RecordingTopics, check_recording
+from spec_vla_ros.recordings.prompts import (
+    IMAGE_TOPIC,
+    INSTRUCTION_TOPIC,
+    RecordingTopics,
+    check_recording,
+    topics_given,
+)
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.drafter_data import FEATURES, Example, write_features
@@ -56,8 +62,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulator.add_argument(
         '--benchmark', choices=list(MAX_STEPS), help='suite of LIBERO (default: the tabletop)'
     )
-    simulator.add_argument('--episodes', type=int, default=3000, help='simulated episodes')
-    simulator.add_argument('--first-seed', type=int, default=FIRST_SEED, help='of the simulator')
+    simulator.add_argument('--episodes', type=int, default=3000, help='default: %(default)s')
+    simulator.add_argument(
+        '--first-seed', type=int, default=FIRST_SEED, help='of the episodes (default: %(default)s)'
+    )
     recordings = parser.add_argument_group('prompts from recordings')
     recordings.add_argument(
         '--recording',
@@ -66,10 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PATH',
         help='rosbag2 folders or .mcap files, each an episode; no simulator then',
     )
-    recordings.add_argument('--image-topic', help='of Image or CompressedImage messages')
-    recordings.add_argument('--instruction-topic', help='of String messages')
+    recordings.add_argument(
+        '--image-topic', help=f'of Image or CompressedImage messages (default: {IMAGE_TOPIC})'
+    )
+    recordings.add_argument(
+        '--instruction-topic', help=f'of String messages (default: {INSTRUCTION_TOPIC})'
+    )
     recordings.add_argument('--instruction', help='its text, where none was recorded')
-    recordings.add_argument('--every', type=int, default=1, help='take one image of so many')
+    recordings.add_argument(
+        '--every', type=int, default=1, help='take one image of so many (default: all)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -110,12 +124,14 @@ def _simulated(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
 def _recorded(args: argparse.Namespace) -> list[Source]:
     if args.benchmark:
         raise ValueError('--benchmark belongs to episodes, not to --recording')
-    if not args.image_topic:
-        raise ValueError('recordings need --image-topic')
     if args.every < 1:
         raise ValueError(f'--every {args.every}: at least 1, which takes every image')
     _check_processes(args, len(args.recording), 'recordings')
-    topics = RecordingTopics(args.image_topic, args.instruction_topic, args.instruction)
+    topics = topics_given(
+        image=args.image_topic,
+        instruction_topic=args.instruction_topic,
+        instruction=args.instruction,
+    )
     for path in args.recording:  # all of them, before the first is worked through for hours
         check_recording(path, topics)
     parts = _dealt(list(enumerate(args.recording)), args.processes)

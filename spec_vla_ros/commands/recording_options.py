@@ -10,9 +10,11 @@ from functools import cache, partial
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.tuning import Recording
 from spec_vla_ros.recordings.prompts import (
-    RecordingTopics,
+    IMAGE_TOPIC,
+    INSTRUCTION_TOPIC,
     check_recording,
     recorded_observations,
+    topics_given,
 )
 
 
@@ -26,8 +28,8 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help='rosbag2 folders or .mcap files',
     )
     prompts = parser.add_argument_group('what was recorded')
-    prompts.add_argument('--image-topic', default='/image', help='default: %(default)s')
-    prompts.add_argument('--instruction-topic', help='default: /instruction')
+    prompts.add_argument('--image-topic', default=IMAGE_TOPIC, help='default: %(default)s')
+    prompts.add_argument('--instruction-topic', help=f'default: {INSTRUCTION_TOPIC}')
     prompts.add_argument('--instruction', help='its text, where none was recorded')
     prompts.add_argument(
         '--interval',
@@ -45,10 +47,11 @@ def recordings_from(args: argparse.Namespace) -> list[Recording]:
     """
     if not (math.isfinite(args.interval) and args.interval >= 0):
         raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
-    topic = args.instruction_topic
-    if topic is None and args.instruction is None:
-        topic = '/instruction'
-    topics = RecordingTopics(args.image_topic, topic, args.instruction)
+    topics = topics_given(
+        image=args.image_topic,
+        instruction_topic=args.instruction_topic,
+        instruction=args.instruction,
+    )
     for path in args.recordings:
         check_recording(path, topics)
     report = cache(print)  # each text once, however often a recording is read

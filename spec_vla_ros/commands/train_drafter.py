@@ -48,35 +48,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--out', type=user_path, required=True, help='drafter folder to write')
     parser.add_argument('--cpu', action='store_true', help='even where there is a GPU')
-    parser.add_argument('--seed', type=int, default=hyperparameters.seed)
     parser.add_argument(
-        '--iterations', type=at_least(1), default=hyperparameters.settings.iterations
+        '--seed', type=int, default=hyperparameters.seed, help='default: %(default)s'
+    )
+    parser.add_argument(
+        '--iterations',
+        type=at_least(1),
+        default=hyperparameters.settings.iterations,
+        help='default: %(default)s',
     )
     parser.add_argument(
         '--batch',
         type=at_least(1),
         default=hyperparameters.batch,
-        help='examples, over all processes',
+        help='examples, over all processes (default: %(default)s)',
     )
     parser.add_argument(
         '--save-every',
         type=at_least(1),
         default=hyperparameters.settings.save_every,
-        help='iterations',
+        help='so many iterations (default: %(default)s)',
     )
     parser.add_argument(
-        '--learning-rate', type=float, default=hyperparameters.settings.learning_rate
+        '--learning-rate',
+        type=float,
+        default=hyperparameters.settings.learning_rate,
+        help='default: %(default)s',
     )
-    parser.add_argument('--rollout', type=at_least(1), default=hyperparameters.rollout)
+    parser.add_argument(
+        '--rollout',
+        type=at_least(1),
+        default=hyperparameters.rollout,
+        help="steps on the drafter's own predictions (default: %(default)s)",
+    )
     parser.add_argument(
         '--window',
         type=at_least(0),
         default=WINDOW,
         help="how many of the prompt's last places it reads; 0: all (default: %(default)s)",
     )
-    parser.add_argument('--noise', type=float, default=hyperparameters.noise)
-    parser.add_argument('--score-weight', type=float, default=hyperparameters.score_weight)
-    parser.add_argument('--threads', type=at_least(1), default=2)
+    parser.add_argument(
+        '--noise',
+        type=float,
+        default=hyperparameters.noise,
+        help="on the target's features, in units of their spread (default: %(default)s)",
+    )
+    parser.add_argument(
+        '--score-weight',
+        type=float,
+        default=hyperparameters.score_weight,
+        help='of the cross-entropy, beside 1 for the feature loss (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--threads', type=at_least(1), default=2, help='of the CPU (default: %(default)s)'
+    )
 
 
 def run(args: argparse.Namespace) -> int:

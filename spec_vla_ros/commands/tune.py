@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_recording_options(parser)
     limits = parser.add_argument_group(
-        'how far from the AR action 95 of 100 actions may be (default: 1 mm and 10 mrad)'
+        'how far from the autoregressive action 95 of 100 may be (default: 1 mm and 10 mrad)'
     )
     limits.add_argument('--tolerance-mm', type=float, help='displacement')
     limits.add_argument('--tolerance-mrad', type=float, help='rotation')

@@ -51,6 +51,23 @@ class RecordingTopics:
             raise ValueError(fault)
 
 
+IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
+"""Where they are unless somebody says otherwise: the policy node's own names."""
+
+
+def topics_given(
+    *, image: str | None, instruction_topic: str | None, instruction: str | None
+) -> RecordingTopics:
+    """Return the topics that options give, with the node's own names for those left out.
+
+    Raises:
+        ValueError: both an instruction and its topic are given.
+    """
+    if instruction_topic is None and instruction is None:
+        instruction_topic = INSTRUCTION_TOPIC
+    return RecordingTopics(image or IMAGE_TOPIC, instruction_topic, instruction)
+
+
 def check_recording(path: Path, topics: RecordingTopics) -> None:
     """Make sure that a recording holds what `recorded_observations` needs.
 

@@ -92,11 +92,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--work', type=user_path, required=True, help='folder for intermediate files'
     )
     parser.add_argument('--out', type=user_path, required=True, help='checkpoint folder to write')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--processes', type=at_least(1), default=2, help='for collecting')
-    parser.add_argument('--threads', type=at_least(1), default=2, help='for training')
+    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
     parser.add_argument(
-        '--scale', type=float, default=1.0, help='share of the data and iterations (a quick try)'
+        '--processes', type=at_least(1), default=2, help='for collecting (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--threads', type=at_least(1), default=2, help='for training (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--scale',
+        type=float,
+        default=1.0,
+        help='share of the data and iterations, 0.01 for a quick try (default: %(default)s)',
     )
 
 

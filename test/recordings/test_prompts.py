@@ -243,7 +243,7 @@ def test_one_source_of_instructions(given):
 @pytest.mark.parametrize(
     ('options', 'reason'),
     [
-        (['--recording', 'BAG'], 'need --image-topic'),
+        (['--recording', 'BAG'], 'has no topic /image; it has: '),
         (['--recording', 'BAG', '--image-topic', '/a', '--every', '0'], 'at least 1'),
         (['--recording', 'BAG', '--image-topic', '/a', '--processes', '2'], 'for 1 recordings'),
         (['--recording', 'BAG', '--image-topic', '/a', '--instruction', 'b'], 'has no topic /a'),
