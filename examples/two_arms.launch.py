@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Two arms, each with a camera, an instruction and a policy node of its own; one emergency stop.
 
-ros2 launch examples/two_arms.launch.py checkpoint:=/path/to/checkpoint
+ros2 launch examples/two_arms.launch.py checkpoint:=/path/to/checkpoint unnorm_key:=bridge_orig
 ros2 topic pub --once /left_arm/instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
@@ -37,13 +37,23 @@ ARMS = {
 }
 """Namespace of an arm -> arguments of spec_vla.launch.py; what an arm may do is in its file."""
 
+SHARED = {
+    'checkpoint': 'Its folder',
+    'unnorm_key': 'Its norm stats, where it has several',
+    'observation_recipe': "What it was trained on: 'plain', 'libero', a YAML file",
+    'device': "'cpu', 'cuda:1'",
+}
+"""Arguments that both arms are given -> what they mean; empty: as spec_vla.launch.py has it."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, and the policy node of each arm."""
     return LaunchDescription(
         [
-            DeclareLaunchArgument('checkpoint', default_value='', description='Its folder'),
-            DeclareLaunchArgument('device', default_value='auto', description="'cpu', 'cuda:1'"),
+            *(
+                DeclareLaunchArgument(name, default_value='', description=meaning)
+                for name, meaning in SHARED.items()
+            ),
             *(_arm(name, arguments) for name, arguments in ARMS.items()),
         ]
     )
@@ -54,8 +64,7 @@ def _arm(namespace: str, arguments: dict[str, str]) -> GroupAction:
     include = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(f'{SHARE}/launch/spec_vla.launch.py'),
         launch_arguments=[
-            ('checkpoint', LaunchConfiguration('checkpoint')),
-            ('device', LaunchConfiguration('device')),
+            *((name, LaunchConfiguration(name)) for name in SHARED),
             ('namespace', namespace),
             ('emergency_stop_topic', '/emergency_stop'),
             *arguments.items(),

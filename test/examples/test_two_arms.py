@@ -60,6 +60,13 @@ def test_each_arm_has_a_node_of_its_own(description):
     assert left['emergency_stop_topic'] == right['emergency_stop_topic'] == '/emergency_stop'
 
 
+def test_both_are_given_what_their_checkpoint_needs(description):
+    declared = {made.given[0] for made in description if made.kind == 'DeclareLaunchArgument'}
+    assert {'checkpoint', 'unnorm_key', 'observation_recipe', 'device'} <= declared
+    for group in (made for made in description if made.kind == 'GroupAction'):
+        assert declared <= arguments_of(group).keys()
+
+
 def test_the_arguments_exist(description):
     for group in (made for made in description if made.kind == 'GroupAction'):
         assert set(arguments_of(group)) <= POLICY_ARGUMENTS.keys()
