@@ -53,8 +53,8 @@ class ModelSettings:
         choices=('', *STORED_AS),
     )
     cuda_graphs: str = parameter(
-        'What is recorded on CUDA and then launched at once: a speculative action, whose passes '
-        'the device chooses itself; each of its passes; or nothing',
+        "What is recorded as a CUDA graph: a whole speculative action ('action'), each of its "
+        "passes ('pass'), or nothing ('off')",
         default='action',
         choices=GRAPHS,
     )
@@ -81,14 +81,14 @@ class ModelSettings:
         'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
     )
     draft_plan: str = parameter(
-        'A draft plan to keep to, as the statistics show the one in force: the same drafts on '
-        'every day and machine; empty: draft_top_k says',
+        'A fixed draft plan, written as in draft_plan of the statistics, for the same drafts on '
+        'every machine and day; empty: draft_top_k decides',
         default='',
     )
     decoding_mode: str = parameter(
-        'Token by token; speculatively with the same result, but for rounding; '
-        "speculatively, taking draft tokens near the model's choice; 'auto': relaxed where there "
-        'is a drafter, else autoregressive',
+        "'autoregressive': token by token; 'strict': speculatively with the same result, but for "
+        "rounding; 'relaxed': speculatively, taking draft tokens near the model's choice; 'auto': "
+        'relaxed where there is a drafter, else autoregressive',
         default=AUTO,
         choices=(AUTO, *MODES),
         live=True,
@@ -103,8 +103,8 @@ class ModelSettings:
         live=True,
     )
     acceptance_tolerance_translation: float = parameter(
-        'How far it may be along each of x, y and z, in place of acceptance_threshold there; '
-        'rounded down to bins by the norm stats; negative: not in force, bins count',
+        'How far a draft token may be along each of x, y and z, in place of acceptance_threshold '
+        'there; rounded down to bins by the norm stats; negative: off, acceptance_threshold holds',
         default=-1.0,
         unit='m',
         low=-1.0,
@@ -112,7 +112,8 @@ class ModelSettings:
         live=True,
     )
     acceptance_tolerance_rotation: float = parameter(
-        'How far it may be about each of these axes, as acceptance_tolerance_translation',
+        'How far a draft token may be about each of these axes; otherwise as '
+        'acceptance_tolerance_translation',
         default=-1.0,
         unit='rad',
         low=-1.0,
@@ -121,7 +122,7 @@ class ModelSettings:
     )
     acceptance_by_dimension: tuple[int, ...] = parameter(
         'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper; '
-        'where a tolerance is in force, too, the stricter one holds',
+        'where a tolerance is set, too, the stricter one holds',
         default=(-1, -1, -1, -1, -1, -1, -1),
         unit='bins',
         low=-1,

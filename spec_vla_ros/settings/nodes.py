@@ -27,7 +27,8 @@ class InterfaceSettings:
         choices=('raw', 'compressed'),
     )
     command_frame: str = parameter(
-        'Frame the deltas are expressed in, put into the header of every command',
+        'Frame the actions are expressed in, put into the header of every command; nothing is '
+        'rotated',
         default='base_link',
         frame=True,
     )

@@ -133,7 +133,7 @@ class SafetySettings:
         live=True,
     )
     workspace_min: tuple[float, ...] = parameter(
-        'Least x, y, z of the end effector in command_frame; the same as workspace_max: no box',
+        'Least x, y, z of the end effector in command_frame; both corners the same: no box',
         default=(0.0, 0.0, 0.0),
         unit='m',
         low=-10.0,
@@ -186,7 +186,7 @@ class SafetySettings:
         live=True,
     )
     accept_unknown_parameters: bool = parameter(
-        'Activate although parameters or remaps were given at start that are in no force: of no '
+        'Activate even if parameters or remaps were given at start that have no effect: of no '
         "such name, or under another node's",
         default=False,
         live=True,
