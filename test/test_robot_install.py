@@ -165,7 +165,7 @@ def test_a_drafter_is_made_of_recordings_without_the_simulator(tmp_path):
 from spec_vla_ros.cli import main
 assert main(['drafter-data', '--out', {str(tmp_path)!r}]) == 2
 assert main(['drafter-data', '--out', {str(tmp_path)!r}, '--recording', 'none.mcap',
-             '--image-topic', '/image', '--instruction', 'stop']) == 2
+             '--image-topic', '/image', '--instruction', 'wave']) == 2
 """
     said = run_without(modules_of({'mujoco'}), program).stderr
     assert "episodes need pip install -e '.[sim]'" in said

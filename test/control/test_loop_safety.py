@@ -74,7 +74,7 @@ def test_equal_pixels_are_no_fault_at_rest_nor_when_the_watch_is_off(drive):
     driver = drive(image_timeout=0.2)
     driver.frozen = True
     driver.policy.answer = np.zeros(7)
-    driver.loop.store_instruction('wait')
+    driver.loop.store_instruction('hold the cup')
     for _ in range(30):
         driver.tick()
     assert driver.ticks[-1].halt.reason is Reason.NONE

@@ -13,7 +13,7 @@ IMAGE, COMPRESSED, STRING = (
     'std_msgs/msg/String',
 )
 PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
-PICTURES = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 3), dtype=np.uint8)
+PICTURES = np.random.default_rng(0).integers(0, 256, (8, 20, 16, 3), dtype=np.uint8)
 
 
 def header():
