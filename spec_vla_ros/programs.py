@@ -16,6 +16,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from types import FrameType
 
 INTERRUPTED = 130
@@ -85,6 +87,22 @@ class DieWithParent:
         self._libc.prctl(_PR_SET_PDEATHSIG, self._number)
         if os.getppid() != self._parent:
             os._exit(1)
+
+
+def worker_processes(count: int) -> ProcessPoolExecutor:
+    """Return processes to work side by side, to be entered as a context in the main thread.
+
+    They are begun anew, since threads of renderer and torch do not survive a fork, and end with
+    this process, however it does: left behind, they would write on into its files.
+    """
+    return ProcessPoolExecutor(
+        count, mp_context=get_context('spawn'), initializer=end_with, initargs=(os.getpid(),)
+    )
+
+
+def end_with(parent: int) -> None:
+    """Let the kernel end this process along with its parent, see `DieWithParent`."""
+    DieWithParent(signal.SIGKILL, parent=parent)()
 
 
 class StopRequestedError(RuntimeError):

@@ -9,6 +9,7 @@ import sys
 import weakref
 
 import pytest
+from processes import gone
 
 from spec_vla_ros.programs import (
     StopRequestedError,
@@ -138,3 +139,29 @@ def test_images_reuse_the_memory_of_those_before():
 )
 def test_the_environment_comes_first(setting):
     assert run('keep', **setting)[0] == 'False'
+
+
+AT_WORK = """
+import os, time
+from spec_vla_ros.programs import worker_processes
+
+def work(_):
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == '__main__':
+    with worker_processes(2) as workers:
+        list(workers.map(work, range(2)))
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGKILL], ids=['SIGTERM', 'SIGKILL'])
+def test_no_worker_is_left_behind_however_its_parent_ends(tmp_path, number):
+    (tmp_path / 'at_work.py').write_text(AT_WORK)
+    command = [sys.executable, str(tmp_path / 'at_work.py')]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        workers = [int(parent.stdout.readline()) for _ in range(2)]
+        parent.send_signal(number)
+        assert parent.wait(60) == -number
+        assert parent.stdout.read() == ''  # the end of the pipe: nobody holds it open any more
+    assert all(map(gone, workers))

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -22,6 +20,7 @@ from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
     INSTRUCTION_TOPIC,
@@ -95,8 +94,7 @@ def run(args: argparse.Namespace) -> int:
         (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
         for i, source in enumerate(sources)
     ]
-    # spawn: the renderer's and torch's threads do not survive a fork
-    with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
+    with worker_processes(args.processes) as pool:
         list(pool.map(_write_part, jobs))
     return 0
 

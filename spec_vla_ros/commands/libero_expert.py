@@ -10,8 +10,7 @@ import argparse
 import functools
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.measures import mean_squared_jerk, wilson_interval
+from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.libero.env import LiberoEnv, controller_input
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert
 from spec_vla_ros.sim.libero.motion import Disturbance
@@ -80,8 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if len(missing) < len(wanted):
         print(f'{len(wanted) - len(missing)} of {len(wanted)} episodes have run before')
     began = time.monotonic()
-    # spawn: what the renderer and LIBERO keep does not survive a fork
-    with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
+    with worker_processes(args.processes) as pool:
         for count, ended in enumerate(as_completed([pool.submit(_run, k) for k in missing]), 1):
             log.add(ended.result())
             left = (time.monotonic() - began) / count * (len(missing) - count)

@@ -10,10 +10,8 @@ import argparse
 import json
 import platform
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -47,6 +45,7 @@ from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
+from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
@@ -171,8 +170,7 @@ def _tabletop(args: argparse.Namespace) -> int:
         for name, decoding in modes.items()
     ]
     check_writable(args.out)
-    # spawn: the renderer's and torch's threads do not survive a fork
-    with ProcessPoolExecutor(args.processes, mp_context=get_context('spawn')) as pool:
+    with worker_processes(args.processes) as pool:
         results = dict(zip(modes, pool.map(_run_mode, jobs), strict=True))
     report = {
         'date': date.today().isoformat(),

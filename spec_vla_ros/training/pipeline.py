@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +24,7 @@ from spec_vla_ros.command_line import at_least, user_path
 from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
+from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
@@ -254,8 +253,7 @@ def _collect(hyperparameters: Hyperparameters, work: Path, *, processes: int) ->
         for i in range(hyperparameters.files)
     ]
     missing = [job for job in jobs if not job[0].exists()]
-    # spawn: the renderer's threads do not survive a fork
-    with ProcessPoolExecutor(processes, mp_context=get_context('spawn')) as pool:
+    with worker_processes(processes) as pool:
         list(pool.map(_collect_file, missing))
     return load_frames([path for path, _ in jobs])
 
