@@ -16,7 +16,7 @@ def test_pictures_of_the_benchmark_are_turned_once(monkeypatch, tmp_path, recipe
     class Pool:
         """Notes what would be run."""
 
-        def __init__(self, processes, *, mp_context):
+        def __init__(self, processes):
             pass
 
         def __enter__(self):
@@ -29,7 +29,7 @@ def test_pictures_of_the_benchmark_are_turned_once(monkeypatch, tmp_path, recipe
             jobs.extend(given)
             return ()
 
-    monkeypatch.setattr(drafter_data, 'ProcessPoolExecutor', Pool)
+    monkeypatch.setattr(drafter_data, 'worker_processes', Pool)
     parser = argparse.ArgumentParser()
     drafter_data.add_arguments(parser)
     options = ['--benchmark', 'libero_object', '--episodes', '2', '--recipe', recipe]

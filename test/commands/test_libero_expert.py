@@ -40,7 +40,7 @@ def ran(monkeypatch):
 
     monkeypatch.setattr(libero_expert, 'read_tasks', lambda suite: TASKS)
     monkeypatch.setattr(libero_expert, '_run', run)
-    monkeypatch.setattr(libero_expert, 'ProcessPoolExecutor', AtOnce)
+    monkeypatch.setattr(libero_expert, 'worker_processes', AtOnce)
     monkeypatch.setattr(libero_expert, 'as_completed', lambda futures: futures)
     return ran
 

@@ -83,7 +83,7 @@ def test_unknown_modes_are_told(capsys):
 def test_a_folder_that_cannot_be_written_is_told_before_the_episodes(
     monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr(evaluate, 'ProcessPoolExecutor', None)
+    monkeypatch.setattr(evaluate, 'worker_processes', None)
     (tmp_path / 'file').touch()
     assert main([*EPISODES, 'strict', '--out', str(tmp_path / 'file')]) == 2
     assert 'give another --out' in capsys.readouterr().err
@@ -100,7 +100,7 @@ def test_policies_of_a_mode_share_their_weights(monkeypatch, tmp_path):
     class Here:
         """Runs the modes in this process."""
 
-        def __init__(self, processes, *, mp_context):
+        def __init__(self, processes):
             self.map = map
 
         def __enter__(self):
@@ -110,7 +110,7 @@ def test_policies_of_a_mode_share_their_weights(monkeypatch, tmp_path):
             pass
 
     monkeypatch.setattr(policy, 'PackedLlama', noted)
-    monkeypatch.setattr(evaluate, 'ProcessPoolExecutor', Here)
+    monkeypatch.setattr(evaluate, 'worker_processes', Here)
     options = ['--episodes', '1', '--modes', 'strict', '--out', str(tmp_path)]
     assert main(['evaluate', *options]) == 0
     assert len(packed) == 1
