@@ -39,9 +39,9 @@ _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows
 _MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
 _BEGIN, _END = 0xD8, 0xD9
 _MORE = bytes(range(1, 129))  # what no picture needs, put behind the last scan of a JPEG
-_END_MARKER = b'\xff\xd9'
-_BEGINNINGS = (b'\xff\xd8', b'\x89PNG')
-_NO_PICTURE = re.compile(r'bayer|(16|32|64)[USF]')  # encodings of mosaics and measurements
+_JPEG, _PNG = bytes([0xFF, _BEGIN]), b'\x89PNG'  # their beginnings
+_MEASURED = r'(16|32|64)[USF]'  # encodings of depth and other measurements
+_NO_PICTURE = re.compile(rf'bayer|{_MEASURED}')
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
@@ -133,13 +133,13 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             f'format {message.format!r} is a depth image or a Bayer pattern, a colour image is '
             'needed'
         )
-    if not bytes(message.data[:4]).startswith(_BEGINNINGS):
+    if not bytes(message.data[:4]).startswith((_JPEG, _PNG)):
         raise ImageError(
             f'format {message.format!r}, {len(message.data)} bytes: neither a whole JPEG nor a '
             'whole PNG, it begins as neither does; have the publisher send one of the two'
         )
     data = np.frombuffer(message.data, np.uint8)
-    is_jpeg = data[:2].tobytes() == _BEGINNINGS[0]
+    is_jpeg = data[:2].tobytes() == _JPEG
     if is_jpeg:
         end = _end_of_jpeg(data.tobytes())
         if end is None:
@@ -211,7 +211,7 @@ def _instead(encoding: str) -> str:
     """Return in words why an encoding is none that is read, and what would be."""
     if encoding.startswith('bayer'):
         return ': a Bayer pattern is no colour picture; have image_proc debayer it'
-    if re.match(r'(16|32|64)[USF]', encoding):
+    if re.match(_MEASURED, encoding):
         return ': depth and measurements are no colour picture; take the topic of the colour image'
     if re.match(r'8[US]C', encoding):
         return (
@@ -244,7 +244,7 @@ def _has_all_rows(jpeg: np.ndarray, picture: np.ndarray) -> bool:
     it. But it goes on with whatever stands before the end marker: more of that changes the picture
     then, and is passed over where the picture was whole. Takes as long as decoding it did.
     """
-    longer = np.frombuffer(jpeg[:-2].tobytes() + _MORE + _END_MARKER, np.uint8)
+    longer = np.frombuffer(jpeg[:-2].tobytes() + _MORE + bytes([0xFF, _END]), np.uint8)
     again = cv2.imdecode(longer, cv2.IMREAD_COLOR)
     return again is not None and np.array_equal(again, picture)
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.action_codec import STATISTICS, NormStats
+from spec_vla_ros.command_line import user_path
 from spec_vla_ros.models.checkpoint_files import (
     read_config,
     read_image_processor,
@@ -18,7 +19,7 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
-from spec_vla_ros.models.folders import CheckpointError, folder_path
+from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
@@ -39,10 +40,10 @@ _AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('folder', type=folder_path, metavar='DIR')
+    parser.add_argument('folder', type=user_path, metavar='DIR')
     parser.add_argument('--unnorm-key', metavar='K', help='the data set to ask with')
     add_recipe_options(parser)
-    parser.add_argument('--drafter', type=folder_path, metavar='DIR', help='default: DIR/drafter')
+    parser.add_argument('--drafter', type=user_path, metavar='DIR', help='default: DIR/drafter')
     parser.add_argument(
         '--instruction',
         metavar='TEXT',

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.pixels import file_to_rgb
 from spec_vla_ros.policy import load_policy
@@ -16,7 +15,7 @@ from spec_vla_ros.types import Observation
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument('--checkpoint', type=folder_path, required=True, metavar='DIR')
+    parser.add_argument('--checkpoint', type=user_path, required=True, metavar='DIR')
     parser.add_argument('--image', type=user_path, required=True, metavar='FILE')
     parser.add_argument('--instruction', required=True, metavar='TEXT')
     parser.add_argument(

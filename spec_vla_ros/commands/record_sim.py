@@ -11,12 +11,11 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.evaluation.sim_recording import (
     GRIPPER_TOPIC,
-    IMAGE_TOPIC,
-    INSTRUCTION_TOPIC,
     POSE_TOPIC,
     record_episode,
 )
 from spec_vla_ros.policy import load_policy
+from spec_vla_ros.recordings.prompts import IMAGE_TOPIC, INSTRUCTION_TOPIC
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 

@@ -16,10 +16,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.evaluation.closed_loop import drive, interval_ns
+from spec_vla_ros.recordings.prompts import IMAGE_TOPIC, INSTRUCTION_TOPIC
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Decoding, Observation, Policy
 
-IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
 POSE_TOPIC, GRIPPER_TOPIC = '/end_effector_pose', '/gripper_command'
 
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)

@@ -16,6 +16,9 @@ from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
 from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 
+IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
+"""Where they are unless somebody says otherwise: the policy node's own names."""
+
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
@@ -49,10 +52,6 @@ class RecordingTopics:
         fault = instruction_fault((self.instruction or '').strip())
         if fault:
             raise ValueError(fault)
-
-
-IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
-"""Where they are unless somebody says otherwise: the policy node's own names."""
 
 
 def topics_given(
@@ -93,8 +92,8 @@ def recorded_observations(
 
     The instruction is the newest one recorded at or before the image. Images without one, and
     those after an empty one, which cancels, or one that the node refuses, are left out and counted
-    in the report. The stamp is
-    the camera's, or when the image was recorded where the camera gave none.
+    in the report. The stamp is the camera's, or when the image was recorded where the camera gave
+    none.
 
     Args:
         path: the recording.

@@ -16,6 +16,9 @@ from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 
+_SAID_EVERY = 10.0
+"""Seconds between two warnings that nobody hears the commands."""
+
 
 def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
     """Return what will be commanded, where, and within which limits.
@@ -38,10 +41,6 @@ def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
         f'{settings.command_frame!r}, dry_run {str(settings.dry_run).lower()}; {limited}; '
         f'gripper: {gripper}'
     )
-
-
-SAID_EVERY = 10.0
-"""Seconds between two warnings that nobody hears the commands."""
 
 
 class Outputs:
@@ -133,5 +132,5 @@ class Outputs:
                 f'nobody subscribes to {" and ".join(lost)}, so these commands go nowhere: '
                 'rename the topic (command_topic:=, target_topic:=, gripper_topic:= of the launch '
                 "file), or set gripper_type to 'none' where there is no gripper",
-                throttle_duration_sec=SAID_EVERY,
+                throttle_duration_sec=_SAID_EVERY,
             )
