@@ -84,10 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()  # a reader that has gone, and a full disk, are told here at the latest
         return status
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        _let_go_of_output()
         return CUT_SHORT
     except (ValueError, OSError) as error:
         print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
+        _let_go_of_output()
         return 2
     except (RuntimeError, MemoryError) as error:
         if not _ran_out_of_memory(error):
@@ -98,6 +99,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f'spec-vla {args.command}: interrupted', file=sys.stderr)
         return INTERRUPTED
+
+
+def _let_go_of_output() -> None:
+    """Write what is left, or drop it: else Python tries again at its end, and fails."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _ran_out_of_memory(error: Exception) -> bool:

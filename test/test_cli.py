@@ -41,8 +41,10 @@ def test_what_stops_a_command_is_said_in_a_line(stopped_by, status, line, monkey
     assert capsys.readouterr().err == line + '\n'
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path, monkeypatch, unbuffered):
     """As with `spec-vla ... | head -1`."""
+    monkeypatch.setenv('PYTHONUNBUFFERED', unbuffered)
     write_tiny(tmp_path)
     command = [sys.executable, '-m', 'spec_vla_ros.cli', 'inspect', str(tmp_path)]
     reading, writing = os.pipe()
@@ -54,7 +56,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     assert (ended.returncode, ended.stderr) == (cli.CUT_SHORT, b'')
 
 
-def test_a_full_disk_is_told():
+@pytest.mark.parametrize('unbuffered', ['', '1'])
+def test_a_full_disk_is_told(monkeypatch, unbuffered):
+    monkeypatch.setenv('PYTHONUNBUFFERED', unbuffered)
     command = [
         sys.executable,
         '-m',
@@ -68,7 +72,7 @@ def test_a_full_disk_is_told():
             command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert ended.returncode == 2
-    assert 'spec-vla inspect: error: [Errno 28] No space left on device' in ended.stderr
+    assert ended.stderr == 'spec-vla inspect: error: [Errno 28] No space left on device\n'
 
 
 def test_what_is_no_fault_of_the_user_keeps_its_traceback(monkeypatch):
