@@ -10,11 +10,11 @@ from pathlib import Path
 
 from spec_vla_ros.action_codec import STATISTICS, STATS_FORMAT
 from spec_vla_ros.models.checkpoint_kind import (
-    refuse_other_configs,
     refuse_other_files,
     refuse_other_tensors,
 )
 from spec_vla_ros.models.config_checks import check_llama, check_sizes
+from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import CheckpointError, folder_path, is_there, read_json
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor

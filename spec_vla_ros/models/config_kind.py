@@ -1,0 +1,132 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What a checkpoint is, told from its config.json and its name before anything is built.
+
+The names of its files, and of its weights, are asked in `checkpoint_kind`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spec_vla_ros.models.folders import CheckpointError, shorten
+
+_OFT_KEYS = ('use_l1_regression', 'use_diffusion', 'num_actions_chunk', 'action_chunk_size')
+_SEVERAL_IMAGES = ('num_images_in_input', 'image_sequence_len')
+_MORE_INPUTS = ('use_wrist_image', 'use_proprio')
+_TOKENIZERS = (None, 'action_tokenizer')
+_ARCHITECTURES: tuple[list[str] | None, ...] = (None, [], ['OpenVLAForActionPrediction'])
+
+_OTHER_NAMES = {
+    r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot)(?![a-z])': (
+        'a reasoning checkpoint (embodied chain of thought): it writes a plan in words before '
+        'each action, which takes hundreds of tokens and is not decoded here'
+    ),
+    r'(?<![a-z])oft(?![a-z])': (
+        'an OpenVLA-OFT checkpoint, whose actions come from a head of its own, in *.pt files that '
+        'are not here'
+    ),
+}
+"""What of a name says what a checkpoint is, though nothing else in its folder may."""
+
+_LEROBOT = ('act', 'diffusion', 'groot', 'pi0', 'pi05', 'pi0_fast', 'sac', 'smolvla', 'tdmpc')
+_FAMILIES = {
+    'prismatic': 'a Prismatic vision-language model, which was not taught actions',
+    'moe_openvla': 'an OpenVLA variant with experts',
+    'openvla_oft': 'an OpenVLA-OFT checkpoint, whose actions come from a head of their own',
+    'spatialvla': 'a SpatialVLA policy',
+    'paligemma': 'a PaliGemma model',
+    'llava': 'a LLaVA model',
+    'llama': 'a language model or a drafter, which only runs beside its target',
+}
+_WAY_ON = 'Only OpenVLA and its fine-tunes run here; run it with the code that it came with'
+
+
+def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse a config.json of something else than OpenVLA.
+
+    Raises:
+        CheckpointError: the family, and the way on.
+    """
+    kind = config.get('model_type')
+    if kind != 'openvla':
+        raise CheckpointError(_family(kind, config))
+    oft = [key for key in _OFT_KEYS if config.get(key)]
+    if oft:
+        raise CheckpointError(
+            f'config.json has {shorten(oft)}, as OpenVLA-OFT has: its actions do not come token '
+            'by token. Run it with the code of OpenVLA-OFT'
+        )
+    _refuse_quantised(config.get('quantization_config'))
+    _refuse_other_inputs(config)
+    _refuse_other_names(folder, config.get('_name_or_path'))
+
+
+def _refuse_quantised(how: object) -> None:
+    """Refuse weights that were saved in few bits, each library in a way of its own."""
+    if how:
+        method = how.get('quant_method') if isinstance(how, Mapping) else how
+        raise CheckpointError(
+            f'config.json has a quantization_config ({method}): the weights were quantised, and '
+            'are no longer those of the model. Use the checkpoint before that, and store it as '
+            'int8 or int4 here (stored_as) where memory is short; if these weights are plain '
+            'again, remove quantization_config'
+        )
+
+
+def _refuse_other_inputs(config: Mapping[str, Any]) -> None:
+    """Refuse what was trained on more than it would get here, or says its actions otherwise."""
+    more = [key for key in _SEVERAL_IMAGES if config.get(key) not in (None, 0, 1)]
+    more += [key for key in _MORE_INPUTS if config.get(key)]
+    if more:
+        raise CheckpointError(
+            f'config.json has {", ".join(f"{key} {config[key]!r}" for key in more)}: this model '
+            'was trained on more than one image and an instruction, and would act without seeing '
+            'the rest. Run it with the code that it came with'
+        )
+    tokenizer = config.get('action_tokenizer')
+    if tokenizer not in _TOKENIZERS:
+        raise CheckpointError(
+            f'config.json has action_tokenizer {tokenizer!r}: its tokens stand for other actions '
+            "than OpenVLA's. Run it with the code that it came with"
+        )
+    architectures = config.get('architectures')
+    if architectures not in _ARCHITECTURES:
+        raise CheckpointError(
+            f"config.json has architectures {architectures!r}, an OpenVLA's has "
+            f'{_ARCHITECTURES[-1]}: another class may read or answer otherwise. {_WAY_ON}; if '
+            'only the name is another, write the usual one there'
+        )
+
+
+def _refuse_other_names(folder: Path, came_from: object) -> None:
+    """Refuse what only its name tells, in the folder's or where config.json says it came from."""
+    place = folder.resolve()
+    cached = place.parent.name == 'snapshots'  # of a download cache: the name is two folders up
+    here = place.parents[1].name if cached else place.name
+    for name, change in ((here, 'rename the folder'), (came_from, 'change _name_or_path')):
+        for pattern, what in _OTHER_NAMES.items():
+            if isinstance(name, str) and re.search(pattern, Path(name).name, re.IGNORECASE):
+                raise CheckpointError(
+                    f'{name!r} names {what}. Give an OpenVLA checkpoint that answers with the '
+                    f'tokens of one action at once; if this one does, {change}'
+                )
+
+
+def _family(kind: object, config: Mapping[str, Any]) -> str:
+    found = f'config.json has model_type {kind!r}'
+    lerobot = config.get('type')
+    if kind is None and isinstance(lerobot, str) and lerobot in _LEROBOT:
+        return f'config.json is of a LeRobot policy ({lerobot!r}). {_WAY_ON}'
+    if isinstance(kind, str) and kind in _FAMILIES:
+        return f'{found}: this is {_FAMILIES[kind]}. {_WAY_ON}'
+    if kind is None and isinstance(config.get('vla'), Mapping):
+        return (
+            'config.json is of an OpenVLA training run: convert its checkpoint with '
+            "`vla-scripts/extern/convert_openvla_weights_to_hf.py` of OpenVLA's code"
+        )
+    architectures = config.get('architectures')
+    more = f' and architectures {architectures}' if architectures else ''
+    return f"{found}{more}: an OpenVLA's has 'openvla'. {_WAY_ON}"
