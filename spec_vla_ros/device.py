@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a device asks of those who use it: copies without waiting, and honest times."""
+"""What a device asks for: copies that do not wait, kernels that take any mask, honest times."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Result = TypeVar('Result')
 Name = TypeVar('Name', bound=Hashable)
+
+_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+_ALIGNED = 8
+"""Numbers: rows of a mask that begin at multiples of it are not copied by each attention."""
 
 _ROUNDS = 3
 """How often everything is timed, one after the other."""
@@ -30,6 +36,41 @@ def upload(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == 'cuda' and tensor.device.type == 'cpu':
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+def attention(
+    q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None, causal: bool, grouped: bool
+) -> Tensor:
+    """Return scaled dot-product attention, (B, heads, S, Dh) as q.
+
+    From Hopper on, torch would choose cuDNN's kernels, which end with a misaligned address or a
+    RuntimeError for some masks of draft trees (seen on an H200 with torch 2.11).
+
+    Args:
+        q: (B, heads, S, Dh).
+        k: (B, heads or fewer, past + S, Dh).
+        v: as k.
+        mask: None, or what is added to the scores, see `empty_mask`.
+        causal: whether a row sees itself and those before it only; without a past.
+        grouped: whether several heads of q share one of k and v.
+    """
+    if q.device.type != 'cuda':
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=grouped
+        )
+    with sdpa_kernel(_KERNELS):
+        return F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=grouped
+        )
+
+
+def empty_mask(rows: int, columns: int, like: Tensor) -> Tensor:
+    """Return room for what is added to the scores of attention, (rows, columns).
+
+    like: gives device and dtype.
+    """
+    room = columns if like.device.type == 'cpu' else columns + -columns % _ALIGNED
+    return like.new_empty(rows, room)[:, :columns]
 
 
 class PhaseTimer:

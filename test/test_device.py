@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spec_vla_ros import device
-from spec_vla_ros.device import least_ms
+from spec_vla_ros.device import attention, empty_mask, least_ms
 
 CPU = torch.device('cpu')
 
@@ -56,3 +56,36 @@ def test_what_others_take_from_a_run_on_the_cpu_does_not_count():
 
     least = least_ms({'short': lambda: compute(2.0), 'long': disturbed}, device=CPU)
     assert least['long'] / least['short'] == pytest.approx(2.0, rel=0.1)
+
+
+def test_rows_of_a_mask_are_aligned_where_kernels_want_it():
+    here, there = (empty_mask(3, 21, torch.empty(1, device=d)) for d in ('cpu', 'meta'))
+    assert here.shape == there.shape == (3, 21)
+    assert here.is_contiguous()
+    assert there.stride() == (24, 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize('dim', [8, 32, 64, 128])
+def test_attention_on_cuda_takes_any_mask(dim, dtype):
+    generator = torch.Generator('cuda').manual_seed(0)
+
+    def random(*shape):
+        return torch.randn(shape, generator=generator, device='cuda').to(dtype)
+
+    for rows in (1, 2, 3, 7, 9, 33, 51):
+        for past in (0, 1, 5, 64, 71, 290, 319):
+            columns = past + rows
+            q = random(rows, 4, 2 * dim)[..., dim:].transpose(0, 1)[None]
+            k, v = random(2, 1, 4, columns + 3, dim)[..., :columns, :]
+            seen = random(rows, columns) > 0
+            seen[:, -1] = True
+            mask = empty_mask(rows, columns, q).zero_().masked_fill_(~seen, -torch.inf)
+            found = attention(q, k, v, mask=mask, causal=False, grouped=False)
+            exact = torch.nn.functional.scaled_dot_product_attention(
+                *(t.double().cpu() for t in (q, k, v)), attn_mask=seen.cpu()
+            )
+            error = (found.double().cpu() - exact).norm() / exact.norm()
+            assert error < (1e-5 if dtype == torch.float32 else 1e-2), (rows, past)

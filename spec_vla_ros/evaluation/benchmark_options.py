@@ -39,7 +39,6 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
         metavar='KEY',
         help='norm stats (default: those of the suite, or the only ones)',
     )
-    group.add_argument('--device', help="'cpu', 'cuda' (default: auto)")
     group.add_argument(
         '--sweep',
         action='store_const',
@@ -72,7 +71,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
 
 
 ONLY_HERE = (
-    *('tasks', 'drafter', 'unnorm_key', 'device', 'sweep', 'compare_every', 'without_generate'),
+    *('tasks', 'drafter', 'unnorm_key', 'sweep', 'compare_every', 'without_generate'),
     *('steps', 'ray', 'gpus_per_process'),
 )
 """Options that say nothing about the tabletop."""

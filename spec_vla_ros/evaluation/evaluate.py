@@ -39,7 +39,7 @@ from spec_vla_ros.evaluation.ways import (
     add_tolerances,
     tolerance_ways,
 )
-from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, resolve_device
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
@@ -89,14 +89,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('TOP_K', 'DEPTH', 'NODES'),
         help='draft tree (default: a chain), the same on every machine so that counts are too',
     )
+    parser.add_argument('--device', help="'cpu', 'cuda' (default: auto)")
     parser.add_argument(
         '--dtype', default='auto', choices=('auto', *PRECISIONS), help='of the weights'
     )
     parser.add_argument(
         '--stored-as',
         choices=STORED_AS,
-        help="store the language model's weights in few bits; the columns compare with "
-        "autoregressive decoding with the checkpoint's own",
+        help="store the language model's weights in few bits; here as with another --dtype or "
+        '--device, the columns compare with autoregressive decoding in float32 on the CPU',
     )
     parser.add_argument(
         '--processes',
@@ -153,9 +154,9 @@ def _tabletop(args: argparse.Namespace) -> int:
     """Evaluate on the tabletop, and write evaluate.json, evaluate.md and evaluate.png.
 
     Raises:
-        ValueError: seeds that training may have used.
+        ValueError: seeds that training may have used, or there is no such device.
     """
-    checkpoint = args.checkpoint or TABLETOP
+    checkpoint, device = args.checkpoint or TABLETOP, resolve_device(args.device or 'auto')
     first = HELD_OUT_SEEDS.start if args.first_seed is None else args.first_seed
     episodes = EPISODES if args.episodes is None else args.episodes
     seeds = range(first, first + episodes)
@@ -166,7 +167,7 @@ def _tabletop(args: argparse.Namespace) -> int:
         )
     modes, tree, recipe = _modes(args), TreeShape(*args.tree), recipe_from(args)
     jobs = [
-        _Job(checkpoint, name, decoding, seeds, tree, args.dtype, args.stored_as, recipe)
+        _Job(checkpoint, name, decoding, seeds, tree, device, args.dtype, args.stored_as, recipe)
         for name, decoding in modes.items()
     ]
     check_writable(args.out)
@@ -175,6 +176,7 @@ def _tabletop(args: argparse.Namespace) -> int:
     report = {
         'date': date.today().isoformat(),
         'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
+        'device': 'cpu' if device.type == 'cpu' else torch.cuda.get_device_name(device),
         'checkpoint': checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
         'tree': list(args.tree),
@@ -204,6 +206,7 @@ class _Job:
     decoding: Decoding
     seeds: range
     tree: TreeShape
+    device: torch.device
     dtype: str
     stored_as: str | None
     recipe: Recipe
@@ -211,7 +214,7 @@ class _Job:
     def policy(self, checkpoint: OpenVLACheckpoint | None = None) -> SpecVlaPolicy:
         """Return a policy of its own, over a checkpoint or as it is to be run."""
         stored_as = None if checkpoint else self.stored_as
-        found = checkpoint or load_openvla(self.folder, device='cpu', dtype=self.dtype)
+        found = checkpoint or load_openvla(self.folder, device=str(self.device), dtype=self.dtype)
         config = PolicyConfig(tree=self.tree, stored_as=stored_as, recipe=self.recipe)
         return SpecVlaPolicy(found, config=config, drafter=load_drafter_beside(found))
 
@@ -219,7 +222,7 @@ class _Job:
 def _run_mode(job: _Job) -> dict:
     torch.set_num_threads(1)
     checkpoint = load_openvla(job.folder, device='cpu')
-    changes = job.dtype != 'auto' or job.stored_as is not None
+    changes = job.dtype != 'auto' or job.stored_as is not None or job.device.type != 'cpu'
     reference = job.policy(checkpoint)
     policy = job.policy() if changes else reference.sibling()
     own = None

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.device import attention
 from spec_vla_ros.models.llama_config import LlamaConfig
 
 
@@ -96,9 +97,7 @@ class Attention(nn.Module):
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         causal = mask is None and length > 1
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=self.grouped
-        )
+        y = attention(q, k, v, mask=mask, causal=causal, grouped=self.grouped)
         return self.o_proj(y.transpose(1, 2).reshape(batch, length, -1))
 
 

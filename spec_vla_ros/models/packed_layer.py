@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
+from spec_vla_ros.device import attention, empty_mask
 from spec_vla_ros.models.llama import DecoderLayer, RMSNorm
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed_linear import pack_linear
@@ -109,14 +110,8 @@ class PackedLayer:
         if outputs < rows:
             q, x = q[:, :, -outputs:], x[-outputs:]
             mask = None if mask is None else mask[-outputs:]
-        y = F.scaled_dot_product_attention(
-            q,
-            keys,
-            values,
-            attn_mask=mask,
-            is_causal=mask is None and outputs > 1,
-            enable_gqa=self._grouped,
-        )
+        causal = mask is None and outputs > 1
+        y = attention(q, keys, values, mask=mask, causal=causal, grouped=self._grouped)
         x = self._o.plus(y[0].transpose(0, 1).reshape(outputs, -1), x)
         gate, up = self._gate_up(self._post_norm(x)).chunk(2, dim=-1)
         return self._down.plus(F.silu(gate).mul_(up), x)
@@ -147,7 +142,7 @@ def score_bias(
         # Padding sees itself: a row that saw nothing would be no number, and so would its values.
         mask = seen & ((column >= cache.padding) | (column == row))
     if mask is not None:
-        return like.new_zeros(mask.shape).masked_fill_(~mask, -torch.inf)
+        return empty_mask(rows, past + rows, like).zero_().masked_fill_(~mask, -torch.inf)
     if rows > 1 and (past or 1 < outputs < rows):
-        return like.new_full((rows, past + rows), -torch.inf).triu_(past + 1)
+        return empty_mask(rows, past + rows, like).fill_(-torch.inf).triu_(past + 1)
     return None

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from recorded_engine import SHAPES, Engine, graphs, guesses, needs_gpu, prompts
+from recorded_engine import SHAPES, Engine, graphs, guesses, needs_branches, needs_gpu, prompts
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
@@ -217,6 +217,7 @@ def test_what_was_forgotten_is_not_mixed_with_what_was_not(whole, torch_only):  
 
 @pytest.mark.gpu
 @needs_gpu
+@needs_branches
 def test_the_host_waits_once_an_action_on_cuda():
     engine = Engine(9, 'cuda', runner=graphs('cuda'))
     prompt = random_prompt(0).cuda()

@@ -159,8 +159,8 @@ def test_options_out_of_range_are_refused(toy, policy, capsys, options, message)
 
 
 def test_what_is_for_the_benchmark_says_nothing_about_the_tabletop(capsys):
-    assert cli.main(['evaluate', '--steps', '5', '--device', 'cpu']) == 2
-    assert '--device, --steps: only for --benchmark' in capsys.readouterr().err
+    assert cli.main(['evaluate', '--steps', '5', '--tasks', '1']) == 2
+    assert '--tasks, --steps: only for --benchmark' in capsys.readouterr().err
 
 
 def test_a_policy_must_be_named_where_none_is_shipped(toy, capsys):

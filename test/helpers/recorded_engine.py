@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+from conditional_nodes import BoundRecorder, can_be_made, torch_has_them
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
@@ -24,6 +25,9 @@ SHAPES = {
     'nothing': TreePlan((None,) * 7, (0.0,) * 7),
 }
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+needs_branches = pytest.mark.skipif(
+    not can_be_made(), reason='needs conditional nodes: torch 2.12, or cuda-bindings'
+)
 
 
 class Engine:
@@ -65,7 +69,10 @@ class Engine:
 
 
 def graphs(device, *, whole=True):
-    recorder = OpRecorder() if device == 'cpu' else CudaRecorder(torch.device(device))
+    if device == 'cpu':
+        return GraphRunner(OpRecorder(), whole=whole)
+    bound = can_be_made() and not torch_has_them()
+    recorder = (BoundRecorder if bound else CudaRecorder)(torch.device(device))
     return GraphRunner(recorder, whole=whole)
 
 

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -51,6 +53,7 @@ class CudaRecorder:
         """See `Recorder`; nothing runs until the graph is replayed."""
         graph = torch.cuda.CUDAGraph()
         with (
+            _no_garbage_collected(),
             torch.cuda.device(self._device),
             # Other threads may use the device meanwhile.
             torch.cuda.graph(
@@ -71,6 +74,18 @@ class CudaRecorder:
             body()
         finally:
             graph.end_capture_to_conditional_node()
+
+
+@contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """Keep graphs that nobody holds any more until later: to free one would spoil the capture."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def tensors_of(value: Any) -> list[Tensor]:
