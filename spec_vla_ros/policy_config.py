@@ -9,13 +9,7 @@ from pathlib import Path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.recipes import PLAIN, Recipe
 from spec_vla_ros.planning.plan import TreePlan
-from spec_vla_ros.types import (
-    GRAPHS,
-    POSITION_MODES,
-    PRECISIONS,
-    STORED_AS,
-    check_choice,
-)
+from spec_vla_ros.types import POSITION_MODES, PRECISIONS, STORED_AS, check_choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +22,7 @@ class PolicyConfig:
     device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
     dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
     stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
-    cuda_graphs: what is recorded on CUDA, one of `GRAPHS`.
+    cuda_graphs: whether passes are recorded on CUDA, see `decoding.cuda`.
     drafter: the folder of its drafter; None takes the folder `drafter` inside the checkpoint's,
         if there is one.
     draft_position_mode: one of `POSITION_MODES`; None takes what the drafter was made for.
@@ -36,7 +30,7 @@ class PolicyConfig:
         costs.
 
     Raises:
-        ValueError: a word is none of the valid ones; the message lists them.
+        ValueError: a value is none of the valid ones; the message lists them.
     """
 
     unnorm_key: str | None = None
@@ -44,14 +38,15 @@ class PolicyConfig:
     device: str = 'auto'
     dtype: str = 'auto'
     stored_as: str | None = None
-    cuda_graphs: str = 'action'
+    cuda_graphs: bool = True
     drafter: str | Path | None = None
     draft_position_mode: str | None = None
     tree: TreeShape | TreePlan | None = None
 
     def __post_init__(self) -> None:
         check_choice('dtype', self.dtype, ('auto', *PRECISIONS))
-        check_choice('cuda_graphs', self.cuda_graphs, GRAPHS)
+        if not isinstance(self.cuda_graphs, bool):
+            raise ValueError(f'cuda_graphs {self.cuda_graphs!r}: give True or False')
         if self.stored_as is not None:
             check_choice('stored_as', self.stored_as, STORED_AS)
         if self.draft_position_mode is not None:

@@ -37,10 +37,6 @@ MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
 speculatively, and taking draft tokens near the target's choice as well."""
 
 
-GRAPHS = ('action', 'pass', 'off')
-"""What is recorded on CUDA and launched at once: a speculative action, each of its passes, or
-nothing."""
-
 PRECISIONS = ('float32', 'float16', 'bfloat16')
 """What weights are computed with."""
 

@@ -160,7 +160,6 @@ def test_unknown_key_is_told_before_the_weights_are_read(folder, monkeypatch):
     [
         ('dtype', 'auto, float32, float16, bfloat16'),
         ('stored_as', 'int8, int4'),
-        ('cuda_graphs', 'action, pass, off'),
         ('draft_position_mode', 'correct, reference'),
     ],
 )
@@ -168,6 +167,11 @@ def test_unknown_words_are_told_before_the_weights_are_read(folder, monkeypatch,
     monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
     with pytest.raises(ValueError, match=f"{option} 'best' is none of {valid}"):
         load_policy(folder, **{option: 'best'})
+
+
+def test_whether_cuda_graphs_are_recorded_is_a_bool():
+    with pytest.raises(ValueError, match="cuda_graphs 'off': give True or False"):
+        PolicyConfig(cuda_graphs='off')
 
 
 def test_options_are_fields_of_the_configuration(folder):

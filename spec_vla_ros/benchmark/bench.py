@@ -29,7 +29,7 @@ from spec_vla_ros.benchmark.random_case import (
     passes_of,
 )
 from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
-from spec_vla_ros.benchmark.timing import Measured, Method, divided, take_turns
+from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import user_path
@@ -208,17 +208,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
     methods = model.methods(
         ways, acceptance_threshold=args.acceptance_threshold, actions=args.actions
     )
-    count = {'actions': args.actions, 'repeats': args.repeats}
-    measured = _measure(methods, device, **count)
-    if any('action' in measured[way].phases_ms for way in ways):  # all in one launch
-        methods = model.methods(
-            ways,
-            acceptance_threshold=args.acceptance_threshold,
-            actions=args.actions,
-            cuda_graphs='pass',
-        )
-        apart = _measure({way: methods[way] for way in ways}, device, **count)
-        measured |= {way: divided(measured[way], apart[way]) for way in ways}
+    measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
     length = case.prompt_length
     passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
     for way, recorded in ways.items():

@@ -145,7 +145,6 @@ class RandomModel:
         *,
         acceptance_threshold: int,
         actions: int,
-        cuda_graphs: str = 'action',
     ) -> dict[str, Method]:
         """Return every way to an action, by name.
 
@@ -153,10 +152,9 @@ class RandomModel:
             ways: what is replayed, by way of decoding.
             acceptance_threshold: relaxed acceptance's, as when it was recorded.
             actions: how many are chosen from each way's recording.
-            cuda_graphs: see `runner_for`.
         """
         generate = TransformersGenerate(self.plain)
-        runner = runner_for(self.prompt.device, cuda_graphs=cuda_graphs)
+        runner = runner_for(self.prompt.device)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
                 tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())

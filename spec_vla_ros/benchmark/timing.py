@@ -6,7 +6,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -58,15 +58,6 @@ class Measured:
         """A quantile of all samples."""
         ordered = sorted(self.samples_ms)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-def divided(whole: Measured, by_passes: Measured) -> Measured:
-    """Divide the time of an action in one launch as a run pass by pass divides it."""
-    phases = dict(whole.phases_ms)
-    action = phases.pop('action', 0.0)
-    apart = {name: by_passes.phases_ms.get(name, 0.0) for name in ('prefill', 'draft', 'verify')}
-    share = action / sum(apart.values()) if any(apart.values()) else 0.0
-    return replace(whole, phases_ms={**phases, **{n: share * ms for n, ms in apart.items()}})
 
 
 def take_turns(

@@ -132,10 +132,6 @@ class TreeDrafter:
         """Return the first place of a sequence that it reads."""
         return 0 if self._model.window is None else max(0, prompt_length - self._model.window)
 
-    def has_unread(self, place: int) -> bool:
-        """Whether there is anything to read before a place, from the beginning."""
-        return self._drafts and place > self._first
-
     def wants(self, past: int, end: int) -> int:
         """Return how many features it wants of a pass over the places `past` to `end`.
 

@@ -169,11 +169,6 @@ class Committed:
     summary: Tensor
     root: Tensor
 
-    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return how many tokens (1,), the tokens (L,), and the target's choices (L,)."""
-        tokens, choices = self.summary[1:].view(2, -1)
-        return self.summary[:1], tokens, choices
-
     def read(self) -> tuple[list[int], list[int]]:
         """Return tokens and choices; waits for the device."""
         count, *values = self.summary.tolist()

@@ -7,9 +7,10 @@ hardly more than one, on a CPU almost 50 times as much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from spec_vla_ros.decoding.generate import (
     FixedCount,
     LanguageModel,
     Run,
+    StopRule,
     autoregressive_generate,
     call_step,
     prefill,
@@ -102,14 +104,14 @@ def measure_costs(
         short, long = (least['draft', (top_k, depth)] for depth in _DEPTHS)
         draft[top_k] = (short, max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0])))
     few, many = _GUESSES
-    with_few, with_many = (least['prefill with guesses', n] for n in _GUESSES)
+    without, with_few, with_many = (least['begun with guesses', n] for n in (0, few, many))
     each = max(0.0, (with_many - with_few) / (many - few))
     costs = Costs(
         verify={n: least['verify', n] for n in _VERIFIED},
         draft=draft,
         features=max(0.0, least['prefill with features'] - least['prefill']),
         draft_prefill=max(0.0, least['read'] - draft[1][0]),
-        guess=(max(0.0, with_few - few * each - least['prefill']), each),
+        guess=(max(0.0, with_few - few * each - without), each),
     )
     spent = least['first token'] + costs.of_reading
     spent += passes.rounds * (costs.of_drafting(_CHAIN) + costs.of_verifying(2))
@@ -150,7 +152,7 @@ class _TimedPasses:
             'first token': self._first_token,
             **{('draft', (s.top_k, s.depth)): partial(self._draft, s, length) for s in shapes},
             'read': partial(self._draft, _CHAIN, 0),
-            **{('prefill with guesses', n): self._guessing(n) for n in _GUESSES},
+            **{('begun with guesses', n): self._guessing(n) for n in (0, *_GUESSES)},
             'action': self._action,
         }
 
@@ -180,22 +182,26 @@ class _TimedPasses:
         return self._run('draft', TreeDrafter.propose, self._drafter, self._root, shape, place)
 
     def _guessing(self, guesses: int) -> Callable[[], object]:
-        parents = [max(0, node - 3) for node in range(1 + guesses)]  # three abreast
-        tree = DraftTree.from_lists(range(1 + guesses), parents).to(self._prompt.device)
-
-        def guessing() -> object:
-            self._cache.rewind(0)
-            return self._run('prefill', verify, self._target, self._prompt, tree, self._cache, 1)
-
-        return guessing
+        """As whole actions are begun: a device may fill trees of guesses up, see `cuda`."""
+        parents = [max(0, node - 4) for node in range(1 + guesses)]  # four abreast
+        tree = DraftTree.from_lists(range(1 + guesses), parents) if guesses else None
+        return partial(self._decode, _only_the_prefill, draft=tree)
 
     def _action(self) -> None:
-        decoded = self._generate(
+        self.rounds = len(self._decode(FixedCount(_TOKENS)).commits) - 1
+
+    def _decode(self, stop: StopRule, **options: Any) -> Decoded:
+        return self._generate(
             *self._whole,
             accept=self._accept,
             tree=_CHAIN,
-            stop=FixedCount(_TOKENS),
+            stop=stop,
             cache=self._whole_cache,
             run=self._run,
+            **options,
         )
-        self.rounds = len(decoded.commits) - 1
+
+
+def _only_the_prefill(tokens: Sequence[int]) -> int:
+    """Stop behind the first pass, see `StopRule`."""
+    return 0 if tokens else _TOKENS

@@ -11,7 +11,6 @@ from typing import TypeVar
 from spec_vla_ros.settings.parameter import parameter
 from spec_vla_ros.types import (
     AUTOREGRESSIVE,
-    GRAPHS,
     MODES,
     POSITION_MODES,
     PRECISIONS,
@@ -52,11 +51,8 @@ class ModelSettings:
         default='',
         choices=('', *STORED_AS),
     )
-    cuda_graphs: str = parameter(
-        "What is recorded as a CUDA graph: a whole speculative action ('action'), each of its "
-        "passes ('pass'), or nothing ('off')",
-        default='action',
-        choices=GRAPHS,
+    cuda_graphs: bool = parameter(
+        'Whether passes are recorded as CUDA graphs, which makes them twice as fast', default=True
     )
     drafter: str = parameter(
         "Folder of the checkpoint's drafter; empty: the folder `drafter` inside the checkpoint",

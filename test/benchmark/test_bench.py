@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import CONFIG, random_prompt, random_target
 
 from spec_vla_ros.benchmark import bench, random_case, shipped_case
@@ -22,10 +21,9 @@ from spec_vla_ros.benchmark.floor import (
 from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
-from spec_vla_ros.benchmark.timing import Measured, Outcome, divided, take_turns
+from spec_vla_ros.benchmark.timing import Outcome, take_turns
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
 from spec_vla_ros.cli import main
-from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
@@ -169,37 +167,6 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypat
     assert rows[AUTOREGRESSIVE]['floor_ms'] == pytest.approx(seven_readings)
     # Fewer passes read the weights less often.
     assert rows['relaxed']['floor_ms'] < rows[AUTOREGRESSIVE]['floor_ms']
-
-
-@pytest.mark.usefixtures('tiny_case', 'torch_only')
-def test_a_launch_that_drafts_and_verifies_is_divided(tmp_path, monkeypatch):
-    """As on a device, where the host does not see how far an action is."""
-    monkeypatch.setattr(
-        random_case,
-        'runner_for',
-        lambda device, *, cuda_graphs: GraphRunner(OpRecorder(), whole=cuda_graphs == 'action'),
-    )
-    monkeypatch.setattr(bench, '_WARM_UPS', 4)  # on a device each action is warmed up
-    arguments = ['bench', '--cases', 'tiny', '--actions', '2', '--repeats', '2', '--device', 'cpu']
-    assert main([*arguments, '--out', str(tmp_path)]) == 0
-    rows = json.loads((tmp_path / 'bench.json').read_text())['cases']['tiny']['methods']
-    for way in WAYS:
-        phases = rows[way]['phases_ms']
-        assert phases.keys() == {'prefill', 'draft', 'verify', 'rest'}
-        assert all(phases[name] > 0 for name in ('prefill', 'draft', 'verify'))
-        assert rows[way]['target_passes'] == 2.5
-    assert 'decode' in rows[AUTOREGRESSIVE]['phases_ms']
-
-
-def test_divided_phases_add_up_to_the_whole():
-    def took(**phases_ms):
-        return Measured((9.0,), (9.0,), phases_ms, 2.0, 3.5, None, (None,))
-
-    whole, apart = took(vision=1.0, action=5.5), took(prefill=5.0, draft=2.0, verify=4.0)
-    parts = {'prefill': 2.5, 'draft': 1.0, 'verify': 2.0}
-    assert divided(whole, apart).phases_ms == {'vision': 1.0, **parts}
-    complete = divided(took(action=4.0), took(prefill=5.0))  # nothing was drafted
-    assert complete.phases_ms == {'prefill': 4.0, 'draft': 0.0, 'verify': 0.0}
 
 
 @pytest.mark.usefixtures('tiny_case')

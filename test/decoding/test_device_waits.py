@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """How often the host waits for a device in an action, counted on one that computes nothing."""
 
-from itertools import accumulate, combinations
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros import policy
 from spec_vla_ros.decoding.cuda import GraphRunner
-from spec_vla_ros.decoding.cuda.whole_action import read_action
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
@@ -41,13 +40,8 @@ class Commits:
 
     def __init__(self, commits):
         self._left = iter(commits)
-        behind = np.zeros(TOKENS, int)
-        behind[[0, *accumulate(commits[:-1])]] = commits
-        self._whole = [TOKENS, *[64] * TOKENS, *[64] * TOKENS, *behind]
 
     def __call__(self, shape):
-        if shape == (1 + 3 * TOKENS,):
-            return self._whole
         if shape == (1,):  # the last token, without a draft
             return [64]
         return [next(self._left), *[64] * (shape[0] - 1)]
@@ -56,10 +50,10 @@ class Commits:
 class Watched:
     """An engine on the device; every action says how often the host waited."""
 
-    def __init__(self, *, runner, **drafter):
+    def __init__(self, *, recorded):
         self._recorder = RuleRecorder()
-        runner = Runner() if runner == 'plain' else GraphRunner(self._recorder, whole=runner)
-        self._engine = Engine(0, DEVICE, runner=runner, **drafter)
+        runner = GraphRunner(self._recorder) if recorded else Runner()
+        self._engine = Engine(0, DEVICE, runner=runner)
         self._prompt = torch.zeros(1, 20, 32, device=DEVICE)
 
     def autoregressive(self):
@@ -98,50 +92,27 @@ def possible(commits, shape, *, guessed):
     return True
 
 
-@pytest.mark.parametrize('runner', ['plain', False, True], ids=['plain', 'by passes', 'whole'])
-def test_autoregressive_waits_once(runner):
-    engine = Watched(runner=runner)
+@pytest.mark.parametrize('recorded', [False, True])
+def test_autoregressive_waits_once(recorded):
+    engine = Watched(recorded=recorded)
     for _ in range(4):
         assert len(engine.autoregressive()) == 1
 
 
+@pytest.mark.parametrize('recorded', [False, True])
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('distance', [0, 9])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_a_whole_action_waits_once(shape, distance, guessed):
-    """However many passes it takes."""
-    engine, guesses = Watched(runner=True), guess_tree() if guessed else None
+def test_speculative_waits_once_a_pass(shape, distance, guessed, recorded):
+    engine, guesses = Watched(recorded=recorded), guess_tree() if guessed else None
     found = [c for c in COMMITS if possible(c, shape, guessed=guessed)]
     assert found
     for commits in found:
         waits = engine.speculative(commits, shape, distance=distance, guesses=guesses)
-        assert waits == [(1 + 3 * TOKENS,)]
+        assert len(waits) == len(commits)
 
 
-@pytest.mark.parametrize('runner', ['plain', False], ids=['plain', 'by passes'])
-@pytest.mark.parametrize('guessed', [False, True])
-@pytest.mark.parametrize('shape', ['chain', 'tree'])
-def test_without_branches_the_host_waits_once_a_pass(shape, guessed, runner):
-    engine, guesses = Watched(runner=runner), guess_tree() if guessed else None
-    some = [c for c in COMMITS if possible(c, shape, guessed=guessed)][::8]
-    for commits in some + some:
-        assert len(engine.speculative(commits, shape, guesses=guesses)) == len(commits)
-
-
-def test_reference_positions_are_decoded_by_passes():
-    """Where the drafter's tree begins depends on the round, not on the tokens decided."""
-    engine = Watched(runner=True, position_mode='reference')
-    for _ in range(3):
-        assert len(engine.speculative((1, 3, 3), 'chain')) == 3
-
-
-def test_an_action_that_the_device_did_not_finish_is_an_error():
-    nothing = torch.zeros(22, dtype=torch.int64)
-    with pytest.raises(RuntimeError, match='decided 0 of 7 tokens'):
-        read_action(nothing, (None,) * TOKENS, guessed=False)
-
-
-def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
+def test_from_picture_to_action_the_host_waits_once_a_pass(tmp_path, monkeypatch):
     checkpoint = load_openvla(write_tiny(tmp_path), device='cpu')
     target = checkpoint.model.language_model
     drafter = Drafter(target.config).to(DEVICE).eval().requires_grad_(requires_grad=False)
@@ -155,8 +126,8 @@ def test_from_picture_to_action_the_host_waits_once(tmp_path, monkeypatch):
     for stamp in range(6):
         for decoding in (Decoding('relaxed', 9, temporal=True), Decoding('strict'), Decoding()):
             plain = decoding.mode == 'autoregressive'
-            recorder.rules = DeviceRules(all_at_once if plain else Commits((1, 6)))
+            recorder.rules = DeviceRules(all_at_once if plain else Commits((1, 3, 3)))
             with recorder.rules:
                 observation = Observation(picture, 'pick up the red block', stamp * 10**8)
                 found.infer(observation, decoding)
-            assert len(recorder.rules.waits) == 1
+            assert len(recorder.rules.waits) == (1 if plain else 3)

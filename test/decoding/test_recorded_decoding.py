@@ -1,13 +1,12 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Recordings give what plain steps give: emulated on the CPU, and as CUDA graphs on a GPU."""
 
-import logging
 import warnings
 
 import numpy as np
 import pytest
 import torch
-from recorded_engine import SHAPES, Engine, graphs, guesses, needs_branches, needs_gpu, prompts
+from recorded_engine import SHAPES, Engine, graphs, guesses, needs_gpu, prompts
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
@@ -15,6 +14,7 @@ from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.cuda import GraphRunner
 from spec_vla_ros.decoding.runner import Runner
+from spec_vla_ros.decoding.speculative import verify_and_commit
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.types import Decoding
 
@@ -42,12 +42,11 @@ def test_autoregressive(device):
     assert runner.recorded == 2  # prefill and the rest: both lengths are padded to the same
 
 
-@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
 @pytest.mark.parametrize('guessed', [False, True])
 @pytest.mark.parametrize('shape', SHAPES)
 @pytest.mark.parametrize('distance', [0, 30, (0, 3, 0, 40, 9, 9, 2)])
-def test_speculative(device, distance, shape, guessed, whole):
-    runner = graphs(device, whole=whole)
+def test_speculative(device, distance, shape, guessed):
+    runner = graphs(device)
     plain, recorded = Engine(1, device, runner=Runner()), Engine(1, device, runner=runner)
     for seed, prompt in enumerate(prompts(24)):
         draft = None
@@ -59,7 +58,7 @@ def test_speculative(device, distance, shape, guessed, whole):
         assert torch.equal(found.choices, expected.choices)
         assert found.accept_lengths == expected.accept_lengths
         assert found.draft_passes == expected.draft_passes
-    assert runner.recorded >= 1 + (not whole)  # the action, or the prefill and the rounds
+    assert runner.recorded >= 2  # the prefill and the rounds
 
 
 @pytest.mark.parametrize(
@@ -134,48 +133,10 @@ def test_changed_limits_are_not_a_recording_of_the_old_ones(device):
     assert differing
 
 
-class WithoutBranches(OpRecorder):
-    """As a driver, or a torch, that is too old for conditional nodes."""
-
-    def __init__(self, error):
-        super().__init__()
-        self._error = error
-
-    def branch(self, condition, body):
-        body()
-        raise self._error
-
-
-OLD_DRIVER = RuntimeError('no conditional nodes')
-OLD_TORCH = AttributeError("'CUDAGraph' has no attribute 'begin_capture_to_if_node'")
-
-
-@pytest.mark.parametrize('error', [OLD_DRIVER, OLD_TORCH], ids=['driver', 'torch'])
 @pytest.mark.parametrize('shape', SHAPES)
-def test_where_branches_cannot_be_recorded_the_host_decides(
-    shape,
-    error,
-    caplog,
-    torch_only,  # noqa: F811
-):
-    runner = GraphRunner(WithoutBranches(error))
-    plain, recorded = Engine(8, 'cpu', runner=Runner()), Engine(8, 'cpu', runner=runner)
-    with caplog.at_level(logging.WARNING):
-        for prompt in prompts(24):
-            expected = plain.speculative(prompt, 30, shape)
-            assert torch.equal(recorded.speculative(prompt, 30, shape).tokens, expected.tokens)
-    assert [r.message for r in caplog.records] == [
-        f'the host reads what each pass decided: no branches: {error!r}'
-    ]
-    assert not runner.whole
-    assert runner.recorded >= 2
-
-
-@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
-@pytest.mark.parametrize('shape', SHAPES)
-def test_only_the_result_of_a_recording_outlasts_it(shape, whole, torch_only):  # noqa: F811
+def test_only_the_result_of_a_recording_outlasts_it(shape, torch_only):  # noqa: F811
     """So recordings may share the memory in which they compute."""
-    runner = GraphRunner(OpRecorder(forgets=True), whole=whole)
+    runner = GraphRunner(OpRecorder(forgets=True))
     plain, recorded = Engine(6, 'cpu', runner=Runner()), Engine(6, 'cpu', runner=runner)
     for seed, prompt in enumerate(prompts(24)):
         drafted = guesses(seed, plain.autoregressive(prompt).tokens) if seed % 2 else None
@@ -202,10 +163,9 @@ class Scattered(GraphRunner):
         return super().run(phase, step, *args)
 
 
-@pytest.mark.parametrize('whole', [True, False], ids=['whole', 'by passes'])
-def test_what_was_forgotten_is_not_mixed_with_what_was_not(whole, torch_only):  # noqa: F811
+def test_what_was_forgotten_is_not_mixed_with_what_was_not(torch_only):  # noqa: F811
     """A draft that runs plainly lies elsewhere than the one whose verification was recorded."""
-    runner = Scattered(OpRecorder(), whole=whole)
+    runner = Scattered(OpRecorder())
     plain, recorded = Engine(7, 'cpu', runner=Runner()), Engine(7, 'cpu', runner=runner)
     for seed in range(60):
         prompt = random_prompt(seed % 4)
@@ -217,8 +177,7 @@ def test_what_was_forgotten_is_not_mixed_with_what_was_not(whole, torch_only):  
 
 @pytest.mark.gpu
 @needs_gpu
-@needs_branches
-def test_the_host_waits_once_an_action_on_cuda():
+def test_the_host_waits_once_a_pass_on_cuda():
     engine = Engine(9, 'cuda', runner=graphs('cuda'))
     prompt = random_prompt(0).cuda()
     for _ in range(4):
@@ -268,4 +227,5 @@ def test_a_decoder_keeps_its_caches_so_that_recordings_are_used_again(torch_only
             tokens.append(decoded.tokens.tolist())
         results.append(tokens)
     assert results[0] == results[1]
-    assert recorded.recorded == 2  # the prefill with guesses, and what comes behind it
+    prefills = [key for key in recorded._recordings if key[0] is verify_and_commit and not key[-1]]
+    assert len(prefills) == 2  # with guesses and without

@@ -96,13 +96,8 @@ class RuleRecorder:
 
     def record(self, step):
         with self.rules.recording():
-            return _repeat_nothing, step()
-
-    def branch(self, condition, body):
-        assert condition.device == DEVICE
-        assert condition.dtype == torch.bool
-        assert condition.dim() == 0
-        body()
+            step()
+        return _repeat_nothing
 
 
 def _repeat_nothing():

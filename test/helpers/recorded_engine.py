@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-from conditional_nodes import BoundRecorder, can_be_made, torch_has_them
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
@@ -25,9 +24,6 @@ SHAPES = {
     'nothing': TreePlan((None,) * 7, (0.0,) * 7),
 }
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-needs_branches = pytest.mark.skipif(
-    not can_be_made(), reason='needs conditional nodes: torch 2.12, or cuda-bindings'
-)
 
 
 class Engine:
@@ -68,12 +64,9 @@ class Engine:
         return self._rules[threshold, shape]
 
 
-def graphs(device, *, whole=True):
-    if device == 'cpu':
-        return GraphRunner(OpRecorder(), whole=whole)
-    bound = can_be_made() and not torch_has_them()
-    recorder = (BoundRecorder if bound else CudaRecorder)(torch.device(device))
-    return GraphRunner(recorder, whole=whole)
+def graphs(device):
+    recorder = OpRecorder() if device == 'cpu' else CudaRecorder(torch.device(device))
+    return GraphRunner(recorder)
 
 
 def prompts(count):

@@ -49,27 +49,13 @@ class RecordedOps(TorchDispatchMode):
             self._ops.append(partial(_repeat, func, args, kwargs, _tensors(result)))
         return result
 
-    def branch(self, condition, body):
-        """Record what the body does apart, to be repeated where the condition is true then."""
-        outside, self._ops = self._ops, []
-        body()
-        inside, self._ops = self._ops, outside
-        self._ops.append(partial(_repeat_where_true, condition, inside))
-
     def replay(self):
         for op in self._ops:
             op()
         if self._forgets:
-            _forget(self._ops)
-
-
-def _forget(ops):
-    for op in ops:
-        if op.func is _repeat_where_true:
-            _forget(op.args[1])
-            continue
-        for tensor in op.args[3]:
-            tensor.fill_(5)
+            for op in self._ops:
+                for tensor in op.args[3]:
+                    tensor.fill_(5)
 
 
 def _repeat(func, args, kwargs, results):
@@ -103,23 +89,14 @@ def _tensors(result):
     return tuple(part for part in tree_flatten(result)[0] if isinstance(part, torch.Tensor))
 
 
-def _repeat_where_true(condition, ops):
-    if condition:
-        for op in ops:
-            op()
-
-
 class OpRecorder:
     """A `Recorder` of operations."""
 
     def __init__(self, *, forgets=False):
-        self._recording, self._forgets = None, forgets
+        self._forgets = forgets
 
     def record(self, step):
-        self._recording = RecordedOps(forgets=self._forgets)
-        with self._recording:
-            result = step()
-        return self._recording.replay, result
-
-    def branch(self, condition, body):
-        self._recording.branch(condition, body)
+        recording = RecordedOps(forgets=self._forgets)
+        with recording:
+            step()
+        return recording.replay

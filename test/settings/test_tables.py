@@ -151,7 +151,7 @@ def test_rows(node, row):
     assert row in markdown_table(node)
 
 
-def test_the_file_says_off_in_quotes():
-    """Without them YAML takes it for false, which is no string."""
-    assert "string: 'action', 'pass', 'off'; at start" in parameter_file('spec_vla')
-    assert "cuda_graphs: 'action'" in parameter_file('spec_vla')
+def test_strings_are_in_quotes_and_booleans_are_not():
+    """Without them YAML takes off for false, which is no string."""
+    assert "dtype: 'auto'" in parameter_file('spec_vla')
+    assert 'cuda_graphs: true' in parameter_file('spec_vla')

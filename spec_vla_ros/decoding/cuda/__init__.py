@@ -25,12 +25,10 @@ from spec_vla_ros.decoding.cuda.recording import (
     tensors_of,
     with_tensors,
 )
-from spec_vla_ros.decoding.cuda.whole_action import read_action, whole_action
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeRule
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import (
     Decoded,
-    FixedCount,
     LanguageModel,
     Run,
     StopRule,
@@ -43,7 +41,6 @@ from spec_vla_ros.decoding.speculative import (
     check_depth,
     speculative_generate,
 )
-from spec_vla_ros.types import GRAPHS
 
 _LOG = logging.getLogger(__name__)
 _NODES, _PLACES = 32, 64
@@ -59,30 +56,22 @@ class GraphRunner(Runner):
     Args:
         recorder: CUDA's, see `CudaRecorder`.
         limit: steps to remember; the one that was not used for longest is forgotten first.
-        whole: whether to record whole actions, whose rounds the device chooses itself, so that the
-            host waits once; without, it reads what every pass decided.
     """
 
-    def __init__(self, recorder: Recorder, *, limit: int = 256, whole: bool = True) -> None:
+    def __init__(self, recorder: Recorder, *, limit: int = 256) -> None:
         self._recorder, self._limit = recorder, limit
-        self._records, self._whole = True, whole  # until something is refused
+        self._records = True  # until something is refused
         self._recordings: dict[Hashable, Recording] = {}  # the latest last
         self._tensors: dict[Hashable, Tensor] = {}
-        self._branch = _on_host
 
     @property
     def recorded(self) -> int:
         """Number of recordings."""
         return len(self._recordings)
 
-    @property
-    def whole(self) -> bool:
-        """Whether whole actions are recorded."""
-        return self._records and self._whole
-
     def fresh(self) -> GraphRunner:
         """See `runner.Runner`."""
-        return GraphRunner(self._recorder, limit=self._limit, whole=self._whole)
+        return GraphRunner(self._recorder, limit=self._limit)
 
     @torch.inference_mode()
     def autoregressive(
@@ -116,22 +105,24 @@ class GraphRunner(Runner):
         run: Run | None = None,
     ) -> Decoded:
         """See `speculative_generate`."""
-        run, most, padding = run or self.run, stop(()), None
+        most, padding = stop(()), None
         guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
         check_depth(guesses, most)
-        guesses = _filled(guesses, depth=most - 1).to(prompt.device)
+        guesses = _filled(guesses, depth=most - 1)
         if drafter.counts_from_prompt:
             prompt, padding = _padded(prompt)
         self._pad(drafter, cache, prompt, padding)
-        if not (self.whole and drafter.counts_from_prompt and isinstance(stop, FixedCount)):
-            options: Any = {'accept': accept, 'tree': tree, 'stop': stop, 'cache': cache}
-            return speculative_generate(target, drafter, prompt, draft=guesses, run=run, **options)
-        shapes = tuple(tree(left) for left in range(1, most + 1))
-        drafter.begin(prompt, num_tokens=most, drafts=any(shapes[:-1]))
-        cache.rewind(0)
-        pair = Speculation(target, drafter, cache, accept)
-        numbers = run('action', whole_action, pair, prompt, guesses, shapes, self.branch)
-        return read_action(numbers, shapes, guessed=len(guesses) > 1)
+        return speculative_generate(
+            target,
+            drafter,
+            prompt,
+            accept=accept,
+            tree=tree,
+            stop=stop,
+            draft=guesses,
+            cache=cache,
+            run=run or self.run,
+        )
 
     def run(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
         """Run a step as a recording; see `generate.Run`. The result lasts until it runs again."""
@@ -145,19 +136,16 @@ class GraphRunner(Runner):
                 recording = self._record(step, held)
                 key = _key(step, args)  # caches may have grown
         except Exception as error:  # whatever torch or the driver has against it
-            self._give_up(step, error)
+            _LOG.warning('CUDA graphs are off, passes run one kernel at a time: %r', error)
+            self._records = False
             return step(*args)
         self._recordings[key] = recording
         while len(self._recordings) > self._limit:
             del self._recordings[next(iter(self._recordings))]
         return recording.launch()
 
-    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
-        """Inside a step, run something where one bool on the device is true."""
-        self._branch(condition, body)
-
     def _record(self, step: Callable[..., Result], args: list[Any]) -> Recording:
-        """Run a step once on whatever there is, all its branches, and record it."""
+        """Run a step once on whatever there is, and record it."""
         caches = _caches(args)
         lengths = [cache.length for cache in caches]
 
@@ -167,24 +155,13 @@ class GraphRunner(Runner):
             return step(*args)
 
         try:
-            self._branch = _always
             result = once()
             room = with_tensors(result, [torch.empty_like(t) for t in tensors_of(result)])
-            self._branch = self._recorder.branch
-            repeat, _ = self._recorder.record(lambda: copied(once(), into=room))
+            repeat = self._recorder.record(lambda: copied(once(), into=room))
             return Recording(repeat, room, once)
         finally:
-            self._branch = _on_host
             for cache, length in zip(caches, lengths, strict=True):
                 cache.rewind(length)
-
-    def _give_up(self, step: Callable[..., object], error: Exception) -> None:
-        if step is whole_action:
-            _LOG.warning('the host reads what each pass decided: no branches: %r', error)
-            self._whole = False
-        else:
-            _LOG.warning('CUDA graphs are off, passes run one kernel at a time: %r', error)
-            self._records = False
 
     def _pad(
         self, drafter: TreeDrafter, cache: KVCache, prompt: Tensor, padding: int | None
@@ -216,24 +193,17 @@ class GraphRunner(Runner):
         return self._tensors[key]
 
 
-def runner_for(device: torch.device, *, cuda_graphs: str = 'action') -> Runner:
+def runner_for(device: torch.device, *, cuda_graphs: bool = True) -> Runner:
     """Return how a device decodes, and say so in the log.
 
     Args:
         device: where.
-        cuda_graphs: on CUDA, one of `GRAPHS`: record a whole speculative action, so that the host
-            waits once; pass by pass; or nothing. Nothing is recorded elsewhere.
-
-    Raises:
-        ValueError: `cuda_graphs` is none of these.
+        cuda_graphs: on CUDA, whether passes are recorded. Nothing is recorded elsewhere.
     """
-    if cuda_graphs not in GRAPHS:
-        raise ValueError(f'CUDA graphs {cuda_graphs!r} are not one of {", ".join(GRAPHS)}')
-    if device.type != 'cuda' or cuda_graphs == 'off':
+    if device.type != 'cuda' or not cuda_graphs:
         return Runner()
-    name = torch.cuda.get_device_name(device)
-    _LOG.info('CUDA graphs on %s, recorded by %s', name, cuda_graphs)
-    return GraphRunner(CudaRecorder(device), whole=cuda_graphs == 'action')
+    _LOG.info('CUDA graphs on %s', torch.cuda.get_device_name(device))
+    return GraphRunner(CudaRecorder(device))
 
 
 def _key(step: Callable[..., object], args: tuple[Any, ...]) -> Hashable:
@@ -259,15 +229,6 @@ def _caches(args: list[Any]) -> list[KVCache]:
         *(pair.cache for pair in pairs),
         *(drafter.cache for drafter in (*drafters, *(pair.drafter for pair in pairs))),
     ]
-
-
-def _on_host(condition: Tensor, body: Callable[[], None]) -> None:
-    if condition:
-        body()
-
-
-def _always(condition: Tensor, body: Callable[[], None]) -> None:
-    body()
 
 
 def _padded(prompt: Tensor) -> tuple[Tensor, int]:

@@ -18,14 +18,11 @@ Result = TypeVar('Result')
 class Recorder(Protocol):
     """Records what steps launch."""
 
-    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
-        """Return what repeats a step, and the step's result, which every repetition overwrites.
+    def record(self, step: Callable[[], object]) -> Callable[[], object]:
+        """Return what repeats a step.
 
         Raises whatever says that the step cannot be recorded.
         """
-
-    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
-        """Record, while a step is recorded, something that runs where the condition is true."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,13 +40,13 @@ class Recording:
 
 
 class CudaRecorder:
-    """Records CUDA graphs, all of one device in the same memory, branches as conditional nodes."""
+    """Records CUDA graphs, all of one device in the same memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._stream, self._memory = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
 
-    def record(self, step: Callable[[], Result]) -> tuple[Callable[[], object], Result]:
+    def record(self, step: Callable[[], object]) -> Callable[[], object]:
         """See `Recorder`; nothing runs until the graph is replayed."""
         graph = torch.cuda.CUDAGraph()
         with (
@@ -63,17 +60,8 @@ class CudaRecorder:
                 capture_error_mode='thread_local',
             ),
         ):
-            result = step()
-        return graph.replay, result
-
-    def branch(self, condition: Tensor, body: Callable[[], None]) -> None:
-        """See `Recorder`; torch knows conditional nodes from 2.12 on."""
-        graph = torch.cuda.CUDAGraph.get_currently_capturing_graph()
-        graph.begin_capture_to_if_node(condition)
-        try:
-            body()
-        finally:
-            graph.end_capture_to_conditional_node()
+            step()
+        return graph.replay
 
 
 @contextmanager
