@@ -107,7 +107,8 @@ def version_of(name: str) -> str:
 
 def run(command: list[str], log: Path) -> str:
     """Run a command, showing and keeping what it says; return in words how it ended."""
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'PYTHONUNBUFFERED': '1'}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
+    environment = {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1'}
     process = subprocess.Popen(
         command,
         cwd=ROOT,

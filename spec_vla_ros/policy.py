@@ -76,19 +76,23 @@ class SpecVlaPolicy:
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._recipe = read_recipe(config.recipe)
-        self._codec = _codec(checkpoint.folder, checkpoint.config, self._recipe, config.unnorm_key)
+        self._recipe = recipe = read_recipe(config.recipe)
+        codec = _codec(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
+        self._codec = codec
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
         packed = None if drafter is None else PackedDrafter(drafter)
         pack_maps(self._model.vision_backbone)
         pack_maps(self._model.projector)
 
         def with_memory() -> tuple[ActionDecoder, ObservationEncoder]:
-            """Return what remembers something of actions before, anew."""
-            runner = runner_for(self._model.device, cuda_graphs=config.cuda_graphs)
+            """Return what remembers something of actions before, anew.
+
+            It does not hold the policy, so that its memory is free as soon as nobody holds it.
+            """
+            runner = runner_for(checkpoint.model.device, cuda_graphs=config.cuda_graphs)
             decoder = ActionDecoder(
                 target,
-                self._codec,
+                codec,
                 drafter=packed,
                 rates=None if drafter is None else drafter.rates,
                 tree=config.tree,
@@ -96,9 +100,9 @@ class SpecVlaPolicy:
             )
             encoder = ObservationEncoder(
                 checkpoint,
-                num_tokens=self._codec.stats.dimensions,
+                num_tokens=codec.stats.dimensions,
                 run=runner.run,
-                prepare=RecipePicture(self._recipe, side=max(checkpoint.config.image_sizes)),
+                prepare=RecipePicture(recipe, side=max(checkpoint.config.image_sizes)),
             )
             return decoder, encoder
 

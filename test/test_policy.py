@@ -1,7 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy turns observations into actions, and says what is wrong with bad ones."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -196,6 +198,19 @@ def test_checkpoint_info(policy, folder):
 def test_half_precision_runs(folder):
     policy = load_policy(folder, device='cpu', dtype='bfloat16')
     assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
+
+
+def test_a_policy_that_nobody_holds_leaves_its_memory_at_once(folder):
+    """Another one may need it on the device, before the collector comes."""
+    loaded = load_policy(folder, device='cpu')
+    loaded.infer(Observation(image(), INSTRUCTION))
+    weights = weakref.ref(loaded._model.language_model)
+    gc.disable()
+    try:
+        del loaded
+        assert weights() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.gpu

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,9 @@ class ImageProcessor:
         self._towers = [
             tower_transform(config, i, strategy) for i in range(len(config['input_sizes']))
         ]
+        self._levels = [tower.levels() for tower in self._towers]
+        if len(crops := {tower.crop for tower in self._towers}) != 1:
+            raise ValueError(f'the vision towers see pictures of different sizes: {crops}')
         self._letterbox = config.get('tvf_do_letterbox', strategy == 'letterbox')
         self._fill = tuple(config.get('tvf_letterbox_fill') or _letterbox_fill(config))
 
@@ -92,19 +95,16 @@ class ImageProcessor:
         picture = Image.fromarray(image)
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
-        # Towers of the same size share the resizing, and those that are alike all of it.
-        resized: dict[tuple[tuple[int, ...], tuple[int, int], int], np.ndarray] = {}
-        planes: dict[tuple[object, ...], np.ndarray] = {}
-        keys = []
-        for tower in self._towers:
-            size = (tower.size, tower.crop, tower.resampling)
-            key = (*size, tower.mean.tobytes(), tower.std.tobytes())
-            keys.append(key)
+        resized: dict[Hashable, np.ndarray] = {}  # towers of the same size share it
+        values = np.empty((len(self._towers), 3, *self._towers[0].crop), np.float32)
+        for tower, levels, planes in zip(self._towers, self._levels, values, strict=True):
+            size = (tower.size, tower.resampling)
             if size not in resized:
                 resized[size] = tower.resize(picture)
-            if key not in planes:
-                planes[key] = tower.normalise(resized[size])
-        return torch.from_numpy(np.concatenate([planes[key] for key in keys]))[None]
+            channels = resized[size].transpose(2, 0, 1)
+            for channel, level, plane in zip(channels, levels, planes, strict=True):
+                np.take(level, channel, out=plane, mode='clip')
+        return torch.from_numpy(values.reshape(1, -1, *values.shape[2:]))
 
 
 def check_picture(image: np.ndarray) -> None:

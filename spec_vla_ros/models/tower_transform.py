@@ -59,10 +59,10 @@ class TowerTransform:
         resized = np.asarray(image.resize((width, height), self.resampling))
         return resized[top : top + self.crop[0], left : left + self.crop[1]]
 
-    def normalise(self, resized: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (3, H, W) float32."""
-        scaled = resized.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-        return (scaled - self.mean) / self.std
+    def levels(self) -> np.ndarray:
+        """Return what each byte of each channel is normalised to, (3, 256) float32."""
+        scaled = np.arange(256, dtype=np.float32) / np.float32(255)
+        return (scaled - self.mean[..., 0]) / self.std[..., 0]
 
 
 def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> TowerTransform:

@@ -147,6 +147,7 @@ def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
 
 def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypatch):
     """With trees and hardware that are given: by measured costs, nothing may be drafted here."""
+    pytest.importorskip('mujoco')
     drafts = partial(SpecVlaPolicy, config=PolicyConfig(tree=TreeShape(1, 6, 6)))
     monkeypatch.setattr(shipped_case, 'SpecVlaPolicy', drafts)
     hardware = Hardware(bandwidth=1e12, rate=1e18)  # reading is what takes time
