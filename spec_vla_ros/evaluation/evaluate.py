@@ -96,8 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--stored-as',
         choices=STORED_AS,
-        help="store the language model's weights in few bits; here as with another --dtype or "
-        '--device, the columns compare with autoregressive decoding in float32 on the CPU',
+        help="store the language model's weights in few bits; the columns compare with "
+        "autoregressive decoding with the checkpoint's own",
     )
     parser.add_argument(
         '--processes',
@@ -221,8 +221,8 @@ class _Job:
 
 def _run_mode(job: _Job) -> dict:
     torch.set_num_threads(1)
-    checkpoint = load_openvla(job.folder, device='cpu')
-    changes = job.dtype != 'auto' or job.stored_as is not None or job.device.type != 'cpu'
+    checkpoint = load_openvla(job.folder, device=str(job.device))
+    changes = job.dtype != 'auto' or job.stored_as is not None
     reference = job.policy(checkpoint)
     policy = job.policy() if changes else reference.sibling()
     own = None

@@ -63,7 +63,7 @@ def test_rounded_weights_are_compared_with_those_of_the_checkpoint(tmp_path):
     arguments = [*EPISODES, 'autoregressive', '--dtype', 'bfloat16', '--out', str(tmp_path)]
     assert main(arguments) == 0
     report = rows(tmp_path)
-    assert (report['dtype'], report['stored_as']) == ('bfloat16', None)
+    assert (report['device'], report['dtype'], report['stored_as']) == ('cpu', 'bfloat16', None)
     row = report['modes']['autoregressive']
     assert 0.3 < row['identical_to_autoregressive'] < 1.0
     assert 0 < sum(row['deviation_bins'][:-1]) / 6 < 3
@@ -73,6 +73,12 @@ def test_seeds_of_the_training_are_refused(capsys):
     outside = str(HELD_OUT_SEEDS.start - 1)
     assert main([*EPISODES, 'strict', '--first-seed', outside]) == 2
     assert '--first-seed' in capsys.readouterr().err
+
+
+def test_a_device_that_is_not_there_is_told_before_the_episodes(monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, 'worker_processes', None)
+    assert main([*EPISODES, 'strict', '--device', 'gpu']) == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
 
 
 def test_unknown_modes_are_told(capsys):
