@@ -47,7 +47,7 @@ class ModelSettings:
     )
     stored_as: str = parameter(
         "How the language model's weights are stored: empty for `dtype`, or in eight or four bits "
-        'through torchao, which must be installed',
+        'through torchao, which must be installed: less memory, and slower',
         default='',
         choices=('', *STORED_AS),
     )

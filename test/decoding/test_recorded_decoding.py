@@ -87,14 +87,14 @@ def test_padding_in_front_of_the_prompt_is_not_seen(device, shape, drafter):
     assert runner.recorded
 
 
-def test_prompts_of_any_length_share_their_recordings(device):
+def test_prompts_of_like_length_share_their_recordings(device):
     runner = graphs(device)
     engine = Engine(5, device, runner=runner)
     counts = []
     for length in range(3, 33):
         engine.autoregressive(random_prompt(length, length=length))
         counts.append(runner.recorded)
-    assert counts[1:] == [2] * 29
+    assert counts[1:] == [2] * 13 + [4] * 16  # up to 16 tokens, and up to 32
 
 
 def test_models_that_would_look_at_padding_refuse_it():

@@ -43,7 +43,7 @@ from spec_vla_ros.decoding.speculative import (
 )
 
 _LOG = logging.getLogger(__name__)
-_NODES, _PLACES = 32, 64
+_NODES, _PLACES = 32, 16
 """Drafts are filled up to a multiple of so many nodes, prompts of so many places, so that few
 recordings serve all."""
 
