@@ -57,8 +57,12 @@ def main() -> None:
 
 
 def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
-    """Answer requests until the other end closes the channel."""
-    info_due = 0.0
+    """Answer requests until the other end closes the channel.
+
+    Raises SystemExit where a CUDA device has failed: it answers nothing more in this process, and
+    does in another.
+    """
+    info_due, lost = 0.0, False
     while (request := channel.receive()) is not None:
         try:
             answer = {'action': _infer(policy, request, image)}
@@ -69,10 +73,13 @@ def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
             answer = {'refused': str(refused)}
         except Exception as error:  # the parent decides what it means
             answer = {'error': describe(error)}
+            lost = 'CUDA error' in str(error)  # none of memory, which is told in other words
         try:
             channel.send(answer)
         except OSError:  # the parent has closed while we were at it
             return
+        if lost:
+            sys.exit('the CUDA device failed: this process ends, and another is started')
 
 
 def _infer(policy: Policy, request: dict[str, Any], image: SharedImage) -> Any:

@@ -61,6 +61,9 @@ class Obedient:
     def refuse(self):
         raise InstructionError('no such word')
 
+    def lose_the_device(self):
+        raise RuntimeError('CUDA error: misaligned address')
+
     def run_out_of_memory(self):
         raise OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
 

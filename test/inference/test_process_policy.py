@@ -103,6 +103,17 @@ def test_a_crash_is_told_and_another_process_takes_over(start, how):
     ask(policy)
 
 
+def test_where_the_device_failed_another_process_takes_over(start):
+    """Whatever is asked of a CUDA device then fails, in that process."""
+    policy = start()
+    first = policy.pid
+    with pytest.raises(InferenceFailedError, match='CUDA error: misaligned address'):
+        ask(policy, 'lose_the_device')
+    wait_for(lambda: policy.restarts == 1 and policy.trouble is None)
+    assert policy.pid != first
+    assert ask(policy).stats.mode == 'relaxed'
+
+
 def test_a_hang_can_be_killed(start):
     policy = start()
     pid = policy.pid
