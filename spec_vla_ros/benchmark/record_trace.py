@@ -51,7 +51,8 @@ def record_trace(
     drafter = load_drafter_beside(checkpoint)
     if drafter is None:
         raise ValueError(f'{TABLETOP} has no drafter to record')
-    ways = dict(load_trace().ways) if RECORDED.exists() else {}
+    before = load_trace() if RECORDED.exists() else Trace({}, {}, drafter.window)
+    ways, machines = dict(before.ways), dict(before.machines)
     env = TabletopEnv(image_size=192)
     recorder = Recorder(checkpoint, drafter, acceptance_threshold=acceptance_threshold)
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
@@ -72,6 +73,7 @@ def record_trace(
                     generate=runner.speculative,
                 )
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
+            machines[name] = machine(device, threads)
             for way, recorded in ways[name].items():
                 print(
                     f'{name}, {way}: {len(recorded.actions)} actions, '
@@ -84,9 +86,8 @@ def record_trace(
         'policy': checkpoint.folder.name,
         'command': 'spec-vla bench --record-trace',
         'date': date.today().isoformat(),
-        'machine': machine(device, threads),
         'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
         'acceptance_threshold': acceptance_threshold,
     }
-    save_trace(Trace(about, ways, drafter.window), RECORDED)
+    save_trace(Trace(about, ways, drafter.window, machines), RECORDED)
     print(f'written: {RECORDED}')

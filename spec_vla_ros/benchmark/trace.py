@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +69,13 @@ class Trace:
     ways: case of the benchmark -> way of decoding -> what was recorded with the trees that the
         measured costs of that case choose.
     draft_window: of the drafter that was recorded (see `Drafter`).
+    machines: case -> where its costs were measured, in words.
     """
 
     about: Mapping[str, object]
     ways: Mapping[str, Mapping[str, WayTrace]]
     draft_window: int | None
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
 def save_trace(trace: Trace, path: Path) -> None:
@@ -88,9 +90,8 @@ def save_trace(trace: Trace, path: Path) -> None:
         }
         for case, ways in trace.ways.items()
     }
-    text = json.dumps(
-        {**trace.about, 'draft_window': trace.draft_window, 'cases': cases}, separators=(',', ':')
-    )
+    own = {'draft_window': trace.draft_window, 'machines': dict(trace.machines), 'cases': cases}
+    text = json.dumps({**trace.about, **own}, separators=(',', ':'))
     path.write_text(
         text.replace('"shapes"', '\n"shapes"').replace('"actions"', '\n"actions"') + '\n'
     )
@@ -108,14 +109,14 @@ def load_trace(path: Path = RECORDED) -> Trace:
             case: {way: _way(recorded) for way, recorded in found.items()}
             for case, found in content.pop('cases').items()
         }
-        window = content.pop('draft_window')
+        window, machines = content.pop('draft_window'), content.pop('machines')
     except FileNotFoundError:
         raise ValueError(
             f'{path} is missing: record it with `spec-vla bench --record-trace`'
         ) from None
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is no trace of accept lengths: {error!r}') from error
-    return Trace(content, ways, window)
+    return Trace(content, ways, window, machines)
 
 
 def _way(recorded: Mapping) -> WayTrace:

@@ -101,7 +101,7 @@ def test_a_sample_has_the_mean_of_all():
 
 def test_traces_come_back_as_they_were_saved(tmp_path):
     ways = {'c': {'strict': WayTrace(TREES, ACTIONS)}}
-    trace = Trace({'policy': 'p', 'seeds': [1, 2]}, ways, draft_window=8)
+    trace = Trace({'policy': 'p', 'seeds': [1, 2]}, ways, draft_window=8, machines={'c': 'a CPU'})
     save_trace(trace, tmp_path / 'trace.json')
     assert load_trace(tmp_path / 'trace.json') == trace
 
@@ -117,6 +117,7 @@ def test_unusable_traces_are_told(tmp_path):
 def test_the_shipped_trace_is_one():
     trace = load_trace(RECORDED)
     assert trace.about['policy'] == 'tabletop'
+    assert trace.machines.keys() == trace.ways.keys()
     for ways in trace.ways.values():
         assert set(ways) == set(WAYS)
         for way in ways.values():
