@@ -15,6 +15,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -30,6 +32,7 @@ _FORMAT = '[%(levelname)s] [%(created).3f] [%(name)s]: %(message)s'  # as the no
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 _LARGEST, _KEPT = 32 * 2**20, 256 * 2**20
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_PARENT_PERIOD = 0.5  # seconds
 
 
 def log_to_stderr() -> None:
@@ -90,7 +93,7 @@ class DieWithParent:
 
 
 def worker_processes(count: int) -> ProcessPoolExecutor:
-    """Return processes to work side by side, to be entered as a context in the main thread.
+    """Return processes to work side by side, to be entered as a context.
 
     They are begun anew, since threads of renderer and torch do not survive a fork, and end with
     this process, however it does: left behind, they would write on into its files.
@@ -101,8 +104,18 @@ def worker_processes(count: int) -> ProcessPoolExecutor:
 
 
 def end_with(parent: int) -> None:
-    """Let the kernel end this process along with its parent, see `DieWithParent`."""
-    DieWithParent(signal.SIGKILL, parent=parent)()
+    """Let this process end within a second of its parent, given by its process id.
+
+    Not by the kernel, as `DieWithParent`: pools begin processes in threads of their own, and the
+    kernel would end them with these, one perhaps with the lock for which all others then wait.
+    """
+    threading.Thread(target=_end_behind, args=(parent,), daemon=True, name='parent').start()
+
+
+def _end_behind(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PARENT_PERIOD)
+    os._exit(1)
 
 
 class StopRequestedError(RuntimeError):

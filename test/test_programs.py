@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 from processes import gone
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.programs import (
     StopRequestedError,
@@ -165,3 +165,20 @@ def test_no_worker_is_left_behind_however_its_parent_ends(tmp_path, number):
         parent.send_signal(number)
         assert parent.wait(60) == -number
         wait_for(lambda: all(map(gone, workers)), 'the workers to end')
+
+
+POOL = """
+import os, time
+from multiprocessing import get_context
+from spec_vla_ros.programs import end_with
+
+if __name__ == '__main__':
+    with get_context('spawn').Pool(2, end_with, (os.getpid(),), maxtasksperchild=1) as pool:
+        pool.map(abs, range(2), chunksize=1)
+        time.sleep(3)  # until those that take their places wait for work, one with the lock
+"""
+
+
+def test_a_pool_whose_workers_were_replaced_comes_to_its_end(tmp_path):
+    (tmp_path / 'pool.py').write_text(POOL)
+    subprocess.run([sys.executable, str(tmp_path / 'pool.py')], check=True, timeout=PATIENCE)
