@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +17,7 @@ Result = TypeVar('Result')
 Name = TypeVar('Name', bound=Hashable)
 
 _KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+_ANY_KERNEL = nullcontext()
 _ALIGNED = 8
 """Numbers: rows of a mask that begin at multiples of it are not copied by each attention."""
 
@@ -54,11 +55,7 @@ def attention(
         causal: whether a row sees itself and those before it only; without a past.
         grouped: whether several heads of q share one of k and v.
     """
-    if q.device.type != 'cuda':
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=grouped
-        )
-    with sdpa_kernel(_KERNELS):
+    with sdpa_kernel(_KERNELS) if q.device.type == 'cuda' else _ANY_KERNEL:
         return F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal, enable_gqa=grouped
         )

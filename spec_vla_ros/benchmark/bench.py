@@ -144,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
         'date': date.today().isoformat(),
         **measured_on(device, args.threads),
         'acceptance_threshold': args.acceptance_threshold,
-        'trace': dict(trace.about),
+        'trace': {**trace.about, 'machines': dict(trace.machines)},
         'cases': {},
     }
     for name in names:

@@ -58,8 +58,9 @@ def record_trace(
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     try:
         for name in names:
+            machines[name] = machine(device, threads)
             if name == CUDA_ONLY and device.type == 'cpu':
-                costs = FLAT_COSTS
+                costs, machines[name] = FLAT_COSTS, 'nowhere: assumed costs'
             else:
                 model = RandomModel(
                     RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
@@ -73,7 +74,6 @@ def record_trace(
                     generate=runner.speculative,
                 )
             ways[name] = {way: recorder.record(way, costs, env, TRACE_SEEDS) for way in WAYS}
-            machines[name] = machine(device, threads)
             for way, recorded in ways[name].items():
                 print(
                     f'{name}, {way}: {len(recorded.actions)} actions, '
