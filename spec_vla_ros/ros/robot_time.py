@@ -19,6 +19,9 @@ from spec_vla_ros.ros.converters import NANOSECONDS, to_time
 BREATH = 0.005
 """Seconds after each frame that belong to whatever else has come, however late the frame is."""
 
+PATIENCE = 0.5
+"""Seconds since the latest stamped order for which time waits for the next one."""
+
 ANOTHER_CLOCK = 1.0  # seconds; a command that is stamped so far from now has no stamp of ours
 PACE_OVER = 40  # frames
 
@@ -98,7 +101,9 @@ class SteppedTime:
 
     It begins at zero and is published on /clock, after the step and before the picture is drawn.
     So that nothing depends on how long drawing takes, an order is obeyed one frame after its
-    stamp, and for as many frames as it was in force by the stamps.
+    stamp, and for as many frames as it was in force by the stamps. Time also waits for a
+    commander that this computer holds up: the next order is expected as long after the last one as
+    that came after the one before, by their stamps.
 
     Args:
         node: publishes the clock, and says in its log how fast time passes where it lags behind.
@@ -110,6 +115,8 @@ class SteppedTime:
         self._interval_ns = round(interval * NANOSECONDS)
         self._now_ns = 0
         self._waiting: list[tuple[int, Order]] = []  # when each is due, in the order of arrival
+        self._ordered_ns, self._ordered_at = 0, 0.0  # the latest stamp, and when it came
+        self._expected_ns = 0  # the next one
         self._began: deque[float] = deque(maxlen=PACE_OVER + 1)  # the latest frames
         self._clock = node.create_publisher(Clock, '/clock', qos.COMMAND)
 
@@ -130,6 +137,10 @@ class SteppedTime:
 
         def frame() -> None:
             nonlocal due
+            if self._commander_lags:
+                timer.timer_period_ns = round(BREATH * NANOSECONDS)
+                timer.reset()
+                return
             self._note_pace()
             callback()
             now = time.monotonic()
@@ -150,6 +161,10 @@ class SteppedTime:
             )
             stamp_ns = 0
         self._waiting.append(((stamp_ns or self._now_ns) + self._interval_ns, order))
+        if stamp_ns:
+            if stamp_ns > self._ordered_ns:
+                self._expected_ns = 2 * stamp_ns - self._ordered_ns
+            self._ordered_ns, self._ordered_at = stamp_ns, time.monotonic()
 
     def next_frame(self, catch_up: Order) -> int:
         """Obey what is due, let a frame's time pass, and say on /clock that it has."""
@@ -165,7 +180,14 @@ class SteppedTime:
     def forget(self) -> None:
         """Drop what was ordered and not yet obeyed."""
         self._waiting.clear()
+        self._ordered_at = 0.0
         self._began.clear()  # a reset takes as long as it takes
+
+    @property
+    def _commander_lags(self) -> bool:
+        """Whether what is expected by now may still be on its way."""
+        late = self._ordered_ns < self._expected_ns <= self._now_ns
+        return late and time.monotonic() < self._ordered_at + PATIENCE
 
     def _note_pace(self) -> None:
         self._began.append(time.monotonic())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from rclpy.clock import Clock
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 
@@ -15,8 +16,8 @@ class Ticker:
 
     An action that begins between two ticks has ticks of its own, at whole periods from its
     beginning, so that its velocity holds for as long as it should. The beat runs on below them and
-    is taken up again when the arm rests, a period later for the tick that came too early: the mean
-    rate is the control rate.
+    is taken up again when the arm rests, a whole period after the last tick or more: the mean rate
+    is the control rate.
 
     Args:
         node: whose timers.
@@ -36,8 +37,9 @@ class Ticker:
         at_rest: Callable[[], bool],
     ) -> None:
         self._node, self._tick_now, self._at_rest = node, tick, at_rest
+        self._clock, self._nearly_a_period = clock, Duration(seconds=0.99 / rate)
         self._one_too_many = False
-        self._ticked_at = time.monotonic()
+        self._ticked, self._ticked_at = clock.now(), time.monotonic()
         self._motion = node.create_timer(1.0 / rate, self._tick, clock=clock)
         self._motion.cancel()
         self._beat = node.create_timer(1.0 / rate, self._on_beat, clock=clock)
@@ -63,13 +65,13 @@ class Ticker:
     def _on_beat(self) -> None:
         if not self._motion.is_canceled():
             return
-        if self._one_too_many:
-            self._one_too_many = False
-            return
-        self._tick()
+        too_early = self._clock.now() - self._ticked < self._nearly_a_period
+        skipped, self._one_too_many = self._one_too_many and too_early, False
+        if not skipped:
+            self._tick()
 
     def _tick(self) -> None:
-        self._ticked_at = time.monotonic()
+        self._ticked, self._ticked_at = self._clock.now(), time.monotonic()
         self._tick_now()
         if self._at_rest():
             self._motion.cancel()

@@ -119,6 +119,22 @@ def test_time_is_not_faster_than_the_computers(world):
     assert stamps == list(range(stamps[0], stamps[-1] + 1, 50 * MS))
 
 
+@pytest.mark.parametrize('period', [1, 2, 3])
+def test_time_waits_for_a_commander_who_is_held_up_and_not_for_ever(world, period):
+    """Whatever his rate: what comes late by this computer's clock is in time by the stamps."""
+    robot = world.spin(lambda context: Robot(0.0, context=context))
+    wait_for(lambda: len(robot.frames) >= 2, 'frames')
+    stamps = [(2 + period * i) * 50 * MS for i in range(4)]
+    for stamp_ns in stamps:
+        wait_for(lambda due=stamp_ns: robot.stepped.now_ns >= due, 'the time of the order')
+        time.sleep(0.12 if stamp_ns > stamps[1] else 0.0)  # two have shown how often he comes
+        late = robot.stepped.now_ns - stamp_ns
+        robot.stepped.obey(lambda *, now: None, stamp_ns=stamp_ns)
+        assert stamp_ns <= stamps[1] or not late
+    last = len(robot.frames)
+    wait_for(lambda: len(robot.frames) > last + 20, 'time to go on without him')
+
+
 def test_slow_frames_slow_time_and_leave_room_for_what_else_comes(world):
     log = world.log()
     robot = world.spin(lambda context: Robot(0.1, context=context))
