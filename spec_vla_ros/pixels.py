@@ -46,6 +46,10 @@ _NO_PICTURE = re.compile(rf'bayer|{_MEASURED}')
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
 
+ONE_COLOUR = 2.0
+"""Of 255: a picture whose channels all spread less (standard deviation) shows nothing; the noise
+of a covered camera does, any scene does not."""
+
 
 class ImageError(ValueError):
     """A camera message cannot be read; the message says why."""
@@ -174,6 +178,23 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             'would be grey'
         )
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def check_scene(rgb: np.ndarray) -> np.ndarray:
+    """Return an (H, W, 3) uint8 picture, unless it is of one colour.
+
+    Raises:
+        ImageError: it is, within ONE_COLOUR, as where a camera is covered, or sends black.
+    """
+    rows, columns = (max(1, side // 64) for side in rgb.shape[:2])  # some 64 of each are enough
+    mean, spread = cv2.meanStdDev(np.ascontiguousarray(rgb[::rows, ::columns]))
+    if spread.max() < ONE_COLOUR:
+        colour = ', '.join(f'{level:.0f}' for level in mean.ravel())
+        raise ImageError(
+            f'the picture is of one colour ({colour}): is the camera covered, does it get light, '
+            'has its driver anything to show?'
+        )
+    return rgb
 
 
 def check_raw(message: RawImage) -> None:

@@ -12,6 +12,7 @@ from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt
 from spec_vla_ros.inference.process_policy import ProcessPolicy
+from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Inputs
@@ -65,7 +66,7 @@ class Configured:
         to_rgb = compressed_to_rgb if compressed else image_to_rgb
         self.loop = ControlLoop(
             policy,
-            to_rgb=to_rgb,
+            to_rgb=lambda image: check_scene(to_rgb(image)),
             settings=settings,
             same_pixels=same_pixels,
             supervisor=policy if isinstance(policy, ProcessPolicy) else None,

@@ -19,7 +19,7 @@ from spec_vla_ros.ros.converters import NANOSECONDS, to_time
 BREATH = 0.005
 """Seconds after each frame that belong to whatever else has come, however late the frame is."""
 
-PATIENCE = 0.5
+PATIENCE = 1.0
 """Seconds since the latest stamped order for which time waits for the next one."""
 
 ANOTHER_CLOCK = 1.0  # seconds; a command that is stamped so far from now has no stamp of ours

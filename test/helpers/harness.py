@@ -28,7 +28,7 @@ from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.types import Action, DecodeStats, PolicyInfo
 
 FORWARD = np.array([0.012, -0.006, 0.003, 0.03, -0.06, 0.09, 1.0])
-STILL_IMAGE = np.full((48, 64, 3), 90, np.uint8)
+STILL_IMAGE = np.tile(np.linspace(60, 120, 64).astype(np.uint8)[:, None], (48, 1, 3))
 
 
 def action_client(node, kind, name):

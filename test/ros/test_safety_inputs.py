@@ -83,6 +83,22 @@ def test_a_malformed_image_halts_with_the_reason(bench, changes, words):
     bench.wait_moving()
 
 
+def test_a_picture_of_one_colour_halts_and_a_good_one_resumes(bench):
+    """A covered camera, with the noise that it has."""
+    noise = np.random.default_rng(0)
+    dark = STILL_IMAGE // 90
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.camera.make = lambda now_ns: rgb_to_image(
+        dark + noise.integers(0, 4, dark.shape, np.uint8), stamp_ns=now_ns, frame_id='camera'
+    )
+    status = bench.wait_halted('INFERENCE_ERROR')
+    assert 'of one colour (2, 2, 2): is the camera covered' in status.reason_text
+    bench.assert_stands_still()
+    bench.camera.make = bench.picture
+    bench.wait_moving()
+
+
 def test_an_instruction_that_is_not_utf8_is_refused(bench):
     bench.instruct('go')
     bench.wait_moving()
