@@ -32,7 +32,7 @@ class Health:
     halt: why the node halts; None while it is inactive. settings: as they are in force.
     images_missed: published, and not seen by the node. not_heard: publishers that cannot be, in
     words. held_back: why the node may not be activated; empty when it may. drafting_off: whether
-    the last action's plan drafted nothing.
+    the last action's plan drafted nothing. draft_plan: that plan, as in the statistics.
     """
 
     halt: Halt | None
@@ -44,6 +44,7 @@ class Health:
     not_heard: tuple[str, ...] = ()
     held_back: str = ''
     drafting_off: bool = False
+    draft_plan: str = ''
 
 
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
@@ -152,7 +153,7 @@ def _drafting(health: Health) -> str:
         return 'none'
     if health.drafting_off:
         return 'switched off by measured costs; draft_top_k would fix a tree'
-    return 'on'
+    return f'on: {health.draft_plan}' if health.draft_plan else 'on'
 
 
 def _percentiles(name: str, found: Percentiles | None) -> dict[str, str]:

@@ -106,12 +106,13 @@ def status_message(
     not_heard: tuple[str, ...] = (),
     held_back: str = '',
     drafting_off: bool = False,
+    draft_plan: str = '',
 ) -> PolicyStatus:
     """Return the node's status; without a halt object the node is inactive.
 
     not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
     not be activated; empty when it may. drafting_off: whether measured costs have switched
-    drafting off in the mode in force.
+    drafting off in the mode in force. draft_plan: of the last action.
     """
     if halt is None:
         state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
@@ -126,6 +127,7 @@ def status_message(
         instruction=instruction,
         not_heard=list(not_heard),
         drafting_off=drafting_off,
+        draft_plan=draft_plan,
         **dataclasses.asdict(counters),
     )
     message.header.stamp = to_time(now_ns)

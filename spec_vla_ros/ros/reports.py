@@ -60,7 +60,7 @@ class Reports:
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
-        self._drafting_off = False  # in the last action
+        self._drafting_off, self._draft_plan = False, ''  # in the last action
         self._due_ns = 0
         self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
 
@@ -97,6 +97,7 @@ class Reports:
                 not_heard=self._not_heard,
                 held_back=self._held_back(),
                 drafting_off=self._drafting_off,
+                draft_plan=self._draft_plan,
                 counters=self._loop.counters,
             )
         )
@@ -128,7 +129,7 @@ class Reports:
                 f'{stats.mode} decoding drafts nothing: no draft is worth its time on this '
                 'device; draft_top_k fixes a tree all the same'
             )
-        self._drafting_off = stats.drafting_off
+        self._drafting_off, self._draft_plan = stats.drafting_off, stats.draft_plan
 
     def _look_who_is_not_heard(self) -> None:
         before = self._not_heard
@@ -152,6 +153,7 @@ class Reports:
             not_heard=self._not_heard,
             held_back=self._held_back(),
             drafting_off=self._drafting_off,
+            draft_plan=self._draft_plan,
         )
         self._topics.publish_diagnostics(
             diagnostics_message(

@@ -80,13 +80,18 @@ def test_nodes_of_two_arms_have_two_names():
     ('mode', 'off', 'words'),
     [
         ('relaxed', True, 'switched off'),
-        ('strict', False, 'on'),
+        ('strict', False, 'on: - 1x1 guesses 8'),
         ('autoregressive', False, 'none'),
     ],
 )
 def test_drafting_that_measured_costs_have_switched_off_is_told(mode, off, words):
     info = PolicyInfo(has_drafter=True)
-    told = health(settings=PolicySettings(decoding_mode=mode), info=info, drafting_off=off)
+    told = health(
+        settings=PolicySettings(decoding_mode=mode),
+        info=info,
+        drafting_off=off,
+        draft_plan='- 1x1 guesses 8',
+    )
     found = values(diagnostics_message(told, node_name='brain', now_ns=5))
     assert found['drafting'].startswith(words)
 

@@ -89,7 +89,8 @@ def test_drafting_that_measured_costs_have_switched_off_is_told(
     strict = statistics.wait(lambda message: message.mode == 'strict')
     assert not strict.drafting_off
     assert strict.draft_plan == plans['strict']
-    status.wait(lambda message: not message.drafting_off)
+    told = status.wait(lambda message: not message.drafting_off)
+    assert told.draft_plan == plans['strict']
 
 
 def test_they_are_published_in_a_dry_run(world, policy, statistics):
