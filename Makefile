@@ -50,7 +50,7 @@ test-libero: libero ## Run the tests that need LIBERO.
 libero-evaluate: libero ## Compare ways of decoding in LIBERO (SUITE, CHECKPOINT, RECIPE).
 	@. scripts/activate_libero.sh; spec-vla evaluate --benchmark '$(SUITE)' \
 		$(if $(CHECKPOINT),--checkpoint '$(CHECKPOINT)') \
-		--recipe '$(or $(RECIPE),plain)' $(EVALUATE_ARGS)
+		$(if $(RECIPE),--recipe '$(RECIPE)') $(EVALUATE_ARGS)
 
 bench: setup ## Compare the speed of every way of decoding with transformers' generate.
 	@$(ACTIVATE); spec-vla bench --history docs/history/bench.json $(BENCH_ARGS)

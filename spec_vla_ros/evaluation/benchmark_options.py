@@ -14,7 +14,7 @@ from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
-from spec_vla_ros.models.recipe_options import recipe_from
+from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding
 
@@ -124,13 +124,15 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     """Return what every episode is run with.
 
     Raises:
-        ValueError: no checkpoint is given and none is shipped, or something is not installed.
+        ValueError: no checkpoint is given and none is shipped, something is not installed, or
+            no recipe is chosen, see `check_chosen`.
         CheckpointError: it cannot be used; the message says why.
     """
     checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
     beside = checkpoint / DRAFTER_FOLDER
-    keys = read_config(checkpoint).norm_stats
+    key = args.unnorm_key or suite_key(args.benchmark, list(read_config(checkpoint).norm_stats))
+    check_chosen(args, key)
     generate = not args.without_generate and args.stored_as is None
     if generate and importlib.util.find_spec('transformers') is None:
         raise ValueError(
@@ -143,7 +145,7 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
         checkpoint=checkpoint.absolute(),
         drafter=args.drafter or (beside.absolute() if beside.is_dir() else None),
         recipe=recipe,
-        unnorm_key=args.unnorm_key or suite_key(args.benchmark, list(keys)),
+        unnorm_key=key,
         device=args.device or 'auto',
         dtype=args.dtype,
         stored_as=args.stored_as,

@@ -67,9 +67,12 @@ def run_benchmark(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> in
     log = EpisodeLog(args.out / f'{args.benchmark}.jsonl', key=KEY)
     done = log.read()
     missing = [job for job in jobs if keys[job] not in done]
+    films = _Films(args.out, args.benchmark, [*modes])
     if len(missing) < len(jobs):
         print(f'{len(jobs) - len(missing)} of {len(jobs)} episodes have run before', flush=True)
-    for result in _run(setup, missing, crew, films=_Films(args.out, args.benchmark, [*modes])):
+    else:
+        films.forget()  # those of another policy
+    for result in _run(setup, missing, crew, films=films):
         key = dict(zip(KEY, keys[dataclasses.replace(result.job, films=frozenset())], strict=True))
         log.add({**key, 'ran_on': result.ran_on, **dataclasses.asdict(result.figures)})
     rows = log.read()
@@ -90,6 +93,10 @@ class _Films:
 
     def path(self, outcome: str) -> Path:
         return self._out / f'{self._suite}_{outcome}.webp'
+
+    def forget(self) -> None:
+        for outcome in ('success', 'failure'):
+            self.path(outcome).unlink(missing_ok=True)
 
     def wanted(self, job: Job) -> Job:
         outcomes = ('success', 'failure') if job.mode == self._last else ('failure',)

@@ -7,14 +7,13 @@ import argparse
 
 import yaml
 
-from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe
+from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe, suggested_recipe
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Declare --recipe and --set."""
     parser.add_argument(
         '--recipe',
-        default=PLAIN.name,
         metavar='R',
         help=f'what it was trained on: {", ".join(RECIPES)}, or a YAML file (default: plain)',
     )
@@ -42,4 +41,17 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
             changes[name.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ValueError(f'--set {text}: {value!r} is no YAML value') from error
-    return read_recipe(args.recipe, **changes)
+    return read_recipe(args.recipe or PLAIN, **changes)
+
+
+def check_chosen(args: argparse.Namespace, unnorm_key: str | None) -> None:
+    """Raise ValueError where no recipe was given, and the norm stats are of one of ours.
+
+    For what takes hours: a warning would be read at its end.
+    """
+    hinted = None if unnorm_key is None else suggested_recipe(unnorm_key)
+    if args.recipe is None and not args.set and hinted is not None:
+        raise ValueError(
+            f'norm stats {unnorm_key!r} are those of the recipe {hinted.name}: give --recipe '
+            f'{hinted.name}, or --recipe {PLAIN.name} for none'
+        )

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,10 +112,13 @@ def test_it_goes_on_where_it_was_with_the_same_results(toy, policy, tmp_path, ca
 
 def test_other_weights_and_options_are_other_episodes(toy, policy, tmp_path):
     modes, begun = ('strict',), toy.begun
+    film = tmp_path / f'{SUITE}_success.webp'
     for options in ([], ['--steps', '3'], ['--tree', '2', '3', '6'], ['--set', 'image_crop=0.9']):
+        film.write_bytes(b'of a policy before')
         assert evaluate(policy, tmp_path, '--episodes', '1', *options, modes=modes) == 0
         assert len(begun) == 2
         begun.clear()
+        assert not film.exists() or film.read_bytes().startswith(b'RIFF')
     torch.manual_seed(1)
     other = Drafter(load_openvla(policy, device='cpu').model.language_model.config)
     save_drafter(other, tmp_path / 'drafter')
@@ -156,6 +160,23 @@ def test_options_out_of_range_are_refused(toy, policy, capsys, options, message)
     assert evaluate(policy, policy.parent, *options) == 2
     assert message in capsys.readouterr().err
     assert not toy.begun
+
+
+def test_a_published_fine_tune_needs_a_recipe_to_be_chosen(toy, policy, tmp_path, capsys):
+    """With its pictures and actions as they are it would do nonsense for hours."""
+    shutil.copytree(policy, tmp_path / 'policy')
+    config = json.loads((tmp_path / 'policy' / 'config.json').read_text())
+    (stats,) = config['norm_stats'].values()
+    config['norm_stats'] = {f'{SUITE}_no_noops': stats}
+    (tmp_path / 'policy' / 'config.json').write_text(json.dumps(config))
+    options = ['--episodes', '1', '--steps', '1', '--without-generate']
+    assert evaluate(tmp_path / 'policy', tmp_path, *options, modes=('strict',)) == 2
+    assert 'give --recipe libero, or --recipe plain for none' in capsys.readouterr().err
+    assert not toy.begun
+    for recipe in ('libero', 'plain'):
+        chosen = [*options, '--recipe', recipe]
+        assert evaluate(tmp_path / 'policy', tmp_path, *chosen, modes=('strict',)) == 0
+        assert report(tmp_path)['settings']['recipe']['name'] == recipe
 
 
 def test_what_is_for_the_benchmark_says_nothing_about_the_tabletop(capsys):

@@ -76,6 +76,26 @@ def test_pixels_are_those_of_mujoco_3_3_2(env):
 
 
 @needs_libero
+@pytest.mark.parametrize(
+    ('suite', 'task'), [('libero_spatial', 5), ('libero_goal', 0), ('libero_10', 0)]
+)
+def test_the_other_suites_begin_and_are_seen(suite, task):
+    other = LiberoEnv(suite)
+    try:
+        instruction = other.tasks[task].instruction
+        assert other.reset(instruction=instruction, initial_state=0) == instruction
+        seen = other.render().reshape(64, 4, 64, 4, 3).mean(axis=(1, 3))
+        other.step(np.array([0.02, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]))
+        assert not other.outcome().success
+    finally:
+        other.close()
+    assert seen.std() > 20
+    stored = np.load(DATA)
+    if f'{suite}_{task}' in stored:
+        assert np.abs(seen - stored[f'{suite}_{task}'].astype(float)).mean() < 2.0
+
+
+@needs_libero
 def test_the_same_start_is_the_same_episode(env):
     instruction = env.tasks[0].instruction
     starts = [dict(initial_state=1), dict(seed=7), dict(seed=8)]
