@@ -3,12 +3,14 @@
 
 import json
 from dataclasses import asdict, replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
-from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode, Start, Step
+from spec_vla_ros.checkpoints import libero_checkpoint
+from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode, Start, Step, drive
 from spec_vla_ros.evaluation.report import (
     dimension_table,
     exactness_lines,
@@ -16,8 +18,10 @@ from spec_vla_ros.evaluation.report import (
     plot_sweep,
 )
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures, summarise
+from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import expert_action
+from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import Action, DecodeStats, Decoding
 
@@ -180,3 +184,26 @@ def test_others_decode_only_as_often_as_asked():
     assert summary['speedup_over_generate'] > 0
     assert summary['mean_steps_to_success'] is None  # it was cut off
     assert '| - | ' in markdown_table({'x': summary})
+
+
+@pytest.mark.libero
+@pytest.mark.skipif(find_spec('libero') is None, reason='no LIBERO: make libero')
+def test_the_policy_that_ships_for_libero_does_its_task():
+    policy = load_policy(libero_checkpoint('libero_object'), device='cpu')
+    env = LiberoEnv('libero_object')
+    passes = []
+
+    def act(observation):
+        action = policy.infer(observation, Decoding('relaxed', 9))
+        passes.append(action.stats.target_passes)
+        return action.values
+
+    try:
+        instruction = 'pick up the cream cheese and place it in the basket'
+        env.reset(instruction=instruction, initial_state=20)
+        steps = sum(1 for _ in drive(env, instruction, act))
+        assert env.outcome().success
+    finally:
+        env.close()
+    assert steps < env.max_steps
+    assert np.mean(passes) < 3

@@ -34,6 +34,10 @@ class Raising:
 
 def test_the_policy_drives_the_tasks_in_turn_and_every_second_picture_is_given(monkeypatch):
     monkeypatch.setattr(LiberoEnv, 'max_steps', 4)
+    starts, reset = [], LiberoEnv.reset
+    monkeypatch.setattr(
+        LiberoEnv, 'reset', lambda self, **start: starts.append(start) or reset(self, **start)
+    )
     policy = Raising()
     found = list(libero_examples(policy, range(2, 6), suite=SUITE, image_rotation=180))
     assert [e.episode for e in found] == [2, 2, 3, 3, 4, 4, 5, 5]
@@ -41,6 +45,8 @@ def test_the_policy_drives_the_tasks_in_turn_and_every_second_picture_is_given(m
         task.instruction for task in read_tasks(SUITE)[:4]
     ]
     assert policy.resets == 4
+    assert [start['seed'] for start in starts] == [2, 3, 4, 5]
+    assert all(start.get('initial_state') is None for start in starts)  # no official one
     assert len(policy.seen) == 16
     assert np.array_equal(found[1].image, policy.seen[2].image)
     assert not np.array_equal(found[0].image, found[1].image)
