@@ -156,7 +156,7 @@ def train_policy(
         ValueError: the work folder holds what was made with others.
     """
     claim_work(work, hyperparameters, suite=None)
-    frames = _collect(hyperparameters, work, processes=processes)
+    frames = _collect(hyperparameters, work, processes=processes, report=report)
     train_on_frames(
         hyperparameters, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
     )
@@ -215,6 +215,7 @@ def train_on_frames(
         report=report,
     )
     shallow.vision_backbone.requires_grad_(requires_grad=False).eval()
+    report('--- features of all frames')
     cached = CachedFrames.compute(shallow, frames, codec, full_speed=full_speed)
 
     def train(name: str, settings: LoopSettings, *, swapped: float) -> None:
@@ -238,7 +239,9 @@ def train_on_frames(
     report(f'wrote {out}')
 
 
-def _collect(hyperparameters: Hyperparameters, work: Path, *, processes: int) -> Frames:
+def _collect(
+    hyperparameters: Hyperparameters, work: Path, *, processes: int, report: Report
+) -> Frames:
     """Collect files of frames in parallel, those that are missing; return them all."""
     # seeds 1 million and up of every ten; 9 million and up are held out for evaluation
     base = (10 * hyperparameters.seed + 1) * _SEEDS_PER_SOURCE
@@ -254,7 +257,8 @@ def _collect(hyperparameters: Hyperparameters, work: Path, *, processes: int) ->
     ]
     missing = [job for job in jobs if not job[0].exists()]
     with worker_processes(processes) as pool:
-        list(pool.map(_collect_file, missing))
+        for done, _ in enumerate(pool.map(_collect_file, missing), 1):
+            report(f'frames: {done} of {len(missing)} files')
     return load_frames([path for path, _ in jobs])
 
 

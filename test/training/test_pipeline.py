@@ -32,6 +32,10 @@ def test_from_seed_to_checkpoint(tmp_path):
     frames = load_frames(sorted(work.glob('expert_*.npz')))
     assert len(set(frames.episodes)) == 6
     assert not set(frames.episodes) & set(HELD_OUT_SEEDS)
+    assert [text for text in reports if 'files' in text] == [
+        'frames: 1 of 2 files',
+        'frames: 2 of 2 files',
+    ]
     assert sum('3/3' in text for text in reports) == 3  # one a stage, none repeated
     policy = load_policy(out, device='cpu')
     action = policy.infer(Observation(frames.images[0], 'pick up the green block'))
