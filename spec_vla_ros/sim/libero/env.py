@@ -260,8 +260,11 @@ class _World:
     def lay_out(self, seed: int) -> None:
         """Lay the scene out anew, as if the model had just been loaded.
 
-        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not.
+        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not. The
+        gripper's fingers are ramped from where the last episode had commanded them to.
         """
+        for robot in self.sim.env.robots:
+            robot.gripper.current_action = np.zeros(robot.gripper.dof)
         self.model.body_pos[:], self.model.body_quat[:] = self._places
         with _seeded(seed):
             self.sim.reset()

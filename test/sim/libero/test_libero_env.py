@@ -109,6 +109,22 @@ def test_the_same_start_is_the_same_episode(env):
 
 
 @needs_libero
+def test_an_episode_leaves_nothing_behind(env):
+    """Strict decoding goes the way of autoregressive decoding to the last digit, or looks wrong."""
+    instruction = env.tasks[1].instruction
+    seen = []
+    for gripper in (0.0, 1.0, 0.0):
+        env.reset(instruction=instruction, initial_state=13)
+        seen.append((env.render(), *env.end_effector_pose()))
+        for _ in range(15):
+            env.step(np.array([0.02, 0.01, -0.02, 0.1, 0.0, 0.2, gripper]))
+    for picture, position, quaternion in seen[1:]:
+        np.testing.assert_array_equal(picture, seen[0][0])
+        np.testing.assert_array_equal(position, seen[0][1])
+        np.testing.assert_array_equal(quaternion, seen[0][2])
+
+
+@needs_libero
 def test_a_start_that_does_not_exist_is_refused(env):
     with pytest.raises(ValueError, match=r'initial state 50 is none of 0 \.\. 49'):
         env.reset(instruction=env.tasks[0].instruction, initial_state=50)
