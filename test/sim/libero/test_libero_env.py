@@ -110,7 +110,7 @@ def test_the_same_start_is_the_same_episode(env):
 
 @needs_libero
 def test_an_episode_leaves_nothing_behind(env):
-    """Strict decoding goes the way of autoregressive decoding to the last digit, or looks wrong."""
+    """Or strict decoding would look as if it went another way than autoregressive decoding."""
     instruction = env.tasks[1].instruction
     seen = []
     for gripper in (0.0, 1.0, 0.0):
