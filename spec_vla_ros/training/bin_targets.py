@@ -15,7 +15,7 @@ def smoothed_targets(bins: Tensor, *, sigma: float) -> Tensor:
     bins: (...) int64 in [0, 255]. Returns (..., 256) probabilities: a Gaussian of `sigma` bins,
     except in the two end bins, which stay hard: they hold everything that was clipped.
     """
-    grid = torch.arange(BINS)
+    grid = torch.arange(BINS, device=bins.device)
     distance = (grid - bins[..., None]).float()
     soft = torch.exp(-0.5 * (distance / sigma) ** 2)
     saturated = (bins == 0) | (bins >= BINS - 2)

@@ -56,7 +56,10 @@ class CachedFrames:
     ) -> CachedFrames:
         """Run the towers over all frames once; full_speed: see `scene_batch`."""
         parts = [
-            model.vision_backbone(to_pixels(frames.images[i : i + 256])).half().numpy()
+            model.vision_backbone(to_pixels(frames.images[i : i + 256], device=model.device))
+            .half()
+            .cpu()
+            .numpy()
             for i in range(0, len(frames), 256)
         ]
         labels = scene_batch(frames, np.arange(len(frames)), full_speed=full_speed)
@@ -69,10 +72,14 @@ class CachedFrames:
             held_out=max(1, int(np.argmax(frames.episodes == middle))),
         )
 
-    def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def batch(
+        self, index: np.ndarray, *, device: torch.device
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return features (B, P, D), instructions (B, K), tokens (B, K, A), goals (B, K, G)."""
         arrays = (self.features, self.instructions, self.tokens, self.goals)
-        features, instructions, tokens, goals = (torch.from_numpy(a[index]) for a in arrays)
+        features, instructions, tokens, goals = (
+            torch.from_numpy(a[index]).to(device) for a in arrays
+        )
         return features.float(), instructions, tokens, goals
 
 
@@ -121,10 +128,11 @@ class PackedPolicy(nn.Module):
         tokens: what is read; the last one of each action is not.
         """
         batch, segments = instructions.shape
-        bos = self.language_model.embed(torch.full((batch, 1), self.bos))
+        bos = self.language_model.embed(torch.full((batch, 1), self.bos, device=features.device))
         read = torch.cat((self.text[instructions], tokens[..., :-1]), -1).flatten(1)
         embeds = torch.cat((bos, self.projector(features), self.language_model.embed(read)), 1)
         packing = self.layout(patches=features.shape[1], segments=segments)
+        packing = packing.to(features.device)
         hidden = self.language_model(embeds, positions=packing.positions, mask=packing.mask)
         predicting = hidden[:, packing.predicting.flatten()].unflatten(1, (segments, self.length))
         return self.language_model.logits(predicting), self.goal_head(predicting[:, :, 0])
@@ -206,21 +214,24 @@ def train_language(
         their own, so that each dimension is learned from the words and not from the one before;
         of frames that are seen under one instruction alone, none.
     """
+    device = policy.text.device
 
     def loss_at(iteration: int) -> Tensor:
         rng = np.random.default_rng((seed, iteration))
         index = rng.integers(frames.held_out, len(frames.features), BATCH)
-        features, instructions, tokens, goals = frames.batch(index)
-        read = tokens.numpy().copy()
+        features, instructions, tokens, goals = frames.batch(index, device=device)
+        read = frames.tokens[index]
         others = rng.random(read.shape[:2]) < swapped
         read[others] = np.roll(read, rng.integers(1, max(2, read.shape[1])), axis=1)[others]
-        logits, found = policy(features, instructions, torch.from_numpy(read))
+        logits, found = policy(features, instructions, torch.from_numpy(read).to(device))
         weight = goal_weight * max(0.0, 1.0 - 2.0 * iteration / settings.iterations)
         return policy.loss(logits, tokens) + weight * F.smooth_l1_loss(found, goals, beta=0.1)
 
     @torch.inference_mode()
     def validate() -> str:
-        features, instructions, tokens, goals = frames.batch(spread_index(frames.held_out))
+        features, instructions, tokens, goals = frames.batch(
+            spread_index(frames.held_out), device=device
+        )
         logits, found = policy(features, instructions, tokens)
         error = (logits.argmax(-1) - tokens).abs().float().mean((0, 1))
         bins = ' '.join(f'{e:.1f}' for e in error)

@@ -27,6 +27,14 @@ class Packing:
     mask: Tensor
     predicting: Tensor
 
+    def to(self, device: torch.device) -> Packing:
+        """Return the same on a device."""
+        return Packing(
+            positions=self.positions.to(device),
+            mask=self.mask.to(device),
+            predicting=self.predicting.to(device),
+        )
+
 
 def pack(*, prefix: int, text: int, action: int, segments: int) -> Packing:
     """Lay out `segments` segments of `text` + `action` - 1 tokens after `prefix` shared ones.

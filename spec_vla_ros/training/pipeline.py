@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from spec_vla_ros.command_line import at_least, user_path
-from spec_vla_ros.models.checkpoint import save_weights
+from spec_vla_ros.models.checkpoint import resolve_device, save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.processing import PromptProcessor
 from spec_vla_ros.programs import worker_processes
@@ -99,6 +99,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--threads', type=at_least(1), default=2, help='for training (default: %(default)s)'
     )
     parser.add_argument(
+        '--device', default='cpu', help="to train on, such as 'cuda' (default: %(default)s)"
+    )
+    parser.add_argument(
         '--scale',
         type=float,
         default=1.0,
@@ -107,10 +110,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the pipeline from the command line."""
+    """Run the pipeline from the command line.
+
+    Raises:
+        ValueError: there is no such device, or the work folder holds what was made with others.
+    """
+    device = resolve_device(args.device)
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
-    common = {'work': args.work, 'out': args.out, 'processes': args.processes, 'report': _say}
+    common = {
+        'work': args.work,
+        'out': args.out,
+        'processes': args.processes,
+        'device': device,
+        'report': _say,
+    }
     if args.suite is None:
         train_policy(scaled(Hyperparameters(seed=args.seed), args.scale), **common)
         return 0
@@ -148,9 +162,17 @@ def scaled(hyperparameters: Hyperparameters, share: float) -> Hyperparameters:
 
 
 def train_policy(
-    hyperparameters: Hyperparameters, *, work: Path, out: Path, processes: int, report: Report
+    hyperparameters: Hyperparameters,
+    *,
+    work: Path,
+    out: Path,
+    processes: int,
+    device: torch.device,
+    report: Report,
 ) -> None:
     """Run every stage for the tabletop, and write the checkpoint to `out`.
+
+    processes: for collecting. device: to train on.
 
     Raises:
         ValueError: the work folder holds what was made with others.
@@ -158,7 +180,14 @@ def train_policy(
     claim_work(work, hyperparameters, suite=None)
     frames = _collect(hyperparameters, work, processes=processes, report=report)
     train_on_frames(
-        hyperparameters, TABLETOP, frames, full_speed=MAX_MOTION, work=work, out=out, report=report
+        hyperparameters,
+        TABLETOP,
+        frames,
+        full_speed=MAX_MOTION,
+        work=work,
+        out=out,
+        device=device,
+        report=report,
     )
 
 
@@ -182,11 +211,13 @@ def train_on_frames(
     full_speed: np.ndarray,
     work: Path,
     out: Path,
+    device: torch.device,
     report: Report,
 ) -> None:
     """Run every stage behind the collecting, and write the checkpoint to `out`.
 
     full_speed: (6,) the expert's largest motion in an action, metres and radians.
+    device: to train on. First weights are drawn on the CPU, so that they are the same on all.
     """
     report(f'{len(frames)} frames')
     episodes = len(set(frames.episodes))
@@ -201,6 +232,8 @@ def train_on_frames(
     said = design.instructions
     policy = PackedPolicy(shallow, prompts, codec, instructions=said, goal_head=goal_head)
     initialise(shallow.language_model, policy.actions, seed=hyperparameters.seed)
+    shallow.to(device)
+    policy.to(device)
 
     report('--- vision')
     train_vision(
@@ -232,8 +265,8 @@ def train_on_frames(
         )
 
     train('language', hyperparameters.language, swapped=0.0)
-    model = deepen(shallow, config)
-    policy = PackedPolicy(model, prompts, codec, instructions=said, goal_head=goal_head)
+    model = deepen(shallow, config).to(device)
+    policy = PackedPolicy(model, prompts, codec, instructions=said, goal_head=goal_head).to(device)
     train('grounding', hyperparameters.grounding, swapped=hyperparameters.swapped)
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')

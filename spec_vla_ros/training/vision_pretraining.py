@@ -67,7 +67,7 @@ class SceneHeads(nn.Module):
 def scene_losses(heads: SceneHeads, patches: Tensor, batch: Mapping[str, Tensor]) -> SceneLosses:
     """Return the auxiliary losses of projected patches (B, P, H) against a batch's labels."""
     end_effector, things, actions = heads(patches)
-    row = torch.arange(len(patches)).unsqueeze(1)
+    row = torch.arange(len(patches), device=patches.device).unsqueeze(1)
     things, actions = things[row, batch['instructions']], actions[row, batch['instructions']]
     losses = {
         'end_effector': F.smooth_l1_loss(end_effector, batch['end_effector'], beta=0.1),
@@ -82,7 +82,7 @@ def scene_losses(heads: SceneHeads, patches: Tensor, batch: Mapping[str, Tensor]
 
 
 def scene_batch(frames: Frames, index: np.ndarray, *, full_speed: np.ndarray) -> dict[str, Tensor]:
-    """Return the labels of some frames as tensors.
+    """Return the labels of some frames as tensors on the CPU.
 
     full_speed: (6,) metres and radians that motions are in units of.
     """
@@ -121,14 +121,15 @@ def train_vision(
     )
     trained = nn.ModuleDict(
         {'towers': model.vision_backbone, 'projector': model.projector, 'heads': heads}
-    )
+    ).to(model.device)
 
     def losses(part: Frames, index: np.ndarray) -> SceneLosses:
-        pixels = to_pixels(part.images[index])
+        pixels = to_pixels(part.images[index], device=model.device)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=bfloat16):
             patches = model.projector(model.vision_backbone(pixels))
+        labels = scene_batch(part, index, full_speed=full_speed)
         return scene_losses(
-            heads, patches.float(), scene_batch(part, index, full_speed=full_speed)
+            heads, patches.float(), {n: t.to(model.device) for n, t in labels.items()}
         )
 
     def loss_at(iteration: int) -> Tensor:
@@ -150,9 +151,9 @@ def train_vision(
     )
 
 
-def to_pixels(images: np.ndarray) -> Tensor:
+def to_pixels(images: np.ndarray, *, device: torch.device) -> Tensor:
     """(B, S, S, 3) uint8 -> pixel values (B, 6, S, S), as small policies' processors give."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
     return ((pixels - 0.5) / 0.5).repeat(1, 2, 1, 1)
 
 

@@ -78,7 +78,7 @@ def test_frames_survive_the_disk(frames, tmp_path):
 def test_packed_training_forward_is_the_inference_forward(frames, policy):
     model, prompts, codec, packed = policy
     cached = CachedFrames.compute(model, frames, codec, full_speed=MAX_MOTION)
-    features, instructions, tokens, _ = cached.batch(np.array([0]))
+    features, instructions, tokens, _ = cached.batch(np.array([0]), device=torch.device('cpu'))
     trained, _ = packed(features, instructions, tokens)
     for segment in range(instructions.shape[1]):
         ids = prompts(TABLETOP.instructions[int(instructions[0, segment])])
@@ -172,6 +172,5 @@ def test_a_depth_that_is_no_multiple_is_refused(policy):
 def test_pixels_are_those_of_the_image_processor(frames):
     processor = ImageProcessor.from_dict(small_preprocessor_config(TABLETOP))
     image = frames.images[0]
-    torch.testing.assert_close(
-        processor(image).reshape(1, 6, 64, 64), to_pixels(image[None]), atol=1e-6, rtol=0
-    )
+    pixels = to_pixels(image[None], device=torch.device('cpu'))
+    torch.testing.assert_close(processor(image).reshape(1, 6, 64, 64), pixels, atol=1e-6, rtol=0)

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 
 import numpy as np
 import pytest
+import torch
+from recorded_engine import needs_gpu
 
 from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
@@ -17,7 +19,10 @@ from spec_vla_ros.types import Observation
 
 
 @pytest.mark.slow
-def test_from_seed_to_checkpoint(tmp_path):
+@pytest.mark.parametrize(
+    'device', ['cpu', pytest.param('cuda', marks=[needs_gpu, pytest.mark.gpu])]
+)
+def test_from_seed_to_checkpoint(tmp_path, device):
     hyperparameters = scaled(replace(Hyperparameters(), files=2, episodes_per_file=3), 1.0)
     hyperparameters = replace(
         hyperparameters,
@@ -28,7 +33,14 @@ def test_from_seed_to_checkpoint(tmp_path):
     work, out = tmp_path / 'work', tmp_path / 'out'
     reports = []
     for _ in range(2):  # the second time everything is there already
-        train_policy(hyperparameters, work=work, out=out, processes=2, report=reports.append)
+        train_policy(
+            hyperparameters,
+            work=work,
+            out=out,
+            processes=2,
+            device=torch.device(device),
+            report=reports.append,
+        )
     frames = load_frames(sorted(work.glob('expert_*.npz')))
     assert len(set(frames.episodes)) == 6
     assert not set(frames.episodes) & set(HELD_OUT_SEEDS)

@@ -10,6 +10,8 @@ from itertools import takewhile
 from multiprocessing import get_context
 from pathlib import Path
 
+import torch
+
 from spec_vla_ros.programs import end_with
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
@@ -46,9 +48,12 @@ def train_libero_policy(
     work: Path,
     out: Path,
     processes: int,
+    device: torch.device,
     report: Report,
 ) -> None:
     """Run every stage for a suite, and write the checkpoint to `out`.
+
+    processes: for collecting. device: to train on.
 
     Raises:
         ValueError: LIBERO is not installed, the suite's tasks are more than placing a thing, or
@@ -63,6 +68,7 @@ def train_libero_policy(
         full_speed=FULL_SPEED,
         work=work,
         out=out,
+        device=device,
         report=report,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('libero')
 
@@ -100,6 +101,7 @@ def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
             work=work,
             out=tmp_path / 'out',
             processes=2,
+            device=torch.device('cpu'),
             report=reports.append,
         )
     assert sum('2/2' in text for text in reports) == 3
