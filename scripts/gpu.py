@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = [
     *('test/decoding', 'test/planning', 'test/models', 'test/benchmark', 'test/test_device.py'),
     *('test/test_action_decoder.py', 'test/test_policy.py', 'test/docs/test_library_doc.py'),
+    'test/training/test_pipeline.py',
 ]
 SEVEN_B = 'openvla-7b shape'
 DEVICE = """

@@ -15,7 +15,8 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import check_writable, user_path
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
@@ -86,8 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compute the features; files that are there already are kept."""
+    """Compute the features; files that are there already are kept.
+
+    Raises:
+        ValueError: options, recordings or recipe cannot be used, see `check_chosen`; says why.
+    """
     recipe = recipe_from(args)
+    norm_stats = read_config(args.checkpoint).norm_stats
+    check_chosen(args, args.unnorm_key or (min(norm_stats) if len(norm_stats) == 1 else None))
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
     _claim(args, recipe)
     jobs = [

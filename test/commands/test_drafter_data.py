@@ -2,15 +2,18 @@
 """What `spec-vla drafter-data` asks the simulators for."""
 
 import argparse
+import json
 
 import pytest
 
+from spec_vla_ros import cli
+from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.commands import drafter_data
 
 
-@pytest.mark.parametrize(('recipe', 'turn'), [('plain', 180), ('libero', 0)])
-def test_pictures_of_the_benchmark_are_turned_once(monkeypatch, tmp_path, recipe, turn):
-    monkeypatch.setattr(drafter_data, 'check_installed', lambda: None)
+@pytest.fixture
+def jobs(monkeypatch):
+    """Note what would be run by other processes."""
     jobs = []
 
     class Pool:
@@ -30,6 +33,12 @@ def test_pictures_of_the_benchmark_are_turned_once(monkeypatch, tmp_path, recipe
             return ()
 
     monkeypatch.setattr(drafter_data, 'worker_processes', Pool)
+    monkeypatch.setattr(drafter_data, 'check_installed', lambda: None)
+    return jobs
+
+
+@pytest.mark.parametrize(('recipe', 'turn'), [('plain', 180), ('libero', 0)])
+def test_pictures_of_the_benchmark_are_turned_once(jobs, tmp_path, recipe, turn):
     parser = argparse.ArgumentParser()
     drafter_data.add_arguments(parser)
     options = ['--benchmark', 'libero_object', '--episodes', '2', '--recipe', recipe]
@@ -37,3 +46,22 @@ def test_pictures_of_the_benchmark_are_turned_once(monkeypatch, tmp_path, recipe
     ((_, _, used, source, _),) = jobs
     assert used.name == recipe
     assert source.keywords['image_rotation'] == turn
+
+
+def test_a_published_fine_tune_needs_a_recipe_to_be_chosen(jobs, tmp_path, capsys):
+    """What a drafter learned from other pictures than its target sees would be of no use."""
+    config = json.loads((TABLETOP / 'config.json').read_text())
+    (stats,) = config['norm_stats'].values()
+    config['norm_stats'] = {'libero_object_no_noops': stats}
+    folder = tmp_path / 'policy'
+    folder.mkdir()
+    (folder / 'config.json').write_text(json.dumps(config))
+    command = ['drafter-data', '--checkpoint', str(folder), '--episodes', '1']
+    command += ['--out', str(tmp_path / 'out')]
+    assert cli.main(command) == 2
+    assert 'give --recipe libero, or --recipe plain for none' in capsys.readouterr().err
+    assert not jobs
+    for recipe in ('libero', 'plain'):
+        out = tmp_path / recipe
+        assert cli.main([*command[:-1], str(out), '--recipe', recipe]) == 0
+    assert len(jobs) == 2
