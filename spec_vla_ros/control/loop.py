@@ -126,7 +126,7 @@ class ControlLoop(Generic[Image]):
 
     def store_pose(self, pose: Pose) -> None:
         """Keep an end-effector pose that has just arrived."""
-        self._preconditions.poses.store(pose)
+        self._preconditions.store_pose(pose)
 
     def store_instruction(self, text: str) -> None:
         """Take an instruction; an empty one cancels, the one in force again changes nothing."""

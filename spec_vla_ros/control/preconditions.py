@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason
-from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, PoseWatch
+from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, Pose, PoseWatch
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE
 from spec_vla_ros.types import instruction_fault
@@ -85,6 +85,7 @@ class Preconditions(Generic[Image]):
     ) -> None:
         self._same_pixels = same_pixels
         self._frozen = FrozenWatch()
+        self._frozen_pose = FrozenWatch('the end-effector pose has')
         self._bad_instruction: str | None = None
         self.emergency = emergency
         self.failures = FailureLatch()
@@ -102,8 +103,15 @@ class Preconditions(Generic[Image]):
         """
         before = self.images.newest
         if before is None or before.source != source or not self._same_pixels(before.image, image):
-            self._frozen.picture_changed()
+            self._frozen.changed()
         self.images.store(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
+
+    def store_pose(self, pose: Pose) -> None:
+        """Keep an end-effector pose that has just arrived."""
+        before = self.poses.newest
+        if before is None or not before.shows_the_same(pose):
+            self._frozen_pose.changed()
+        self.poses.store(pose)
 
     def store_instruction(self, text: str) -> bool:
         """Take an instruction; return whether anything has changed.
@@ -132,11 +140,13 @@ class Preconditions(Generic[Image]):
     def clear_faults(self) -> None:
         """Try again what was given up."""
         self.failures.clear()
-        self._frozen.picture_changed()
+        self._frozen.changed()
+        self._frozen_pose.changed()
 
     def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
-        """Note what the arm is commanded; the pixels will have to show it."""
-        self._frozen.commanded(twist, seconds=seconds, now_ns=now_ns)
+        """Note what the arm is commanded; the pixels and the pose will have to show it."""
+        for watch in (self._frozen, self._frozen_pose):
+            watch.commanded(twist, seconds=seconds, now_ns=now_ns)
 
     def halt(self, settings: PolicySettings, *, now_ns: int) -> Halt:
         """Return why to halt whatever the policy says, or RUNNING."""
@@ -168,6 +178,8 @@ class Preconditions(Generic[Image]):
                 frame_id=settings.command_frame,
                 oriented=settings.command_type == POSE,
             )
+            if text is None and settings.detect_frozen_image:
+                text = self._frozen_pose.fault(now_ns=now_ns, timeout=settings.image_timeout)
             if text is not None:
                 return Halt(Reason.POSE_MISSING, text)
         return RUNNING

@@ -111,7 +111,9 @@ class Requests(Generic[Image]):
             return False
         if settings.wait_for_motion:
             settled_ns = self._motion_end_ns + round(settings.settle_time * NANOSECONDS)
-            if self._in_motion or newest.stamp_ns < settled_ns:
+            # No image is newer than its arrival, whatever the camera's clock says.
+            taken_ns = min(newest.stamp_ns, newest.arrival_ns)
+            if self._in_motion or taken_ns < settled_ns:
                 return False
         submitted = self._worker.submit(Request(newest, instruction, self._task, settings))
         if submitted:

@@ -21,10 +21,11 @@ SEVERAL = 'one of several publishers'
 
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
-VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel
+VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
 _UNIT = 0.1  # that the length of a quaternion may be off from 1
+_REACH = 10.0  # metres that no arm is away from its frame; millimetres are
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +124,24 @@ class ImageWatch(Generic[Image]):
 
 
 class FrozenWatch:
-    """Whether the pixels show that the arm moves.
+    """Whether what is seen of the arm, pixels or poses, shows that it moves.
 
-    A camera whose picture hangs may go on sending it with fresh stamps. Equal pixels alone prove
-    nothing: a simulator, or a still scene before a noiseless camera, repeats them for as long as
-    nothing moves. So the picture has to change only once the arm has been commanded to move by
-    more than could go unseen.
+    A camera whose picture hangs may go on sending it with fresh stamps, and so may who sends the
+    poses. Equal ones alone prove nothing: a simulator, or a still scene before a noiseless camera,
+    repeats them for as long as nothing moves. So they have to change only once the arm has been
+    commanded to move by more than could go unseen.
+
+    Args:
+        what: what is watched and has not changed, in words.
+        parameter: the name of its timeout.
     """
 
-    def __init__(self) -> None:
-        self.picture_changed()
+    def __init__(self, what: str = 'the pixels have', *, parameter: str = 'image_timeout') -> None:
+        self._what, self._parameter = what, parameter
+        self.changed()
 
-    def picture_changed(self) -> None:
-        """Note that an image differs from the one before; also to start over."""
+    def changed(self) -> None:
+        """Note that it differs from the one before; also to start over."""
         self._translation = self._rotation = 0.0
         self._since_ns: int | None = None
 
@@ -149,9 +155,9 @@ class FrozenWatch:
         self._rotation += rotation
 
     def fault(self, *, now_ns: int, timeout: float) -> str | None:
-        """Return why the picture is taken for frozen, or None when it is not.
+        """Return why it is taken for frozen, or None when it is not.
 
-        timeout: seconds from the first motion the pixels do not show.
+        timeout: seconds from the first motion that does not show.
         """
         hidden = self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION
         if self._since_ns is None or hidden:
@@ -160,7 +166,7 @@ class FrozenWatch:
         if unchanged <= timeout:
             return None
         return (
-            f'the pixels have not changed in {unchanged:.2f} s (image_timeout={timeout}), in '
+            f'{self._what} not changed in {unchanged:.2f} s (image_timeout={timeout}), in '
             f'which the arm was commanded to move {self._translation * 1e3:.0f} mm and '
             f'{self._rotation:.2f} rad'
         )
@@ -190,6 +196,14 @@ class Pose:
     def has_orientation(self) -> bool:
         """Whether its quaternion is a rotation; four zeros are what nobody has filled in."""
         return bool(abs(np.linalg.norm(self.quaternion) - 1.0) < _UNIT)
+
+    def shows_the_same(self, other: Pose) -> bool:
+        """Whether the other is equal but for its stamp, from the same source."""
+        return (
+            self.source == other.source
+            and np.array_equal(self.position, other.position)
+            and np.array_equal(self.quaternion, other.quaternion)
+        )
 
 
 class PoseWatch:
@@ -238,6 +252,14 @@ class PoseWatch:
             return (
                 f'the end-effector pose has no orientation: quaternion x {x:g}, y {y:g}, z {z:g}, '
                 f'w {w:g} is not of length 1'
+            )
+        if not pose.position.any() and not pose.quaternion.any():
+            return 'the end-effector pose is all zeros: nobody has filled it in'
+        if np.abs(pose.position).max() > _REACH:
+            x, y, z = pose.position
+            return (
+                f'the end-effector pose is at x {x:g}, y {y:g}, z {z:g}, further away than '
+                f'{_REACH:g} m: it must be in metres'
             )
         age = (now_ns - pose.stamp_ns) / NANOSECONDS
         if abs(age) > timeout:

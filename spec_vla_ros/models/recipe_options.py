@@ -7,7 +7,7 @@ import argparse
 
 import yaml
 
-from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe, suggested_recipe
+from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe, require_choice
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -49,9 +49,5 @@ def check_chosen(args: argparse.Namespace, unnorm_key: str | None) -> None:
 
     For what takes hours: a warning would be read at its end.
     """
-    hinted = None if unnorm_key is None else suggested_recipe(unnorm_key)
-    if args.recipe is None and not args.set and hinted is not None:
-        raise ValueError(
-            f'norm stats {unnorm_key!r} are those of the recipe {hinted.name}: give --recipe '
-            f'{hinted.name}, or --recipe {PLAIN.name} for none'
-        )
+    if args.recipe is None and not args.set:
+        require_choice(unnorm_key, option='--recipe ')

@@ -186,6 +186,20 @@ def suggested_recipe(unnorm_key: str) -> Recipe | None:
     return next(named, None)
 
 
+def require_choice(unnorm_key: str | None, *, option: str) -> None:
+    """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
+
+    unnorm_key: their name, if it is known. option: what chooses a recipe, as it stands before the
+    recipe's name.
+    """
+    hinted = None if unnorm_key is None else suggested_recipe(unnorm_key)
+    if hinted is not None:
+        raise ValueError(
+            f'norm stats {unnorm_key!r} are those of the recipe {hinted.name}: give '
+            f'{option}{hinted.name}, or {option}{PLAIN.name} for none'
+        )
+
+
 def _from_file(path: Path) -> Recipe:
     if not path.is_file():
         raise ValueError(

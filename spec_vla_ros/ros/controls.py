@@ -11,10 +11,15 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from spec_vla_ros.ros.hearing import Listener, MessageInfo
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside
+from spec_vla_ros.ros.names import nearest
 
 LOOK_PERIOD = 0.5
 """Seconds between two looks for publishers of the emergency stop that cannot be heard."""
+
+EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop')
+"""What an emergency stop is called."""
+_SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
 
 Done = tuple[bool, str]
 """Whether it could be done, and in words what came of it."""
@@ -27,7 +32,8 @@ class Controls:
         node: whose they are.
         steady: a clock that runs whatever becomes of the node's own.
         emergency_stop: commands nothing but zero until reset; given who asked for it.
-        not_heard: likewise, while somebody's emergency stop cannot be heard; given who and why.
+        not_heard: likewise, while somebody's emergency stop cannot be heard, or goes to another
+            topic, where nobody hears it; given who and why.
         enable: begins to command, or ceases to (on=False).
         stop: lets go of the instruction.
         reset: releases the emergency stop, and tries again what was given up.
@@ -54,6 +60,10 @@ class Controls:
 
         def look() -> None:
             found = listener.not_heard()
+            found += [
+                f'{text}: remap emergency_stop, there or here'
+                for text in beside(node, listener.topic, Bool, called=sounds_like_a_stop)
+            ]
             if found:
                 not_heard('; '.join(found))
 
@@ -72,3 +82,8 @@ class Controls:
             return response
 
         return answer
+
+
+def sounds_like_a_stop(name: str) -> bool:
+    """Whether a topic of this name, without its namespace, is taken for an emergency stop."""
+    return bool(nearest(name, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE))

@@ -6,7 +6,7 @@ And of what is published: naming who subscribes and cannot hear it, and who publ
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -113,6 +113,28 @@ class Listener:
         return True
 
 
+def beside(node: Node, topic: str, kind: type, *, called: Callable[[str], bool]) -> list[str]:
+    """Return in words each publisher of a topic beside ours that nobody hears; none, if ours has.
+
+    Args:
+        node: whose.
+        topic: ours, whole.
+        kind: of its messages.
+        called: whether the last part of a topic's name could stand for ours.
+    """
+    if node.count_publishers(topic):
+        return []
+    return [
+        f'{node_of(publisher)} publishes on {name}, to which nobody listens, and nobody on {topic}'
+        for name, kinds in node.get_topic_names_and_types()
+        if name != topic
+        and type_name(kind) in kinds
+        and called(name.rpartition('/')[2])
+        and not node.count_subscribers(name)
+        for publisher in _named(node.get_publishers_info_by_topic(name))
+    ]
+
+
 def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
     """Return in words each subscriber of a topic of ours that gets nothing of it, and why."""
     topic, kind = publisher.topic_name, type_name(publisher.msg_type)
@@ -137,11 +159,16 @@ def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
 
 
 def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
-    """Return in words each other node that publishes on a topic of ours."""
-    topic = publisher.topic_name
-    names = map(node_of, _named(node.get_publishers_info_by_topic(topic)))
-    others = sorted(set(names) - {node.get_fully_qualified_name()})
-    return [f'{name} publishes on {topic}, too: it would be obeyed as well' for name in others]
+    """Return in words each other node that publishes on a topic of ours.
+
+    A node that was launched twice has our own name, so publishers are counted.
+    """
+    topic, own = publisher.topic_name, node.get_fully_qualified_name()
+    counts = Counter(map(node_of, _named(node.get_publishers_info_by_topic(topic))))
+    if counts[own] > 1:
+        counts[f'another node called {own}'] = 1
+    del counts[own]
+    return [f'{name} publishes on {topic}, too: it would be obeyed as well' for name in counts]
 
 
 def _named(endpoints: list[TopicEndpointInfo]) -> list[TopicEndpointInfo]:

@@ -30,14 +30,16 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     import torch  # here, because it takes seconds that a node with another policy can save
 
     from spec_vla_ros import policy
-    from spec_vla_ros.models.recipes import read_recipe
+    from spec_vla_ros.models.checkpoint_files import read_config
+    from spec_vla_ros.models.folders import folder_path
+    from spec_vla_ros.models.recipes import PLAIN, read_recipe, require_choice
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
     config = PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
-        recipe=read_recipe(settings.observation_recipe, **settings.recipe_changes),
+        recipe=read_recipe(settings.observation_recipe or PLAIN, **settings.recipe_changes),
         device=settings.device,
         dtype=settings.dtype,
         stored_as=settings.stored_as or None,
@@ -46,7 +48,13 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         draft_position_mode=settings.draft_position_mode or None,
         tree=_tree(settings),
     )
-    loaded = policy.load_policy(settings.checkpoint or TABLETOP, config=config)
+    folder = folder_path(settings.checkpoint or TABLETOP)
+    if not settings.observation_recipe and not settings.recipe_changes:
+        # A warning in the log would not keep the arm from moving twenty times too far.
+        known = sorted(read_config(folder).norm_stats)
+        key = settings.unnorm_key or (known[0] if len(known) == 1 else None)
+        require_choice(key, option='observation_recipe:=')
+    loaded = policy.load_policy(folder, config=config)
     dimensions = loaded.checkpoint_info.action_dimensions
     if dimensions != 7:
         raise ValueError(

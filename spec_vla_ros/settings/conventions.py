@@ -17,8 +17,8 @@ class ConventionSettings:
 
     observation_recipe: str = parameter(
         "What the checkpoint was trained on: 'plain', 'libero', 'bridge', or a YAML file with the "
-        "fields that differ from 'plain'",
-        default='plain',
+        "fields that differ from 'plain'; empty: 'plain', if the norm stats hint at no other one",
+        default='',
     )
     image_rotation: int = parameter(
         "Turn of the camera's picture, counter-clockwise: 0, 90, 180 or 270; -1: as the recipe "

@@ -84,8 +84,8 @@ class SafetySettings:
         live=True,
     )
     detect_frozen_image: bool = parameter(
-        'Halt when the arm is commanded to move and the pixels stay the same for longer than '
-        'image_timeout',
+        'Halt when the arm is commanded to move and the pixels, or the pose where one is needed, '
+        'stay the same for longer than image_timeout',
         default=True,
         live=True,
     )

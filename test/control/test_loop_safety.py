@@ -338,6 +338,38 @@ def test_the_workspace_needs_a_pose_and_then_holds(drive):
     assert driver.tick().halt.reason is Reason.POSE_MISSING
 
 
+BOX = {'workspace_min': (-0.1,) * 3, 'workspace_max': (0.1,) * 3}
+
+
+def test_a_pose_that_does_not_follow_the_arm_halts(drive):
+    """Or the box would hold nothing: the last transform, sent on and on with fresh stamps."""
+    driver = drive(**BOX, image_timeout=0.3)
+    driver.loop.store_instruction('go')
+
+    def pose(x):
+        where = np.array([x, 0.0, 0.0])
+        driver.loop.store_pose(Pose(where, UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS))
+
+    pose(0.0)
+    while driver.tick().halt.reason is not Reason.POSE_MISSING or not driver.travelled().any():
+        pose(0.0)
+    assert 'pose has not changed in 0.3' in driver.ticks[-1].halt.text
+    assert np.linalg.norm(driver.travelled()[:3]) < 0.05
+    for number in range(1, 60):
+        pose(1e-4 * number)
+        driver.tick()
+    assert any(map(moves, driver.ticks[-30:]))
+    assert {tick.halt.reason for tick in driver.ticks[-30:]} == {Reason.NONE}
+
+
+def test_an_arm_that_may_push_against_something_is_told_so(drive):
+    driver = drive(**BOX, image_timeout=0.3, detect_frozen_image=False)
+    driver.loop.store_instruction('go')
+    for _ in range(60):
+        driver.loop.store_pose(Pose(np.zeros(3), UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS))
+        assert driver.tick().halt.reason is Reason.NONE
+
+
 def test_the_gripper_is_limited_and_holds_on_a_halt(drive):
     driver = drive(gripper_min=0.5, max_gripper_rate=1.0, step_duration=2.0)
     driver.policy.answer = np.array([*DELTA[:6], 1.0])

@@ -3,6 +3,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_an_image_is_used_once(requests):
     assert finished(requests).outcome == 'go in task 0'
     assert not requests.ask(first, 'go', WAIT)
     assert requests.ask(image(SECOND), 'go', WAIT)  # another one of the same time
+
+
+def test_an_image_is_no_newer_than_its_arrival(requests):
+    """The clock of a camera may be ahead; what it saw while the arm moved is old all the same."""
+    requests.motion_began()
+    requests.motion_ended(2 * SECOND)
+    ahead = StampedImage(np.zeros((2, 2, 3), np.uint8), 3 * SECOND, 2 * SECOND - 1)
+    assert not requests.ask(ahead, 'go', WAIT)
+    assert requests.ask(replace(ahead, arrival_ns=2 * SECOND), 'go', WAIT)
 
 
 def test_one_inference_at_a_time(requests, gate):

@@ -179,7 +179,7 @@ def test_a_picture_that_changes_is_alive():
     for _ in range(10):
         clock.pass_time(0.3, FORWARD)
         assert clock.fault is None
-        clock.watch.picture_changed()
+        clock.watch.changed()
 
 
 @pytest.mark.parametrize('twist', [zero_twist(), CREEP])
@@ -209,6 +209,8 @@ STAMP = 100 * SECOND
         ([0, 0, 0], 'base_link', -0.3, '-0.30 s old'),
         ([0, 0, 0], 'camera', 0.1, "in frame 'camera', not in 'base_link'"),
         ([0, np.nan, 0], 'base_link', 0.1, 'not finite'),
+        ([0, -9.9, 0], 'base_link', 0.1, None),
+        ([350, -12, 0], 'base_link', 0.1, 'x 350, y -12, z 0, further away than 10 m'),
     ],
 )
 def test_a_pose_is_good_if_fresh_finite_and_in_the_right_frame(position, frame, age, words):
@@ -222,10 +224,17 @@ def test_a_pose_is_good_if_fresh_finite_and_in_the_right_frame(position, frame, 
 @pytest.mark.parametrize('quaternion', [[0, 0, 0, 0], [0, 0, np.nan, 1], [np.inf, 0, 0, 0]])
 def test_an_orientation_that_is_none_counts_where_it_is_needed(quaternion):
     watch = PoseWatch()
-    watch.store(Pose(np.zeros(3), np.array(quaternion, float), 'base_link', STAMP))
+    watch.store(Pose(np.full(3, 0.1), np.array(quaternion, float), 'base_link', STAMP))
     asked = {'now_ns': STAMP, 'timeout': 0.2, 'frame_id': 'base_link'}
     assert watch.fault(**asked) is None
     assert 'no orientation' in watch.fault(**asked, oriented=True)
+
+
+def test_a_pose_that_nobody_has_filled_in_is_none():
+    watch = PoseWatch()
+    watch.store(Pose(np.zeros(3), np.zeros(4), 'base_link', STAMP))
+    fault = watch.fault(now_ns=STAMP, timeout=0.2, frame_id='base_link')
+    assert 'nobody has filled it in' in fault
 
 
 def test_without_a_pose_there_is_nothing_to_rely_on():

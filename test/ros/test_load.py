@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From the node's parameters to a policy: what they say of conventions reaches it."""
 
+import json
+
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
@@ -23,6 +25,20 @@ def test_the_recipe_and_what_differs_from_it(tmp_path):
     assert found == (
         'bridge (image_rotation 90, jpeg_quality 95, resampling lanczos, gripper_range -1 1)'
     )
+
+
+def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path):
+    """The arm would move, too far and by pictures that the model has never seen."""
+    folder = write_tiny(tmp_path / 'tiny')
+    config = json.loads((folder / 'config.json').read_text())
+    (stats,) = config['norm_stats'].values()
+    config['norm_stats'] = {'libero_spatial_no_noops': stats}
+    (folder / 'config.json').write_text(json.dumps(config))
+    for changes in ({}, {'unnorm_key': 'libero_spatial_no_noops'}):
+        with pytest.raises(ValueError, match=r'give observation_recipe:=libero, or .*=plain for'):
+            policy_from_settings(settings(folder, **changes))
+    for changes in ({'observation_recipe': 'plain'}, {'image_crop': 1.0}):
+        assert policy_from_settings(settings(folder, **changes)).info.recipe.startswith('plain')
 
 
 def test_a_draft_plan_is_kept_to(tmp_path):

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
-from harness import Camera, ScriptedPolicy, halted, new_world
+from harness import Camera, ScriptedPolicy, halted, new_world, running
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from safety_bench import SafetyBench
 from sensor_msgs.msg import CompressedImage, Image
@@ -213,3 +213,35 @@ def error_of(message):
     """The words of an error in the diagnostics; none if it is not one."""
     (status,) = message.status
     return status.message if status.level == DiagnosticStatus.ERROR else ''
+
+
+def test_a_node_that_runs_twice_is_an_error(bench):
+    twin = RemoteNode('spec_vla', domain_id=bench.world.domain_id)
+    twin.node.create_publisher(TwistStamped, '/delta_twist_cmds', 10)
+    try:
+        (text,) = bench.status.wait(lambda s: s.not_heard).not_heard
+        assert text.startswith('another node called /spec_vla publishes on /delta_twist_cmds, too')
+    finally:
+        twin.close()
+    bench.status.wait(lambda s: not s.not_heard)
+
+
+@pytest.mark.parametrize('topic', ['/left_arm/emergency_stop', '/estop'])
+def test_an_emergency_stop_on_a_topic_that_nobody_hears_halts(bench, person, topic):
+    bench.instruct('go')
+    bench.wait_moving()
+    person.keeps_saying(Bool(data=True), topic)
+    text = bench.wait_halted('EMERGENCY_STOP').reason_text
+    assert f'/person publishes on {topic}, to which nobody listens' in text
+    assert 'remap emergency_stop' in text
+
+
+def test_an_emergency_stop_that_another_node_hears_is_left_to_it(bench, person):
+    person.remote.node.create_subscription(Bool, '/estop', lambda message: None, 10)
+    bench.instruct('go')
+    bench.wait_moving()
+    person.keeps_saying(Bool(data=True), '/estop')
+    wait_for(lambda: bench.node.count_publishers('/estop'), 'it to be seen')
+    before = len(bench.status.messages)
+    bench.status.wait(lambda s: len(bench.status.messages) > before + 5)
+    assert running(bench.status.last)

@@ -9,7 +9,7 @@ from spec_vla_ros.settings.parameter import changed
 
 def test_defaults_change_nothing():
     settings = PolicySettings()
-    assert settings.observation_recipe == 'plain'
+    assert not settings.observation_recipe
     assert settings.recipe_changes == {}
 
 
