@@ -103,9 +103,12 @@ class Configured:
         return self._reports.halt
 
     def in_words(self) -> str:
-        """Return what will be commanded, where, and within which limits."""
-        outputs = self._outputs
-        return in_words(self._current(), topic=outputs.topic, gripper=outputs.gripper)
+        """Return what will be commanded, where, within which limits, and by which instruction."""
+        outputs, before = self._outputs, self.loop.instruction
+        words = in_words(self._current(), topic=outputs.topic, gripper=outputs.gripper)
+        return words + (
+            f'; goes on with the instruction given before: {before!r}' if before else ''
+        )
 
     def tick(self) -> None:
         """Publish what is to be said now; called at control rate."""

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient, get_action_names_and_types
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -120,7 +121,8 @@ class ActionOutput:
             return
         goal = self._goal(self._settings.gripper_position(opening))
         self._commanded = opening
-        self._client.send_goal_async(goal).add_done_callback(self._on_answer)
+        answered = functools.partial(self._on_answer, opening)
+        self._client.send_goal_async(goal).add_done_callback(answered)
 
     def close(self) -> None:
         """Close the action."""
@@ -137,11 +139,24 @@ class ActionOutput:
             )
         return f'the action {name} ({self._type}) has no server'
 
-    def _on_answer(self, future: Future) -> None:
+    def _on_answer(self, opening: float, future: Future) -> None:
         answer: Any = future.result()
-        if not answer.accepted:
-            self._logger.warning('the gripper rejected its goal')
-            self._commanded = None  # so that it is tried again
+        if answer.accepted:
+            ended = functools.partial(self._on_end, opening)
+            answer.get_result_async().add_done_callback(ended)
+        else:
+            self._try_again('the gripper rejected its goal')
+
+    def _on_end(self, opening: float, future: Future) -> None:
+        """Try a goal again that was given up; not one that ended at something that is held."""
+        ended: Any = future.result()
+        holds = getattr(ended.result, 'stalled', False)
+        if ended.status == GoalStatus.STATUS_ABORTED and not holds and self._commanded == opening:
+            self._try_again('the gripper gave its goal up')
+
+    def _try_again(self, why: str) -> None:
+        self._logger.warning(f'{why}: it is sent again', throttle_duration_sec=5.0)
+        self._commanded = None
 
 
 def _ends(settings: PolicySettings) -> str:

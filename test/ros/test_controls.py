@@ -6,7 +6,7 @@ from harness import ScriptedPolicy, halted, running, twist_vector
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.ros import qos
 
@@ -47,7 +47,7 @@ def is_moving(twist):
     return bool(twist_vector(twist).any())
 
 
-def test_enable_activates_and_disable_deactivates(moving, buttons, status, twists):
+def test_enable_activates_and_disable_deactivates(moving, buttons, status, twists, stderr):
     assert buttons.enable(on=False).success
     assert moving.remote.state(NODE) == 'inactive'
     wait_for(lambda: not is_moving(twists.last), 'the last twist to be zero')
@@ -57,6 +57,7 @@ def test_enable_activates_and_disable_deactivates(moving, buttons, status, twist
     assert buttons.enable(on=True).success
     assert moving.remote.state(NODE) == 'active'
     twists.wait(is_moving)
+    wait_for_line(stderr, 'goes on with the instruction given before')
 
 
 def test_nothing_to_enable_before_configuring(world, buttons):

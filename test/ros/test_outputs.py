@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+from action_msgs.msg import GoalStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector
 from sensor_msgs.msg import JointState
@@ -284,6 +285,19 @@ class TestGripper:
         gripper.command(1.0)
         assert client.goals == [(1.0, 0.0)] * 3
 
+    def test_a_goal_that_was_given_up_is_sent_again(self, monkeypatch):
+        client = FakeClient.installed(monkeypatch)
+        node = FakeNode()
+        gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
+        client.status = GoalStatus.STATUS_ABORTED
+        gripper.command(0.0)
+        assert 'gave its goal up' in node.warnings[0]
+        client.stalled = True  # at what it holds
+        for _ in range(3):
+            gripper.command(0.0)
+        assert client.goals == [(0.0, 0.0)] * 2
+        assert len(node.warnings) == 1
+
 
 class FakeNode:
     def __init__(self):
@@ -301,6 +315,7 @@ class FakeClient:
 
     def __init__(self):
         self.commands, self.ready, self.accepts = [], True, True
+        self.status, self.stalled = GoalStatus.STATUS_SUCCEEDED, False
 
     @classmethod
     def installed(cls, monkeypatch):
@@ -327,6 +342,13 @@ class FakeClient:
 
     def send_goal_async(self, goal):
         self.commands.append(goal.command)
-        answer = types.SimpleNamespace(accepted=self.accepts)
-        future = types.SimpleNamespace(result=lambda: answer)
-        return types.SimpleNamespace(add_done_callback=lambda told: told(future))
+        result = types.SimpleNamespace(stalled=self.stalled)
+        end = done(types.SimpleNamespace(status=self.status, result=result))
+        answer = types.SimpleNamespace(accepted=self.accepts, get_result_async=lambda: end)
+        return done(answer)
+
+
+def done(result):
+    """A future that has its result."""
+    future = types.SimpleNamespace(result=lambda: result)
+    return types.SimpleNamespace(add_done_callback=lambda told: told(future))
