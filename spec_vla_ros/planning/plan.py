@@ -28,6 +28,9 @@ _WORTH = 1.1
 """An action decoded plainly must take so much longer for anything to be drafted at all."""
 _TIE = 1.05
 """What is within so much of the best is as good."""
+_AS_GOOD = 0.07
+"""Part of what an action takes behind its prefill that its guesses may cost more than the best
+number of them: more of them spare passes, which a busy machine slows most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,8 @@ def plan_trees(
     if num_tokens > 1 and _WORTH * (expected[num_tokens - 1] + costs.of_reading) > alone[-2]:
         shapes, expected = [None] * num_tokens, [0.0, *alone]
     saved = _saved_ms(costs, expected, drafts=any(shapes))
-    guesses = _worthwhile_guesses(costs, held, saved)
+    behind = expected[num_tokens - 1] + costs.of_reading * any(shapes)
+    guesses = _worthwhile_guesses(costs, held, saved, behind=behind)
     return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
 
 
@@ -195,10 +199,11 @@ def _gain_ms(costs: Costs, guesses: int, held: np.ndarray, saved: np.ndarray) ->
     return float(held @ saved) - once - guesses * each
 
 
-def _worthwhile_guesses(costs: Costs, held: Held, saved: np.ndarray) -> int:
-    """Choose how many guesses bring most: of those that bring nearly as much the most."""
+def _worthwhile_guesses(costs: Costs, held: Held, saved: np.ndarray, *, behind: float) -> int:
+    """Choose how many guesses bring most: of those that bring nearly as much the most.
+
+    behind: milliseconds of an action behind its prefill without any.
+    """
     gains = {n: _gain_ms(costs, n, held[n], saved) for n in held}
-    best = max(gains.values())
-    if best <= 0:
-        return 0
-    return max(n for n, gain in gains.items() if _TIE * gain >= best)
+    enough = max(gains.values()) - _AS_GOOD * behind
+    return max((n for n, gain in gains.items() if gain > max(enough, 0.0)), default=0)

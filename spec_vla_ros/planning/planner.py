@@ -20,6 +20,9 @@ _LOG = logging.getLogger(__name__)
 
 _REPLAN_EVERY = 25  # actions
 _CLEARLY_BETTER = 1.02
+_WITH_MORE, _WITH_FEWER = 0.93, 1.1
+"""How much faster a plan must be expected to be to replace the one in force; guesses spare passes,
+so more of them may even cost a little, see `plan_trees`, and are not given up for as little."""
 
 
 class Planner:
@@ -105,7 +108,10 @@ class Planner:
         better = self._best(costs, thresholds)
         rate, held = self._rates.of_levels(thresholds), self._held()
         now, then = (expected_ms(p, costs, rate=rate, held=held) for p in (plan, better))
-        if _CLEARLY_BETTER * then < now:
+        needed = _CLEARLY_BETTER
+        if better.guesses != plan.guesses:
+            needed = _WITH_MORE if better.guesses > plan.guesses else _WITH_FEWER
+        if needed * then < now:
             self._plans[thresholds] = better
             _LOG.info('acceptance thresholds %s, as seen: %s', list(thresholds), better)
 

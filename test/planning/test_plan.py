@@ -95,7 +95,7 @@ def test_rounds_that_cost_much_beyond_their_passes_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ('guess', 'expected'), [((0.0, 0.0), 24), ((0.0, 0.3), 8), ((9.0, 0.3), 0), ((0.0, 2.0), 0)]
+    ('guess', 'expected'), [((0.0, 0.0), 24), ((0.0, 0.3), 12), ((9.0, 0.3), 0), ((0.0, 2.0), 0)]
 )
 def test_guesses_are_verified_where_they_save_more_than_they_cost(guess, expected):
     chosen = planned(Costs({1: 10.0, 50: 10.0}, CHEAP_DRAFT, guess=guess))

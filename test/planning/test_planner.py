@@ -96,6 +96,29 @@ def test_costs_that_differ_a_little_choose_the_same_plan():
     assert len(chosen) == 1
 
 
+@pytest.mark.parametrize('each', [0.204, 0.208, 0.212, 0.216])
+@pytest.mark.parametrize('once', [0.33, 0.38, 0.55])
+@pytest.mark.parametrize('row', [7.97, 8.03, 8.16])
+def test_near_ties_of_guesses_fall_on_the_same_side(row, once, each):
+    """Within what several starts of one robot measured; how often guesses hold is seen in time."""
+    held = {}
+
+    def see(*wholes):
+        for n, whole in zip((6, 8, 12, 16, 24), wholes, strict=True):
+            held[n] = np.array([1 - whole, *[0.0] * 5, whole])
+
+    see(*[0.30] * 5)
+    costs = Costs({1: row, 6: 1.2 * row, 50: 5 * row}, {1: (0.9, 0.2)}, guess=(once, each))
+    plans = planner(costs=costs, held=lambda: held)
+    found = [plans.plan(STRICT).guesses]
+    for wholes in ([0.34, 0.39, 0.46, 0.49, 0.51], [0.38, 0.40, 0.45, 0.50, 0.54]):
+        see(*wholes)
+        for _ in range(50):
+            plans.observe(STRICT, decoded(1, 6))
+        found.append(plans.plan(STRICT).guesses)
+    assert found == [12, 16, 16]
+
+
 def test_what_is_given_is_kept_to():
     for given in (TreeShape(2, 3, 6), TreePlan((None,) * 7, (0.0,) * 7, 8)):
         plans = planner(given)
