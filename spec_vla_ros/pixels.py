@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from spec_vla_ros.jpeg import parts_of
 from spec_vla_ros.types import UnreadableError
 
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
@@ -36,10 +37,7 @@ YUV = {
 """Encodings of USB and CSI cameras (BT.601, 16 to 235), and OpenCV's name of their conversion."""
 
 _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
-_MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # of a JPEG; not one that is within a scan
-_BEGIN, _END = 0xD8, 0xD9
-_MORE = bytes(range(1, 129))  # what no picture needs, put behind the last scan of a JPEG
-_JPEG, _PNG = bytes([0xFF, _BEGIN]), b'\x89PNG'  # their beginnings
+_JPEG, _PNG = b'\xff\xd8', b'\x89PNG'  # their beginnings
 _MEASURED = r'(16|32|64)[USF]'  # encodings of depth and other measurements
 _NO_PICTURE = re.compile(rf'bayer|{_MEASURED}')
 
@@ -124,8 +122,8 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     drivers with buffers of one size send zeros there.
 
     Raises:
-        ImageError: it is empty, truncated, of another format, larger than MAX_PIXELS, or no
-            picture in colour or grey.
+        ImageError: it is empty, truncated, without some of its middle, of another format, larger
+            than MAX_PIXELS, or no picture in colour or grey.
     """
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
@@ -143,12 +141,12 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             'whole PNG, it begins as neither does; have the publisher send one of the two'
         )
     data = np.frombuffer(message.data, np.uint8)
-    is_jpeg = data[:2].tobytes() == _JPEG
-    if is_jpeg:
-        end = _end_of_jpeg(data.tobytes())
-        if end is None:
+    jpeg = None
+    if data[:2].tobytes() == _JPEG:
+        jpeg = parts_of(data.tobytes())
+        if jpeg is None:
             raise ImageError('the JPEG is truncated: it has no end marker')
-        data = data[:end]
+        data = data[: jpeg.end]
     unreadable = ImageError(
         f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
     )
@@ -172,12 +170,13 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
         raise unreadable from error
     if bgr is None:
         raise unreadable
-    if is_jpeg and not _has_all_rows(data, bgr):
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    if jpeg is not None and not jpeg.is_whole(rgb):
         raise ImageError(
-            'the JPEG is truncated: its end marker comes before its picture ends, and the rest '
-            'would be grey'
+            'the JPEG is truncated: it lacks some of its data, at its end or before, and a part '
+            'of the picture would be made up; see what loses them on the way from the camera'
         )
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def check_scene(rgb: np.ndarray) -> np.ndarray:
@@ -256,31 +255,3 @@ def _yuv_to_rgb(message: RawImage) -> np.ndarray:
     else:
         pixels = rows[:, : message.width * 2].reshape(message.height, message.width, 2)
     return cv2.cvtColor(np.ascontiguousarray(pixels), YUV[message.encoding])
-
-
-def _has_all_rows(jpeg: np.ndarray, picture: np.ndarray) -> bool:
-    """Whether a JPEG's data reach to the end of its picture.
-
-    Where they do not, libjpeg makes up the rest and only warns, where OpenCV does not let us hear
-    it. But it goes on with whatever stands before the end marker: more of that changes the picture
-    then, and is passed over where the picture was whole. Takes as long as decoding it did.
-    """
-    longer = np.frombuffer(jpeg[:-2].tobytes() + _MORE + bytes([0xFF, _END]), np.uint8)
-    again = cv2.imdecode(longer, cv2.IMREAD_COLOR)
-    return again is not None and np.array_equal(again, picture)
-
-
-def _end_of_jpeg(data: bytes) -> int | None:
-    """Return where a JPEG ends, by its markers; None where it is cut off before.
-
-    Segments are stepped over by their length: a thumbnail within has an end marker of its own.
-    """
-    at = 2
-    while (marker := _MARKER.search(data, at)) is not None:
-        at = marker.end()
-        if marker[1][0] == _END:
-            return at
-        if marker[1][0] == _BEGIN:  # of the next picture, in what was left of a buffer
-            return None
-        at += int.from_bytes(data[at : at + 2], 'big')
-    return None

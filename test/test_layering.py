@@ -14,6 +14,7 @@ DECODING = {'types', 'action_codec', 'device', 'decoding', 'planning'}
 CORE = {*DECODING, 'strict_yaml', 'action_decoder', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
+    'jpeg',
     'pixels',
     'control',
     'inference',
@@ -35,7 +36,8 @@ MAY_IMPORT = {
     'types': set(),
     'strict_yaml': set(),
     'quaternions': set(),
-    'pixels': {'types'},
+    'jpeg': set(),
+    'pixels': {'types', 'jpeg'},
     'action_codec': {'types'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
@@ -79,6 +81,7 @@ ROS = {'rclpy', 'ament_index_python', 'launch', 'launch_ros', 'lifecycle_msgs', 
 OUTSIDE = {  # third-party modules that a part may not import
     '__init__': {'torch', 'numpy', *ROS},
     'types': {'torch', *ROS},
+    'jpeg': {'torch', *ROS},
     'pixels': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
     'settings': {'torch', 'mujoco', *ROS},
