@@ -38,8 +38,12 @@ YUV = {
 
 _PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG'  # their beginnings
+_PNG_BITS = 24  # where a PNG says how many bits a level has
 _MEASURED = r'(16|32|64)[USF]'  # encodings of depth and other measurements
 _NO_PICTURE = re.compile(rf'bayer|{_MEASURED}')
+
+_OF_BYTES = {2: 'mono16, yuyv or uyvy', 3: 'rgb8 or bgr8', 4: 'rgba8 or bgra8'}
+_WITH_ALPHA = {'rgb8': 'rgba8', 'bgr8': 'bgra8'}
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
@@ -84,7 +88,8 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
     Raises:
         ImageError: an encoding that is none of CHANNELS or YUV, an empty image, a step too small
             for a row, sides that are not even where pixels share their colour, data shorter than
-            its rows of step bytes, or a row and more of other data behind them.
+            its rows of step bytes, a row and more of other data behind them, a step of another
+            encoding with what cannot be padding, or 10 or 12 bits in 16.
     """
     check_raw(message)
     if message.encoding in YUV:
@@ -96,6 +101,7 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
     if message.encoding == 'mono16':
         high_byte = 0 if message.is_bigendian else 1
         pixels = pixels[:, :, high_byte : high_byte + 1]
+        _check_levels(pixels)
     if message.encoding in ('mono8', 'mono16'):
         return np.repeat(pixels, 3, axis=2)
     if message.encoding.startswith('bgr'):
@@ -123,7 +129,7 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
 
     Raises:
         ImageError: it is empty, truncated, without some of its middle, of another format, larger
-            than MAX_PIXELS, or no picture in colour or grey.
+            than MAX_PIXELS, no picture in colour or grey, or 10 or 12 bits in 16.
     """
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
@@ -170,6 +176,8 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
         raise unreadable from error
     if bgr is None:
         raise unreadable
+    if jpeg is None and data[_PNG_BITS] == 16:
+        _check_levels(bgr)
     rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     if jpeg is not None and not jpeg.is_whole(rgb):
         raise ImageError(
@@ -197,7 +205,7 @@ def check_scene(rgb: np.ndarray) -> np.ndarray:
 
 
 def check_raw(message: RawImage) -> None:
-    """Raise the ImageError of `raw_to_rgb`, if there is one."""
+    """Raise the ImageError of `raw_to_rgb`, if there is one but of the levels of mono16."""
     if message.encoding not in CHANNELS and message.encoding not in YUV:
         raise EncodingError(
             f'encoding {message.encoding!r} is not understood{_instead(message.encoding)}; '
@@ -224,6 +232,46 @@ def check_raw(message: RawImage) -> None:
         raise ImageError(
             f'the data is of another picture: {len(message.data)} bytes instead of {rows} x '
             f'{message.step}, and not only zeros behind them; height, step or encoding is wrong'
+        )
+    if message.step > row and message.step % message.width == 0:
+        _check_padding(message, row)
+
+
+def _check_padding(message: RawImage, row: int) -> None:
+    """Refuse an image with a step of another encoding, unless its rows are padded indeed.
+
+    Padding is of equal bytes in each row, or repeats its last pixel.
+    """
+    data = np.frombuffer(message.data, np.uint8, count=_rows(message) * message.step)
+    rows = data.reshape(-1, message.step)
+    pixel_bytes = max(1, row // message.width)
+    for before in (1, pixel_bytes):
+        begin = row + (before == 1)  # the first byte has no other before it
+        if np.array_equal(rows[:, begin:], rows[:, begin - before : -before]):
+            return
+    step_bytes = message.step // message.width
+    likely = _OF_BYTES.get(step_bytes)
+    if step_bytes == CHANNELS['rgba8']:
+        likely = _WITH_ALPHA.get(message.encoding, likely)
+    raise ImageError(
+        f'step {message.step} is {step_bytes} bytes for each of {message.width} pixels, '
+        f'{message.encoding} has {pixel_bytes}, and what would be padding is a picture; '
+        + (f'it is probably {likely}' if likely else 'encoding or width is wrong')
+        + ': correct what the publisher says of it'
+    )
+
+
+def _check_levels(high_bytes: np.ndarray) -> None:
+    """Refuse a picture of 16 bits, by their high bytes, that uses less than a 16th of them.
+
+    One of a single level is not refused here: see `check_scene`.
+    """
+    low, high = int(high_bytes.min()), int(high_bytes.max())
+    if low < high < 16:
+        raise ImageError(
+            f'the picture has 16 bits, of which the brightest pixel takes {high} of 255 parts: it '
+            'is nearly black, or of 10 or 12 bits; have the publisher scale its levels to 65535, '
+            'or send 8 bits'
         )
 
 

@@ -263,3 +263,89 @@ def test_data_of_another_picture_are_refused():
 def test_zeros_behind_a_picture_are_a_buffer_that_is_larger():
     data = picture(6, 8).tobytes()
     assert np.array_equal(raw_to_rgb(rgb8(data + b'\0' * 100, height=6)), picture(6, 8))
+
+
+def packed(pixels, encoding, *, step=None):
+    """Pixels (H, W, bytes) as a message of an encoding, true or not, rows `step` bytes long."""
+    rows = pixels.reshape(len(pixels), -1)
+    rows = np.pad(rows, ((0, 0), (0, (step or rows.shape[1]) - rows.shape[1])))
+    return SimpleNamespace(
+        height=rows.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=rows.shape[1],
+        data=rows.tobytes(),
+    )
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'channels', 'likely'),
+    [
+        ('bgr8', 4, 'probably bgra8'),
+        ('rgb8', 4, 'probably rgba8'),
+        ('mono8', 2, 'probably mono16, yuyv or uyvy'),
+        ('mono8', 3, 'probably rgb8 or bgr8'),
+        ('mono16', 3, 'probably rgb8 or bgr8'),
+        ('yuv422', 3, 'probably rgb8 or bgr8'),
+        ('yuyv', 4, 'probably rgba8 or bgra8'),
+        ('rgb8', 6, 'encoding or width is wrong'),
+    ],
+)
+@pytest.mark.parametrize('width', [48, 64, 128, 640])
+def test_a_step_of_another_encoding_is_refused_with_the_likely_one(
+    encoding, channels, likely, width
+):
+    pixels = np.dstack([picture(32, width), picture(32, width)])[..., :channels]
+    words = f'step {channels * width} is {channels} bytes for each of {width} pixels, {encoding} '
+    with pytest.raises(ImageError, match=f'{words}.*{likely}'):
+        raw_to_rgb(packed(pixels, encoding))
+
+
+@pytest.mark.parametrize('width', [1, 2, 16, 20, 32, 48, 64, 86, 96, 128])
+@pytest.mark.parametrize('encoding', ['rgb8', 'mono8'])
+def test_rows_may_be_padded_to_any_length(width, encoding):
+    pixels = picture(32, width)[..., : 3 if encoding == 'rgb8' else 1]
+    row = pixels.shape[1] * pixels.shape[2]
+    steps = {-(-row // unit) * unit for unit in (4, 8, 16, 32, 64, 128, 256)}
+    steps |= {many * width for many in range(pixels.shape[2], 9)}
+    for step in steps:
+        got = raw_to_rgb(packed(pixels, encoding, step=step))
+        assert np.array_equal(got, np.broadcast_to(pixels, got.shape))
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'mono8'])
+def test_rows_may_be_padded_with_their_last_pixel(encoding):
+    """As video coders do, whose rows end at multiples of 16 or 32 pixels."""
+    pixels = picture(32, 48)[..., : 3 if encoding == 'rgb8' else 1]
+    wide = packed(np.pad(pixels, ((0, 0), (0, 48), (0, 0)), mode='edge'), encoding)
+    got = raw_to_rgb(SimpleNamespace(**{**vars(wide), 'width': 48}))
+    assert np.array_equal(got, np.broadcast_to(pixels, got.shape))
+
+
+TOO_DARK = r'the brightest pixel takes \d+ of 255 parts: .* of 10 or 12 bits'
+
+
+@pytest.mark.parametrize('bits', [10, 12])
+@pytest.mark.parametrize('colours', [1, 3])
+def test_ten_and_twelve_bits_in_sixteen_are_refused(bits, colours):
+    deep = picture()[..., :colours].astype(np.uint16) << (bits - 8)
+    with pytest.raises(ImageError, match=TOO_DARK):
+        compressed_to_rgb(SimpleNamespace(format='mono16; png compressed', data=png(deep)))
+    if colours == 1:
+        pixels = np.ascontiguousarray(deep).view(np.uint8)
+        with pytest.raises(ImageError, match=TOO_DARK):
+            raw_to_rgb(packed(pixels.reshape(32, 48, 2), 'mono16'))
+        swapped = packed(pixels.reshape(32, 48, 2)[..., ::-1].copy(), 'mono16')
+        swapped.is_bigendian = 1
+        with pytest.raises(ImageError, match=TOO_DARK):
+            raw_to_rgb(swapped)
+
+
+@pytest.mark.parametrize('colours', [1, 3])
+def test_sixteen_bits_are_read_where_a_sixteenth_is_used(colours):
+    deep = picture()[..., :colours].astype(np.uint16) * 20
+    rgb = compressed_to_rgb(SimpleNamespace(format='mono16; png compressed', data=png(deep)))
+    assert rgb.max() in range(17, 21)
+    black = png(np.zeros_like(deep))  # which is refused as of one colour, where a scene is due
+    assert not compressed_to_rgb(SimpleNamespace(format='mono16; png', data=black)).any()

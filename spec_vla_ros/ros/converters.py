@@ -102,8 +102,8 @@ def working_cv_bridge() -> Converter | None:
         from cv_bridge import CvBridge
 
         bridge = CvBridge()
-        pixels = np.arange(2 * 12, dtype=np.uint8).reshape(2, 12)
-        trial = Image(height=2, width=3, encoding='bgr8', step=12, data=pixels.tobytes())
+        pixels = np.arange(2 * 11, dtype=np.uint8)
+        trial = Image(height=2, width=3, encoding='bgr8', step=11, data=pixels.tobytes())
         if np.array_equal(bridge.imgmsg_to_cv2(trial, 'rgb8'), numpy_image_to_rgb(trial)):
             return lambda message: bridge.imgmsg_to_cv2(message, 'rgb8')
     except Exception:  # it comes in many broken states, and we can do without it
