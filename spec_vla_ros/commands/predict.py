@@ -7,7 +7,7 @@ import argparse
 
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.pixels import file_to_rgb
+from spec_vla_ros.pixels import check_scene, file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.types import Observation
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print tokens, action and timings; how far loading is goes to the log."""
     log_to_stderr()
-    image = file_to_rgb(args.image)
+    image = check_scene(file_to_rgb(args.image))
     policy = load_policy(
         args.checkpoint,
         unnorm_key=args.unnorm_key,

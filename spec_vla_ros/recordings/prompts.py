@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import Reader
 
-from spec_vla_ros.pixels import compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.pixels import check_scene, compressed_to_rgb, raw_to_rgb
 from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 
@@ -92,7 +92,8 @@ def recorded_observations(
 
     The instruction is the newest one recorded at or before the image. Images without one, and
     those after an empty one, which cancels, or one that the node refuses, are left out and counted
-    in the report. The stamp is the camera's, or when the image was recorded where the camera gave
+    in the report. So are those that the node would not infer from: they cannot be read, or are of
+    one colour. The stamp is the camera's, or when the image was recorded where the camera gave
     none.
 
     Args:
@@ -101,13 +102,14 @@ def recorded_observations(
         every: take one image of so many.
         interval: leave out images recorded sooner than this after the last one taken, seconds.
         report: called at the end with a line that says how many images were used, and before that
-            with one for each reason why instructions were refused.
+            with one for each reason why instructions were refused, and one for pictures.
 
     Raises:
-        FileNotFoundError, RecordingError: as `check_recording`; or an image cannot be decoded, or
-            no image has an instruction.
+        FileNotFoundError, RecordingError: as `check_recording`; or no image has an instruction, or
+            more than half of those that have one cannot be used, which shows at the end.
     """
-    used = seen = without = 0
+    used = seen = without = refused = 0
+    refusal = ''  # of the first picture that was
     due_ns = 0
     with opened(path) as reader:
         times, texts = _instructions(reader, path, topics)
@@ -128,22 +130,31 @@ def recorded_observations(
             due_ns = recorded_ns + round(interval * 1e9)
             picture = message(connection, data)
             try:
-                image = _DECODERS[connection.msgtype](picture)
+                image = check_scene(_DECODERS[connection.msgtype](picture))
             except ValueError as error:
-                number = without + seen
-                raise RecordingError(
-                    f'{path}: image {number} of {topics.image}: {error}'
-                ) from error
+                refused += 1
+                refusal = refusal or f'image {without + seen} of {topics.image}: {error}'
+                continue
             used += 1
             stamp = picture.header.stamp
             stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
             yield Observation(image, instruction, stamp_ns or recorded_ns)
+    if refused > used:
+        raise RecordingError(
+            f'{path}: {refusal}; {refused} of {used + refused} images are refused, more '
+            'than half: record again, or give another topic'
+        )
     if not used:
         raise RecordingError(
             f'{path}: none of the {without} images of {topics.image} has an instruction at or '
             f'before it on {topics.instruction_topic}; where none was recorded, give its text'
             if without
             else f'{path}: {topics.image} is there but has no images'
+        )
+    if refused:
+        report(
+            f'{path}: {refused} of {used + refused} images left out, as the node would refuse '
+            f'them: first {refusal}'
         )
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')
 

@@ -1,0 +1,16 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""`spec-vla predict` takes what the node would infer from, and nothing else."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spec_vla_ros import cli
+
+
+@pytest.mark.parametrize('name', ['black.png', 'black.jpg'])
+def test_a_picture_of_one_colour_is_refused_before_anything_is_loaded(tmp_path, capsys, name):
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / name)
+    words = ['--checkpoint', str(tmp_path), '--image', str(tmp_path / name)]
+    assert cli.main(['predict', *words, '--instruction', 'go']) == 2
+    assert 'error: the picture is of one colour (0, 0, 0)' in capsys.readouterr().err
