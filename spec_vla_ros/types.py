@@ -7,13 +7,13 @@ can all speak it without importing each other.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+from spec_vla_ros.instructions import fault_of_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,45 +222,12 @@ class InstructionError(ValueError):
 MAX_INSTRUCTION = 500
 """Characters; beyond it an instruction is a mistake, not a wish."""
 
-_NOTHING = ('None', 'True', 'False', 'null', 'none', 'true', 'false')
-"""What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like."""
-
-_STOP = re.compile(
-    r'((please|now|emergency|e|no) )*(stop|cancel|halt|abort|freeze|pause|wait|quit)'
-    r'( (stop|it|now|moving|please|immediately|everything|all|the|this|that|robot|arm|motion))*'
-)
-"""What is said to a robot to have it stand still, in small letters and without punctuation."""
-
-_JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
-
-_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
-
-_TO_CANCEL = "to cancel, send {data: ''} or call the service stop"
-
 
 def instruction_fault(text: str) -> str | None:
     """Return why an instruction is refused, or None when it is taken; blanks around it are off."""
     if len(text) > MAX_INSTRUCTION:
         return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
-    if _REPLACEMENT in text:
-        return 'the instruction is not valid UTF-8'
-    if any(unicodedata.category(character) == 'Cc' for character in text):
-        return 'the instruction holds control characters'
-    if text in _NOTHING:
-        return (
-            f'the instruction is {text!r}, as an empty or a yes-no {{data: }} sends; {_TO_CANCEL}'
-        )
-    if _STOP.fullmatch(re.sub(r'[\W_]+', ' ', text.lower()).strip()):
-        return f'the instruction is {text!r}, which a policy would try to act out; {_TO_CANCEL}'
-    if text and not any(map(str.isalpha, text)):
-        return f'the instruction {text!r} has no words; {_TO_CANCEL}'
-    hidden = [c for c in text if unicodedata.category(c) == 'Cf' and c not in _JOINERS]
-    if hidden:
-        return (
-            f'the instruction holds invisible characters (U+{ord(hidden[0]):04X}), as text copied '
-            'from a web page may, which a policy would read: type it anew'
-        )
-    return None
+    return fault_of_words(text)
 
 
 class UnreadableError(ValueError):

@@ -10,7 +10,7 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-DECODING = {'types', 'action_codec', 'device', 'decoding', 'planning'}
+DECODING = {'types', 'instructions', 'action_codec', 'device', 'decoding', 'planning'}
 CORE = {*DECODING, 'strict_yaml', 'action_decoder', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
@@ -33,7 +33,8 @@ EVERYTHING = {
 }
 MAY_IMPORT = {
     '__init__': set(),
-    'types': set(),
+    'types': {'instructions'},
+    'instructions': set(),
     'strict_yaml': set(),
     'quaternions': set(),
     'jpeg': set(),
@@ -82,6 +83,7 @@ OUTSIDE = {  # third-party modules that a part may not import
     '__init__': {'torch', 'numpy', *ROS},
     'types': {'torch', *ROS},
     'jpeg': {'torch', *ROS},
+    'instructions': {'torch', 'numpy', *ROS},
     'pixels': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
     'settings': {'torch', 'mujoco', *ROS},

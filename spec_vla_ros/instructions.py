@@ -1,0 +1,145 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which instructions a policy can be given: what it would act out, though it is none, is refused.
+
+A policy answers any words with motion. So whole instructions that say stop, in the languages below
+and with the words around it that people use, are told apart here; a task that has such a word
+somewhere ("stop the ball", "hold the cup") is none of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_YES_NO = frozenset({'none', 'null', 'true', 'false', 'yes', 'on'})
+"""What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like, or mean by them."""
+
+_PLACEHOLDERS = frozenset({'n a', 'na', 'nan', 'nil', 'undefined'})
+"""What programs write where there is nothing; without punctuation, as all that follows."""
+
+
+def _folded(text: str) -> str:
+    """Return text in one way of writing: no case, accents, full width or invisible characters."""
+    apart = unicodedata.normalize('NFKD', text)
+    bare = ''.join(c for c in apart if unicodedata.category(c) not in ('Mn', 'Cf'))
+    return unicodedata.normalize('NFC', bare).casefold()
+
+
+def _plain(text: str) -> str:
+    """Return the folded words with one blank between, without punctuation; don't becomes dont."""
+    return ' '.join(re.sub(r'[\W_]+', ' ', re.sub("['’ʼ`´]", '', _folded(text))).split())
+
+
+_PHRASES = (
+    # English
+    r'stop [a-z]{2,}ing|shut down|stand by|do nothing|hold on|no more|move no more',
+    r'(?:turn|switch|power)(?: yourself| it)? off',
+    r'come to (?:a |an )?(?:[a-z]+ )?(?:stop|halt|standstill|rest)',
+    r'(?:dont|do not|never|must not|no longer)(?: you)? (?:move|continue|go(?: on)?|act|budge)',
+    r'(?:dont|do not)(?: you)? (?:do|move|touch) (?:anything|any more|that|this|it)',
+    r'(?:be|sit|stand|stay|hold|keep|remain|lie)(?: it| yourself| (?:the )?(?:robot|arm))? '
+    r'(?:still|put|motionless|in place|(?:your )?position|where you are)',
+    # German
+    r'halt(?:en)?(?: sie)?(?: bitte)? an|hore? auf|not aus|not halt|stehen bleiben',
+    r'bleib(?:en sie)? stehen|keine bewegung|nicht weiter|nicht(?: mehr)? bewegen',
+    r'bewege?n? (?:dich|sich|sie sich) nicht(?: mehr)?',
+    # French
+    r'arrete[rz]? (?:toi|vous)|arret durgence',
+    r'(?:ne )?(?:te |vous )?bouge[rz]? (?:pas|plus)|(?:ne )?pas bouger',
+    # Spanish, Italian, Portuguese
+    r'no te muevas|no se mueva|no moverse|(?:stai|sta|resta) fermo|(?:fique|fica) parado',
+    r'non (?:ti |si )?(?:muovert[ie]|muovere|muova|muoversi)',
+    r'nao (?:se (?:mova|mexa)|te (?:movas|mexas)|mexer?|mover?)',
+    # Russian
+    r'не (?:двигайся|двигайтесь|двигаться|двигай|шевелись)',
+)
+_WORDS = (
+    # English
+    r's+to+p+|stop(?:ped|ping|s)|e?stop|emergency|cancel|halt|abort|freeze|pause|wait|quit|hold',
+    r'stay|cease|desist|terminate|kill|disable|shutdown|standby|idle|enough|nothing|no|nope|never',
+    r'off',
+    # German
+    r'halte|anhalten|warten?|aufhoren|abbruch|abbrechen|stillstand|notaus|nothalt|nein',
+    r'stehenbleiben',
+    # French
+    r'arret(?:e|er|ez)?|halte|attend(?:s|ez|re)|annule[rz]?|non',
+    # Spanish, Italian, Portuguese
+    r'par[ae]r?|parate|pare(?:se|n)|det(?:ente|ener|enerse|engase)|alto|alt|quiet[oa]|basta',
+    r'esper[ae]r?|cancel[ae]r?|pausa|ferm[aio](?:ti|re|tevi)?|arresta(?:ti|re)?|aspetta(?:re)?',
+    r'annulla(?:re)?|parad[oa]|nao',
+    # Russian
+    r'стоп|стой(?:те)?|останов(?:ись|итесь|ить|иться|ка|и|ите)|хватит|отмен[аи]|отменить|нет',
+    r'(?:подо)?жди(?:те)?|замри(?:те)?|прекрати(?:те|ть)?|стоять',
+    # Chinese, Japanese, Korean, which write a sentence without blanks
+    r'(?:请|請|快|马上|立即|立刻|紧急|緊急|机器人|機器人)*'
+    r'(?:停(?:止|下|下来|下來|住|机|機)?|(?:别|別|不要|不许|不准)(?:再)?(?:动|動)|暂停|暫停|取消|等等|等一下)'
+    r'(?:运动|運動|吧|了|啊)*',
+    r'(?:ロボット)?(?:止ま(?:れ|って|りなさい)|とま(?:れ|って)|止めて|やめ(?:て|ろ)|ストップ'
+    r'|緊急停止|停止|一時停止|中止|動(?:くな|かないで)|うごくな|待(?:て|って))'
+    r'(?:ください|下さい|して|しろ|せよ)*',
+    r'(?:로봇아?)?(?:멈춰|멈추|멈추어|멈춤|정지|비상정지|긴급정지|스톱|스탑|그만|중지|취소|잠깐|기다려'
+    r'|움직이지 ?마)(?:해|세요|십시오|하세요|하십시오|요|라|줘|주세요)*',
+)
+_SAYS_STOP = re.compile(rf'(?<![^ ])(?:{_folded("|".join((*_PHRASES, *_WORDS)))})(?![^ ])')
+"""What is said to a robot to have it stand still; phrases before the words that begin them."""
+
+_AROUND = frozenset(
+    _folded(
+        # whom one calls, and how
+        'robot robots arm arms machine you your yourself hey hi hello ok okay oh ah please now '
+        'just alright right well so and then can could would will must should we need have i said '
+        # what is to stop, and when
+        'immediately instantly once at away here there still again quick quickly fast for a an '
+        'the it this that thats these all everything anything moment second minute more anymore '
+        'further from to of e data moving motion movement movements doing what are is current '
+        'task mission program run action job goal command instruction operation '
+        # the same in the other languages
+        'roboter bitte jetzt sofort der den die das dich du mal sie alles auf mehr '
+        'sil il te vous plait le la les tout toute de suite immediatement maintenant bras '
+        'por favor el los ya ahora inmediatamente todo brazo per favore adesso subito tutto '
+        'braccio o robo agora ja tudo braco imediatamente '
+        'робот пожалуйста сейчас немедленно эй же рука всё '
+        '请 机器人 機器人 ロボット 今すぐ 로봇 로봇아 제발 지금 당장 주세요'
+    ).split()
+)
+"""Words around it that make no task of it: stop is all that is said."""
+
+_JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
+
+_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
+
+_TO_CANCEL = "to cancel, send {data: ''} or call the service stop"
+
+
+def says_stop(text: str) -> bool:
+    """Return whether stop, in whatever words, is all that an instruction says."""
+    rest, found = _SAYS_STOP.subn(' ', _plain(text))
+    return found > 0 and _AROUND.issuperset(rest.split())
+
+
+@lru_cache(maxsize=64)  # asked again with each image; the texts are short
+def fault_of_words(text: str) -> str | None:
+    """Return why an instruction of at most 500 characters is refused, or None; see `types`."""
+    if _REPLACEMENT in text:
+        return 'the instruction is not valid UTF-8'
+    if any(unicodedata.category(character) == 'Cc' for character in text):
+        return 'the instruction holds control characters'
+    plain = _plain(text)
+    if plain in _YES_NO:
+        return (
+            f'the instruction is {text!r}, as an empty or a yes-no {{data: }} sends; {_TO_CANCEL}'
+        )
+    if plain in _PLACEHOLDERS:
+        return f'the instruction is {text!r}, which stands for nothing; {_TO_CANCEL}'
+    if says_stop(text):
+        return f'the instruction is {text!r}, which a policy would try to act out; {_TO_CANCEL}'
+    if text and not any(map(str.isalpha, text)):
+        return f'the instruction {text!r} has no words; {_TO_CANCEL}'
+    hidden = [c for c in text if unicodedata.category(c) == 'Cf' and c not in _JOINERS]
+    if hidden:
+        return (
+            f'the instruction holds invisible characters (U+{ord(hidden[0]):04X}), as text copied '
+            'from a web page may, which a policy would read: type it anew'
+        )
+    return None
