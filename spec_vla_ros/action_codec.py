@@ -24,6 +24,8 @@ STATS_FORMAT = (
 _NO_FILES: Mapping[str, str] = {}
 STATISTICS = 'dataset_statistics.json'
 """Where a fine-tune has its norm stats; config.json has those of what it was made from, too."""
+_ROUNDING = 1e-6  # of single precision, in which data sets have their actions
+_ARM = 6  # position and rotation come before the gripper in actions of seven dimensions
 _SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
 
 
@@ -115,7 +117,21 @@ class NormStats:
                 f'{name}: q01 is above q99 in dimension {d} ({q01[d]:g} and {q99[d]:g}), which '
                 'would reverse its motion; write the lower one into q01'
             )
-        return cls(key, q01, q99, mask.astype(bool))
+        stats = cls(key, q01, q99, mask.astype(bool))
+        stuck = np.flatnonzero(stats.without_range & (np.abs(q01) > _ROUNDING))
+        if len(q01) == _ARM + 1 and len(stuck) and stuck[0] < _ARM:
+            d = stuck[0]
+            raise ValueError(
+                f'{name}: q01 and q99 are both {q01[d]:g} in dimension {d}, so that the arm would '
+                'move by that in every step, whatever the policy says; compute them anew from '
+                'the training data'
+            )
+        return stats
+
+    @property
+    def without_range(self) -> np.ndarray:
+        """(D,) bool: the dimensions in which all that the policy can say means one value."""
+        return self.mask & np.isclose(self.q01, self.q99, rtol=_ROUNDING, atol=_ROUNDING**2)
 
     def stranger(self, files: Mapping[str, str]) -> str | None:
         """Say in words that these stats are not the fine-tune's own, which others are; else None.

@@ -42,6 +42,11 @@ def test_malformed_stats_are_named(action):
     ('action', 'message'),
     [
         ({'q01': [0.0, 2.0], 'q99': [1.0, 1.0]}, r'q01 is above q99 in dimension 1 \(2 and 1\)'),
+        (
+            {'q01': [-1.0, 0.02] + [-1.0] * 5, 'q99': [1.0, 0.02] + [1.0] * 5},
+            'both 0.02 in dimension 1, so that the arm would move by that in every step',
+        ),
+        ({'q01': [0.02] * 7, 'q99': [0.02 + 1e-9] * 7}, 'both 0.02 in dimension 0'),
         ({'q01': [0.0], 'q99': [1.0], 'mask': ['False']}, 'true and false only, not .*False'),
         ({'q01': [0.0], 'q99': [1.0], 'mask': [0.5]}, 'true and false only'),
         ({'q01': [0.0], 'q99': [1.0], 'mask': [2]}, 'true and false only'),
@@ -108,6 +113,19 @@ def test_quantisation_error_is_at_most_half_a_bin():
 def test_constant_dimension_does_not_divide_by_zero():
     stats = NormStats.select({'k': {'action': {'q01': [3.0], 'q99': [3.0]}}})
     assert stats.unnormalise(stats.normalise([3.0])).tolist() == [3.0]
+
+
+@pytest.mark.parametrize(
+    ('dimension', 'value', 'mask'),
+    [(0, 0.0, True), (5, 1e-9, True), (0, 0.02, False), (6, 1.0, True)],
+)
+def test_a_constant_that_does_not_move_the_arm_is_taken(dimension, value, mask):
+    """Nothing, what no range is used for, and a gripper that never moved."""
+    q01, q99, masks = [-1.0] * 7, [1.0] * 7, [True] * 7
+    q01[dimension] = q99[dimension] = value
+    masks[dimension] = mask
+    stats = NormStats.select({'k': {'action': {'q01': q01, 'q99': q99, 'mask': masks}}})
+    assert stats.without_range.tolist() == [mask and d == dimension for d in range(7)]
 
 
 def test_shorter_vocabularies_work():

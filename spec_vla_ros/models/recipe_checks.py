@@ -8,7 +8,13 @@ import math
 import numpy as np
 
 from spec_vla_ros.action_codec import NormStats
-from spec_vla_ros.models.recipes import DIMENSIONS, PLAIN, Recipe, suggested_recipe
+from spec_vla_ros.models.recipes import (
+    DIMENSION_NAMES,
+    DIMENSIONS,
+    PLAIN,
+    Recipe,
+    suggested_recipe,
+)
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 _STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
@@ -47,6 +53,11 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
         )
     if step == turn == 0:
         found.append('every step and turn is 0: the arm would never move, whatever it is told')
+    elif still := np.flatnonzero(stats.without_range[: DIMENSIONS - 1]).tolist():
+        found.append(
+            f'{", ".join(DIMENSION_NAMES[d] for d in still)}: q01 and q99 are the same, so that '
+            'the arm would never move that way; right only where it never did in the training data'
+        )
     if turn > math.pi:
         found.append(
             f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'

@@ -25,6 +25,8 @@ BRIDGE_ORIG = {
     'q99': [0.0283, 0.0409, 0.0402, 0.0819, 0.0779, 0.2038, 1.0],
 }
 
+BOUNDS = ('q01', 'q99')
+
 
 def stats(bounds, key='own', **changes):
     action = {**bounds, 'mask': [True] * 6 + [False], **changes}
@@ -60,9 +62,17 @@ def test_an_arm_that_would_never_move():
     assert 'the arm would never move' in line
 
 
+def test_ways_in_which_it_would_never_move_are_named():
+    flat = {name: [*BRIDGE_ORIG[name][:3], 0.0, 0.0, *BRIDGE_ORIG[name][5:]] for name in BOUNDS}
+    (line,) = doubts(PLAIN, stats(flat))
+    assert line.startswith('roll, pitch: q01 and q99 are the same')
+
+
 def test_rotations_in_degrees():
-    degrees = {name: [*BRIDGE_ORIG[name][:3], -9, 9, 9, 1.0] for name in ('q01', 'q99')}
-    degrees['q01'][-1] = 0.0
+    degrees = {
+        name: [*BRIDGE_ORIG[name][:3], turn, turn, turn, BRIDGE_ORIG[name][-1]]
+        for name, turn in (('q01', -9), ('q99', 9))
+    }
     (line,) = doubts(PLAIN, stats(degrees))
     assert 'a turn of 9.00 cannot be radians' in line
     assert doubts(read_recipe(action_scale=(1.0, np.pi / 180)), stats(degrees)) == []
