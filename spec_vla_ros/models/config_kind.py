@@ -19,7 +19,19 @@ _MORE_INPUTS = ('use_wrist_image', 'use_proprio')
 _TOKENIZERS = (None, 'action_tokenizer')
 _ARCHITECTURES: tuple[list[str] | None, ...] = (None, [], ['OpenVLAForActionPrediction'])
 
+_CLASSES = (
+    'configuration_prismatic.OpenVLAConfig',
+    'modeling_prismatic.OpenVLAForActionPrediction',
+    'processing_prismatic.PrismaticProcessor',
+    'processing_prismatic.PrismaticImageProcessor',
+)
+"""Of OpenVLA's code, as its `auto_map` names them."""
+
 _OTHER_NAMES = {
+    r'trace[-_ ]?vla': (
+        'a TraceVLA checkpoint: it was trained on two images, the second with the traces of '
+        'recent motion drawn into it, which are not made here'
+    ),
     r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot)(?![a-z])': (
         'a reasoning checkpoint (embodied chain of thought): it writes a plan in words before '
         'each action, which takes hundreds of tokens and is not decoded here'
@@ -61,6 +73,7 @@ def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
         )
     _refuse_quantised(config.get('quantization_config'))
     _refuse_other_inputs(config)
+    _refuse_other_classes(config.get('auto_map'))
     _refuse_other_names(folder, config.get('_name_or_path'))
 
 
@@ -98,6 +111,19 @@ def _refuse_other_inputs(config: Mapping[str, Any]) -> None:
             f"config.json has architectures {architectures!r}, an OpenVLA's has "
             f'{_ARCHITECTURES[-1]}: another class may read or answer otherwise. {_WAY_ON}; if '
             'only the name is another, write the usual one there'
+        )
+
+
+def _refuse_other_classes(auto_map: object) -> None:
+    """Refuse what transformers would run with another class than OpenVLA's."""
+    classes = auto_map.values() if isinstance(auto_map, Mapping) else ()
+    names = [name for name in classes if isinstance(name, str)]
+    other = [name for name in names if name.rpartition('--')[2] not in _CLASSES]
+    if other:
+        raise CheckpointError(
+            f"config.json has an auto_map to {shorten(other)}, an OpenVLA's is to "
+            f'{" and ".join(_CLASSES[:2])}: another class may read or answer otherwise. '
+            f'{_WAY_ON}; if only the name is another, write the usual one there'
         )
 
 

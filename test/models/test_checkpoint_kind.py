@@ -76,6 +76,13 @@ def test_univla_is_refused_by_its_decoder(folder):
         ('use_proprio', True, 'more than one image'),
         ('action_tokenizer', 'libero_vq_extra_action_tokenizer', 'other actions'),
         ('architectures', ['OtherVLA'], "OtherVLA.*has \\['OpenVLAForActionPrediction'\\]"),
+        (
+            'auto_map',
+            {'AutoModelForVision2Seq': 'modeling_cogact.CogACT'},
+            'modeling_cogact.CogACT',
+        ),
+        ('auto_map', {'AutoConfig': 'a/b--configuration_x.OpenVLAConfig'}, 'another class'),
+        ('_name_or_path', 'furonghuang-lab/TraceVLA-7B', r'TraceVLA.*change _name_or_path'),
         ('quantization_config', {'quant_method': 'gptq', 'bits': 4}, r'\(gptq\).*stored_as'),
     ],
 )
@@ -94,6 +101,10 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         action_tokenizer='action_tokenizer',
         architectures=['OpenVLAForActionPrediction'],
         quantization_config=None,
+        auto_map={
+            'AutoConfig': 'openvla/openvla-7b--configuration_prismatic.OpenVLAConfig',
+            'AutoModelForVision2Seq': 'modeling_prismatic.OpenVLAForActionPrediction',
+        },
     )
     assert load_policy(folder, device='cpu').infer(SEEN)
 
@@ -147,6 +158,13 @@ def test_other_families_are_named(folder, config, message):
     (folder / 'config.json').write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match=message):
         load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize('name', ['tracevla_7b', 'TraceVLA-Phi3', 'openvla-trace-vla'])
+def test_tracevla_is_refused_by_its_name(tmp_path, name):
+    message = refusal(write_tiny(tmp_path / name))
+    assert 'two images' in message
+    assert 'rename the folder' in message
 
 
 @pytest.mark.parametrize('name', ['ecot-openvla-7b-oxe', 'embodied_cot', 'Embodied-CoT-bridge'])

@@ -223,7 +223,9 @@ def test_code_in_the_folder_is_not_run(good, tmp_path):
     """Published checkpoints bring modelling code along, and config.json points to it."""
     trace, folder = tmp_path / 'it_ran', write_tiny(tmp_path / 'checkpoint')
     config = json.loads((folder / 'config.json').read_text())
-    config['auto_map'] = {'AutoModelForVision2Seq': 'modeling_prismatic.Evil'}
+    config['auto_map'] = {
+        'AutoModelForVision2Seq': 'modeling_prismatic.OpenVLAForActionPrediction'
+    }
     (folder / 'config.json').write_text(json.dumps(config))
     code = f'open({str(trace)!r}, "w").close()\n'
     for name in ('modeling_prismatic.py', 'configuration_prismatic.py', '__init__.py'):
