@@ -105,6 +105,13 @@ _AROUND = frozenset(
 )
 """Words around it that make no task of it: stop is all that is said."""
 
+_PROMPT = re.compile(r'what action should the robot take|^in:|out:$|\[/?inst\]', re.IGNORECASE)
+"""Of the prompts that `models.prompts` puts around an instruction."""
+
+_TEMPLATE = re.compile(r'[{}<>]|^\W*(?:todo|tbd|fixme|(?:your )?instruction)\W*$', re.IGNORECASE)
+
+_QUOTES = ('""', "''", '``', '“”', '„“', '‘’', '«»', '「」')
+
 _JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
 
 _REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
@@ -142,4 +149,29 @@ def fault_of_words(text: str) -> str | None:
             f'the instruction holds invisible characters (U+{ord(hidden[0]):04X}), as text copied '
             'from a web page may, which a policy would read: type it anew'
         )
+    return _fault_of_form(text)
+
+
+def _fault_of_form(text: str) -> str | None:
+    """Return what was put around or into an instruction that no policy was trained on."""
+    if _PROMPT.search(text):
+        return (
+            f'the instruction {text!r} has words of the prompt, which is put around it here: give '
+            "what comes after 'take to', as in 'pick up the red block'"
+        )
+    if _TEMPLATE.search(text):
+        return (
+            f'the instruction {text!r} is a template that was not filled in, or has brackets of '
+            'one: say in plain words what to do'
+        )
+    if '\\' in text:
+        return (
+            f'the instruction {text} has a backslash, as an escape such as \\n leaves that nobody '
+            'read: leave it out'
+        )
+    if any(
+        text.startswith(opening) and text.endswith(closing) and closing not in text[1:-1]
+        for opening, closing in _QUOTES
+    ):
+        return f'the instruction {text} is in quotes, which a policy would read: leave them out'
     return None

@@ -93,3 +93,34 @@ def test_long_ones_are_told_at_once(word):
     text = f'{word} ' * (MAX_INSTRUCTION // (len(word) + 1))
     says_stop(text)
     assert not says_stop(f'{text[:-9]} block')
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('In: What action should the robot take to pick up the red block? Out:', 'of the prompt'),
+        ('What action should the robot take to pick up the block?', "after 'take to'"),
+        ('[INST] pick up the block [/INST]', 'of the prompt'),
+        *((t, 'not filled in') for t in ('{<INSTRUCTION>}', '<INSTRUCTION>', '{instruction}')),
+        *((t, 'not filled in') for t in ('TODO', 'tbd', 'instruction', '[your instruction]')),
+        ('{data: pick up the red block}', 'plain words'),
+        (r'pick up\nthe block', 'has a backslash'),
+        *((f'{a}pick up the block{b}', 'leave them out') for a, b in ('""', "''", '“”', '«»')),
+    ],
+)
+def test_what_is_put_around_an_instruction_is_refused(text, words):
+    assert words in instruction_fault(text)
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'Pick up the red block.',
+        "'A' goes into the box 'B'",
+        "put the block on the 'x'",
+        'todo el vaso a la caja',
+        'check in: take the box out',
+    ],
+)
+def test_marks_within_are_taken(text):
+    assert instruction_fault(text) is None
