@@ -131,7 +131,10 @@ class NormStats:
     @property
     def without_range(self) -> np.ndarray:
         """(D,) bool: the dimensions in which all that the policy can say means one value."""
-        return self.mask & np.isclose(self.q01, self.q99, rtol=_ROUNDING, atol=_ROUNDING**2)
+        alike: np.ndarray = self.mask & np.isclose(
+            self.q01, self.q99, rtol=_ROUNDING, atol=_ROUNDING**2
+        )
+        return alike
 
     def stranger(self, files: Mapping[str, str]) -> str | None:
         """Say in words that these stats are not the fine-tune's own, which others are; else None.

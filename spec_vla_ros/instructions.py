@@ -110,7 +110,10 @@ _PROMPT = re.compile(r'what action should the robot take|^in:|out:$|\[/?inst\]',
 
 _TEMPLATE = re.compile(r'[{}<>]|^\W*(?:todo|tbd|fixme|(?:your )?instruction)\W*$', re.IGNORECASE)
 
-_QUOTES = ('""', "''", '``', '“”', '„“', '‘’', '«»', '「」')
+_QUOTES = (
+    *(('"', '"'), ("'", "'"), ('`', '`'), ('“', '”'), ('„', '“'), ('‘', '’')),
+    *(('«', '»'), ('「', '」')),
+)
 
 _JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
 

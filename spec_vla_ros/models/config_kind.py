@@ -20,12 +20,10 @@ _TOKENIZERS = (None, 'action_tokenizer')
 _ARCHITECTURES: tuple[list[str] | None, ...] = (None, [], ['OpenVLAForActionPrediction'])
 
 _CLASSES = (
-    'configuration_prismatic.OpenVLAConfig',
-    'modeling_prismatic.OpenVLAForActionPrediction',
-    'processing_prismatic.PrismaticProcessor',
-    'processing_prismatic.PrismaticImageProcessor',
+    *('OpenVLAConfig', 'OpenVLAForActionPrediction'),
+    *('PrismaticProcessor', 'PrismaticImageProcessor'),
 )
-"""Of OpenVLA's code, as its `auto_map` names them."""
+"""Of OpenVLA's code, as its `auto_map` names them behind their module."""
 
 _OTHER_NAMES = {
     r'trace[-_ ]?vla': (
@@ -118,7 +116,7 @@ def _refuse_other_classes(auto_map: object) -> None:
     """Refuse what transformers would run with another class than OpenVLA's."""
     classes = auto_map.values() if isinstance(auto_map, Mapping) else ()
     names = [name for name in classes if isinstance(name, str)]
-    other = [name for name in names if name.rpartition('--')[2] not in _CLASSES]
+    other = [name for name in names if name.rpartition('.')[2] not in _CLASSES]
     if other:
         raise CheckpointError(
             f"config.json has an auto_map to {shorten(other)}, an OpenVLA's is to "

@@ -28,8 +28,6 @@ _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 _LEAST_SIDE = 16
 """Pixels of a picture, one patch of a vision tower: what is smaller shows no scene."""
-_ENDS = ' .!?。！？'
-"""What ends a sentence: the instructions that OpenVLA was trained on are mostly without."""
 _STRATEGIES = ('resize-naive', 'letterbox', 'resize-crop')
 
 
@@ -216,7 +214,6 @@ class PromptProcessor:
         if any('\ud800' <= c <= '\udfff' for c in instruction):
             raise ValueError('the instruction holds half characters (surrogates): give whole text')
         words = ' '.join(instruction.lower().split())  # other blanks are other tokens
-        words = words.rstrip(_ENDS)  # the prompt's question mark follows, as in training
         prompt = self._template.format(instruction=words)
         ids, unknown = encode(self._tokenizer, prompt)
         if unknown:

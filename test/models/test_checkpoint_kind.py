@@ -81,7 +81,7 @@ def test_univla_is_refused_by_its_decoder(folder):
             {'AutoModelForVision2Seq': 'modeling_cogact.CogACT'},
             'modeling_cogact.CogACT',
         ),
-        ('auto_map', {'AutoConfig': 'a/b--configuration_x.OpenVLAConfig'}, 'another class'),
+        ('auto_map', {'AutoConfig': 'a/b--configuration_prismatic.OtherConfig'}, 'another class'),
         ('_name_or_path', 'furonghuang-lab/TraceVLA-7B', r'TraceVLA.*change _name_or_path'),
         ('quantization_config', {'quant_method': 'gptq', 'bits': 4}, r'\(gptq\).*stored_as'),
     ],
@@ -103,7 +103,7 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         quantization_config=None,
         auto_map={
             'AutoConfig': 'openvla/openvla-7b--configuration_prismatic.OpenVLAConfig',
-            'AutoModelForVision2Seq': 'modeling_prismatic.OpenVLAForActionPrediction',
+            'AutoModelForVision2Seq': 'prismatic.extern.modeling.OpenVLAForActionPrediction',
         },
     )
     assert load_policy(folder, device='cpu').infer(SEEN)

@@ -126,13 +126,6 @@ def test_instructions_that_the_node_refuses_are_refused(text):
         prompts()(text)
 
 
-@pytest.mark.parametrize('end', ['.', '?', '!', ' !?', '...', '。'])
-def test_what_ends_a_sentence_is_taken_off(end):
-    """The prompt has a question mark of its own there."""
-    ids, plain = prompts()(f'pick up the block{end}'), prompts()('pick up the block')
-    assert ids.tolist() == plain.tolist()
-
-
 def test_blanks_around_an_instruction_do_not_matter():
     assert torch.equal(prompts()(' pick up\n'), prompts()('pick up'))
 
