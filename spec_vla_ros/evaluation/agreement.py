@@ -19,9 +19,14 @@ GRIPPER = DIMENSIONS - 1
 _FEWEST = 20  # pairs, below which nothing is said
 _STILL = 2e-4  # metres or radians a step; what moves less says nothing about signs
 _FOLLOWS, _STRONG = 0.3, 0.5  # correlations
+_FARTHEST_STEP = 0.3  # metres; no recorded arm goes farther between two pictures
+_STEADY = 1e-3  # of the speed; what varies less has no correlation with anything
 _OFF = 3.0  # times too far or too short; a policy that hedges says less than was done
 _FAR_OFF = 10.0  # believed without correlation too
 _LEAST_PART = 0.6  # of the recorded way that the gripper must go
+
+_TOO_FAR = 'recorded steps are too far: poses in millimetres?'
+_SAME_SPEED = 'recorded speed is constant: no correlation'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +74,24 @@ def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
 def verdict(found: Sequence[Agreement]) -> str:
     """Return in a sentence what the table says."""
     moving = [a for a in found if a.correlation is not None and a.recorded > _STILL]
-    if not moving:
+    arm = [a for a in found if a.name != DIMENSION_NAMES[GRIPPER] and a.recorded > _STILL]
+    if too_far := [a.recorded for a in arm if a.suspicion == _TOO_FAR]:
+        return (
+            f'The recorded arm goes {max(too_far):.2g} m between two pictures: its poses look '
+            'like millimetres. Record them in metres, and change no parameter before.'
+        )
+    if not moving and not arm:
         return 'The recorded arm hardly moves: nothing can be said.'
+    if not moving and all(a.suspicion == _SAME_SPEED for a in arm):
+        return (
+            'The recorded arm moves at a constant speed, which has no correlation with what the '
+            'policy says: nothing can be said. Give a recording in which it stops or turns back.'
+        )
+    if not moving:
+        return (
+            'The policy says the same in every step, whatever the recorded arm does: it is likely '
+            'shown another picture than it was trained on, or told other words.'
+        )
     bad = [a for a in moving if a.suspicion]
     if not bad:
         return f'All of the {len(moving)} dimensions that move follow the recording.'
@@ -91,6 +112,10 @@ def _axis(predicted: np.ndarray, recorded: np.ndarray, d: int) -> Agreement:
     by_axis = {e: _correlation(said, recorded[:, e]) for e in group}
     if far_done < _STILL:
         suspicion = 'hardly moves in the recording'
+    elif d < 3 and np.percentile(np.abs(recorded[:, :3]), 95, axis=0).max() > _FARTHEST_STEP:
+        suspicion = _TOO_FAR
+    elif by_axis[d] is None and _is_steady(done):
+        suspicion = _SAME_SPEED
     else:
         suspicion = _suspicion(d, by_axis, far_said / far_done)
     return Agreement(
@@ -152,6 +177,11 @@ def _gripper(said: np.ndarray, done: np.ndarray) -> Agreement:
 
 
 def _correlation(said: np.ndarray, done: np.ndarray) -> float | None:
-    if np.std(said) < 1e-9 or np.std(done) < 1e-9:
+    if np.std(said) < 1e-9 or _is_steady(done):
         return None
     return float(np.corrcoef(said, done)[0, 1])
+
+
+def _is_steady(done: np.ndarray) -> bool:
+    """Return whether a motion is the same in every step, but for rounding of its poses."""
+    return bool(np.std(done) < max(1e-9, _STEADY * abs(np.mean(done))))

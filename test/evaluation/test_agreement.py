@@ -112,6 +112,32 @@ def test_what_stands_still_says_nothing():
     assert 'nothing can be said' in verdict(agreements(policy_says(), recorded))
 
 
+def test_a_constant_speed_is_not_taken_for_an_arm_that_stands():
+    recorded = np.zeros_like(RECORDED)
+    recorded[:, 0] = 0.01 + np.random.default_rng(3).normal(size=len(recorded)) * 1e-8  # rounding
+    found = agreements(policy_says(), recorded)
+    assert found[0].suspicion == 'recorded speed is constant: no correlation'
+    assert 'moves at a constant speed' in verdict(found)
+
+
+def test_a_policy_that_says_one_thing():
+    found = agreements(np.full_like(RECORDED, 0.01), RECORDED)
+    assert 'The policy says the same in every step' in verdict(found)
+
+
+@pytest.mark.parametrize('steady', [True, False])
+def test_poses_in_millimetres(steady):
+    """A scale to follow them would move an arm a thousand times too far."""
+    recorded = RECORDED.copy()
+    recorded[:, :3] = (10.0, 0.0, 0.2) if steady else recorded[:, :3] * 1000
+    found = agreements(policy_says(), recorded)
+    said = [a.suspicion for a in found if a.name in ('x', 'z')]
+    assert said == ['recorded steps are too far: poses in millimetres?'] * 2
+    assert not any('scale' in a.suspicion for a in found)
+    assert 'look like millimetres' in verdict(found)
+    assert ('goes 10 m between' in verdict(found)) == steady
+
+
 def test_a_gripper_that_was_not_recorded_is_left_out():
     recorded = RECORDED.copy()
     recorded[:, 6] = np.nan
