@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument(
         '--episodes',
-        type=int,
+        type=at_least(1),
         help=f'for each way of decoding (default: {EPISODES}); of the benchmark, for each task '
         f'as well (default: {EPISODES_A_TASK})',
     )
@@ -160,7 +160,7 @@ def _tabletop(args: argparse.Namespace) -> int:
     first = HELD_OUT_SEEDS.start if args.first_seed is None else args.first_seed
     episodes = EPISODES if args.episodes is None else args.episodes
     seeds = range(first, first + episodes)
-    if not episodes > 0 or not (seeds[0] in HELD_OUT_SEEDS and seeds[-1] in HELD_OUT_SEEDS):
+    if not (seeds[0] in HELD_OUT_SEEDS and seeds[-1] in HELD_OUT_SEEDS):
         raise ValueError(
             f'the seeds must lie in {HELD_OUT_SEEDS.start} .. {HELD_OUT_SEEDS.stop - 1}, which '
             'training never uses: change --first-seed or --episodes'

@@ -75,6 +75,13 @@ def test_seeds_of_the_training_are_refused(capsys):
     assert '--first-seed' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('episodes', ['0', '-3'])
+def test_a_number_of_episodes_that_is_none_is_told(episodes, capsys):
+    with pytest.raises(SystemExit):
+        main(['evaluate', '--episodes', episodes])
+    assert f'--episodes: {episodes}: at least 1' in capsys.readouterr().err
+
+
 def test_a_device_that_is_not_there_is_told_before_the_episodes(monkeypatch, capsys):
     monkeypatch.setattr(evaluate, 'worker_processes', None)
     assert main([*EPISODES, 'strict', '--device', 'gpu']) == 2
