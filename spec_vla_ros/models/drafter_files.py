@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,10 @@ DRAFTER_FOLDER = 'drafter'
 
 _WORDS = 64  # tokens of an instruction and an action, roughly
 _EMBEDDING = 'embed_tokens.weight'
+_WAY_ON = (
+    'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
+    'and EAGLE-1 have them'
+)
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
@@ -89,6 +93,7 @@ def load_drafter(
     """
     folder = folder_path(folder)
     raw = read_json(folder / 'config.json')
+    _refuse_others(folder, raw, ())
     stored = raw.get('draft_acceptance')
     mode = position_mode or raw.get('draft_position_mode', 'correct')
     with blaming(f'{folder}'):
@@ -104,6 +109,7 @@ def load_drafter(
                 rates=None if stored is None else RateTable.from_dict(stored),
             )
     file, weights = _read_weights(folder)
+    _refuse_others(folder, raw, weights)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
     weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
@@ -138,6 +144,19 @@ def save_drafter(
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
     save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})
+
+
+def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:
+    """Refuse drafters of other kinds by what they are, rather than by keys that do not fit."""
+    if config.get('model_type') == 'medusa' or 'medusa_num_heads' in config:
+        raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
+    classes = f'{config.get("architectures")}'.lower()
+    own = [key for key in weights if key in ('d2t', 't2d') or key.startswith('midlayer.')]
+    if own or 'draft_vocab_size' in config or 'eagle3' in classes:
+        raise CheckpointError(
+            f'{folder} is an EAGLE-3 drafter, which reads several layers of the target and has a '
+            f'vocabulary of its own: it is not computed here. {_WAY_ON}'
+        )
 
 
 def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:

@@ -128,6 +128,32 @@ def test_another_targets_shape_is_named(tmp_path, weights, target):
         load_drafter(folder, target, num_patches=4)
 
 
+@pytest.mark.parametrize(
+    'config',
+    [{'model_type': 'medusa', 'medusa_num_heads': 4}, {'medusa_num_heads': 4}],
+)
+def test_medusa_is_named_with_the_way_on(tmp_path, target, config):
+    (tmp_path / 'config.json').write_text(json.dumps(config))
+    (tmp_path / 'medusa_lm_head.pt').touch()
+    with pytest.raises(CheckpointError, match=r'Medusa heads.*train-drafter'):
+        load_drafter(tmp_path, target, num_patches=4)
+
+
+@pytest.mark.parametrize(
+    ('config', 'names'),
+    [
+        ({'architectures': ['LlamaForCausalLMEagle3']}, ()),
+        ({'draft_vocab_size': 100}, ()),
+        ({}, ('d2t', 't2d')),
+        ({}, ('midlayer.self_attn.q_proj.weight',)),
+    ],
+)
+def test_eagle_3_is_named_with_the_way_on(tmp_path, weights, target, config, names):
+    folder = write(tmp_path / 'd', {**weights, **{n: torch.ones(2) for n in names}}, **config)
+    with pytest.raises(CheckpointError, match=r'EAGLE-3 drafter.*train-drafter.*EAGLE-1'):
+        load_drafter(folder, target, num_patches=4)
+
+
 def test_missing_weights(tmp_path, target):
     (tmp_path / 'config.json').write_text(json.dumps(JSON))
     with pytest.raises(CheckpointError, match=r'model\.safetensors nor pytorch_model\.bin'):
