@@ -100,7 +100,7 @@ def states_from(args: argparse.Namespace) -> range:
         ValueError: there are not so many.
     """
     states = range(EPISODES if args.episodes is None else args.episodes)
-    if not 1 <= len(states) <= INITIAL_STATES:
+    if len(states) > INITIAL_STATES:
         raise ValueError(
             f'--episodes {args.episodes}: a task has {INITIAL_STATES} official initial states'
         )
