@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,15 @@ THRESHOLDS = (1, 9, 30)
 _LEARNING = 0.5  # of the actions: before it a plan may still change
 
 
-def drives(episodes: int) -> list[list[Observation]]:
-    """Return the observations of held-out episodes, driven autoregressively."""
-    policy, env = load_policy(TABLETOP, device='cpu'), TabletopEnv()
-    found = []
+def drives(policy: SpecVlaPolicy, episodes: int) -> Iterator[list[Observation]]:
+    """Give the observations of held-out episodes that a policy drives autoregressively."""
+    env = TabletopEnv()
     try:
         for seed in HELD_OUT_SEEDS[-episodes:]:
             instruction = env.reset(seed=seed)
-            found.append(list(drive(env, instruction, lambda seen: policy.infer(seen).values)))
+            yield list(drive(env, instruction, lambda seen: policy.infer(seen).values))
     finally:
         env.close()
-    return found
 
 
 class Way:
@@ -87,7 +85,7 @@ def main() -> None:
         for r in THRESHOLDS
         for policy in [load_policy(TABLETOP, device='cpu', drafter=folder)]
     ]
-    for turn, episode in enumerate(drives(args.episodes)):
+    for turn, episode in enumerate(drives(load_policy(TABLETOP, device='cpu'), args.episodes)):
         for way in [plain, *ways]:
             way.policy.reset()
         for observation in episode:

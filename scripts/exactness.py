@@ -14,10 +14,11 @@ observation of held-out episodes of the tabletop, driven autoregressively, and i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from draft_plans import drives
 from torch import Tensor
 
 from spec_vla_ros.checkpoints import TABLETOP
@@ -25,13 +26,10 @@ from spec_vla_ros.decoding.cuda import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.evaluation.closed_loop import drive
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.packed import PackedLlama
-from spec_vla_ros.policy import SpecVlaPolicy, load_policy
-from spec_vla_ros.sim.env import TabletopEnv
-from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.types import Decoding, Observation
+from spec_vla_ros.policy import load_policy
+from spec_vla_ros.types import Decoding
 
 ROWS = 7
 CHAIN = TreeShape(1, ROWS - 1, ROWS - 1)
@@ -73,18 +71,6 @@ class ManyRows:
         return hidden[:, :1]
 
 
-def observations(policy: SpecVlaPolicy, episodes: int) -> Iterator[list[Observation]]:
-    """Give those of held-out episodes that a policy drives autoregressively."""
-    env = TabletopEnv()
-    try:
-        for seed in HELD_OUT_SEEDS[-episodes:]:
-            instruction = env.reset(seed=seed)
-            policy.reset(situations=True)
-            yield list(drive(env, instruction, lambda seen: policy.infer(seen).values))
-    finally:
-        env.close()
-
-
 def uncached(target: LanguageModel, prompt: Tensor, tokens: np.ndarray) -> np.ndarray:
     """Return what one pass over the prompt and all tokens but the last chooses, (D,) ids."""
     ids = torch.from_numpy(tokens).to(prompt.device)
@@ -121,7 +107,7 @@ def main() -> None:
     tokens: dict[str, list[np.ndarray]] = {name: [] for name in names}
     judged: dict[str, list[np.ndarray]] = {name: [] for name in names}
     wide, cache = ManyRows(target, ROWS), target.new_cache(64)
-    for episode in observations(plain, args.episodes):
+    for episode in drives(plain, args.episodes):
         for policy in policies.values():
             policy.reset(situations=True)
         for seen in episode:

@@ -93,8 +93,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: options, recordings or recipe cannot be used, see `check_chosen`; says why.
     """
     recipe = recipe_from(args)
-    norm_stats = read_config(args.checkpoint).norm_stats
-    check_chosen(args, args.unnorm_key or (min(norm_stats) if len(norm_stats) == 1 else None))
+    check_chosen(args, read_config(args.checkpoint).norm_stats, args.unnorm_key)
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
     _claim(args, recipe)
     jobs = [

@@ -131,8 +131,9 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
     beside = checkpoint / DRAFTER_FOLDER
-    key = args.unnorm_key or suite_key(args.benchmark, list(read_config(checkpoint).norm_stats))
-    check_chosen(args, key)
+    keys = list(read_config(checkpoint).norm_stats)
+    key = args.unnorm_key or suite_key(args.benchmark, keys)
+    check_chosen(args, keys, key)
     generate = not args.without_generate and args.stored_as is None
     if generate and importlib.util.find_spec('transformers') is None:
         raise ValueError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 import yaml
 
@@ -44,10 +45,10 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
     return read_recipe(args.recipe or PLAIN, **changes)
 
 
-def check_chosen(args: argparse.Namespace, unnorm_key: str | None) -> None:
-    """Raise ValueError where no recipe was given, and the norm stats are of one of ours.
+def check_chosen(args: argparse.Namespace, keys: Iterable[str], asked: str | None) -> None:
+    """Raise ValueError where no recipe was given and one should be, see `require_choice`.
 
     For what takes hours: a warning would be read at its end.
     """
     if args.recipe is None and not args.set:
-        require_choice(unnorm_key, option='--recipe ')
+        require_choice(keys, asked, option='--recipe ')

@@ -186,16 +186,21 @@ def suggested_recipe(unnorm_key: str) -> Recipe | None:
     return next(named, None)
 
 
-def require_choice(unnorm_key: str | None, *, option: str) -> None:
+def require_choice(keys: Iterable[str], asked: str | None, *, option: str) -> None:
     """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
 
-    unnorm_key: their name, if it is known. option: what chooses a recipe, as it stands before the
-    recipe's name.
+    Args:
+        keys: of the norm stats that there are.
+        asked: which of them to use; None: the only ones.
+        option: what chooses a recipe, as it stands before the recipe's name.
     """
-    hinted = None if unnorm_key is None else suggested_recipe(unnorm_key)
+    known = [asked] if asked else list(keys)
+    if len(known) != 1:
+        return  # which to use is asked for elsewhere
+    hinted = suggested_recipe(known[0])
     if hinted is not None:
         raise ValueError(
-            f'norm stats {unnorm_key!r} are those of the recipe {hinted.name}: give '
+            f'norm stats {known[0]!r} are those of the recipe {hinted.name}: give '
             f'{option}{hinted.name}, or {option}{PLAIN.name} for none'
         )
 

@@ -138,7 +138,7 @@ def plan_trees(
     if num_tokens > 1 and _WORTH * (expected[num_tokens - 1] + costs.of_reading) > alone[-2]:
         shapes, expected = [None] * num_tokens, [0.0, *alone]
     saved = _saved_ms(costs, expected, drafts=any(shapes))
-    behind = expected[num_tokens - 1] + costs.of_reading * any(shapes)
+    behind = _behind_ms(costs, expected, drafts=any(shapes))
     guesses = _worthwhile_guesses(costs, held, saved, behind=behind)
     return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
 
@@ -152,7 +152,7 @@ def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) ->
         else:
             reached = _reached(rate, shape.top_k, num_tokens - left, shape.depth)
             expected.append(_round_ms(costs, shape, reached, expected))
-    behind = expected[num_tokens - 1] + costs.of_reading * any(plan.shapes)
+    behind = _behind_ms(costs, expected, drafts=any(plan.shapes))
     if not plan.guesses:
         return behind
     saved = _saved_ms(costs, expected, drafts=any(plan.shapes))
@@ -181,6 +181,14 @@ def _round_ms(
         further = reached[accepted + 1] if accepted < depth else 0.0
         spent += (reached[accepted] - further) * expected[left - 1 - accepted]
     return spent
+
+
+def _behind_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> float:
+    """Return the expected time of an action behind its prefill, without guesses.
+
+    expected: of 0, 1, ... tokens left. drafts: whether the drafter reads the prompt.
+    """
+    return expected[-2] + costs.of_reading * drafts
 
 
 def _saved_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> np.ndarray:
