@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +28,16 @@ _ROUNDS = 3
 _ENOUGH_MS, _LONG_MS = 8.0, 400.0
 """So long a run is repeated in a round at least, and at most where it has not been repeated often
 enough; one that takes longer is timed in the first round only."""
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is sold as, of a CPU its architecture too, to stand beside figures."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    found = Path('/proc/cpuinfo')
+    lines = found.read_text().splitlines() if found.exists() else []
+    models = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return f'{models[0] if models else "CPU"} ({platform.machine()})'
 
 
 def upload(tensor: Tensor, device: torch.device) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spec_vla_ros import device
-from spec_vla_ros.device import attention, empty_mask, least_ms
+from spec_vla_ros.device import attention, device_name, empty_mask, least_ms
 
 CPU = torch.device('cpu')
 
@@ -89,3 +89,24 @@ def test_attention_on_cuda_takes_any_mask(dim, dtype):
             )
             error = (found.double().cpu() - exact).norm() / exact.norm()
             assert error < (1e-5 if dtype == torch.float32 else 1e-2), (rows, past)
+
+
+@pytest.mark.parametrize(
+    ('cpuinfo', 'named'),
+    [
+        (
+            'processor\t: 0\nmodel name\t: Some CPU @ 2.50GHz\nmodel name\t: Some CPU',
+            'Some CPU @ 2.50GHz',
+        ),
+        ('processor\t: 0\nBogoMIPS\t: 50.00\n', 'CPU'),  # as on ARM
+        (None, 'CPU'),
+    ],
+)
+def test_a_cpu_is_named_by_its_model(cpuinfo, named, tmp_path, monkeypatch):
+    """Figures in a report mean nothing without it."""
+    file = tmp_path / 'cpuinfo'
+    if cpuinfo is not None:
+        file.write_text(cpuinfo)
+    monkeypatch.setattr(device, 'Path', lambda path: file)
+    monkeypatch.setattr(device.platform, 'machine', lambda: 'x86_64')
+    assert device_name(CPU) == f'{named} (x86_64)'

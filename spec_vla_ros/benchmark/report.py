@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 import transformers
 
 from spec_vla_ros.benchmark.timing import Measured
+from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.measures import Exactness
 
 mpl.use('Agg')
@@ -53,11 +53,10 @@ def machine(device: torch.device, threads: int) -> str:
 
 
 def _hardware(device: torch.device, threads: int) -> str:
-    if device.type == 'cuda':
-        return f'{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}'
-    found = [x for x in _cpuinfo() if x.startswith('model name')]
-    model = found[0].partition(':')[2].strip() if found else platform.processor()
-    return f'{model} ({platform.machine()}), {threads} thread(s)'
+    cuda = device.type == 'cuda'
+    return f'{device_name(device)}, ' + (
+        f'CUDA {torch.version.cuda}' if cuda else f'{threads} thread(s)'
+    )
 
 
 def summarise(
@@ -165,11 +164,6 @@ def plot(report: Mapping, path: Path) -> None:
     figure.legend(handles, PHASES, loc='outside lower center', ncols=len(PHASES))
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def _cpuinfo() -> list[str]:
-    file = Path('/proc/cpuinfo')
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def _about(case: Mapping) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.tuning import (
     Replayed,
     Tolerance,
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     advice = summary(results, found, tolerance, drift=drift)
     report = {
         'date': date.today().isoformat(),
-        'machine': f'{platform.machine()}, torch {torch.__version__}, {checkpoint.model.device}',
+        'machine': f'{device_name(checkpoint.model.device)}, torch {torch.__version__}',
         'checkpoint': args.checkpoint.name,
         'recordings': [path.name for path in args.recordings],
         'tolerance': {k: getattr(tolerance, k) for k in tolerance.__slots__},

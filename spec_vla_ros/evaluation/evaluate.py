@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +18,7 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
 from spec_vla_ros.evaluation.benchmark_options import add_benchmark_options
@@ -175,8 +175,8 @@ def _tabletop(args: argparse.Namespace) -> int:
         results = dict(zip(modes, pool.map(_run_mode, jobs), strict=True))
     report = {
         'date': date.today().isoformat(),
-        'machine': f'{platform.machine()}, {torch.__version__}, one thread for each mode',
-        'device': 'cpu' if device.type == 'cpu' else torch.cuda.get_device_name(device),
+        'machine': f'{device_name(device)}, torch {torch.__version__}, one thread for each mode',
+        'device': device.type,
         'checkpoint': checkpoint.name,
         'seeds': [seeds[0], seeds[-1]],
         'tree': list(args.tree),

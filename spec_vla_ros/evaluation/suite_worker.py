@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import functools
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.film import Film
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures
@@ -145,8 +145,7 @@ class SuiteWorker:
 
     def _ran_on(self) -> str:
         info = self._policy.info
-        cuda = info.device.startswith('cuda')
-        device = torch.cuda.get_device_name(info.device) if cuda else f'CPU {platform.machine()}'
+        device = device_name(torch.device(info.device))
         return f'{device}, {self._setup.stored_as or info.dtype}, torch {torch.__version__}'
 
 
