@@ -2,7 +2,8 @@
 """Parameters as people hand them over: files and arguments, and what in them is in no force.
 
 ROS drops what it cannot place without a word: entries of a node of another name, and names that no
-node declares. Of two values it takes the last one.
+node declares. Of two values it takes the last one, by the order in which names of nodes were first
+written down.
 """
 
 from __future__ import annotations
@@ -129,6 +130,38 @@ def refuse_contradictions(sources: Sources, *, node: str) -> None:
                         f'{key!r} as {value!r}; the last would win: keep one'
                     )
                 seen[place, name] = (source, key, value)
+
+
+def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]) -> None:
+    """Raise ValueError where ROS lets an earlier place overrule a later one, or a file the -p.
+
+    It does where a file has a section for many nodes before one for this node, and where -p stands
+    before a file.
+
+    in_force: the node's parameters that were given, with the values that ROS took.
+    """
+    ordered = sorted(sources, key=lambda source: source[0].startswith(PARAMETER))
+    said = [
+        (source, key, name, value)
+        for source, sections in ordered
+        for key in sections
+        if _matches(key, node)
+        for name, value in sections[key].items()
+        if name in in_force
+    ]
+    last = {name: (source, value) for source, _, name, value in said}
+    for name, (source, value) in last.items():
+        others = [
+            (there, key, other)
+            for there, key, n, other in said
+            if n == name and same(other, in_force[name])
+        ]
+        if not same(value, in_force[name]) and others:
+            there, key, other = others[-1]
+            raise ValueError(
+                f'{source}: {name} {value!r} would be in no force, for ROS takes the {other!r} '
+                f'that {there} gives to {key!r}: keep one of the two'
+            )
 
 
 def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list[str]:

@@ -23,6 +23,7 @@ from spec_vla_ros.ros.parameter_files import (
     of_no_name,
     of_other_nodes,
     refuse_contradictions,
+    refuse_overruled,
     sections_of,
 )
 from spec_vla_ros.ros.remaps import remaps_in_no_force
@@ -164,6 +165,9 @@ def _not_in_force(node: Node, arguments: Sequence[str], names: Iterable[str]) ->
     whole, sources = node.get_fully_qualified_name(), sections_of(arguments)
     refuse_contradictions(sources, node=whole)
     given: dict[str, Parameter] = node._parameter_overrides  # rclpy has no other way to ask
+    values = {name: parameter.value for name, parameter in given.items()}
+    in_force = {n: list(v) if isinstance(v, array.array) else v for n, v in values.items()}
+    refuse_overruled(sources, node=whole, in_force=in_force)
     return (
         *of_no_name(given, names=declared),
         *of_other_nodes(sources, node=whole, names=declared),

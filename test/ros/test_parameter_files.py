@@ -10,6 +10,7 @@ from spec_vla_ros.ros.parameter_files import (
     of_other_nodes,
     read_sections,
     refuse_contradictions,
+    refuse_overruled,
     sections_of,
 )
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -207,6 +208,45 @@ def test_two_values_in_one_place_are_refused_with_both(write, given):
 def test_a_narrower_or_later_value_is_no_contradiction(write, given):
     given = dict(given)
     contradict(write, *given.pop('words', ()), **given)
+
+
+def overruled(write, in_force, *words, text='/**: {ros__parameters: {y: 1}}', before=()):
+    arguments = ['program', '--ros-args', *before, '--params-file', write(text), *words]
+    refuse_overruled(sections_of(arguments), node='/spec_vla', in_force=in_force)
+
+
+TWO_SECTIONS = '/**: {ros__parameters: {y: 1}}\nspec_vla: {ros__parameters: {x: [1.0, 2.0]}}'
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'text': TWO_SECTIONS, 'words': ('-p', 'x:=[3.0, 4.0]')},
+        {'text': TWO_SECTIONS, 'before': ('-p', 'x:=[3.0, 4.0]')},
+    ],
+)
+def test_a_value_that_ros_lets_another_overrule_is_refused_with_both(write, given):
+    given = dict(given)
+    words = given.pop('words', ())
+    said = (
+        r'-p x:=.*: x \[3.0, 4.0\] would be in no force, for ROS takes the \[1.0, 2.0\] that '
+        r".*parameters.yaml gives to '/spec_vla': keep one of the two"
+    )
+    with pytest.raises(ValueError, match=said):
+        overruled(write, {'x': [1.0, 2.0], 'y': 1}, *words, **given)
+
+
+@pytest.mark.parametrize(
+    ('in_force', 'words'),
+    [
+        ({'x': [3.0, 4.0], 'y': 1}, ['-p', 'spec_vla:x:=[3, 4]']),
+        ({'x': [1.0, 2.0], 'y': 1}, ['-p', 'x:=[1, 2]']),
+        ({'x': [1.0, 2.0], 'y': 1000.0}, ['-p', 'y:=1e3']),  # a word for PyYAML
+        ({'x': [1.0, 2.0]}, ['-p', 'other:y:=2']),
+    ],
+)
+def test_a_value_that_ros_takes_is_not_overruled(write, in_force, words):
+    overruled(write, in_force, *words, text=TWO_SECTIONS)
 
 
 def check(path, namespace=''):

@@ -28,6 +28,10 @@ WILDCARD_LAST = """
 spec_vla: {ros__parameters: {dry_run: true}}
 /**: {ros__parameters: {dry_run: false}}
 """
+WILDCARD_FIRST = """
+/**: {ros__parameters: {use_sim_time: false}}
+spec_vla: {ros__parameters: {dry_run: false}}
+"""
 WHOLE = """
 spec_vla:
   ros__parameters:
@@ -125,11 +129,27 @@ def test_a_parameter_that_is_given_two_values_ends_the_node_with_both(world, tmp
     assert 'as False' in error
 
 
-def error_of(world, tmp_path, text, *words):
+@pytest.mark.parametrize(
+    ('text', 'before', 'words'),
+    [
+        (WILDCARD_FIRST, [], ['-p', 'dry_run:=true']),
+        ('/**: {ros__parameters: {dry_run: false}}', ['-p', 'dry_run:=true'], []),
+    ],
+    ids=['behind a file of two sections', 'before the file'],
+)
+def test_a_value_that_another_would_overrule_ends_the_node_with_both(
+    world, tmp_path, text, before, words
+):
+    error = error_of(world, tmp_path, text, *words, before=before)
+    assert '-p dry_run:=true: dry_run True would be in no force, for ROS takes the False' in error
+    assert 'keep one of the two' in error
+
+
+def error_of(world, tmp_path, text, *words, before=()):
     """What a node says that ends because of its parameters."""
     path = tmp_path / 'given.yaml'
     path.write_text(text)
-    arguments = ('--ros-args', '--params-file', str(path), *words)
+    arguments = ('--ros-args', *before, '--params-file', str(path), *words)
     program = 'spec_vla_ros.ros.policy_node'
     domain = {'ROS_DOMAIN_ID': str(world.domain_id)}
     ended = run_python('-m', program, *arguments, check=False, **domain)
