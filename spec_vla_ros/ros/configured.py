@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable
 
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
 
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.preconditions import EmergencyStop
-from spec_vla_ros.control.tick import Halt
+from spec_vla_ros.control.repeats import LONGEST_PAUSE, RepeatWatch
+from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
@@ -73,7 +75,8 @@ class Configured:
             emergency=emergency,
             on_finished=on_finished,
         )
-        inputs = Inputs(
+        self._repeats = RepeatWatch()
+        self._inputs = inputs = Inputs(
             node, self.loop, compressed=compressed, on_instruction=self._on_instruction
         )
         self._reports = Reports(
@@ -151,7 +154,17 @@ class Configured:
             topics.close()
         return self.loop.close(timeout=WORKER_PATIENCE)
 
-    def _on_instruction(self, text: str) -> None:
+    def _on_instruction(self, text: str, source: Hashable) -> None:
+        before, now = self.loop.instruction, time.monotonic()
+        if self._repeats.is_copy(text, source=source, in_force=before, now=now):
+            if text.strip() != before:
+                self._node.get_logger().warning(
+                    f'{text.strip()!r} is published again and again, and was ended: it is not '
+                    f'taken until its publisher pauses for {LONGEST_PAUSE:g} s or says something '
+                    f'else; publish it once ({self._inputs.sources(Reason.NO_INSTRUCTION)})',
+                    throttle_duration_sec=10.0,
+                )
+            return
         self._execute.preempt(text)
         self.loop.store_instruction(text)
 

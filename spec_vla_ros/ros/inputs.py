@@ -28,7 +28,7 @@ class Inputs:
         node: whose subscriptions.
         loop: takes images and poses.
         compressed: whether images come compressed.
-        on_instruction: called with each instruction.
+        on_instruction: called with each instruction, and who gave it.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Inputs:
         loop: ControlLoop,
         *,
         compressed: bool,
-        on_instruction: Callable[[str], None],
+        on_instruction: Callable[[str, Hashable], None],
     ) -> None:
         self._node, self._loop = node, loop
         self.images_missed = 0  # published, and lost or overtaken on the way here
@@ -49,7 +49,7 @@ class Inputs:
             node,
             String,
             'instruction',
-            lambda message, info: on_instruction(message.data),
+            lambda message, info: on_instruction(message.data, source_of(info)),
             in_order=True,
         )
         self._poses = Listener(

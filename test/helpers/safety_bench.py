@@ -70,6 +70,10 @@ class SafetyBench:
         """Release what is latched."""
         assert self.world.remote.call(Trigger, f'{NODE}/reset', Trigger.Request()).success
 
+    def stop(self):
+        """Let go of the instruction."""
+        assert self.world.remote.call(Trigger, f'{NODE}/stop', Trigger.Request()).success
+
     def wait_moving(self):
         return self.twists.wait(moving)
 

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Fault injection at the inputs of a running policy node: camera, instruction, parameters."""
 
+import time
+
 import numpy as np
 import pytest
 from harness import STILL_IMAGE, new_world
@@ -106,6 +108,26 @@ def test_an_instruction_that_is_not_utf8_is_refused(bench):
     bench.publish_raw_instruction(raw)
     assert 'UTF-8' in bench.wait_halted('BAD_INSTRUCTION').reason_text
     bench.instruct('go')
+    bench.wait_moving()
+
+
+@pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
+def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, monkeypatch, told):
+    if not told:  # as on Jazzy
+        monkeypatch.setattr('spec_vla_ros.ros.inputs.source_of', lambda info: None)
+    node = bench.world.remote.node
+    publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
+    timer = node.create_timer(0.1, lambda: publisher.publish(String(data='go')))
+    try:
+        bench.wait_moving()
+        time.sleep(0.5)  # some copies
+        bench.stop()
+        bench.wait_halted('NO_INSTRUCTION')
+        bench.assert_stands_still(commands=30)
+    finally:
+        node.destroy_timer(timer)
+        node.destroy_publisher(publisher)
+    bench.instruct('move')
     bench.wait_moving()
 
 

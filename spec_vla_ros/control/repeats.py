@@ -1,0 +1,46 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""An instruction that is given, told from the copies of one that somebody goes on publishing."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+LONGEST_PAUSE = 3.0
+"""Seconds between two copies; after a longer silence the same words are given anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    text: str
+    at: float
+    repeated: bool
+
+
+class RepeatWatch:
+    """Knows who repeats an instruction, as `ros2 topic pub` does unless it is told `--once`.
+
+    Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So whoever has
+    given again what was in force already is taken to repeat it, until he says something else or
+    falls silent.
+    """
+
+    def __init__(self) -> None:
+        self._said: dict[Hashable, _Said] = {}
+
+    def is_copy(self, text: str, *, source: Hashable, in_force: str, now: float) -> bool:
+        """Return whether an instruction only repeats what its publisher gave before.
+
+        Args:
+            text: the instruction; an empty one, which cancels, is never a copy.
+            source: who gave it.
+            in_force: the instruction that is followed now.
+            now: monotonic seconds.
+        """
+        text = text.strip()
+        self._said = {k: v for k, v in self._said.items() if now - v.at <= LONGEST_PAUSE}
+        before = self._said.get(source)
+        again = bool(text) and before is not None and before.text == text
+        repeats = again and before is not None and before.repeated
+        self._said[source] = _Said(text, now, repeated=repeats or (again and text == in_force))
+        return repeats

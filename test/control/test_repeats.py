@@ -1,0 +1,72 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Copies of an instruction are told from one that is given."""
+
+import pytest
+
+from spec_vla_ros.control.repeats import LONGEST_PAUSE, RepeatWatch
+
+
+class Follower:
+    """Takes instructions as the node does; each comes a second after the one before."""
+
+    def __init__(self):
+        self.watch, self.now, self.instruction = RepeatWatch(), 0.0, ''
+
+    def hear(self, text, source='a', after=1.0):
+        """Whether it is taken."""
+        self.now += after
+        copy = self.watch.is_copy(text, source=source, in_force=self.instruction, now=self.now)
+        if not copy:
+            self.instruction = text.strip()
+        return not copy
+
+
+@pytest.fixture
+def follower():
+    return Follower()
+
+
+def repeated(follower, text='go'):
+    assert follower.hear(text)
+    assert follower.hear(text)  # already in force: the publisher repeats it
+    follower.instruction = ''  # stopped
+
+
+def test_copies_do_not_undo_a_stop(follower):
+    repeated(follower)
+    assert not any(follower.hear(text) for text in ('go', ' go ', 'go'))
+    assert follower.hear('pick')
+    assert follower.hear('go')
+
+
+def test_after_a_pause_the_same_words_are_given_anew(follower):
+    repeated(follower)
+    assert not follower.hear('go', after=LONGEST_PAUSE)
+    assert follower.hear('go', after=LONGEST_PAUSE + 0.1)
+
+
+def test_another_publisher_may_give_the_same(follower):
+    repeated(follower)
+    assert follower.hear('go', source='b')
+
+
+def test_copies_do_not_undo_what_another_asks_for(follower):
+    repeated(follower)
+    assert follower.hear('pick', source='b')
+    assert not follower.hear('go')
+
+
+def test_whoever_gives_it_again_after_a_stop_does_not_repeat_it(follower):
+    for _ in range(5):
+        assert follower.hear('go')
+        follower.instruction = ''
+
+
+def test_an_empty_one_is_never_a_copy(follower):
+    assert all(follower.hear('') for _ in range(5))
+
+
+def test_it_remembers_no_publisher_for_longer_than_that(follower):
+    for source in range(100):
+        follower.hear('go', source=source)
+    assert len(follower.watch._said) <= LONGEST_PAUSE + 1
