@@ -305,6 +305,11 @@ def test_an_action_says_which_plan_was_in_force(words, tree, mode):
     assert bool(second.guesses) == (mode != 'autoregressive' and not second.drafting_off)
 
 
+def test_a_pillow_picture_is_its_pixels(policy):
+    seen = [policy.infer(Observation(x, INSTRUCTION)) for x in (image(), Image.fromarray(image()))]
+    np.testing.assert_array_equal(seen[0].tokens, seen[1].tokens)
+
+
 def test_unknown_words_are_no_fault_of_the_image(policy):
     with pytest.raises(InstructionError, match="does not know the words 'hiss'"):
         policy.infer(Observation(image(), 'hiss'))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,11 @@ class ImageProcessor:
 
 def check_picture(image: np.ndarray) -> None:
     """Raise ValueError unless an image is (H, W, 3) uint8, and large enough to show a scene."""
+    if image.dtype.hasobject or image.dtype.kind in 'US':
+        raise ValueError(
+            f'the image must be an array (H, W, 3) uint8 RGB, not {image!r:.60}; None is what '
+            'cv2.imread gives of a file that it cannot read'
+        )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}')
     if min(image.shape[:2]) < _LEAST_SIDE:
@@ -129,6 +135,22 @@ def _pad_to_square(image: Image.Image, fill: tuple[int, ...]) -> Image.Image:
     padded = Image.new('RGB', (width + 2 * left, height + 2 * top), fill)
     padded.paste(image, (left, top))
     return padded
+
+
+def _given_ids(prompt: Sequence[int]) -> list[int]:
+    """Return the ids of a prompt; InstructionError where it has none."""
+    if isinstance(prompt, bytes | bytearray):  # whose elements would pass for ids
+        raise InstructionError(
+            'the instruction is bytes, as data sets of TensorFlow have it: give its words, '
+            'instruction.decode()'
+        )
+    try:
+        return [operator.index(number) for number in prompt]
+    except TypeError as error:
+        raise InstructionError(
+            f'the instruction is {prompt!r:.60}, which is neither words (one str) nor the ids of '
+            'a prompt (whole numbers)'
+        ) from error
 
 
 class PromptProcessor:
@@ -191,10 +213,13 @@ class PromptProcessor:
 
         Raises:
             UnknownWordsError: the instruction has words that the tokenizer does not know.
-            InstructionError: it is empty, or `instruction_fault` says why it is refused.
+            InstructionError: it is empty, neither words nor ids, or `instruction_fault` says why
+                it is refused.
             ValueError: there is no tokenizer, or half characters in the instruction.
         """
-        ids = self._encode(instruction) if isinstance(instruction, str) else list(instruction)
+        ids = (
+            self._encode(instruction) if isinstance(instruction, str) else _given_ids(instruction)
+        )
         if not ids or ids[0] != self._bos:
             ids.insert(0, self._bos)
         if self._empty is not None and ids[-1] != self._empty:

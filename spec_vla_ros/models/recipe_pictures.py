@@ -35,7 +35,7 @@ class RecipePicture:
         Raises:
             ValueError: the picture has another shape or type.
         """
-        recipe = self._recipe
+        recipe, image = self._recipe, np.asarray(image)  # of a Pillow picture, too
         check_picture(image)
         if recipe.image_rotation:
             image = np.rot90(image, recipe.image_rotation // 90)

@@ -71,6 +71,12 @@ def test_other_images_are_refused(image):
         ImageProcessor.from_dict(PLAIN)(image)
 
 
+@pytest.mark.parametrize('image', [None, 'a.png'])
+def test_what_is_no_picture_is_told_as_what_it_is(image):
+    with pytest.raises(ValueError, match=rf'uint8 RGB, not array\({image!r}.*; None is what cv2'):
+        ImageProcessor.from_dict(PLAIN)(image)
+
+
 @pytest.mark.parametrize('shape', [(1, 1), (1, 640), (480, 15)])
 def test_images_that_show_no_scene_are_refused(shape):
     with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels, and shows no scene'):
@@ -113,6 +119,18 @@ def test_given_ids_are_completed_only_where_needed():
     empty = tiny_tokenizer().token_to_id('\u2581')
     assert prompts()([7, 8]).tolist() == [[1, 7, 8, empty]]
     assert prompts()([1, 7, empty]).tolist() == [[1, 7, empty]]
+
+
+@pytest.mark.parametrize('given', [b'pick up', bytearray(b'pick up'), np.bytes_(b'pick up')])
+def test_bytes_are_no_ids(given):
+    with pytest.raises(InstructionError, match=r'is bytes.*: give its words, instruction.decode'):
+        PromptProcessor(None, vocab_size=320)(given)
+
+
+@pytest.mark.parametrize('given', [None, ['pick up'], [1.5], np.array(b'pick up', object)])
+def test_what_is_neither_words_nor_ids_is_told(given):
+    with pytest.raises(InstructionError, match=r'neither words .* nor the ids of a prompt'):
+        PromptProcessor(None, vocab_size=320)(given)
 
 
 def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
