@@ -68,6 +68,14 @@ class Made:
         return context[self.given[0]]
 
 
+class Context(dict):
+    """The stand-in for what the launch system knows: names and values."""
+
+    @property
+    def launch_configurations(self):
+        return self
+
+
 class StandIn(types.ModuleType):
     """A module that has every name, each making a `Made`."""
 
@@ -125,7 +133,7 @@ class TestWithoutTheLaunchSystem:
             assert made[0].named['function'] is check  # before the file declares its arguments
             check(types.SimpleNamespace(launch_configurations=given))
             defaults = {n: a.default.format(share=ROOT) for n, a in ARGUMENTS[file].items()}
-            return start({**defaults, **given})
+            return start(Context({**defaults, **given}))
 
         yield bring_up
         sys.modules.pop(SHARED, None)  # it has the stand-ins
@@ -225,6 +233,17 @@ class TestWithoutTheLaunchSystem:
         path.write_text('/**: {ros__parameters: {sead: 3}}')
         with pytest.raises(RuntimeError, match='did you mean seed'):
             bring_up(file=DEMO, sim_params_file=str(path))
+
+    @pytest.mark.parametrize('namespace', ['', 'arm'])
+    def test_a_file_is_read_for_the_namespace_that_was_pushed(self, bring_up, tmp_path, namespace):
+        path = tmp_path / 'mine.yaml'
+        whole = '/'.join(filter(None, ('/lab', namespace, 'spec_vla')))
+        path.write_text(f'{whole}: {{ros__parameters: {{dry_run: true}}}}')
+        given = {'ros_namespace': '/lab', 'namespace': namespace}  # as PushRosNamespace keeps it
+        assert bring_up(params_file=str(path), **given)
+        with pytest.raises(RuntimeError, match='dry_run is in no force'):
+            bring_up(params_file=str(path), ros_namespace='/other', namespace=namespace)
+        assert bring_up(params_file=str(path), ros_namespace='/other', namespace=whole[:-9])
 
     @pytest.mark.parametrize('given', [{}, {'image_transport': 'compressed'}])
     def test_the_robot_keeps_to_its_file_unless_something_else_is_given(self, bring_up, given):

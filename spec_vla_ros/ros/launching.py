@@ -30,6 +30,9 @@ from spec_vla_ros.settings.tables import NODES
 Given = dict[str, str]
 """Name of an argument -> the word that it is given as, or its default."""
 
+PUSHED = 'ros_namespace'
+"""Where the launch system keeps the namespace that PushRosNamespace puts around an inclusion."""
+
 Entities = list[LaunchDescriptionEntity]
 
 
@@ -46,7 +49,8 @@ def described(arguments: Arguments, start: Callable[[Given], Entities]) -> Launc
         return []
 
     def started(context: LaunchContext) -> Entities:
-        return start({name: LaunchConfiguration(name).perform(context) for name in arguments})
+        given = {name: LaunchConfiguration(name).perform(context) for name in arguments}
+        return start({**given, PUSHED: context.launch_configurations.get(PUSHED, '')})
 
     return LaunchDescription(
         [
@@ -71,9 +75,10 @@ def of_a_node(
         enclave: of the node; empty: none.
         overrides: its parameters, whatever its file says.
     """
-    file = checked_file(
-        given[FILE_OF[name]], node=name, namespace=given['namespace'], settings=NODES[name]
-    )
+    namespace = given['namespace']
+    if not namespace.startswith('/'):
+        namespace = f'{given[PUSHED]}/{namespace}'
+    file = checked_file(given[FILE_OF[name]], node=name, namespace=namespace, settings=NODES[name])
     values = {key: ParameterValue(v, value_type=type(v)) for key, v in overrides.items()}
     return {
         'package': 'spec_vla_ros',
