@@ -70,6 +70,12 @@ class NormStats:
                 its stats are malformed, and the message says where and how.
         """
         valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
+        lacking = (
+            f"; a fine-tune's own are in the {STATISTICS} of its training, which is not here: "
+            'copy it into the folder'
+            if files and STATISTICS not in files.values()
+            else ''
+        )
         if unnorm_key is None:
             own = [k for k in norm_stats if files.get(k) == STATISTICS]
             if len(norm_stats) != 1 and len(own) != 1:
@@ -79,12 +85,16 @@ class NormStats:
                     if usable
                     else f', none of them with action.q01 and action.q99: {STATS_FORMAT}'
                 )
-                raise ValueError(f'choose an unnorm_key: the checkpoint has {valid}{hint}')
+                raise ValueError(
+                    f'choose an unnorm_key: the checkpoint has {valid}{hint}{lacking}'
+                )
             unnorm_key = own[0] if len(own) == 1 else next(iter(norm_stats))
         spellings = (unnorm_key, unnorm_key + _SUFFIX, unnorm_key.removesuffix(_SUFFIX))
         found = next((k for k in spellings if k in norm_stats), None)
         if found is None:
-            raise ValueError(f'unknown unnorm_key {unnorm_key!r}: the checkpoint has {valid}')
+            raise ValueError(
+                f'unknown unnorm_key {unnorm_key!r}: the checkpoint has {valid}{lacking}'
+            )
         where = f' in {files[found]}' if found in files else ''
         return cls._from_dict(found, norm_stats[found], f'norm stats {found!r}{where}')
 

@@ -100,6 +100,15 @@ def test_errors_of_norm_stats_name_folder_file_and_key(folder):
         load_policy(folder, device='cpu')
 
 
+def test_a_fine_tune_without_its_own_statistics_is_told_where_they_are(folder):
+    said = r"has 'tiny'; a fine-tune's own are in the dataset_statistics\.json of its training"
+    with pytest.raises(CheckpointError, match=said):
+        load_policy(folder, device='cpu', unnorm_key='mine')
+    statistics(folder, {'mine': {'action': {'q01': [-0.02] * 7, 'q99': [0.04] * 7}}})
+    with pytest.raises(CheckpointError, match=r"'yours': the checkpoint has 'mine', 'tiny'$"):
+        load_policy(folder, device='cpu', unnorm_key='yours')
+
+
 def test_a_fine_tunes_own_statistics_come_first(folder, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
     bounds = {'q01': [-0.02] * 7, 'q99': [0.04] * 7}
