@@ -97,12 +97,19 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
 
     Raises:
         RecordingError: it lacks a topic, has fewer than two messages of it, or one of them says
-            nothing: values that are not finite, an orientation of zeros.
+            nothing: values that are not finite, an orientation of zeros; or they are in several
+            frames.
     """
     topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
     messages = _messages(path, str(topic), kind)
     if len(messages) < 2:
         raise RecordingError(f'{path}: {topic} has {len(messages)} messages, two are needed')
+    frames = sorted({each.header.frame_id for _, each in messages})
+    if len(frames) > 1:
+        raise RecordingError(
+            f'{path}: {topic} is in the frames {", ".join(map(repr, frames))}, as of several arms '
+            'or sensors on one topic: record each on a topic of its own'
+        )
     times = np.array([_stamp_ns(found, recorded) for recorded, found in messages])
     order = np.argsort(times, kind='stable')
     found = [messages[i][1] for i in order]

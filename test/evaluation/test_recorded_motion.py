@@ -157,6 +157,17 @@ def test_messages_that_say_nothing_are_named(tmp_path, topics, fault):
         recorded_motion(bag, MotionTopics(**topics))
 
 
+@pytest.mark.parametrize('kind', [POSE, TWIST])
+def test_motion_in_several_frames_is_none(tmp_path, kind):
+    made = {POSE: pose, TWIST: twist}[kind]
+    messages = [(i * MS, '/motion', kind, made(0.1 * i, 0.0)) for i in range(1, 5)]
+    messages[2][3].header.frame_id = 'right_base'
+    bag = record(tmp_path / 'bag', messages)
+    topics = MotionTopics(**{'pose' if kind == POSE else 'twist': '/motion'})
+    with pytest.raises(RecordingError, match=r"/motion is in the frames 'camera', 'right_base'"):
+        recorded_motion(bag, topics)
+
+
 @pytest.mark.parametrize('position', [np.nan, np.inf])
 def test_a_gripper_without_a_position(position):
     with pytest.raises(ValueError, match='give finite positions'):
