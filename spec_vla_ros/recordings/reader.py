@@ -6,6 +6,7 @@ A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap or .db3 file, 
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +21,13 @@ from rosbags.typesys import Stores, get_typestore
 
 _ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
 _ZSTD_SUFFIXES = ('.zstd', '.zst')
+_DATA_SETS = {
+    'meta/info.json': 'LeRobot',
+    'dataset_info.json': 'TensorFlow (RLDS)',
+    '*/dataset_info.json': 'TensorFlow (RLDS)',
+}
+"""What a folder has that is a data set of other programs -> whose."""
+_DATA_FILES = {'.parquet': 'LeRobot', '.hdf5': 'HDF5', '.h5': 'HDF5'}
 _MCAP = b'\x89MCAP0\r\n'  # what a whole file begins and ends with
 
 # These messages are the same in every distribution, so the definitions that a recording brings
@@ -37,10 +45,17 @@ def opened(path: Path) -> Iterator[Reader]:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        RecordingError: it is no recording, is damaged, or was cut off.
+        RecordingError: it is no recording, a data set of other programs, is damaged, or was cut
+            off.
     """
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such recording')
+    owner = _data_set(path)
+    if owner:
+        raise RecordingError(
+            f'{path} is a data set of {owner}, and no recording of ROS: replay it as messages and '
+            'record these with `ros2 bag record`, or write them with the package rosbags'
+        )
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         raise RecordingError(
             f'{path} is no rosbag2 recording: it has no metadata.yaml; {_parts(path)}'
@@ -98,6 +113,16 @@ def _decompressed(path: Path) -> Iterator[Path]:
         with zstd.open(path, 'rb') as compressed, open(plain, 'wb') as written:
             shutil.copyfileobj(compressed, written)
         yield plain
+
+
+def _data_set(path: Path) -> str:
+    """Return whose data set a file or folder is; empty where it is none that is known."""
+    if path.is_file():
+        tf = re.search(r'\.tfrecord(-\d+-of-\d+)?$', path.name)
+        return 'TensorFlow (RLDS)' if tf else _DATA_FILES.get(path.suffix, '')
+    if (path / 'metadata.yaml').exists():
+        return ''
+    return next((owner for what, owner in _DATA_SETS.items() if any(path.glob(what))), '')
 
 
 def _parts(folder: Path) -> str:

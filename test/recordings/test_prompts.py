@@ -137,6 +137,26 @@ def test_recordings_of_ros_1_are_to_be_converted(tmp_path):
         check_recording(tmp_path / 'old.bag', TOPICS)
 
 
+@pytest.mark.parametrize(
+    ('given', 'inside', 'owner'),
+    [
+        ('mine', 'meta/info.json', 'LeRobot'),
+        ('mine', '1.0.0/dataset_info.json', r'TensorFlow \(RLDS\)'),
+        ('mine/1.0.0', 'dataset_info.json', r'TensorFlow \(RLDS\)'),
+        ('mine.parquet', '', 'LeRobot'),
+        ('mine-train.tfrecord-00000-of-00002', '', r'TensorFlow \(RLDS\)'),
+        ('mine.hdf5', '', 'HDF5'),
+    ],
+)
+def test_data_sets_of_others_are_told_with_the_way_on(tmp_path, given, inside, owner):
+    path = tmp_path / given
+    file = path / inside if inside else path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('{}')
+    with pytest.raises(RecordingError, match=rf'{given} is a data set of {owner}, .*ros2 bag rec'):
+        check_recording(path, TOPICS)
+
+
 def test_every_counts_images_that_have_an_instruction(tmp_path):
     examples, reports = read(record(tmp_path / 'bag', two_instructions()), every=2)
     np.testing.assert_array_equal([e.image for e in examples], PICTURES[[2, 4, 6]])
