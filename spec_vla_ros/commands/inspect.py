@@ -19,7 +19,7 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
-from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.folders import CheckpointError, is_there
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
@@ -84,11 +84,11 @@ def run(args: argparse.Namespace) -> int:
         )
     drafter = args.drafter or args.folder / DRAFTER_FOLDER
     if args.headers_only:
-        there = drafter.is_dir()
+        there = is_there(drafter)
         print(f'drafter     {f"{drafter}, not tried" if there else "none"}')
         print('asked       nothing: the weights were not loaded')
     else:
-        _ask(args, usable, recipe, has_drafter=args.drafter is not None or drafter.is_dir())
+        _ask(args, usable, recipe, has_drafter=args.drafter is not None or is_there(drafter))
     return 0
 
 

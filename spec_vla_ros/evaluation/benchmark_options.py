@@ -14,6 +14,7 @@ from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
+from spec_vla_ros.models.folders import is_there
 from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding
@@ -144,7 +145,7 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
         suite=args.benchmark,
         modes=modes,
         checkpoint=checkpoint.absolute(),
-        drafter=args.drafter or (beside.absolute() if beside.is_dir() else None),
+        drafter=args.drafter or (beside.absolute() if is_there(beside) else None),
         recipe=recipe,
         unnorm_key=key,
         device=args.device or 'auto',

@@ -60,7 +60,7 @@ def load_drafter_beside(
     """
     if folder is None:
         folder = checkpoint.folder / DRAFTER_FOLDER
-        if not folder.is_dir():
+        if not is_there(folder):
             return None
     model = checkpoint.model
     return load_drafter(
@@ -92,6 +92,8 @@ def load_drafter(
             number, or it was made for another target; the message says which.
     """
     folder = folder_path(folder)
+    if is_there(folder) and not folder.is_dir():
+        raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
     raw = read_json(folder / 'config.json')
     _refuse_others(folder, raw, ())
     stored = raw.get('draft_acceptance')
@@ -150,6 +152,8 @@ def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[st
     """Refuse drafters of other kinds by what they are, rather than by keys that do not fit."""
     if config.get('model_type') == 'medusa' or 'medusa_num_heads' in config:
         raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
+    if config.get('model_type') == 'openvla':
+        raise CheckpointError(f'{folder} is an OpenVLA checkpoint, and no drafter. {_WAY_ON}')
     classes = f'{config.get("architectures")}'.lower()
     own = [key for key in weights if key in ('d2t', 't2d') or key.startswith('midlayer.')]
     if own or 'draft_vocab_size' in config or 'eagle3' in classes:

@@ -8,9 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from small_models import CONFIG, random_drafter, random_target
+from toy_checkpoint import write_tiny
 
+from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_files import load_drafter
+from spec_vla_ros.models.drafter_files import load_drafter, load_drafter_beside
 from spec_vla_ros.models.folders import CheckpointError
 
 JSON = {
@@ -136,6 +138,29 @@ def test_medusa_is_named_with_the_way_on(tmp_path, target, config):
     (tmp_path / 'config.json').write_text(json.dumps(config))
     (tmp_path / 'medusa_lm_head.pt').touch()
     with pytest.raises(CheckpointError, match=r'Medusa heads.*train-drafter'):
+        load_drafter(tmp_path, target, num_patches=4)
+
+
+@pytest.mark.parametrize('given', ['link', 'file'])
+def test_a_drafter_that_is_no_folder_is_told_and_not_passed_over(tmp_path, given):
+    folder = write_tiny(tmp_path / 'checkpoint')
+    checkpoint, drafter = load_openvla(folder, device='cpu'), folder / 'drafter'
+    assert load_drafter_beside(checkpoint) is None
+    if given == 'link':
+        drafter.symlink_to(tmp_path / 'not mounted')
+    else:
+        drafter.write_text('../drafter')  # what git makes of a link on Windows
+    words = {
+        'link': 'not mounted, which is not there',
+        'file': 'is not a folder: a drafter',
+    }
+    with pytest.raises(CheckpointError, match=words[given]):
+        load_drafter_beside(checkpoint)
+
+
+def test_a_checkpoint_is_no_drafter(tmp_path, target):
+    (tmp_path / 'config.json').write_text(json.dumps({'model_type': 'openvla'}))
+    with pytest.raises(CheckpointError, match=r'is an OpenVLA checkpoint, and no drafter\. Train'):
         load_drafter(tmp_path, target, num_patches=4)
 
 
