@@ -9,20 +9,23 @@ from dataclasses import dataclass
 LONGEST_PAUSE = 3.0
 """Seconds between two copies; after a longer silence the same words are given anew."""
 
+_ENOUGH = 2
+"""So many copies of what is in force: once more somebody may say it to be sure."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Said:
     text: str
     at: float
-    repeated: bool
+    copies: int  # of what was in force
 
 
 class RepeatWatch:
     """Knows who repeats an instruction, as `ros2 topic pub` does unless it is told `--once`.
 
     Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So whoever has
-    given again what was in force already is taken to repeat it, until he says something else or
-    falls silent.
+    given what was in force already twice more is taken to repeat it, until he says something else
+    or falls silent.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,6 @@ class RepeatWatch:
         self._said = {k: v for k, v in self._said.items() if now - v.at <= LONGEST_PAUSE}
         before = self._said.get(source)
         again = bool(text) and before is not None and before.text == text
-        repeats = again and before is not None and before.repeated
-        self._said[source] = _Said(text, now, repeated=repeats or (again and text == in_force))
-        return repeats
+        copies = before.copies if again and before is not None else 0
+        self._said[source] = _Said(text, now, copies + (again and text == in_force))
+        return copies >= _ENOUGH

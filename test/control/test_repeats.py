@@ -28,7 +28,8 @@ def follower():
 
 def repeated(follower, text='go'):
     assert follower.hear(text)
-    assert follower.hear(text)  # already in force: the publisher repeats it
+    assert follower.hear(text)  # in force already
+    assert follower.hear(text)  # twice: the publisher repeats it
     follower.instruction = ''  # stopped
 
 
@@ -60,6 +61,13 @@ def test_whoever_gives_it_again_after_a_stop_does_not_repeat_it(follower):
     for _ in range(5):
         assert follower.hear('go')
         follower.instruction = ''
+
+
+def test_what_was_said_once_more_to_be_sure_may_be_said_after_a_stop(follower):
+    assert follower.hear('go')
+    assert follower.hear('go')
+    follower.instruction = ''
+    assert follower.hear('go')
 
 
 def test_an_empty_one_is_never_a_copy(follower):
