@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from spec_vla_ros.models.checkpoint_files import (
     blaming,
@@ -23,7 +22,7 @@ from spec_vla_ros.models.folders import CheckpointError, folder_path
 from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
-from spec_vla_ros.models.safetensors_files import Progress, load_tensors
+from spec_vla_ros.models.safetensors_files import Progress, load_tensors, save_tensors
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LOG = logging.getLogger(__name__)
@@ -107,7 +106,7 @@ def save_weights(model: OpenVLA, file: str | Path, *, dtype: torch.dtype) -> Non
         checkpoint_key(name): value.detach().to('cpu', dtype).contiguous()
         for name, value in model.named_parameters()
     }
-    save_file(tensors, str(file), metadata={'format': 'pt'})
+    save_tensors(tensors, Path(file))
 
 
 @torch.inference_mode()

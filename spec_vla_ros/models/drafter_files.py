@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
@@ -27,7 +27,7 @@ from spec_vla_ros.models.folders import (
 )
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import check_finite
+from spec_vla_ros.models.safetensors_files import check_finite, save_tensors
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'
@@ -145,7 +145,7 @@ def save_drafter(
         config['draft_acceptance'] = rates.to_dict()
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
-    save_file(weights, str(folder / 'model.safetensors'), metadata={'format': 'pt'})
+    save_tensors(weights, folder / 'model.safetensors')
 
 
 def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from spec_vla_ros.models.folders import (
@@ -43,6 +44,14 @@ class StoredTensor:
     file: Path
     shape: tuple[int, ...]
     nbytes: int
+
+
+def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Write tensors into one file, to be read by whoever may read others that one writes.
+
+    What safetensors writes itself, its owner only may read; a robot's node often is another user.
+    """
+    file.write_bytes(save(dict(tensors), metadata={'format': 'pt'}))
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:

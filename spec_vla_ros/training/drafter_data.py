@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
@@ -129,7 +130,7 @@ def write_features(
             for name in TargetFeatures.__slots__
         }
         partial = file.with_suffix('.partial')
-        save_file(columns, partial)
+        save_tensors(columns, partial)
         partial.rename(file)
         report(f'{file.name}: {len(rows)} prompts')
 

@@ -6,10 +6,11 @@ import json
 import pytest
 import torch
 from processes import KILOBYTES, RETURNED_WHEN_FREED, run_python
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.safetensors_files import save_tensors
 
 SHAPE = {
     'hidden_size': 512,
@@ -75,3 +76,12 @@ def test_peak_memory_is_at_most_a_fifth_above_the_weights(sharded, dtype):
     assert float(peak) <= 1.2
     assert int(seen) == count
     assert float(total) == pytest.approx(head_sum, rel=1e-4)
+
+
+def test_weights_may_be_read_by_whoever_may_read_other_files(tmp_path):
+    """A drafter that one user trained is run by the robot's."""
+    other, weights = tmp_path / 'config.json', tmp_path / 'model.safetensors'
+    other.write_text('{}')
+    save_tensors({'a': torch.arange(3.0)}, weights)
+    assert weights.stat().st_mode == other.stat().st_mode
+    assert load_file(weights)['a'].tolist() == [0.0, 1.0, 2.0]
