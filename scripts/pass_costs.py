@@ -8,7 +8,7 @@ What is left over is the most that a kernel could spare which did a whole layer 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -18,24 +18,29 @@ from spec_vla_ros.benchmark.random_case import RANDOM_CASES, RandomModel
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.device import attention, least_ms
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.llama import DecoderLayer, Llama
+from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedLlama
-from spec_vla_ros.models.packed_linear import PackedLinear, pack_linear
+from spec_vla_ros.models.packed_layer import packed_products
+from spec_vla_ros.models.packed_linear import PackedLinear
 
 CPU = torch.device('cpu')
 ROWS = (1, 2, 4, 7, 24)
 RANDOM = ('12x512', '16x1024')
 Run = Callable[[], object]
+Products = tuple[PackedLinear, ...]
 
 
 def main() -> None:
     """Print a table for each model."""
     torch.set_num_threads(1)
     for name, model, prompt in models():
+        packed = PackedLlama(model)
+        layers = [packed_products(layer) for layer in model.model.layers]
         runs = {
             (part, rows): run
             for rows in ROWS
-            for part, run in parts_of_a_pass(model, prompt, rows).items()
+            for part, run in parts_of_a_pass(model.config, packed, layers, prompt, rows).items()
         }
         with torch.inference_mode():
             least = least_ms(runs, device=CPU, repeats=30)
@@ -62,10 +67,10 @@ def models() -> Iterator[tuple[str, Llama, int]]:
         yield name, random.plain, case.prompt_length
 
 
-def parts_of_a_pass(model: Llama, prompt: int, rows: int) -> dict[str, Run]:
+def parts_of_a_pass(
+    config: LlamaConfig, packed: PackedLlama, layers: Sequence[Products], prompt: int, rows: int
+) -> dict[str, Run]:
     """Return a pass of some rows behind a prompt, its products alone, and its attention alone."""
-    config = model.config
-    packed = PackedLlama(model)
     cache = packed.new_cache(prompt + rows)
     embeds = torch.randn(1, rows, config.hidden_size)
     packed(torch.randn(1, prompt, config.hidden_size), positions=range(prompt), cache=cache)
@@ -76,7 +81,6 @@ def parts_of_a_pass(model: Llama, prompt: int, rows: int) -> dict[str, Run]:
 
     wide = torch.randn(rows, config.intermediate_size)
     row = embeds[0]
-    layers = [products_of(layer) for layer in model.model.layers]
 
     def products() -> None:
         for qkv, out, gate_up, down in layers:
@@ -96,17 +100,6 @@ def parts_of_a_pass(model: Llama, prompt: int, rows: int) -> dict[str, Run]:
             attend()
 
     return {'pass': whole, 'products': products, 'attention': attends}
-
-
-def products_of(layer: DecoderLayer) -> tuple[PackedLinear, ...]:
-    """Return the four products of a layer, with weights laid out as for decoding."""
-    attends, mlp = layer.self_attn, layer.mlp
-    return (
-        pack_linear([attends.q_proj, attends.k_proj, attends.v_proj]),
-        pack_linear([attends.o_proj]),
-        pack_linear([mlp.gate_proj, mlp.up_proj]),
-        pack_linear([mlp.down_proj]),
-    )
 
 
 if __name__ == '__main__':

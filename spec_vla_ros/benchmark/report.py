@@ -54,9 +54,8 @@ def machine(device: torch.device, threads: int) -> str:
 
 def _hardware(device: torch.device, threads: int) -> str:
     cuda = device.type == 'cuda'
-    return f'{device_name(device)}, ' + (
-        f'CUDA {torch.version.cuda}' if cuda else f'{threads} thread(s)'
-    )
+    how = f'CUDA {torch.version.cuda}' if cuda else f'{threads} thread(s)'
+    return f'{device_name(device)}, {how}'
 
 
 def summarise(

@@ -18,8 +18,8 @@ from spec_vla_ros.models.checkpoint_files import (
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
-from spec_vla_ros.models.folders import CheckpointError, is_there
+from spec_vla_ros.models.drafter_files import drafter_beside
+from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
@@ -82,13 +82,12 @@ def run(args: argparse.Namespace) -> int:
             f'no data set can be used, so no action can be un-normalised: {mend} the '
             f'{STATISTICS} of the training'
         )
-    drafter = args.drafter or args.folder / DRAFTER_FOLDER
+    drafter = args.drafter or drafter_beside(args.folder)
     if args.headers_only:
-        there = is_there(drafter)
-        print(f'drafter     {f"{drafter}, not tried" if there else "none"}')
+        print(f'drafter     {f"{drafter}, not tried" if drafter else "none"}')
         print('asked       nothing: the weights were not loaded')
     else:
-        _ask(args, usable, recipe, has_drafter=args.drafter is not None or is_there(drafter))
+        _ask(args, usable, recipe, has_drafter=drafter is not None)
     return 0
 
 

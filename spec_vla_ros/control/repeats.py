@@ -24,8 +24,8 @@ class RepeatWatch:
     """Knows who repeats an instruction, as `ros2 topic pub` does unless it is told `--once`.
 
     Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So whoever has
-    given what was in force already twice more is taken to repeat it, until he says something else
-    or falls silent.
+    given what was in force already twice more is taken to repeat it, until something else comes
+    from there, or nothing for a while.
     """
 
     def __init__(self) -> None:

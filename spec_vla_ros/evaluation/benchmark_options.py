@@ -13,8 +13,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
 from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER
-from spec_vla_ros.models.folders import is_there
+from spec_vla_ros.models.drafter_files import drafter_beside
 from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding
@@ -131,7 +130,6 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     """
     checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
-    beside = checkpoint / DRAFTER_FOLDER
     keys = list(read_config(checkpoint).norm_stats)
     key = args.unnorm_key or suite_key(args.benchmark, keys)
     check_chosen(args, keys, key)
@@ -145,7 +143,7 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
         suite=args.benchmark,
         modes=modes,
         checkpoint=checkpoint.absolute(),
-        drafter=args.drafter or (beside.absolute() if is_there(beside) else None),
+        drafter=args.drafter or drafter_beside(checkpoint.absolute()),
         recipe=recipe,
         unnorm_key=key,
         device=args.device or 'auto',

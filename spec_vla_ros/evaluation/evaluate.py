@@ -40,8 +40,7 @@ from spec_vla_ros.evaluation.ways import (
     tolerance_ways,
 )
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, resolve_device
-from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
-from spec_vla_ros.models.folders import is_there
+from spec_vla_ros.models.drafter_files import drafter_beside, load_drafter_beside
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.policy import SpecVlaPolicy
@@ -139,7 +138,7 @@ def _modes(args: argparse.Namespace) -> dict[str, Decoding]:
     if checkpoint is None:
         suite = args.benchmark
         checkpoint = TABLETOP if suite is None else libero_checkpoint(suite)
-    has_drafter = args.drafter is not None or is_there(checkpoint / DRAFTER_FOLDER)
+    has_drafter = (args.drafter or drafter_beside(checkpoint)) is not None
     tolerances = tolerance_ways(args)
     known = decodings((*REPLAYED, *tolerances))
     ways = EVALUATED if args.benchmark is None else REPLAYED if args.sweep else HEADLINES

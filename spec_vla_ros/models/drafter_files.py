@@ -42,6 +42,16 @@ _WAY_ON = (
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
+def drafter_beside(checkpoint: Path) -> Path | None:
+    """Return where a checkpoint's own drafter lies; None where it has none.
+
+    Raises:
+        CheckpointError: it is a link to nothing.
+    """
+    folder = checkpoint / DRAFTER_FOLDER
+    return folder if is_there(folder) else None
+
+
 def load_drafter_beside(
     checkpoint: OpenVLACheckpoint,
     folder: str | Path | None = None,
@@ -59,8 +69,8 @@ def load_drafter_beside(
         CheckpointError: it cannot be used; the message says why.
     """
     if folder is None:
-        folder = checkpoint.folder / DRAFTER_FOLDER
-        if not is_there(folder):
+        folder = drafter_beside(checkpoint.folder)
+        if folder is None:
             return None
     model = checkpoint.model
     return load_drafter(

@@ -13,7 +13,7 @@ from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.device import attention, empty_mask
 from spec_vla_ros.models.llama import DecoderLayer, RMSNorm
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed_linear import pack_linear
+from spec_vla_ros.models.packed_linear import PackedLinear, pack_linear
 
 Rotary = tuple[Tensor, Tensor]
 
@@ -73,18 +73,15 @@ class PackedLayer:
         twice: bool = True,
         stored_as: str | None = None,
     ) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
+        attention = layer.self_attn
         self._index, self._dim = attention.layer, config.head_dim
         self._heads, self._kv_heads = config.num_attention_heads, config.num_key_value_heads
         self._grouped = attention.grouped
         norm = layer.input_layernorm
         self._norm = PackedNorm(norm) if isinstance(norm, RMSNorm) else None
-        pack = partial(pack_linear, twice=twice, stored_as=stored_as)
-        self._qkv = pack([attention.q_proj, attention.k_proj, attention.v_proj])
-        self._o = pack([attention.o_proj])
         self._post_norm = PackedNorm(layer.post_attention_layernorm)
-        self._gate_up = pack([mlp.gate_proj, mlp.up_proj])
-        self._down = pack([mlp.down_proj])
+        products = packed_products(layer, twice=twice, stored_as=stored_as)
+        self._qkv, self._o, self._gate_up, self._down = products
 
     def __call__(
         self, x: Tensor, rotary: Rotary, mask: Tensor | None, cache: KVCache, outputs: int
@@ -115,6 +112,20 @@ class PackedLayer:
         x = self._o.plus(y[0].transpose(0, 1).reshape(outputs, -1), x)
         gate, up = self._gate_up(self._post_norm(x)).chunk(2, dim=-1)
         return self._down.plus(F.silu(gate).mul_(up), x)
+
+
+def packed_products(
+    layer: DecoderLayer, *, twice: bool = True, stored_as: str | None = None
+) -> tuple[PackedLinear, PackedLinear, PackedLinear, PackedLinear]:
+    """Return a layer's products: query, key and value; output; gate and up; down."""
+    attention, mlp = layer.self_attn, layer.mlp
+    pack = partial(pack_linear, twice=twice, stored_as=stored_as)
+    return (
+        pack([attention.q_proj, attention.k_proj, attention.v_proj]),
+        pack([attention.o_proj]),
+        pack([mlp.gate_proj, mlp.up_proj]),
+        pack([mlp.down_proj]),
+    )
 
 
 def score_bias(

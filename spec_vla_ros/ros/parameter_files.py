@@ -118,18 +118,16 @@ def refuse_contradictions(sources: Sources, *, node: str) -> None:
     and so does a section for this node what one for many nodes says above it.
     """
     seen: dict[tuple[str, str], tuple[str, str, Any]] = {}
-    for source, sections in sources:
+    for source, key, name, value in _given_to(node, sources):
         place = '' if source.startswith(PARAMETER) else source
-        for key in (key for key in sections if _matches(key, node)):
-            for name, value in sections[key].items():
-                said, before_key, before = seen.get((place, name), (source, key, value))
-                if not same(before, value) and _narrowness(key) <= _narrowness(before_key):
-                    there = f'{said} and {source}' if said != source else source
-                    raise ValueError(
-                        f'{there}: {name} is given twice, to {before_key!r} as {before!r} and to '
-                        f'{key!r} as {value!r}; the last would win: keep one'
-                    )
-                seen[place, name] = (source, key, value)
+        said, before_key, before = seen.get((place, name), (source, key, value))
+        if not same(before, value) and _narrowness(key) <= _narrowness(before_key):
+            there = f'{said} and {source}' if said != source else source
+            raise ValueError(
+                f'{there}: {name} is given twice, to {before_key!r} as {before!r} and to '
+                f'{key!r} as {value!r}; the last would win: keep one'
+            )
+        seen[place, name] = (source, key, value)
 
 
 def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]) -> None:
@@ -140,28 +138,28 @@ def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]
 
     in_force: the node's parameters that were given, with the values that ROS took.
     """
+    said: dict[str, list[tuple[str, str, Any]]] = {}  # what should win stands last
     ordered = sorted(sources, key=lambda source: source[0].startswith(PARAMETER))
-    said = [
-        (source, key, name, value)
-        for source, sections in ordered
-        for key in sections
-        if _matches(key, node)
-        for name, value in sections[key].items()
-        if name in in_force
-    ]
-    last = {name: (source, value) for source, _, name, value in said}
-    for name, (source, value) in last.items():
-        others = [
-            (there, key, other)
-            for there, key, n, other in said
-            if n == name and same(other, in_force[name])
-        ]
-        if not same(value, in_force[name]) and others:
-            there, key, other = others[-1]
+    for source, key, name, value in _given_to(node, ordered):
+        if name in in_force:
+            said.setdefault(name, []).append((source, key, value))
+    for name, values in said.items():
+        source, _, value = values[-1]
+        taken = [each for each in values if same(each[2], in_force[name])]
+        if taken and not same(value, in_force[name]):
+            there, key, other = taken[-1]
             raise ValueError(
                 f'{source}: {name} {value!r} would be in no force, for ROS takes the {other!r} '
                 f'that {there} gives to {key!r}: keep one of the two'
             )
+
+
+def _given_to(node: str, sources: Sources) -> Iterator[tuple[str, str, str, Any]]:
+    """Give source, section's key, name and value of each parameter that a node is given."""
+    for source, sections in sources:
+        for key in (key for key in sections if _matches(key, node)):
+            for name, value in sections[key].items():
+                yield source, key, name, value
 
 
 def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list[str]:
