@@ -160,17 +160,17 @@ class Preconditions(Generic[Image]):
             )
         if self.failures.latched is not None:
             return Halt(Reason.TOO_MANY_FAILURES, self.failures.latched)
-        if self.images.newest is None:
+        newest, timeout = self.images.newest, settings.image_timeout
+        if newest is None:
             return Halt(Reason.NO_IMAGE, 'no image has arrived since activation')
-        for reason, fault in (
-            (Reason.STALE_IMAGE, self.images.staleness),
-            (Reason.TWO_CAMERAS, self.images.ambiguity),
-            (Reason.FROZEN_IMAGE, self._frozen.fault),
+        if text := self.images.staleness(now_ns=now_ns, timeout=timeout):
+            return Halt(Reason.STALE_IMAGE, text)
+        if text := self.images.ambiguity(now_ns=now_ns, timeout=timeout):
+            return Halt(Reason.TWO_CAMERAS, text)
+        if settings.detect_frozen_image and (
+            text := self._frozen.fault(seen_ns=newest.stamp_ns, timeout=timeout)
         ):
-            off = reason is Reason.FROZEN_IMAGE and not settings.detect_frozen_image
-            text = None if off else fault(now_ns=now_ns, timeout=settings.image_timeout)
-            if text is not None:
-                return Halt(reason, text)
+            return Halt(Reason.FROZEN_IMAGE, text)
         if settings.needs_pose:
             text = self.poses.fault(
                 now_ns=now_ns,
@@ -178,8 +178,8 @@ class Preconditions(Generic[Image]):
                 frame_id=settings.command_frame,
                 oriented=settings.command_type == POSE,
             )
-            if text is None and settings.detect_frozen_image:
-                text = self._frozen_pose.fault(now_ns=now_ns, timeout=settings.image_timeout)
+            if text is None and settings.detect_frozen_image and self.poses.newest:
+                text = self._frozen_pose.fault(seen_ns=self.poses.newest.stamp_ns, timeout=timeout)
             if text is not None:
                 return Halt(Reason.POSE_MISSING, text)
         return RUNNING

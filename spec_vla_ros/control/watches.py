@@ -154,15 +154,17 @@ class FrozenWatch:
         self._translation += translation
         self._rotation += rotation
 
-    def fault(self, *, now_ns: int, timeout: float) -> str | None:
+    def fault(self, *, seen_ns: int, timeout: float) -> str | None:
         """Return why it is taken for frozen, or None when it is not.
 
+        seen_ns: when the newest of what is watched was taken; what was taken before a motion, and
+            has not yet been followed by another, cannot show it.
         timeout: seconds from the first motion that does not show.
         """
         hidden = self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION
         if self._since_ns is None or hidden:
             return None
-        unchanged = (now_ns - self._since_ns) / NANOSECONDS
+        unchanged = (seen_ns - self._since_ns) / NANOSECONDS
         if unchanged <= timeout:
             return None
         return (

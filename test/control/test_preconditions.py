@@ -137,6 +137,15 @@ def test_an_image_must_differ_once_the_arm_was_commanded_to_move(made, image, so
     assert reason(made, now_ns=later) is Reason.NONE
 
 
+@pytest.mark.parametrize(('late', 'frozen'), [(0.4, False), (0.6, True)])
+def test_only_what_was_taken_after_a_motion_can_fail_to_show_it(made, late, frozen):
+    see(made, 'a')
+    made.commanded(FORWARD, seconds=1.0, now_ns=NOW)
+    now = NOW + round(0.8 * 1e9)  # with an image_timeout of 0.5 s
+    made.store_image('a', stamp_ns=NOW + round(late * 1e9), now_ns=now, source='camera')
+    assert reason(made, now_ns=now) is (Reason.FROZEN_IMAGE if frozen else Reason.NONE)
+
+
 def test_what_was_given_up_is_tried_again_with_a_new_instruction(made):
     see(made, 'a')
     made.failures.failed('boom', limit=1)

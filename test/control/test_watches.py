@@ -137,7 +137,7 @@ class Clock:
 
     @property
     def fault(self):
-        return self.watch.fault(now_ns=self.now_ns, timeout=0.5)
+        return self.watch.fault(seen_ns=self.now_ns, timeout=0.5)
 
 
 @pytest.mark.parametrize('twist', [FORWARD, TURN])
@@ -170,8 +170,8 @@ def test_a_short_motion_must_show_even_if_the_arm_then_waits():
 def test_how_much_motion_must_show(twist, seconds, visible):
     watch = FrozenWatch()
     watch.commanded(twist, seconds=seconds, now_ns=SECOND)
-    assert watch.fault(now_ns=2 * SECOND, timeout=1.0) is None  # not yet
-    assert (watch.fault(now_ns=2 * SECOND + 1, timeout=1.0) is not None) == visible
+    assert watch.fault(seen_ns=2 * SECOND, timeout=1.0) is None  # not yet
+    assert (watch.fault(seen_ns=2 * SECOND + 1, timeout=1.0) is not None) == visible
 
 
 def test_a_picture_that_changes_is_alive():

@@ -123,16 +123,14 @@ class LiberoEnv:
         """
         chosen = np.random.default_rng(seed).integers(len(self._tasks))
         task = self._tasks[chosen] if instruction is None else find_task(self._tasks, instruction)
-        states = read_initial_states(task)
-        if initial_state is not None and not 0 <= initial_state < len(states):
-            raise ValueError(f'initial state {initial_state} is none of 0 .. {len(states) - 1}')
+        state = None if initial_state is None else _initial_state(task, initial_state)
         if self._world is None or self._world.task != task:
             self.close()
             self._world = _World(task)
         world = self._world
         world.lay_out(seed)
-        if initial_state is not None:
-            world.sim.set_init_state(states[initial_state])
+        if state is not None:
+            world.sim.set_init_state(state)
         for _ in range(SETTLING_STEPS):
             world.sim.step([0.0] * 6 + [_OPEN])
         self._rest = world.data.qpos.copy()
@@ -268,6 +266,13 @@ class _World:
         self.model.body_pos[:], self.model.body_quat[:] = self._places
         with _seeded(seed):
             self.sim.reset()
+
+
+def _initial_state(task: Task, number: int) -> np.ndarray:
+    states = read_initial_states(task)
+    if not 0 <= number < len(states):
+        raise ValueError(f'initial state {number} is none of 0 .. {len(states) - 1}')
+    return states[number]
 
 
 def controller_input(action: np.ndarray) -> np.ndarray:
