@@ -30,6 +30,7 @@ OTHER_THRESHOLDS = ('inference/', 'programs.py')  # of the C library's allocator
 TOPICS = ('inputs', 'hearing', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
 PROCESS = ('process_policy', 'child', 'wire', 'process_main')
 NANOSECONDS = 1_000_000_000
+FIRST, ACTIONS = 3, 20  # the first action that is watched, and the last
 
 
 def main() -> None:
@@ -84,12 +85,17 @@ def names_in(path: Path) -> set[str]:
 
 
 def files_of_an_image() -> set[str]:
-    """Return the files that run between an image and a command."""
+    """Return the files that run between an image and a command while the arm works.
+
+    What is done once for an instruction or for changed settings is not on its way.
+    """
     seen: set[str] = set()
+    at_work = threading.Event()
 
     def watch(frame: FrameType, event: str, arg: object) -> None:
-        if event == 'call' and frame.f_code.co_filename.startswith(str(PACKAGE)):
-            seen.add(str(Path(frame.f_code.co_filename).relative_to(PACKAGE)))
+        path = frame.f_code.co_filename
+        if event == 'call' and at_work.is_set() and path.startswith(str(PACKAGE)):
+            seen.add(str(Path(path).relative_to(PACKAGE)))
 
     sys.path.insert(0, str(ROOT))
     import numpy as np
@@ -101,23 +107,30 @@ def files_of_an_image() -> set[str]:
     from spec_vla_ros.settings.nodes import PolicySettings
 
     policy = load_policy(TABLETOP, device='cpu', tree=TreeShape(4, 3, 9))
-    settings = PolicySettings(decoding_mode='relaxed', step_duration=0.1)
-    picture = np.random.default_rng(0).integers(0, 255, (192, 192, 3), np.uint8)
+    settings = PolicySettings(decoding_mode='relaxed', acceptance_threshold=5)
+    pictures = np.random.default_rng(0).integers(0, 255, (10, 192, 192, 3), np.uint8)
+    inferred = threading.Event()
     threading.setprofile(watch)
-    loop = ControlLoop(policy, to_rgb=lambda image: image, settings=settings)
+    loop = ControlLoop(
+        policy, to_rgb=lambda image: image, settings=settings, on_finished=inferred.set
+    )
     threading.setprofile(None)
     loop.store_instruction('pick up the red block')
+    sys.setprofile(watch)
     try:
-        for second in range(3):  # the first action draws on nothing before it
-            now_ns = (10 + second) * NANOSECONDS
-            sys.setprofile(watch)
-            loop.store_image(picture, stamp_ns=now_ns, now_ns=now_ns)
-            for tick in range(1, 10_000):
-                if loop.tick(now_ns + tick * NANOSECONDS // 30_000).new_action is not None:
-                    break
-            sys.setprofile(None)
-            for tick in range(31):
-                loop.tick(now_ns + tick * NANOSECONDS // 30)
+        actions, now_ns = 0, 10 * NANOSECONDS
+        while actions < ACTIONS:
+            now_ns += NANOSECONDS // 30
+            loop.store_image(pictures[actions % 10], stamp_ns=now_ns, now_ns=now_ns)
+            tick = loop.tick(now_ns)
+            if tick.halt.text:
+                raise RuntimeError(f'the arm does not work: {tick.halt.text}')
+            actions += tick.new_action is not None
+            if actions == FIRST:
+                at_work.set()
+            if loop.at_rest and tick.new_action is None:
+                inferred.wait(timeout=10.0)
+                inferred.clear()
     finally:
         sys.setprofile(None)
         loop.close(timeout=10.0)

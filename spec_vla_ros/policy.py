@@ -27,13 +27,13 @@ from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.packed_vision import pack_maps
-from spec_vla_ros.models.prompts import UnknownWordsError, require_tokenizer
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
+from spec_vla_ros.models.prompts import UnknownWordsError
 from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
+from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy_config import CheckpointInfo, PolicyConfig
 from spec_vla_ros.types import (

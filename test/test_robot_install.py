@@ -118,7 +118,7 @@ def test_a_robot_needs_everything_that_its_requirements_name():
     commands = 'import spec_vla_ros.commands.inspect, spec_vla_ros.commands.predict\n'
     pieces = """
 from pathlib import Path
-from spec_vla_ros.models.prompts import read_sentencepiece
+from spec_vla_ros.models.text_tokenizers import read_sentencepiece
 try:
     read_sentencepiece(Path('nowhere.model'))
 except ValueError:

@@ -21,7 +21,6 @@ from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.drafter_files import drafter_beside
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
-from spec_vla_ros.models.prompts import require_tokenizer, tokenizer_file
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
     doubts,
@@ -31,6 +30,7 @@ from spec_vla_ros.models.recipe_checks import (
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import DIMENSIONS, Recipe
 from spec_vla_ros.models.safetensors_files import check_tensors
+from spec_vla_ros.models.text_tokenizers import require_tokenizer, tokenizer_file
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import InstructionError, Observation
 

@@ -19,9 +19,10 @@ from spec_vla_ros.models.checkpoint_files import (
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
 from spec_vla_ros.models.folders import CheckpointError, folder_path
+from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
-from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.safetensors_files import Progress, load_tensors, save_tensors
 from spec_vla_ros.types import PRECISIONS, check_choice
 

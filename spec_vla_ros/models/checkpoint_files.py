@@ -16,10 +16,11 @@ from spec_vla_ros.models.checkpoint_kind import (
 from spec_vla_ros.models.config_checks import check_llama, check_sizes
 from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import CheckpointError, folder_path, is_there, read_json
+from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLAConfig
-from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
-from spec_vla_ros.models.prompts import largest_id, read_tokenizer
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
+from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
 
 _LARGEST_IMAGE = 4096
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'

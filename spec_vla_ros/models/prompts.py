@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How an instruction becomes a prompt: the words around it, and the tokenizer of the checkpoint.
+"""How an instruction becomes a prompt: the words around it, and their token ids.
 
 Every backbone that OpenVLA's configuration names was trained with one prompt and understands no
 other (prismatic/models/backbones/llm of the published code).
@@ -7,17 +7,21 @@ other (prismatic/models/backbones/llm of the published code).
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from tokenizers import Tokenizer
+import torch
+from torch import Tensor
 
-from spec_vla_ros.models.folders import is_there, mend
-
-if TYPE_CHECKING:
-    from sentencepiece import SentencePieceProcessor
-
-TextTokenizer: TypeAlias = 'Tokenizer | SentencePieceProcessor'
+from spec_vla_ros.models.text_tokenizers import (
+    TOKENIZER_FILES,
+    TextTokenizer,
+    encode,
+    id_of,
+    read_json_tokenizer,
+)
+from spec_vla_ros.types import InstructionError, instruction_fault
 
 _QUESTION = 'What action should the robot take to {instruction}?'
 PURE = f'In: {_QUESTION}\nOut:'
@@ -52,13 +56,8 @@ _OTHER_MODELS = {
     'phi-2-3b': 'Phi-2',
 }
 
-TOKENIZER_FILES = ('tokenizer.json', 'tokenizer.model')
-"""Where the tokenizer may be, the first that is there."""
-
-_WAY_ON = (
-    'write tokenizer.json instead, with `AutoTokenizer.from_pretrained(folder)'
-    '.save_pretrained(folder)` of the transformers library'
-)
+_EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
+_LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 
 
 class UnknownWordsError(ValueError):
@@ -84,99 +83,113 @@ def prompt_of(backbone: object) -> str:
     )
 
 
-def tokenizer_file(folder: Path) -> Path | None:
-    """Return the file that the folder's tokenizer is read from; None where there is none.
+class PromptProcessor:
+    """Instructions, or token ids that somebody else made, to the ids of a complete prompt.
+
+    tokenizer: the checkpoint's; None where there is none, which leaves prompts given as ids.
+    vocab_size: the text vocabulary without its padding.
+    bos_token_id: what every prompt starts with; added where the tokenizer does not.
+    template: the words around an instruction, see `PROMPTS`.
 
     Raises:
-        CheckpointError: it is a link to nothing.
+        ValueError: the vocabulary is as large as Llama 2's and the tokenizer is not Llama's, or
+            the other way round.
     """
-    found = (folder / name for name in TOKENIZER_FILES)
-    return next((file for file in found if is_there(file)), None)
 
+    def __init__(
+        self,
+        tokenizer: TextTokenizer | None,
+        *,
+        vocab_size: int,
+        bos_token_id: int = 1,
+        template: str = PURE,
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._bos = bos_token_id
+        self._template = template
+        if tokenizer is not None:
+            self._empty = id_of(tokenizer, _EMPTY_PIECE)
+            llamas = self._empty == _LLAMA_EMPTY_ID
+            if llamas and vocab_size != _LLAMA_VOCABULARY:
+                raise ValueError(
+                    f'config.json has {vocab_size} text tokens without padding, and the tokenizer '
+                    f"is Llama 2's with {_LLAMA_VOCABULARY}: other ids would be taken for "
+                    'actions. text_config.vocab_size less pad_to_multiple_of must be '
+                    f'{_LLAMA_VOCABULARY}, whatever tokens were added'
+                )
+            if vocab_size == _LLAMA_VOCABULARY and not llamas:
+                raise ValueError(
+                    f"the tokenizer is another language model's: its id of the space is "
+                    f'{self._empty}, and Llama 2 has {_LLAMA_EMPTY_ID}; put the tokenizer of this '
+                    'checkpoint there'
+                )
+        else:
+            self._empty = _LLAMA_EMPTY_ID if vocab_size == _LLAMA_VOCABULARY else None
 
-def require_tokenizer(folder: Path) -> None:
-    """Make sure that instructions can be read: whoever gives token ids needs no tokenizer.
+    @classmethod
+    def from_file(
+        cls, path: str | Path, *, vocab_size: int, bos_token_id: int = 1
+    ) -> PromptProcessor:
+        """Read tokenizer.json, if it is there.
 
-    Raises:
-        ValueError: the folder has no tokenizer.
-    """
-    if tokenizer_file(folder) is None:
-        raise ValueError(
-            f'{folder} has no {" or ".join(TOKENIZER_FILES)}, so no instruction could be read: '
-            'add the file that belongs to its language model'
+        Raises:
+            ValueError: the file cannot be read as a tokenizer.
+        """
+        tokenizer = read_json_tokenizer(Path(path)) if Path(path).exists() else None
+        return cls(tokenizer, vocab_size=vocab_size, bos_token_id=bos_token_id)
+
+    def __call__(self, instruction: str | Sequence[int]) -> Tensor:
+        """Instruction in words, or a prompt's token ids -> ids of the whole prompt, (1, L) int64.
+
+        Raises:
+            UnknownWordsError: the instruction has words that the tokenizer does not know.
+            InstructionError: it is empty, neither words nor ids, or `instruction_fault` says why
+                it is refused.
+            ValueError: there is no tokenizer, or half characters in the instruction.
+        """
+        ids = (
+            self._encode(instruction) if isinstance(instruction, str) else _given_ids(instruction)
         )
+        if not ids or ids[0] != self._bos:
+            ids.insert(0, self._bos)
+        if self._empty is not None and ids[-1] != self._empty:
+            ids.append(self._empty)
+        return torch.tensor([ids], dtype=torch.int64)
+
+    def _encode(self, instruction: str) -> list[int]:
+        if self._tokenizer is None:
+            raise ValueError(
+                f'the checkpoint has no {" or ".join(TOKENIZER_FILES)}, so instructions cannot be '
+                'read: add the file that belongs to its language model'
+            )
+        instruction = instruction.strip()
+        fault = instruction_fault(instruction)
+        if fault or not instruction:
+            raise InstructionError(fault or 'the instruction is empty: say what to do')
+        if any('\ud800' <= c <= '\udfff' for c in instruction):
+            raise ValueError('the instruction holds half characters (surrogates): give whole text')
+        words = ' '.join(instruction.lower().split())  # other blanks are other tokens
+        prompt = self._template.format(instruction=words)
+        ids, unknown = encode(self._tokenizer, prompt)
+        if unknown:
+            raise UnknownWordsError(
+                f'the policy does not know the words {", ".join(map(repr, unknown))}: use the '
+                'words of the instructions it was trained on'
+            )
+        return ids
 
 
-def read_tokenizer(folder: Path) -> TextTokenizer | None:
-    """Read the folder's tokenizer; None where there is none.
-
-    Raises:
-        ValueError: its file cannot be read; the message says why and what to do.
-    """
-    file = tokenizer_file(folder)
-    if file is None:
-        return None
-    return read_sentencepiece(file) if file.suffix == '.model' else read_json_tokenizer(file)
-
-
-def read_json_tokenizer(file: Path) -> Tokenizer:
-    """Read a tokenizer.json.
-
-    Raises:
-        ValueError: the file cannot be read as a tokenizer.
-    """
+def _given_ids(prompt: Sequence[int]) -> list[int]:
+    """Return the ids of a prompt; InstructionError where it has none."""
+    if isinstance(prompt, bytes | bytearray):  # whose elements would pass for ids
+        raise InstructionError(
+            'the instruction is bytes, as data sets of TensorFlow have it: give its words, '
+            'instruction.decode()'
+        )
     try:
-        return Tokenizer.from_file(str(file))
-    except Exception as error:  # tokenizers raises plain Exception
-        raise ValueError(f'{file} is not a tokenizer file ({error}): {mend(file)}') from error
-
-
-def read_sentencepiece(file: Path) -> SentencePieceProcessor:
-    """Read a tokenizer.model, as Llama's own tokenizer is published.
-
-    Raises:
-        ValueError: the file cannot be read, or the sentencepiece library is not installed.
-    """
-    try:
-        from sentencepiece import SentencePieceProcessor
-    except ModuleNotFoundError:
-        raise ValueError(
-            f'{file} can only be read with the sentencepiece library: pip install sentencepiece, '
-            f'or {_WAY_ON}'
-        ) from None
-    try:
-        return SentencePieceProcessor(model_file=str(file))
-    except Exception as error:  # sentencepiece raises RuntimeError, OSError, TypeError
-        raise ValueError(
-            f'{file} is not a SentencePiece model ({error}): {mend(file)}, or {_WAY_ON}'
+        return [operator.index(number) for number in prompt]
+    except TypeError as error:
+        raise InstructionError(
+            f'the instruction is {prompt!r:.60}, which is neither words (one str) nor the ids of '
+            'a prompt (whole numbers)'
         ) from error
-
-
-def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
-    """Text -> its token ids, and the parts of it for which there is no token."""
-    if isinstance(tokenizer, Tokenizer):
-        encoding = tokenizer.encode(text)
-        unknown_token = getattr(tokenizer.model, 'unk_token', None)
-        pairs = zip(encoding.tokens, encoding.offsets, strict=True)
-        unknown = [text[start:end] for token, (start, end) in pairs if token == unknown_token]
-        return list(encoding.ids), unknown
-    ids: list[int] = list(tokenizer.EncodeAsIds(text))
-    pieces: list[str] = list(tokenizer.EncodeAsPieces(text))
-    unknown_id = tokenizer.unk_id()
-    return ids, [p for number, p in zip(ids, pieces, strict=True) if number == unknown_id]
-
-
-def largest_id(tokenizer: TextTokenizer) -> int:
-    """Return the largest id that a tokenizer can say, added tokens included."""
-    if isinstance(tokenizer, Tokenizer):
-        return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
-    return int(tokenizer.vocab_size()) - 1
-
-
-def id_of(tokenizer: TextTokenizer, piece: str) -> int | None:
-    """Return the id of a piece; None where the tokenizer has no such piece."""
-    if isinstance(tokenizer, Tokenizer):
-        found: int | None = tokenizer.token_to_id(piece)
-        return found
-    number = int(tokenizer.piece_to_id(piece))
-    return None if number == tokenizer.unk_id() else number

@@ -12,7 +12,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from spec_vla_ros.models.processing import check_picture
+from spec_vla_ros.models.image_processor import check_picture
 from spec_vla_ros.models.recipes import Recipe
 
 _FILTERS = {'lanczos': Image.Resampling.LANCZOS}

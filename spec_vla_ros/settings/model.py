@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeVar
 
 from spec_vla_ros.settings.parameter import parameter
@@ -150,7 +151,7 @@ class ModelSettings:
             )
         return self
 
-    @property
+    @cached_property
     def decoding(self) -> Decoding:
         """How the next action is to be decoded; only of settings that are `resolved`."""
         tolerances = self._tolerances

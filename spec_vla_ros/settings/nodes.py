@@ -8,6 +8,7 @@ parameters from these tables and replaces the whole object when some of them cha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from spec_vla_ros.settings.conventions import ConventionSettings
@@ -81,7 +82,7 @@ class PolicySettings(
                 "never move; set both as the gripper's driver takes them, or gripper_type 'none'"
             )
 
-    @property
+    @cached_property
     def needs_pose(self) -> bool:
         """Whether the arm may only move while its pose is known."""
         return self.motion_limits.box is not None or self.command_type == POSE

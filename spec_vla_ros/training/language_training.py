@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
-from spec_vla_ros.models.processing import PromptProcessor
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train

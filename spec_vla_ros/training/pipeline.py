@@ -23,7 +23,7 @@ from torch import nn
 from spec_vla_ros.command_line import at_least, user_path
 from spec_vla_ros.models.checkpoint import resolve_device, save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
-from spec_vla_ros.models.processing import PromptProcessor
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION

@@ -1,26 +1,17 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Each language model gets the prompt that it was trained with, by whichever tokenizer it has."""
+"""Each language model gets the prompt that it was trained with."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
-from sentencepiece import SentencePieceTrainer
+import torch
 from tokenizers import Tokenizer, decoders, models
-from toy_checkpoint import write_tiny
+from toy_checkpoint import tiny_tokenizer, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.processing import PromptProcessor
-from spec_vla_ros.models.prompts import (
-    PROMPTS,
-    UnknownWordsError,
-    prompt_of,
-    read_sentencepiece,
-    read_tokenizer,
-)
-from spec_vla_ros.policy import load_policy
-from spec_vla_ros.types import Observation
+from spec_vla_ros.models.prompts import PROMPTS, PromptProcessor, prompt_of
+from spec_vla_ros.types import InstructionError
 
 QUESTION = 'What action should the robot take to pick up the red block?'
 ASSISTANT = (
@@ -76,78 +67,86 @@ def test_every_known_backbone_has_a_place_for_the_instruction():
         assert '{instruction}' in prompt_of(backbone)
 
 
-@pytest.fixture(scope='module')
-def model_file(tmp_path_factory):
-    """A tokenizer.model as Llama's: BPE, a byte for what it does not know, a leading space."""
-    file = tmp_path_factory.mktemp('pieces') / 'tokenizer.model'
-    texts = [EXPECTED['pure'].replace('\n', ' ').lower(), EXPECTED['pure'].replace('\n', ' ')]
-    with open(file, 'wb') as written:
-        SentencePieceTrainer.train(
-            sentence_iterator=iter(texts * 20),
-            model_writer=written,
-            model_type='bpe',
-            vocab_size=310,
-            byte_fallback=True,
-            normalization_rule_name='identity',
-            remove_extra_whitespaces=False,
-            minloglevel=2,
-        )
-    return file
+def prompts(**options):
+    return PromptProcessor(tiny_tokenizer(), vocab_size=320, **options)
 
 
-@pytest.fixture
-def folder(tmp_path, model_file):
-    """A checkpoint with tokenizer.model and no tokenizer.json."""
-    folder = write_tiny(tmp_path / 'checkpoint')
-    (folder / 'tokenizer.json').unlink()
-    (folder / 'tokenizer.model').write_bytes(model_file.read_bytes())
-    return folder
+def test_prompt_starts_with_bos_and_ends_with_the_empty_piece():
+    ids = prompts()('Pick UP the red block')
+    words = [tiny_tokenizer().id_to_token(i) for i in ids[0].tolist()]
+    text = '<s> In : What action should <unk> robot take to pick up the red block ? Out : \u2581'
+    assert words == text.replace('<unk>', 'the').split()
+    assert ids.dtype == torch.int64
 
 
-def test_a_sentencepiece_tokenizer_is_read(folder, model_file):
-    pieces = read_sentencepiece(model_file)
-    prompts = load_openvla(folder, device='cpu').prompt_processor
-    ids = prompts('Pick up the red block')[0].tolist()
-    empty = pieces.piece_to_id('\u2581')
-    assert ids == [1, *pieces.encode(EXPECTED['pure']), empty]
-    assert pieces.decode(ids[1:-1]) == EXPECTED['pure']
-    assert empty != pieces.unk_id()
+def test_given_ids_are_completed_only_where_needed():
+    empty = tiny_tokenizer().token_to_id('\u2581')
+    assert prompts()([7, 8]).tolist() == [[1, 7, 8, empty]]
+    assert prompts()([1, 7, empty]).tolist() == [[1, 7, empty]]
 
 
-def test_its_policy_takes_instructions(folder):
-    seen = Observation(np.zeros((20, 30, 3), np.uint8), 'pick up the red block')
-    assert load_policy(folder, device='cpu').infer(seen).values.shape == (7,)
+@pytest.mark.parametrize('given', [b'pick up', bytearray(b'pick up'), np.bytes_(b'pick up')])
+def test_bytes_are_no_ids(given):
+    with pytest.raises(InstructionError, match=r'is bytes.*: give its words, instruction.decode'):
+        PromptProcessor(None, vocab_size=320)(given)
 
 
-def test_tokenizer_json_comes_first(folder):
-    bytes_tokenizer().save(str(folder / 'tokenizer.json'))
-    assert isinstance(read_tokenizer(folder), Tokenizer)
+@pytest.mark.parametrize('given', [None, ['pick up'], [1.5], np.array(b'pick up', object)])
+def test_what_is_neither_words_nor_ids_is_told(given):
+    with pytest.raises(InstructionError, match=r'neither words .* nor the ids of a prompt'):
+        PromptProcessor(None, vocab_size=320)(given)
 
 
-def test_words_that_a_sentencepiece_model_does_not_know(tmp_path):
-    file = tmp_path / 'tokenizer.model'
-    with open(file, 'wb') as written:
-        SentencePieceTrainer.train(
-            sentence_iterator=iter([EXPECTED['pure'].lower()] * 9),
-            model_writer=written,
-            vocab_size=60,
-            hard_vocab_limit=False,
-            minloglevel=2,
-        )
-    prompts = PromptProcessor(
-        read_sentencepiece(file), vocab_size=320, template='what {instruction}'
-    )
-    with pytest.raises(UnknownWordsError, match='\u96ea'):
-        prompts('\u96ea')
+def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
+    assert PromptProcessor(None, vocab_size=32000)([1, 5]).tolist() == [[1, 5, 29871]]
+    assert PromptProcessor(None, vocab_size=320)([1, 5]).tolist() == [[1, 5]]
 
 
-def test_a_broken_sentencepiece_model_is_told_while_loading(folder):
-    (folder / 'tokenizer.model').write_bytes(b'not a model')
-    with pytest.raises(ValueError, match=r'tokenizer\.model is not a SentencePiece model'):
-        load_policy(folder, device='cpu')
+@pytest.mark.parametrize('text', ['', '   ', 'pick\nup', 'None', 'up ' * 200])
+def test_instructions_that_the_node_refuses_are_refused(text):
+    with pytest.raises(InstructionError, match='the instruction'):
+        prompts()(text)
 
 
-def test_the_missing_library_is_told_while_loading(folder, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'sentencepiece', None)
-    with pytest.raises(ValueError, match=r'pip install sentencepiece.*save_pretrained'):
-        load_policy(folder, device='cpu')
+def test_blanks_around_an_instruction_do_not_matter():
+    assert torch.equal(prompts()(' pick up\n'), prompts()('pick up'))
+
+
+@pytest.mark.parametrize('blank', ['\u00a0', '  ', '\u3000', '\u2009'])
+def test_blanks_within_an_instruction_are_all_one(blank):
+    assert torch.equal(prompts()(f'pick{blank}up'), prompts()('pick up'))
+
+
+def test_a_vocabulary_of_llamas_size_is_to_be_llamas():
+    with pytest.raises(ValueError, match="another language model's: its id of the space is 3"):
+        PromptProcessor(tiny_tokenizer(), vocab_size=32000)
+
+
+def test_llamas_tokenizer_does_not_go_with_other_action_ids():
+    words = ('<unk>', '<s>', '</s>', *(f'word{i}' for i in range(29868)), '\u2581')
+    model = models.WordLevel({word: i for i, word in enumerate(words)}, unk_token='<unk>')
+    tokenizer = Tokenizer(model)
+    assert PromptProcessor(tokenizer, vocab_size=32000)([1]).tolist() == [[1, 29871]]
+    with pytest.raises(ValueError, match=r'32064 text tokens .* would be taken for actions'):
+        PromptProcessor(tokenizer, vocab_size=32064)
+
+
+def test_unknown_words_are_named():
+    with pytest.raises(ValueError, match="'purple', 'cat'"):
+        prompts()('pick up the purple cat')
+
+
+def test_half_characters_are_refused():
+    with pytest.raises(ValueError, match='half characters'):
+        prompts()('pick \ud83d up')
+
+
+def test_no_tokenizer_is_explained():
+    with pytest.raises(ValueError, match=r'tokenizer\.json'):
+        PromptProcessor(None, vocab_size=32000)('pick')
+
+
+def test_broken_tokenizer_file(tmp_path):
+    (tmp_path / 'tokenizer.json').write_text('{}')
+    with pytest.raises(ValueError, match='not a tokenizer file'):
+        PromptProcessor.from_file(tmp_path / 'tokenizer.json', vocab_size=320)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
-from spec_vla_ros.models.processing import ImageProcessor, PromptProcessor
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.training.collect import collect_episodes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.models.openvla import OpenVLAConfig
-from spec_vla_ros.models.processing import PromptProcessor
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.small_model import (
     TABLETOP,

@@ -1,0 +1,100 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Images reach the model as OpenVLA's own processor would give them."""
+
+import numpy as np
+import pytest
+import torch
+
+from spec_vla_ros.models.image_processor import ImageProcessor
+from spec_vla_ros.models.timm_import import timm
+
+PLAIN = {
+    'image_resize_strategy': 'resize-naive',
+    'input_sizes': [[3, 32, 32]],
+    'interpolations': ['bicubic'],
+    'means': [[0.485, 0.456, 0.406]],
+    'stds': [[0.229, 0.224, 0.225]],
+}
+
+
+def picture(height=48, width=80, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize('strategy', ['resize-naive', 'letterbox', 'resize-crop'])
+@pytest.mark.parametrize('shape', [(48, 80), (80, 48), (33, 70), (32, 32), (20, 20)])
+def test_strategies_match_torchvision(strategy, shape):
+    assert timm  # makes torchvision importable beside a CPU build of torch
+    import torchvision.transforms.functional as tvf
+    from PIL import Image
+
+    image = picture(*shape)
+    pil = Image.fromarray(image)
+    if strategy == 'letterbox':
+        width, height = pil.size
+        left, top = ((max(pil.size) - side) // 2 for side in (width, height))
+        pil = tvf.pad(pil, (left, top, left, top), fill=(123, 116, 103))
+    size = [32, 32] if strategy == 'resize-naive' else 32
+    bicubic = tvf.InterpolationMode.BICUBIC
+    pil = tvf.center_crop(tvf.resize(pil, size, interpolation=bicubic), [32, 32])
+    expected = tvf.normalize(tvf.to_tensor(pil), PLAIN['means'][0], PLAIN['stds'][0])
+    got = ImageProcessor.from_dict({**PLAIN, 'image_resize_strategy': strategy})(image)
+    torch.testing.assert_close(got[0], expected, atol=1e-6, rtol=0)
+
+
+def test_stored_parameters_win():
+    stored = {
+        **PLAIN,
+        'tvf_resize_params': [{'size': [16, 16], 'interpolation': 2}],
+        'tvf_crop_params': [{'output_size': [16, 16]}],
+        'tvf_normalize_params': [{'mean': [0.0] * 3, 'std': [1.0] * 3}],
+    }
+    pixels = ImageProcessor.from_dict(stored)(picture())
+    assert pixels.shape == (1, 3, 16, 16)
+    assert 0 <= pixels.min() < pixels.max() <= 1
+
+
+@pytest.mark.parametrize(
+    'image',
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_other_images_are_refused(image):
+    with pytest.raises(ValueError, match='uint8 RGB'):
+        ImageProcessor.from_dict(PLAIN)(image)
+
+
+@pytest.mark.parametrize('image', [None, 'a.png'])
+def test_what_is_no_picture_is_told_as_what_it_is(image):
+    with pytest.raises(ValueError, match=rf'uint8 RGB, not array\({image!r}.*; None is what cv2'):
+        ImageProcessor.from_dict(PLAIN)(image)
+
+
+@pytest.mark.parametrize('shape', [(1, 1), (1, 640), (480, 15)])
+def test_images_that_show_no_scene_are_refused(shape):
+    with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels, and shows no scene'):
+        ImageProcessor.from_dict(PLAIN)(np.zeros((*shape, 3), np.uint8))
+
+
+def test_images_of_any_memory_layout():
+    processor = ImageProcessor.from_dict(PLAIN)
+    flipped = picture()[::-1, ::-1]
+    assert torch.equal(processor(flipped), processor(np.ascontiguousarray(flipped)))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'image_resize_strategy': 'stretch'}, "'stretch'.*resize-naive"),
+        ({'input_sizes': None}, 'incomplete or malformed'),
+        ({'means': []}, 'incomplete or malformed'),
+        ({'interpolations': ['sinc']}, 'incomplete or malformed'),
+    ],
+)
+def test_malformed_configurations(change, message):
+    with pytest.raises(ValueError, match=message):
+        ImageProcessor.from_dict({**PLAIN, **change})
