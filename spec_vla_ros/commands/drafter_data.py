@@ -10,6 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
@@ -38,6 +39,7 @@ from spec_vla_ros.training.drafter_sources import (
     tabletop_examples,
 )
 from spec_vla_ros.training.made_from import MadeFrom
+from spec_vla_ros.types import Observation
 
 FIRST_SEED = 3_000_000
 _NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')
@@ -146,10 +148,15 @@ def _from_recordings(
     recordings: Sequence[tuple[int, Path]],
     topics: RecordingTopics,
     every: int,
-    policy: SpecVlaPolicy,  # answers the prompts later; recordings need none
+    policy: SpecVlaPolicy,
 ) -> Iterator[Example]:
+    def answer(seen: Observation) -> np.ndarray:
+        return policy.infer(seen, refuse_words=False).tokens
+
     for episode, path in recordings:
-        yield from recorded_examples(path, topics, episode=episode, every=every, report=_say)
+        yield from recorded_examples(
+            path, topics, answer=answer, episode=episode, every=every, report=_say
+        )
 
 
 def _check_processes(args: argparse.Namespace, count: int, what: str) -> None:
@@ -184,7 +191,6 @@ def _write_part(job: tuple[Path, str | None, Recipe, Source, Path]) -> None:
         checkpoint,
         (replace(seen, image=prepare(seen.image)) for seen in source(policy=policy)),
         out,
-        num_tokens=policy.checkpoint_info.action_dimensions,
         report=lambda text: _say(f'{out.name}/{text}'),
     )
 

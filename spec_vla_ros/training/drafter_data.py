@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.safetensors_files import save_tensors
@@ -30,11 +29,16 @@ FEATURES = 'features_*.safetensors'
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One prompt: an image (H, W, 3) uint8 RGB and an instruction, and its episode's number."""
+    """One prompt, and what the target answered.
+
+    image: (H, W, 3) uint8 RGB. episode: its number.
+    tokens: (D,) int64, the target's own choices.
+    """
 
     image: np.ndarray
     instruction: str
     episode: int
+    tokens: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +88,12 @@ class TargetFeatures:
 
 
 @torch.inference_mode()
-def target_features(
-    checkpoint: OpenVLACheckpoint, example: Example, *, num_tokens: int
-) -> dict[str, Tensor]:
+def target_features(checkpoint: OpenVLACheckpoint, example: Example) -> dict[str, Tensor]:
     """Run the target on one prompt; tensors named as in `TargetFeatures`, without the N."""
     model, language_model = checkpoint.model, checkpoint.model.language_model
-    encode = ObservationEncoder(checkpoint, num_tokens=num_tokens)
+    encode = ObservationEncoder(checkpoint, num_tokens=len(example.tokens))
     prompt = encode(Observation(example.image, example.instruction))
-    tokens = autoregressive_generate(language_model, prompt, num_tokens=num_tokens).tokens
+    tokens = torch.from_numpy(example.tokens)
     chosen = language_model.embed(tokens[None, :-1].to(model.device))
     embeds = torch.cat((prompt, chosen), dim=1)
     positions = torch.arange(embeds.shape[1], device=model.device)
@@ -110,7 +112,6 @@ def write_features(
     examples: Iterable[Example],
     folder: Path,
     *,
-    num_tokens: int,
     report: Callable[[str], None],
 ) -> None:
     """Write the features of all examples as numbered safetensors files.
@@ -122,7 +123,7 @@ def write_features(
         file = folder / f'features_{number:05d}.safetensors'
         if file.exists():
             continue
-        rows = [target_features(checkpoint, e, num_tokens=num_tokens) for e in shard]
+        rows = [target_features(checkpoint, e) for e in shard]
         columns = {
             name: torch.nn.utils.rnn.pad_sequence([r[name] for r in rows], batch_first=True)
             if name in ('embeds', 'hidden')

@@ -66,6 +66,7 @@ def recorded_examples(
     path: Path,
     topics: RecordingTopics,
     *,
+    answer: Callable[[Observation], np.ndarray],
     episode: int,
     every: int = 1,
     report: Callable[[str], None],
@@ -75,6 +76,7 @@ def recorded_examples(
     Args:
         path: the recording.
         topics: where images and instructions are.
+        answer: returns the target's tokens (D,) for what was seen.
         episode: its number.
         every: take one image of so many.
         report: called at the end with a line that says how many images were used.
@@ -83,7 +85,7 @@ def recorded_examples(
         FileNotFoundError, RecordingError: as `recorded_observations`.
     """
     for seen in recorded_observations(path, topics, every=every, report=report):
-        yield Example(image=seen.image, instruction=seen.instruction, episode=episode)
+        yield Example(seen.image, seen.instruction, episode, answer(seen))
 
 
 def _driven(
@@ -110,9 +112,10 @@ def _driven(
             steps_after_success = 0
             for number in range(env.max_steps if max_steps is None else max_steps):
                 image = env.render()
+                answer = policy.infer(Observation(image, instruction), Decoding())
                 if number % every == 0:
-                    yield Example(image=image, instruction=instruction, episode=start.seed)
-                action = policy.infer(Observation(image, instruction), Decoding()).values.copy()
+                    yield Example(image, instruction, start.seed, answer.tokens)
+                action = answer.values.copy()
                 action[:6] += noise * rng.standard_normal(6) * full_speed
                 step(action, rng)
                 steps_after_success += env.outcome().success

@@ -33,8 +33,16 @@ def two_instructions():
 
 def read(path, topics=TOPICS, **options):
     reports = []
-    examples = list(recorded_examples(path, topics, episode=4, report=reports.append, **options))
+    found = recorded_examples(
+        path, topics, answer=tokens_of, episode=4, report=reports.append, **options
+    )
+    examples = list(found)
+    assert all(np.array_equal(e.tokens, tokens_of(e)) for e in examples)
     return examples, reports
+
+
+def tokens_of(seen):
+    return np.array([seen.image.sum(), len(seen.instruction)])
 
 
 @pytest.fixture(params=['sqlite3', 'mcap', 'file.mcap', 'compressed'])

@@ -14,6 +14,7 @@ from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.planning.rates import RateTable
+from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.drafter_data import (
     Example,
@@ -26,6 +27,7 @@ from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train
 from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
+from spec_vla_ros.types import Observation
 
 pytestmark = pytest.mark.slow
 
@@ -48,16 +50,14 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope='module')
 def features(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp('features')
-    rng = np.random.default_rng(0)
-    examples = [
-        Example(
-            image=rng.integers(0, 256, (64, 64, 3), dtype=np.uint8),
-            instruction=instruction_for(COLOURS[i % 5]),
-            episode=i // 2,
-        )
-        for i in range(60)
-    ]
-    write_features(checkpoint, examples, folder, num_tokens=DIMENSIONS, report=lambda text: None)
+    rng, policy = np.random.default_rng(0), SpecVlaPolicy(checkpoint)
+    examples = []
+    for i in range(60):
+        image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        seen = Observation(image, instruction_for(COLOURS[i % 5]))
+        tokens = policy.infer(seen, refuse_words=False).tokens
+        examples.append(Example(image, seen.instruction, i // 2, tokens))
+    write_features(checkpoint, examples, folder, report=lambda text: None)
     return read_features(folder)
 
 
@@ -76,8 +76,8 @@ def test_features_are_those_of_the_chosen_tokens(checkpoint, features):
 
 
 def test_an_action_is_never_in_the_prompt(checkpoint):
-    example = Example(np.zeros((64, 64, 3), np.uint8), instruction_for('red'), 0)
-    row = target_features(checkpoint, example, num_tokens=DIMENSIONS)
+    image, tokens = np.zeros((64, 64, 3), np.uint8), np.full(DIMENSIONS, 300)
+    row = target_features(checkpoint, Example(image, instruction_for('red'), 0, tokens))
     patches = checkpoint.model.vision_backbone.num_patches
     words = checkpoint.prompt_processor(instruction_for('red')).shape[1]
     assert int(row['lengths']) == patches + words

@@ -29,7 +29,8 @@ class Raising:
 
     def infer(self, observation, decoding):
         self.seen.append(observation)
-        return SimpleNamespace(values=np.array([0, 0, 0.01, 0, 0, 0, 1.0]))
+        tokens = np.array([len(self.seen)])
+        return SimpleNamespace(values=np.array([0, 0, 0.01, 0, 0, 0, 1.0]), tokens=tokens)
 
 
 def test_the_policy_drives_the_tasks_in_turn_and_every_second_picture_is_given(monkeypatch):
@@ -49,4 +50,5 @@ def test_the_policy_drives_the_tasks_in_turn_and_every_second_picture_is_given(m
     assert all(start.get('initial_state') is None for start in starts)  # no official one
     assert len(policy.seen) == 16
     assert np.array_equal(found[1].image, policy.seen[2].image)
+    assert [e.tokens.item() for e in found] == list(range(1, 17, 2))  # each its own answer
     assert not np.array_equal(found[0].image, found[1].image)
