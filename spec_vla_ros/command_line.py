@@ -26,6 +26,8 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def user_path(text: str) -> Path:
     """Return a path with `~` expanded, which no shell does behind `=`; a type for argparse."""
+    if not text:  # an unset variable of the shell; it would be the folder that one is in
+        raise argparse.ArgumentTypeError('the path is empty: is a variable of the shell not set?')
     try:
         return Path(text).expanduser()
     except RuntimeError as error:

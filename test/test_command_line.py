@@ -31,6 +31,9 @@ def test_home_folders_are_found(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(['--out=~nobody_by_this_name/results'])
     assert 'begins with no home folder' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parser.parse_args(['--out', ''])
+    assert 'the path is empty' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ stands for the hidden state at i+1, which the target's own head turns into score
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -46,7 +47,7 @@ class Drafter(nn.Module):
 
     Raises:
         ValueError: unknown position mode, a window below 1 or beside reference positions, which
-            count the places of the whole prompt, or a temperature that is not positive.
+            count the places of the whole prompt, or a temperature that is not positive and finite.
     """
 
     layers: Sequence[DecoderLayer]
@@ -72,8 +73,8 @@ class Drafter(nn.Module):
                 'a draft window needs correct draft positions: reference ones count the places of '
                 'the whole prompt'
             )
-        if not temperature > 0:
-            raise ValueError(f'the draft temperature must be above 0, not {temperature}')
+        if not 0 < temperature < math.inf:
+            raise ValueError(f'the draft temperature must be above 0 and finite: {temperature}')
         self.window, self.temperature, self.rates = window, temperature, rates
         self.config = config
         self.position_mode = position_mode

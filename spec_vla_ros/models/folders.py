@@ -20,8 +20,10 @@ def folder_path(folder: str | Path) -> Path:
     """Return a folder's path with `~` expanded: behind `checkpoint:=` no shell does.
 
     Raises:
-        CheckpointError: there is no such user.
+        CheckpointError: there is no such user, or the name is empty.
     """
+    if folder == '':  # which would be the folder in which the program was started
+        raise CheckpointError("a folder's name is empty: give its path, or leave it out")
     try:
         return Path(folder).expanduser()
     except RuntimeError as error:

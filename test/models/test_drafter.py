@@ -52,6 +52,7 @@ def weights():
         {'hidden_size': -32},
         {'rms_norm_eps': [1e-6]},
         {'draft_temperature': 0},
+        {'draft_temperature': float('inf')},
         {'draft_temperature': [1]},
         {'draft_window': 0},
         {'draft_window': 2.5},

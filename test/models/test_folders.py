@@ -59,3 +59,10 @@ def test_home_folders_are_found(folder, monkeypatch):
 def test_a_user_that_does_not_exist_has_no_home():
     with pytest.raises(CheckpointError, match='~nobody-of-that-name/x begins with no home'):
         folder_path('~nobody-of-that-name/x')
+
+
+@pytest.mark.parametrize('given', [{'checkpoint': ''}, {'drafter': ''}])
+def test_an_empty_name_is_not_the_folder_that_one_is_in(folder, monkeypatch, given):
+    monkeypatch.chdir(folder)
+    with pytest.raises(CheckpointError, match="a folder's name is empty: give its path, or leave"):
+        load_policy(**{'checkpoint': folder, 'device': 'cpu', **given})
