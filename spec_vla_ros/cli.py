@@ -31,7 +31,7 @@ COMMANDS = {
     'top': ('spec_vla_ros.commands.top', 'watch a running policy node'),
     'drafter-data': ('spec_vla_ros.commands.drafter_data', 'compute what a drafter learns from'),
     'train-drafter': ('spec_vla_ros.commands.train_drafter', 'train a drafter'),
-    'train-policy': ('spec_vla_ros.training.pipeline', 'train a small policy for a simulator'),
+    'train-policy': ('spec_vla_ros.commands.train_policy', 'train a small policy for a simulator'),
 }
 """Name of a subcommand -> its module, and its line in the help."""
 

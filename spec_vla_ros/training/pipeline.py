@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From a seed to a small policy's checkpoint: every stage in order, each one resumable.
 
-Run as `spec-vla train-policy --work DIR --out CHECKPOINT`:
+Run by `spec-vla train-policy --work DIR --out CHECKPOINT`:
 
 collect -> vision -> language -> grounding -> export. The language stage trains a shallow model;
 before the grounding it is made as deep as the policy. What a stage leaves in the work folder is
@@ -10,7 +10,6 @@ not made again; interrupt and restart at will.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -20,14 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from spec_vla_ros.command_line import at_least, user_path
-from spec_vla_ros.models.checkpoint import resolve_device, save_weights
+from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
-from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.language_training import (
@@ -78,67 +75,6 @@ class Hyperparameters:
     shallow_layers: int = 4
     goal_weight: float = 3.0
     swapped: float = 0.35
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line of `spec-vla train-policy`."""
-    parser.add_argument(
-        '--suite',
-        choices=list(MAX_STEPS),
-        help='of LIBERO, whose tasks to learn (default: those of the tabletop)',
-    )
-    parser.add_argument(
-        '--work', type=user_path, required=True, help='folder for intermediate files'
-    )
-    parser.add_argument('--out', type=user_path, required=True, help='checkpoint folder to write')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
-    parser.add_argument(
-        '--processes', type=at_least(1), default=2, help='for collecting (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--threads', type=at_least(1), default=2, help='for training (default: %(default)s)'
-    )
-    parser.add_argument(
-        '--device', default='cpu', help="to train on, such as 'cuda' (default: %(default)s)"
-    )
-    parser.add_argument(
-        '--scale',
-        type=float,
-        default=1.0,
-        help='share of the data and iterations, 0.01 for a quick try (default: %(default)s)',
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the pipeline from the command line.
-
-    Raises:
-        ValueError: there is no such device, or the work folder holds what was made with others.
-    """
-    device = resolve_device(args.device)
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
-    common = {
-        'work': args.work,
-        'out': args.out,
-        'processes': args.processes,
-        'device': device,
-        'report': _say,
-    }
-    if args.suite is None:
-        train_policy(scaled(Hyperparameters(seed=args.seed), args.scale), **common)
-        return 0
-    from spec_vla_ros.training.libero.pipeline import (
-        HYPERPARAMETERS,
-        HYPERPARAMETERS_OF,
-        train_libero_policy,
-    )
-
-    hyperparameters = scaled(
-        replace(HYPERPARAMETERS_OF.get(args.suite, HYPERPARAMETERS), seed=args.seed), args.scale
-    )
-    train_libero_policy(args.suite, hyperparameters, **common)
-    return 0
 
 
 def scaled(hyperparameters: Hyperparameters, share: float) -> Hyperparameters:
@@ -302,7 +238,3 @@ def _collect_file(job: tuple[Path, range]) -> None:
         collect_episodes(env, seeds).save(path)
     finally:
         env.close()
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

@@ -8,17 +8,9 @@ import pytest
 from toy_table import ToyTable
 
 from spec_vla_ros.sim.libero.env import controller_input
-from spec_vla_ros.sim.libero.expert import (
-    FULL_SPEED,
-    LiberoExpert,
-    Phase,
-    free_height,
-    over_then_down,
-    surface,
-    way_out,
-)
+from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert, Phase
 from spec_vla_ros.sim.libero.motion import Disturbance
-from spec_vla_ros.sim.libero.scene import Goal, Thing, lattice
+from spec_vla_ros.sim.libero.scene import Goal
 
 
 def run(table, *, steps=280, disturb=None):
@@ -87,41 +79,6 @@ def test_what_is_no_placing_is_refused():
     scene = replace(ToyTable().scene(), goals=(goal,))
     with pytest.raises(ValueError, match='can only place things: not turnon plate'):
         LiberoExpert().act(scene)
-
-
-def test_across_goes_over_what_is_between():
-    scene = ToyTable(at=(0.05, 0.05)).scene()
-    wall = Thing(np.array([0.0, 0.1, 0.1]), lattice([0.2, 0.01, 0.1]) + np.array([0.0, 0.1, 0.1]))
-    scene = replace(scene, things={**scene.things, 'wall': wall})
-    at = scene.things['plate'].origin
-    over = free_height(scene, at, without=())
-    assert over > 0.2
-    assert free_height(scene, at, without=('wall',)) < 0.15
-    low = np.array([-0.1, 0.0, 0.05])
-    way = over_then_down(low, at, over=over)
-    np.testing.assert_allclose(way, [0, 0, over - 0.05])
-    way = over_then_down(np.array([*at[:2], 0.3]), at, over=over)
-    np.testing.assert_allclose(way, [0, 0, at[2] - 0.3])
-
-
-def test_things_are_let_go_above_where_they_shall_lie():
-    scene = ToyTable().scene()
-    assert surface(scene, scene.goals[0]) == pytest.approx(0.014)
-    inside = Goal('in', 'box', np.array([0.05, 0.2, 0.03]), 'plate', done=False)
-    assert surface(scene, inside) == pytest.approx(0.03)
-    table = Goal('on', 'box', np.array([0.3, 0.2, 0.02]), None, done=False)
-    assert surface(scene, table) == pytest.approx(0.026)
-
-
-def test_a_thing_is_drawn_out_from_under_another():
-    scene = ToyTable(at=(0.0, 0.0)).scene()
-    assert way_out(scene, 'box') is None
-    # Covers the box from y = -0.01 down.
-    board = lattice([0.1, 0.1, 0.005]) + np.array([0.0, -0.11, 0.1])
-    scene = replace(scene, things={**scene.things, 'board': Thing(board.mean(axis=0), board)})
-    out = way_out(scene, 'box')
-    assert out[1] == pytest.approx(0.02, abs=0.01)
-    assert abs(out[0]) < 0.01
 
 
 def test_what_it_aims_at_depends_on_the_scene_and_not_on_the_motion_so_far():
