@@ -3,37 +3,29 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
-from spec_vla_ros.sim.libero.installed import quiet_import
-from spec_vla_ros.sim.libero.placing import ArmPlacer
-from spec_vla_ros.sim.libero.scene import Scene, SceneReader
+from spec_vla_ros.sim.libero.scene import Scene
 from spec_vla_ros.sim.libero.suites import (
     MAX_STEPS,
     SETTLING_STEPS,
     Task,
     find_task,
-    problem_file,
     read_initial_states,
     read_tasks,
 )
+from spec_vla_ros.sim.libero.world import CONTROL_RATE, World
 
 CAMERA = 'agentview'
-CONTROL_RATE = 20
-"""Actions a second."""
-
 ACTION_SCALE = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
 """What 1.0 of robosuite's OSC_POSE controller is, (6,): metres and radians. It takes no more."""
 
 LIFT_HEIGHT = 0.04
 """How far above its resting height an object is lifted, metres."""
 
-_LINEAR_TEXTURES = 1  # mjtColorSpace, of MuJoCo 3.3.3 and later
 _OPEN, _CLOSED = -1.0, 1.0
 
 
@@ -75,7 +67,7 @@ class LiberoEnv:
             raise ValueError(f'image_rotation {image_rotation} is neither 0 nor 180')
         self._tasks = read_tasks(suite)
         self._image_size, self._image_rotation = image_size, image_rotation
-        self._world: _World | None = None
+        self._world: World | None = None
         self._renderer: mujoco.Renderer | None = None
         self._rest_heights: dict[str, float] = {}
         self._rest = np.zeros(0)  # of all joints, when the episode begins
@@ -126,7 +118,7 @@ class LiberoEnv:
         state = None if initial_state is None else _initial_state(task, initial_state)
         if self._world is None or self._world.task != task:
             self.close()
-            self._world = _World(task)
+            self._world = World(task)
         world = self._world
         world.lay_out(seed)
         if state is not None:
@@ -217,55 +209,10 @@ class LiberoEnv:
             self._world = None
 
     @property
-    def _loaded(self) -> _World:
+    def _loaded(self) -> World:
         if self._world is None:
             raise ValueError('no episode has begun: reset first')
         return self._world
-
-
-class _World:
-    """A task that is loaded.
-
-    task: which. sim: LIBERO's own environment of it. model, data: MuJoCo's. reader: of where
-    things are. placer: of the arm.
-    """
-
-    def __init__(self, task: Task) -> None:
-        with quiet_import():
-            from libero.libero.envs.env_wrapper import ControlEnv
-        self.task = task
-        with _seeded(0):
-            self.sim = ControlEnv(
-                bddl_file_name=str(problem_file(task)),
-                control_freq=CONTROL_RATE,
-                hard_reset=False,  # the model stays, its state begins anew
-                ignore_done=True,
-                use_camera_obs=False,
-                has_offscreen_renderer=False,  # pictures are drawn when they are asked for
-            )
-        inside = self.sim.env
-        # Nobody reads its observations, and they take longer than all else.
-        for name in inside.observation_names:
-            inside.modify_observable(name, 'enabled', modifier=False)
-            inside.modify_observable(name, 'active', modifier=False)
-        self.model, self.data = inside.sim.model._model, inside.sim.data._data
-        if hasattr(self.model, 'tex_colorspace'):
-            self.model.tex_colorspace[:] = _LINEAR_TEXTURES  # before anything is drawn
-        self.reader, self.placer = SceneReader(inside, self.model), ArmPlacer(self.model)
-        loaded = mujoco.MjModel.from_xml_string(inside.model.get_xml())
-        self._places = loaded.body_pos.copy(), loaded.body_quat.copy()
-
-    def lay_out(self, seed: int) -> None:
-        """Lay the scene out anew, as if the model had just been loaded.
-
-        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not. The
-        gripper's fingers are ramped from where the last episode had commanded them to.
-        """
-        for robot in self.sim.env.robots:
-            robot.gripper.current_action = np.zeros(robot.gripper.dof)
-        self.model.body_pos[:], self.model.body_quat[:] = self._places
-        with _seeded(seed):
-            self.sim.reset()
 
 
 def _initial_state(task: Task, number: int) -> np.ndarray:
@@ -291,14 +238,3 @@ def as_seen(upright: np.ndarray, *, rotation: int) -> np.ndarray:
     """
     raw = upright[::-1]
     return np.ascontiguousarray(raw[::-1, ::-1] if rotation == 180 else raw)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which LIBERO draws from, and give it back as it was."""
-    before = np.random.get_state()
-    np.random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        np.random.set_state(before)
