@@ -8,7 +8,7 @@ vocabulary without its padding. So the last 256 ids are actions, and a higher id
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,8 @@ class NormStats:
             else ''
         )
         if unnorm_key is None:
-            own = [k for k in norm_stats if files.get(k) == STATISTICS]
-            if len(norm_stats) != 1 and len(own) != 1:
+            unasked = keys_unasked(norm_stats, files)
+            if len(unasked) != 1:
                 usable = any(_bounds(entry) for entry in norm_stats.values())
                 hint = (
                     ''
@@ -88,7 +88,7 @@ class NormStats:
                 raise ValueError(
                     f'choose an unnorm_key: the checkpoint has {valid}{hint}{lacking}'
                 )
-            unnorm_key = own[0] if len(own) == 1 else next(iter(norm_stats))
+            unnorm_key = unasked[0]
         spellings = (unnorm_key, unnorm_key + _SUFFIX, unnorm_key.removesuffix(_SUFFIX))
         found = next((k for k in spellings if k in norm_stats), None)
         if found is None:
@@ -170,6 +170,15 @@ class NormStats:
         span = self.q99 - self.q01
         scaled = 2 * (x - self.q01) / np.where(span == 0, 1, span) - 1
         return np.where(self.mask, scaled, x)
+
+
+def keys_unasked(norm_stats: Iterable[str], files: Mapping[str, str]) -> list[str]:
+    """Return the data sets of which one may be chosen unasked: the fine-tune's own, else all.
+
+    norm_stats: names of all data sets; files: which file each of them is from.
+    """
+    keys = list(norm_stats)
+    return [k for k in keys if files.get(k) == STATISTICS] or keys
 
 
 def _instead(entry: Any) -> str:

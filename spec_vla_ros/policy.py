@@ -301,6 +301,6 @@ def _codec(
 ) -> ActionCodec:
     """Return the codec with the norm stats that were asked for, or that the recipe is for."""
     with blaming(f'{folder}'):
-        codec = config.codec(recipe.key_among(config.norm_stats, unnorm_key))
+        codec = config.codec(recipe.key_among(config.keys_unasked, unnorm_key))
         check_dimensions(recipe, codec.stats)
     return codec

@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: options, recordings or recipe cannot be used, see `check_chosen`; says why.
     """
     recipe = recipe_from(args)
-    check_chosen(args, read_config(args.checkpoint).norm_stats, args.unnorm_key)
+    check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
     _claim(args, recipe)
     jobs = [

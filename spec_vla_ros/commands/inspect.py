@@ -160,7 +160,8 @@ def _ask(
         NotAnActionError: it answered in words.
         InstructionError: it was given an instruction that it cannot follow.
     """
-    key = recipe.key_among(usable, args.unnorm_key) or next(iter(usable))
+    unasked = [key for key in read_config(args.folder).keys_unasked if key in usable]
+    key = recipe.key_among(unasked, args.unnorm_key) or next(iter(unasked or usable))
     policy = load_policy(
         args.folder,
         unnorm_key=key,

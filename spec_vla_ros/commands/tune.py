@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
     drafter = load_drafter_beside(checkpoint, args.drafter)
-    key = recipe.key_among(checkpoint.config.norm_stats, args.unnorm_key)
+    key = recipe.key_among(checkpoint.config.keys_unasked, args.unnorm_key)
     dimensions = checkpoint.config.codec(key).stats.dimensions
     _check(args, drafter, dimensions, tolerance)
     check_writable(args.out)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec, NormStats, keys_unasked
 from spec_vla_ros.device import upload
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -88,6 +88,11 @@ class OpenVLAConfig:
     def prompt(self) -> str:
         """The prompt of its language model, with a place for the instruction."""
         return prompt_of(self.llm_backbone_id)
+
+    @property
+    def keys_unasked(self) -> list[str]:
+        """The data sets of which one may be chosen unasked: the fine-tune's own, else all."""
+        return keys_unasked(self.norm_stats, self.norm_stats_files)
 
     def codec(self, unnorm_key: str | None = None) -> ActionCodec:
         """Return the action codec with the norm stats of a data set (see `NormStats.select`)."""

@@ -190,7 +190,7 @@ def require_choice(keys: Iterable[str], asked: str | None, *, option: str) -> No
     """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
 
     Args:
-        keys: of the norm stats that there are.
+        keys: of the norm stats that may be chosen unasked.
         asked: which of them to use; None: the only ones.
         option: what chooses a recipe, as it stands before the recipe's name.
     """

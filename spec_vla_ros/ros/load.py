@@ -51,7 +51,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     folder = folder_path(settings.checkpoint or TABLETOP)
     if not settings.observation_recipe and not settings.recipe_changes:
         # A warning in the log would not keep the arm from moving twenty times too far.
-        known, asked = read_config(folder).norm_stats, settings.unnorm_key or None
+        known, asked = read_config(folder).keys_unasked, settings.unnorm_key or None
         require_choice(known, asked, option='observation_recipe:=')
     loaded = policy.load_policy(folder, config=config)
     dimensions = loaded.checkpoint_info.action_dimensions

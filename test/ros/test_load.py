@@ -41,6 +41,40 @@ def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path):
         assert policy_from_settings(settings(folder, **changes)).info.recipe.startswith('plain')
 
 
+def with_statistics(folder, *, base, own):
+    """Give a checkpoint data sets of the model that it was made from, and its own."""
+    config = json.loads((folder / 'config.json').read_text())
+    (stats,) = config['norm_stats'].values()
+    config['norm_stats'] = dict.fromkeys(base, stats)
+    (folder / 'config.json').write_text(json.dumps(config))
+    (folder / 'dataset_statistics.json').write_text(json.dumps(dict.fromkeys(own, stats)))
+    return folder
+
+
+def test_its_recipe_is_asked_for_beside_the_data_sets_of_what_it_was_made_from(tmp_path):
+    folder = with_statistics(
+        write_tiny(tmp_path / 'tiny'),
+        base=['bridge_orig', 'fractal20220817_data'],
+        own=['libero_object_no_noops'],
+    )
+    with pytest.raises(ValueError, match=r"'libero_object_no_noops' are those of the recipe libe"):
+        policy_from_settings(settings(folder))
+    found = policy_from_settings(settings(folder, observation_recipe='libero')).info
+    assert found.unnorm_key == 'libero_object_no_noops'
+
+
+def test_a_recipe_does_not_choose_norm_stats_of_what_it_was_made_from(tmp_path):
+    """The arm would move as far as another robot's data say."""
+    folder = with_statistics(
+        write_tiny(tmp_path / 'tiny'), base=['bridge_orig', 'fractal20220817_data'], own=['mine']
+    )
+    for recipe in ('bridge', 'plain'):
+        found = policy_from_settings(settings(folder, observation_recipe=recipe)).info
+        assert found.unnorm_key == 'mine'
+    asked = settings(folder, observation_recipe='bridge', unnorm_key='bridge_orig')
+    assert policy_from_settings(asked).info.unnorm_key == 'bridge_orig'
+
+
 def test_a_draft_plan_is_kept_to(tmp_path):
     folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
     text = '- 1x1 - 1x3 2x2 1x5 1x6 guesses 9'
