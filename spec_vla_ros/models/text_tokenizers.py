@@ -62,13 +62,18 @@ def read_tokenizer(folder: Path) -> TextTokenizer | None:
 def read_json_tokenizer(file: Path) -> Tokenizer:
     """Read a tokenizer.json.
 
+    The length that it was last asked for, which is saved along, is none of an instruction's.
+
     Raises:
         ValueError: the file cannot be read as a tokenizer.
     """
     try:
-        return Tokenizer.from_file(str(file))
+        tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception
         raise ValueError(f'{file} is not a tokenizer file ({error}): {mend(file)}') from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def read_sentencepiece(file: Path) -> SentencePieceProcessor:

@@ -66,6 +66,16 @@ def test_tokenizer_json_comes_first(folder):
     assert isinstance(read_tokenizer(folder), Tokenizer)
 
 
+def test_a_length_that_was_saved_with_a_tokenizer_cuts_and_pads_nothing(tmp_path):
+    """As one is saved that was used for a batch: the end of the prompt would be left out."""
+    expected = tiny_tokenizer().encode(EXPECTED).ids
+    for change in ('enable_truncation', 'enable_padding'):
+        saved = tiny_tokenizer()
+        getattr(saved, change)(**({'max_length': 6} if 'trunc' in change else {'length': 60}))
+        saved.save(str(tmp_path / 'tokenizer.json'))
+        assert read_tokenizer(tmp_path).encode(EXPECTED).ids == expected
+
+
 def test_words_that_a_sentencepiece_model_does_not_know(tmp_path):
     file = tmp_path / 'tokenizer.model'
     with open(file, 'wb') as written:
