@@ -23,7 +23,12 @@ from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.load_progress import LoggedProgress
 from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.prompts import PromptProcessor
-from spec_vla_ros.models.safetensors_files import Progress, load_tensors, save_tensors
+from spec_vla_ros.models.safetensors_files import (
+    Progress,
+    load_tensors,
+    refuse_zeros,
+    save_tensors,
+)
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LOG = logging.getLogger(__name__)
@@ -87,7 +92,7 @@ def load_openvla(
         prompt_processor = read_prompt_processor(folder, config)
         with torch.device('meta'):
             model = OpenVLA(config)
-    load_tensors(
+    zeros = load_tensors(
         model,
         tensors,
         key_of=checkpoint_key,
@@ -98,6 +103,7 @@ def load_openvla(
     model.eval()
     with blaming(f'{folder}: the image processor does not fit the vision towers'):
         check_vision(model, image_processor)
+    refuse_zeros(folder, zeros)
     return OpenVLACheckpoint(model, image_processor, prompt_processor, folder)
 
 

@@ -27,7 +27,7 @@ from spec_vla_ros.models.folders import (
 )
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import check_finite, save_tensors
+from spec_vla_ros.models.safetensors_files import check_finite, refuse_zeros, save_tensors
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'
@@ -128,8 +128,8 @@ def load_drafter(
     _check_keys(folder, expected, weights)
     head = target.lm_head.weight
     weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
-    for key, weight in weights.items():
-        check_finite(key, weight, file)
+    zeros = [key for key, weight in weights.items() if check_finite(key, weight, file)]
+    refuse_zeros(folder, zeros)
     drafter.load_state_dict(weights, strict=True, assign=True)
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
 

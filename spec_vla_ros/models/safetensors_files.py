@@ -88,7 +88,7 @@ def load_tensors(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress | None = None,
-) -> None:
+) -> list[str]:
     """Fill a model built on the meta device.
 
     Args:
@@ -99,6 +99,9 @@ def load_tensors(
         dtype: what they become.
         progress: called after each tensor.
 
+    Returns:
+        The keys of matrices that are all zeros, see `refuse_zeros`.
+
     Raises:
         CheckpointError: keys are missing, unexpected, mis-shaped or hold what is no number; the
             message names them.
@@ -106,13 +109,14 @@ def load_tensors(
     names = {key_of(name): name for name, _ in model.named_parameters()}
     check_tensors(model, tensors, key_of=key_of)
     total = sum(t.nbytes for t in tensors.values())
-    done = 0
+    done, zeros = 0, []
     for batch in _batches(tensors.values()):
         for key, value in _read(batch, device):
             owner, _, attribute = names[key].rpartition('.')
             # copy=True: the weights must not stay a view of a file that may change under them
             weight = value.to(dtype=dtype, copy=device.type == 'cpu')
-            check_finite(key, weight, tensors[key].file)
+            if check_finite(key, weight, tensors[key].file):
+                zeros.append(key)
             setattr(
                 model.get_submodule(owner), attribute, nn.Parameter(weight, requires_grad=False)
             )
@@ -125,6 +129,7 @@ def load_tensors(
             f'buffers that are computed when a model is built cannot be loaded: {shorten(left)}'
         )
     model.to(device)
+    return zeros
 
 
 def check_tensors(
@@ -157,18 +162,39 @@ def check_tensors(
         )
 
 
-def check_finite(key: str, weight: Tensor, file: Path) -> None:
+def check_finite(key: str, weight: Tensor, file: Path) -> bool:
     """Refuse a weight with NaN or infinity in it: a policy with one answers nonsense.
+
+    Returns:
+        Whether it is a matrix of zeros, see `refuse_zeros`.
 
     Raises:
         CheckpointError: the message names the weight and the file.
     """
     # The sum is one quick pass; huge numbers make it infinite, too, so it is not the last word.
-    if not weight.sum(dtype=torch.float32).isfinite() and not weight.isfinite().all():
+    total = weight.sum(dtype=torch.float32)
+    if not total.isfinite() and not weight.isfinite().all():
         kind = str(weight.dtype).removeprefix('torch.')
         raise CheckpointError(
             f'{key} in {file} holds NaN or infinity, read as {kind}: the weights are damaged, and '
             f'to be downloaded or trained again{"" if kind != "float16" else _TOO_LARGE}'
+        )
+    return weight.ndim == 2 and not total and not weight.any()
+
+
+def refuse_zeros(folder: Path, keys: Iterable[str]) -> None:
+    """Refuse matrices of zeros: no training makes one, and a policy with one answers nonsense.
+
+    A download leaves them that made a file of the whole size, and was cut off.
+
+    Raises:
+        CheckpointError: there is one; the message names them.
+    """
+    zeros = shorten(keys)
+    if zeros:
+        raise CheckpointError(
+            f'the weights in {folder} hold zeros and nothing else in {zeros}: their download or '
+            'copy was cut off; download them again'
         )
 
 

@@ -273,6 +273,20 @@ def test_weights_that_are_too_large_for_the_dtype_are_told(folder):
         load_openvla(folder, device='cpu', dtype='float16')
 
 
+def test_a_matrix_of_zeros_is_told(folder):
+    """What a download leaves that was cut off, where the file had its whole size before."""
+    key = 'language_model.model.layers.1.mlp.down_proj.weight'
+    edit_weights(folder, lambda t: t[key].zero_())
+    with pytest.raises(CheckpointError, match=rf'zeros and nothing else in {key}: .*download'):
+        load_openvla(folder, device='cpu')
+
+
+def test_a_bias_of_zeros_and_numbers_that_add_up_to_zero_are_taken(folder):
+    edit_weights(folder, lambda t: t['projector.fc1.bias'].zero_())
+    assert load_openvla(folder, device='cpu')
+    assert not check_finite('x', torch.eye(4) - torch.eye(4).flip(0), Path('file'))
+
+
 def test_large_numbers_are_no_infinity():
     check_finite('x', torch.full((3,), 3e38), Path('file'))
 
