@@ -16,19 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from spec_vla_ros.models.folders import (
-    CheckpointError,
-    is_there,
-    mend,
-    missing,
-    read_json,
-    shorten,
-)
+from spec_vla_ros.models.folders import CheckpointError, mend, shorten
+from spec_vla_ros.models.weight_files import INDEX, read_index, weight_files
 
 Progress = Callable[[int, int], None]
 """Called with the bytes loaded so far and the bytes in all."""
-
-INDEX = 'model.safetensors.index.json'
 
 _BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2}
 _TOO_LARGE = '; or they are too large for float16: choose another dtype'
@@ -61,9 +53,8 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
         CheckpointError: a file is missing, truncated, or holds another kind of numbers.
     """
     tensors: dict[str, StoredTensor] = {}
-    index = folder / INDEX
-    weight_map = _read_index(index) if is_there(index) else {}
-    for file in _weight_files(folder, weight_map):
+    weight_map = read_index(folder)
+    for file in weight_files(folder, weight_map):
         for tensor in _read_header(file):
             if tensor.key in tensors:
                 raise CheckpointError(
@@ -74,7 +65,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     absent = [k for k, name in weight_map.items() if k not in tensors]
     if absent:
         raise CheckpointError(
-            f'{index.name} promises tensors that are in no file: {shorten(absent)}; download the '
+            f'{INDEX} promises tensors that are in no file: {shorten(absent)}; download the '
             'checkpoint again'
         )
     return tensors
@@ -196,49 +187,6 @@ def refuse_zeros(folder: Path, keys: Iterable[str]) -> None:
             f'the weights in {folder} hold zeros and nothing else in {zeros}: their download or '
             'copy was cut off; download them again'
         )
-
-
-def _read_index(path: Path) -> dict[str, str]:
-    """Return which file each tensor is in; only files beside the index are believed."""
-    weight_map = read_json(path).get('weight_map', {})
-    if not isinstance(weight_map, dict):
-        raise CheckpointError(f'{path}: weight_map must be an object of tensors and file names')
-    for key, name in weight_map.items():
-        plain = isinstance(name, str) and name == Path(name).name
-        if not plain or not name.endswith('.safetensors'):
-            raise CheckpointError(
-                f'{path} says that {key} is in {name!r}, which is no safetensors file beside it'
-            )
-    return weight_map
-
-
-def _weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
-    there = sorted(path.name for path in folder.glob('*.safetensors'))
-    names = sorted(set(weight_map.values())) or there
-    strays = [name for name in there if name not in names]
-    strays += [p.name for p in folder.glob('*.safetensors.index.json') if p.name != INDEX]
-    if strays:
-        raise CheckpointError(
-            f'{folder} holds two sets of weights: {INDEX if weight_map else shorten(names)}, and '
-            f'{shorten(strays)}. Move away what does not belong to the checkpoint'
-        )
-    if not names:
-        hint = ''
-        if list(folder.glob('*.bin')) or list(folder.glob('*.pt')):
-            hint = (
-                '; pickled weights (.bin, .pt) are not loaded, since they can run code: convert '
-                'them to safetensors'
-            )
-        raise CheckpointError(f'{folder} has no *.safetensors file{hint}')
-    absent = [name for name in names if not (folder / name).is_file()]
-    links = [name for name in absent if (folder / name).is_symlink()]
-    if links:
-        raise CheckpointError(missing(folder / links[0]))
-    if absent:
-        raise CheckpointError(
-            f'weight files are missing in {folder}: {shorten(absent)}; download them again'
-        )
-    return [folder / name for name in names]
 
 
 def _read_header(file: Path) -> list[StoredTensor]:

@@ -1,0 +1,89 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which files of a folder hold its weights, told by their names and the index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from spec_vla_ros.models.folders import CheckpointError, is_there, missing, read_json, shorten
+
+INDEX = 'model.safetensors.index.json'
+
+_NUMBERED = re.compile(r'(.*)-(\d+)-of-(\d+)\.safetensors')
+_PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
+_CONVERTED = ('.gguf', '.ggml', '.onnx', '.engine', '.npz', '.h5', '.msgpack')
+
+
+def read_index(folder: Path) -> dict[str, str]:
+    """Return which file each tensor is in; only files beside the index are believed.
+
+    Raises:
+        CheckpointError: it is malformed, or a link to nothing.
+    """
+    path = folder / INDEX
+    weight_map = read_json(path).get('weight_map', {}) if is_there(path) else {}
+    if not isinstance(weight_map, dict):
+        raise CheckpointError(f'{path}: weight_map must be an object of tensors and file names')
+    for key, name in weight_map.items():
+        plain = isinstance(name, str) and name == Path(name).name
+        if not plain or not name.endswith('.safetensors'):
+            raise CheckpointError(
+                f'{path} says that {key} is in {name!r}, which is no safetensors file beside it'
+            )
+    return weight_map
+
+
+def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
+    """Return the files of the weights: those that the index names, else all that are there.
+
+    Raises:
+        CheckpointError: there are none, some are missing, or they are of two sets.
+    """
+    there = sorted(path.name for path in folder.glob('*.safetensors'))
+    names = sorted({*weight_map.values()} or {*there, *_all_of_numbered(there)})
+    strays = [name for name in there if name not in names]
+    strays += [p.name for p in folder.glob('*.safetensors.index.json') if p.name != INDEX]
+    if strays:
+        raise CheckpointError(
+            f'{folder} holds two sets of weights: {INDEX if weight_map else shorten(names)}, and '
+            f'{shorten(strays)}. Move away what does not belong to the checkpoint'
+        )
+    if not names:
+        raise CheckpointError(f'{folder} has no *.safetensors file{_instead(folder)}')
+    absent = [name for name in names if not (folder / name).is_file()]
+    links = [name for name in absent if (folder / name).is_symlink()]
+    if links:
+        raise CheckpointError(missing(folder / links[0]))
+    if absent:
+        raise CheckpointError(
+            f'weight files are missing in {folder}: {shorten(absent)}; download them again'
+        )
+    return [folder / name for name in names]
+
+
+def _all_of_numbered(names: list[str]) -> Iterator[str]:
+    """Give the names of all files of which some are numbered, as in model-00001-of-00003."""
+    for name in names:
+        if match := _NUMBERED.fullmatch(name):
+            stem, number, count = match.groups()
+            for i in range(1, min(int(count), 1000) + 1):
+                yield f'{stem}-{i:0{len(number)}}-of-{count}.safetensors'
+
+
+def _instead(folder: Path) -> str:
+    """Return in words what a folder without weights in safetensors has, and what to do."""
+    names = [path.name for path in folder.iterdir()]
+    if any(name.endswith(_PICKLED) for name in names):
+        return (
+            '; pickled weights (.bin, .pt) are not loaded, since they can run code: convert them '
+            'to safetensors'
+        )
+    converted = [name for name in names if name.endswith(_CONVERTED)]
+    if converted:
+        return (
+            f'; what others were converted to ({shorten(converted)}) is not read: give the '
+            'checkpoint that it was made from'
+        )
+    return f': it has {shorten(names)}' if names else ''
