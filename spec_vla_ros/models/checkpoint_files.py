@@ -103,7 +103,7 @@ def read_tensors(folder: Path) -> dict[str, StoredTensor]:
         CheckpointError: as `find_tensors`; or they hold an adapter or another head.
     """
     tensors = find_tensors(folder)
-    refuse_other_tensors(tensors)
+    refuse_other_tensors(folder, tensors)
     return tensors
 
 

@@ -33,6 +33,9 @@ _WRAPPERS = {
         'as torch names those of a model that is trained in parallel: save `model.module`, not '
         '`model`'
     ),
+    '_orig_mod.': (
+        'as torch.compile names those of what it compiled: save `model._orig_mod`, not `model`'
+    ),
 }
 """What the keys of weights begin with that were saved with a wrapper around the model."""
 
@@ -81,8 +84,8 @@ def refuse_other_files(folder: Path) -> None:
         )
 
 
-def refuse_other_tensors(keys: Iterable[str]) -> None:
-    """Refuse weights whose names show that they are something else.
+def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
+    """Refuse a folder's weights whose names show that they are something else.
 
     Raises:
         CheckpointError: an adapter that is not merged, an OpenVLA-OFT with its head, or a model
@@ -92,20 +95,21 @@ def refuse_other_tensors(keys: Iterable[str]) -> None:
     lora = [key for key in keys if '.lora_' in key]
     if lora:
         raise CheckpointError(
-            f'the weights hold a LoRA adapter that is not merged ({shorten(lora)}): merge it with '
-            '`merge_and_unload()` of the peft library, and save the model again'
+            f'the weights in {folder} hold a LoRA adapter that is not merged ({shorten(lora)}): '
+            'merge it with `merge_and_unload()` of the peft library, and save the model again'
         )
     heads = [key for key in keys if key.startswith(_OFT_TENSORS)]
     if heads:
         raise CheckpointError(
-            f'the weights hold an action head ({shorten(heads)}), as OpenVLA-OFT has: its actions '
-            'do not come token by token. Run it with the code that it came with'
+            f'the weights in {folder} hold an action head ({shorten(heads)}), as OpenVLA-OFT has: '
+            'its actions do not come token by token. Run it with the code that it came with'
         )
     for prefix, how in _WRAPPERS.items():
         wrapped = [key for key in keys if key.startswith(prefix)]
         if wrapped:
             raise CheckpointError(
-                f'the names of the weights begin with {prefix!r} ({shorten(wrapped)}), {how}'
+                f'the names of the weights in {folder} begin with {prefix!r} '
+                f'({shorten(wrapped)}), {how}'
             )
 
 

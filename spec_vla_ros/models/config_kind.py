@@ -69,18 +69,23 @@ def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
             f'config.json has {shorten(oft)}, as OpenVLA-OFT has: its actions do not come token '
             'by token. Run it with the code of OpenVLA-OFT'
         )
-    _refuse_quantised(config.get('quantization_config'))
+    refuse_quantised('config.json', config)
     _refuse_other_inputs(config)
     _refuse_other_classes(config.get('auto_map'))
     _refuse_other_names(folder, config.get('_name_or_path'))
 
 
-def _refuse_quantised(how: object) -> None:
-    """Refuse weights that were saved in few bits, each library in a way of its own."""
+def refuse_quantised(file: str | Path, config: Mapping[str, Any]) -> None:
+    """Refuse weights that were saved in few bits, each library in a way of its own.
+
+    Raises:
+        CheckpointError: the file, by its name, says so.
+    """
+    how = config.get('quantization_config')
     if how:
         method = how.get('quant_method') if isinstance(how, Mapping) else how
         raise CheckpointError(
-            f'config.json has a quantization_config ({method}): the weights were quantised, and '
+            f'{file} has a quantization_config ({method}): the weights were quantised, and '
             'are no longer those of the model. Use the checkpoint before that, and store it as '
             'int8 or int4 here (stored_as) where memory is short; if these weights are plain '
             'again, remove quantization_config'

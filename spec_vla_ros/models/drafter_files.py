@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.checkpoint_files import blaming
 from spec_vla_ros.models.config_checks import check_llama
+from spec_vla_ros.models.config_kind import refuse_quantised
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_weights import read_drafter_weights
 from spec_vla_ros.models.folders import (
     CheckpointError,
     folder_path,
     is_there,
-    mend,
     read_json,
     shorten,
 )
@@ -120,7 +120,8 @@ def load_drafter(
                 temperature=float(raw.get('draft_temperature', 1.0)),
                 rates=None if stored is None else RateTable.from_dict(stored),
             )
-    file, weights = _read_weights(folder)
+    read = read_drafter_weights(folder)
+    weights = {key: weight for key, (weight, _) in read.items()}
     _refuse_others(folder, raw, weights)
     _check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
@@ -128,7 +129,7 @@ def load_drafter(
     _check_keys(folder, expected, weights)
     head = target.lm_head.weight
     weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
-    zeros = [key for key, weight in weights.items() if check_finite(key, weight, file)]
+    zeros = [k for k, w in weights.items() if k in read and check_finite(k, w, read[k][1])]
     refuse_zeros(folder, zeros)
     drafter.load_state_dict(weights, strict=True, assign=True)
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
@@ -164,6 +165,7 @@ def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[st
         raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
     if config.get('model_type') == 'openvla':
         raise CheckpointError(f'{folder} is an OpenVLA checkpoint, and no drafter. {_WAY_ON}')
+    refuse_quantised(folder / 'config.json', config)
     classes = f'{config.get("architectures")}'.lower()
     own = [key for key in weights if key in ('d2t', 't2d') or key.startswith('midlayer.')]
     if own or 'draft_vocab_size' in config or 'eagle3' in classes:
@@ -171,23 +173,6 @@ def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[st
             f'{folder} is an EAGLE-3 drafter, which reads several layers of the target and has a '
             f'vocabulary of its own: it is not computed here. {_WAY_ON}'
         )
-
-
-def _read_weights(folder: Path) -> tuple[Path, dict[str, Tensor]]:
-    """Return the folder's file of weights, and what is in it."""
-    safetensors, pickled = folder / 'model.safetensors', folder / 'pytorch_model.bin'
-    file = safetensors if is_there(safetensors) else pickled
-    if not is_there(file):
-        raise CheckpointError(f'{folder} has neither {safetensors.name} nor {pickled.name}')
-    try:
-        if file == safetensors:
-            return file, load_file(file)
-        # weights_only: tensors and nothing that could run code
-        return file, dict(torch.load(file, map_location='cpu', weights_only=True))
-    except Exception as error:  # each format has its own
-        raise CheckpointError(
-            f'{file} cannot be read as weights ({error}): {mend(file)}'
-        ) from error
 
 
 def _check_keys(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +23,11 @@ from spec_vla_ros.models.weight_files import INDEX, read_index, weight_files
 Progress = Callable[[int, int], None]
 """Called with the bytes loaded so far and the bytes in all."""
 
+Value = TypeVar('Value')
+
+_COMPUTED = '.rotary_emb.inv_freq'
 _BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2}
+
 _TOO_LARGE = '; or they are too large for float16: choose another dtype'
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
 _MAPPED_BYTES = 32 * 2**20
@@ -68,7 +73,18 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
             f'{INDEX} promises tensors that are in no file: {shorten(absent)}; download the '
             'checkpoint again'
         )
-    return tensors
+    return without_computed(tensors)
+
+
+def read_all(tensors: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
+    """Return the tensors that `find_tensors` has found, in memory."""
+    cpu = torch.device('cpu')
+    return {k: v for batch in _batches(tensors.values()) for k, v in _read(batch, cpu)}
+
+
+def without_computed(tensors: Mapping[str, Value]) -> dict[str, Value]:
+    """Leave out what older releases of transformers saved too, and config.json says."""
+    return {key: value for key, value in tensors.items() if not key.endswith(_COMPUTED)}
 
 
 def load_tensors(
@@ -189,6 +205,22 @@ def refuse_zeros(folder: Path, keys: Iterable[str]) -> None:
         )
 
 
+def check_stored_as(key: str, file: Path, kind: str) -> None:
+    """Refuse numbers that are not what they seem: quantised ones mean others.
+
+    kind: as safetensors names it.
+
+    Raises:
+        CheckpointError: it is another than of plain floats.
+    """
+    if kind not in _BYTES:
+        raise CheckpointError(
+            f'{key} in {file} is stored as {kind}: only {", ".join(_BYTES)} are supported; use '
+            'the weights before they were quantised, and store them as int8 or int4 here '
+            '(stored_as) where memory is short'
+        )
+
+
 def _read_header(file: Path) -> list[StoredTensor]:
     try:
         with safe_open(file, framework='pt') as handle:
@@ -199,12 +231,7 @@ def _read_header(file: Path) -> list[StoredTensor]:
             f'{file} is truncated or not a safetensors file ({error}): {mend(file)}'
         ) from error
     for key, _, dtype in found:
-        if dtype not in _BYTES:
-            raise CheckpointError(
-                f'{key} in {file.name} is stored as {dtype}: only {", ".join(_BYTES)} are '
-                'supported; use the checkpoint before it was quantised, and store it as int8 or '
-                'int4 here (stored_as) where memory is short'
-            )
+        check_stored_as(key, file, dtype)
     return [
         StoredTensor(key, file, shape, int(torch.Size(shape).numel()) * _BYTES[dtype])
         for key, shape, dtype in found

@@ -116,6 +116,7 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         ('language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight', 'not merged'),
         ('base_model.model.projector.fc1.weight', 'call `merge_and_unload()`'),
         ('module.projector.fc1.weight', 'save `model.module`'),
+        ('_orig_mod.projector.fc1.weight', 'save `model._orig_mod`'),
     ],
 )
 def test_weights_of_something_else_are_refused_by_what_they_are(folder, tensor, message):

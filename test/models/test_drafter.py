@@ -187,6 +187,44 @@ def test_missing_weights(tmp_path, target):
         load_drafter(tmp_path, target, num_patches=4)
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda w: {f'module.{k}': v for k, v in w.items()}, r"d begin with 'module\.'"),
+        (lambda w: {f'_orig_mod.{k}': v for k, v in w.items()}, r'save `model\._orig_mod`'),
+        (lambda w: {k: v.to(torch.int8) for k, v in w.items()}, r'in .* is stored as \S*(I|int)8'),
+    ],
+    ids=['parallel', 'compiled', 'quantised'],
+)
+def test_a_drafter_is_asked_what_its_target_is_asked(tmp_path, weights, target, change, message):
+    for i, pickled in enumerate((False, True)):
+        folder = write(tmp_path / f'{i}d', change(weights), pickled=pickled)
+        with pytest.raises(CheckpointError, match=message):
+            load_drafter(folder, target, num_patches=4)
+
+
+def test_a_drafter_that_says_that_it_was_quantised_is_refused(tmp_path, weights, target):
+    folder = write(tmp_path / 'd', weights, quantization_config={'quant_method': 'awq'})
+    with pytest.raises(CheckpointError, match=r'd/config\.json has a quantization_config \(awq\)'):
+        load_drafter(folder, target, num_patches=4)
+
+
+@pytest.mark.parametrize('pickled', [False, True])
+def test_what_older_releases_of_transformers_saved_too_is_not_read(
+    tmp_path, weights, target, pickled
+):
+    saved = {**weights, 'layers.0.self_attn.rotary_emb.inv_freq': torch.ones(4)}
+    loaded = load_drafter(write(tmp_path / 'd', saved, pickled=pickled), target, num_patches=4)
+    assert torch.equal(loaded.fc.weight, weights['fc.weight'])
+
+
+def test_its_weights_may_be_in_several_files_of_any_name(tmp_path, weights, target):
+    folder = write(tmp_path / 'd', {'fc.bias': weights.pop('fc.bias')})
+    save_file(weights, folder / 'more.safetensors')
+    loaded = load_drafter(folder, target, num_patches=4)
+    assert torch.equal(loaded.fc.weight, weights['fc.weight'])
+
+
 def test_pickles_run_no_code(tmp_path, target):
     class Trap:
         def __reduce__(self):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import save_tensors
+from spec_vla_ros.models.safetensors_files import find_tensors, save_tensors
 
 SHAPE = {
     'hidden_size': 512,
@@ -85,3 +85,12 @@ def test_weights_may_be_read_by_whoever_may_read_other_files(tmp_path):
     save_tensors({'a': torch.arange(3.0)}, weights)
     assert weights.stat().st_mode == other.stat().st_mode
     assert load_file(weights)['a'].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_what_config_json_says_is_not_among_the_weights(tmp_path):
+    """Older releases of transformers saved it, and newer ones leave it out while loading."""
+    computed = 'model.layers.0.self_attn.rotary_emb.inv_freq'
+    save_tensors({'a': torch.ones(2), computed: torch.ones(4)}, tmp_path / 'model.safetensors')
+    index = {'weight_map': dict.fromkeys(('a', computed), 'model.safetensors')}
+    (tmp_path / 'model.safetensors.index.json').write_text(json.dumps(index))
+    assert set(find_tensors(tmp_path)) == {'a'}

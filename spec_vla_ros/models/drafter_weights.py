@@ -1,0 +1,62 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A drafter's weights, in safetensors files by the rules of a target's, or pickled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spec_vla_ros.models.checkpoint_kind import refuse_other_tensors
+from spec_vla_ros.models.folders import CheckpointError, is_there, mend, shorten
+from spec_vla_ros.models.safetensors_files import (
+    check_stored_as,
+    find_tensors,
+    read_all,
+    without_computed,
+)
+
+_KINDS = {
+    torch.float64: 'F64',
+    torch.float32: 'F32',
+    torch.float16: 'F16',
+    torch.bfloat16: 'BF16',
+}
+
+
+def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
+    """Return the folder's weights, and which file each is from; what is pickled comes last.
+
+    Raises:
+        CheckpointError: there are none, they cannot be read, or are those of something else; the
+            message says which.
+    """
+    pickled = folder / 'pytorch_model.bin'
+    if any(folder.glob('*.safetensors*')):
+        found = find_tensors(folder)
+        weights = {k: (weight, found[k].file) for k, weight in read_all(found).items()}
+    elif is_there(pickled):
+        weights = {k: (weight, pickled) for k, weight in _unpickled(pickled).items()}
+    else:
+        names = shorten(path.name for path in folder.iterdir())
+        raise CheckpointError(
+            f'{folder} has neither model.safetensors nor {pickled.name}: it has {names}'
+        )
+    refuse_other_tensors(folder, weights)
+    return weights
+
+
+def _unpickled(file: Path) -> dict[str, Tensor]:
+    try:
+        # weights_only: tensors and nothing that could run code
+        read = dict(torch.load(file, map_location='cpu', weights_only=True))
+        for key, weight in read.items():
+            check_stored_as(key, file, _KINDS.get(weight.dtype, f'{weight.dtype}'))
+        return without_computed(read)
+    except CheckpointError:
+        raise
+    except Exception as error:  # each release has its own
+        raise CheckpointError(
+            f'{file} cannot be read as weights ({error}): {mend(file)}'
+        ) from error
