@@ -70,4 +70,4 @@ def merged(first: dict[Any, Any], second: dict[Any, Any]) -> dict[Any, Any]:
 
 def same(one: object, other: object) -> bool:
     """Whether two values of YAML mean the same; 1 is 1.0, and not true."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return [one] == [other] and isinstance(one, bool) == isinstance(other, bool)  # so .nan is .nan

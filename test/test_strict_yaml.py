@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """YAML with one meaning is read; with several, or none, it is refused."""
 
+import math
+
 import pytest
 
 from spec_vla_ros.strict_yaml import read_yaml
@@ -22,6 +24,10 @@ from spec_vla_ros.strict_yaml import read_yaml
 )
 def test_what_is_read(text, value):
     assert read_yaml(text) == value
+
+
+def test_what_is_no_number_is_given_once():
+    assert math.isnan(read_yaml('a: {x: .nan}')['a']['x'])
 
 
 @pytest.mark.parametrize(

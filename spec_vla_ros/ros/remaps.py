@@ -15,6 +15,8 @@ OF_LIBRARIES = ('tf', 'tf_static', 'clock', 'rosout', 'parameter_events')
 _RULE = re.compile(
     r'(?:(?P<node>\w+):(?!//))?(?:rostopic://|rosservice://)?(?P<name>[^:=]+):=(?P<other>.*)'
 )
+_PART = r'(?:[A-Za-z_]|\{\w+\})(?:\w|\{\w+\})*'
+_NAME = re.compile(rf'(?:~?/)?{_PART}(?:/{_PART})*', re.ASCII)
 _OF_AN_ACTION = '/_action/'
 
 
@@ -63,6 +65,26 @@ def remaps_in_no_force(
         else:
             hint = did_you_mean(name, relative)
         problems.append(f'{said} is in no force: there is no such topic, service or action{hint}')
+    return problems
+
+
+def malformed(arguments: Sequence[str]) -> list[str]:
+    """Return in words each remap to what is no name; rcl gives the rule and no reason.
+
+    arguments: as of `remaps_in_no_force`.
+    """
+    problems = []
+    for flag, value in given(arguments, REMAP):
+        name, sign, other = value.partition(':=')
+        if not sign:
+            problems.append(f'{flag} {value}: write NAME:=OTHER')
+        elif name.endswith('__ns') and not other.startswith('/'):
+            problems.append(f'{flag} {value}: a namespace begins with a slash: /{other}')
+        elif not _NAME.fullmatch(other) and not (name.endswith('__ns') and other == '/'):
+            problems.append(
+                f'{flag} {value}: {other!r} is no name of ROS, which has letters, digits and '
+                'underscores, in parts between single slashes that begin with no digit'
+            )
     return problems
 
 

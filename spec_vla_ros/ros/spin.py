@@ -13,12 +13,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import DieWithParent, keep_freed_memory
+from spec_vla_ros.ros.remaps import malformed
 from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
 
 LAST_WORD = 15
@@ -77,7 +79,7 @@ def spin_node(
                 'parameter, -r NAME:=OTHER for another name of a topic; --help says more'
             )
         except RuntimeError as wrong_argument:
-            sys.exit(f'error: {wrong_argument}')
+            sys.exit(f'error: {"; ".join(malformed(sys.argv)) or wrong_argument}')
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:
@@ -93,7 +95,7 @@ def spin_node(
         signal.signal(number, stop)
     try:
         node = make_node()
-    except ValueError as wrong_parameter:
+    except (ValueError, ParameterException) as wrong_parameter:  # of ours, and use_sim_time
         sys.exit(f'error: {wrong_parameter}')
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -5,7 +5,7 @@ import pytest
 from security_policy import allowed
 
 from spec_vla_ros.ros.names import POLICY_NAMES, ROBOT_NAMES
-from spec_vla_ros.ros.remaps import OF_THE_NODE, remaps_in_no_force
+from spec_vla_ros.ros.remaps import OF_THE_NODE, malformed, remaps_in_no_force
 
 
 def told(*rules, node='/spec_vla', flag='-r'):
@@ -52,6 +52,34 @@ def test_a_remap_in_no_force_is_told(rule, words, flag):
 )
 def test_what_ros_allows_is_not_told(rule):
     assert told(rule, node='/lab/spec_vla') == []
+
+
+@pytest.mark.parametrize(
+    ('rule', 'words'),
+    [
+        ('image:=/camera//image', "'/camera//image' is no name of ROS"),
+        ('image:=/camera/image/', 'in parts between single slashes'),
+        ('image:=', "'' is no name of ROS"),
+        ('delta_twist_cmds:=/cmd vel', 'letters, digits and underscores'),
+        ('instruction:=/1st', 'begin with no digit'),
+        ('__ns:=/left-arm', "'/left-arm' is no name of ROS"),
+        ('__ns:=left_arm', 'a namespace begins with a slash: /left_arm'),
+        ('__node:=my-node', "'my-node' is no name of ROS"),
+        ('image', 'write NAME:=OTHER'),
+    ],
+)
+def test_what_is_no_name_is_told_with_the_reason(rule, words):
+    (problem,) = malformed(['program', '--ros-args', '-r', rule])
+    assert problem.startswith(f'-r {rule}: ')
+    assert words in problem
+
+
+@pytest.mark.parametrize(
+    'rule',
+    ['image:=/a/b_1', 'image:=a', 'spec_vla:image:=~/a', '__ns:=/', '__ns:=/a', 'a:=/{node}_x/b'],
+)
+def test_what_is_a_name_is_not_told(rule):
+    assert malformed(['program', '--ros-args', '-r', rule]) == []
 
 
 def test_a_whole_name_must_be_in_the_nodes_namespace():

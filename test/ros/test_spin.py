@@ -72,6 +72,20 @@ def test_a_word_that_ros_does_not_know_is_answered_with_what_to_write():
     assert "ROS knows no ['dry_run:=true']: write -p NAME:=VALUE" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ('given', 'words'),
+    [
+        (('-r', 'image:=/camera//image'), "'/camera//image' is no name of ROS"),
+        (('-p', "use_sim_time:='true'"), "error: Trying to set parameter 'use_sim_time' to"),
+    ],
+)
+def test_what_ros_cannot_read_ends_it_with_one_line_that_says_why(given, words):
+    ended = run_python('-m', 'spec_vla_ros.ros.policy_node', '--ros-args', *given, check=False)
+    assert ended.returncode == 1
+    assert words in ended.stderr.splitlines()[-1]
+    assert 'Traceback' not in ended.stderr
+
+
 def test_a_node_ends_with_its_parent_where_that_is_asked_for(world):
     parent = start_python('-c', TIED, ROS_DOMAIN_ID=str(world.domain_id))
     node = psutil.Process(int(parent.stdout.readline()))
