@@ -105,7 +105,7 @@ class PromptProcessor:
         template: str = PURE,
     ) -> None:
         self._tokenizer = tokenizer
-        self._bos = bos_token_id
+        self._bos, self._vocab_size = bos_token_id, vocab_size
         self._template = template
         if tokenizer is not None:
             self._empty = id_of(tokenizer, _EMPTY_PIECE)
@@ -147,9 +147,10 @@ class PromptProcessor:
                 it is refused.
             ValueError: there is no tokenizer, or half characters in the instruction.
         """
-        ids = (
-            self._encode(instruction) if isinstance(instruction, str) else _given_ids(instruction)
-        )
+        if isinstance(instruction, str):
+            ids = self._encode(instruction)
+        else:
+            ids = _given_ids(instruction, vocab_size=self._vocab_size)
         if not ids or ids[0] != self._bos:
             ids.insert(0, self._bos)
         if self._empty is not None and ids[-1] != self._empty:
@@ -179,17 +180,23 @@ class PromptProcessor:
         return ids
 
 
-def _given_ids(prompt: Sequence[int]) -> list[int]:
-    """Return the ids of a prompt; InstructionError where it has none."""
+def _given_ids(prompt: Sequence[int], *, vocab_size: int) -> list[int]:
+    """Return the ids of a prompt; InstructionError where it has none, or others than words'."""
     if isinstance(prompt, bytes | bytearray):  # whose elements would pass for ids
         raise InstructionError(
             'the instruction is bytes, as data sets of TensorFlow have it: give its words, '
             'instruction.decode()'
         )
     try:
-        return [operator.index(number) for number in prompt]
+        ids = [operator.index(number) for number in prompt]
     except TypeError as error:
         raise InstructionError(
             f'the instruction is {prompt!r:.60}, which is neither words (one str) nor the ids of '
             'a prompt (whole numbers)'
         ) from error
+    if other := [number for number in ids if not 0 <= number < vocab_size]:
+        raise InstructionError(
+            f'the instruction has the id {other[0]}, and the policy reads 0 to {vocab_size - 1}: '
+            "give the ids of this checkpoint's tokenizer, without padding"
+        )
+    return ids

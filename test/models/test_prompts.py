@@ -97,6 +97,13 @@ def test_what_is_neither_words_nor_ids_is_told(given):
         PromptProcessor(None, vocab_size=320)(given)
 
 
+@pytest.mark.parametrize('given', [[7, 320], [7, -1]])
+def test_ids_that_the_policy_does_not_read_are_told(given):
+    """Of another tokenizer: looked up on a GPU, they would take the device along."""
+    with pytest.raises(InstructionError, match=rf'has the id {given[1]}, .* reads 0 to 319'):
+        prompts()(given)
+
+
 def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
     assert PromptProcessor(None, vocab_size=32000)([1, 5]).tolist() == [[1, 5, 29871]]
     assert PromptProcessor(None, vocab_size=320)([1, 5]).tolist() == [[1, 5]]
