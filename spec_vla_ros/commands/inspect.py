@@ -106,7 +106,7 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
     file = tokenizer_file(folder)
     print(f'tokenizer   {file.name if file else "none"}')
     print(f'prompt      {config.prompt!r}')
-    print(f'actions     ids {config.vocab_size - config.num_bins} to {config.vocab_size - 1}')
+    print(f'actions     ids {config.action_ids.start} to {config.action_ids.stop - 1}')
 
 
 def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormStats]:

@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
         checkpoint=state,
         report=lambda text: print(text, flush=True),
         record=record,
-        action_ids=_action_ids(args.checkpoint),
+        action_ids=read_config(args.checkpoint).action_ids,
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
@@ -181,11 +181,6 @@ def _hyperparameters(args: argparse.Namespace) -> DrafterHyperparameters:
         score_weight=args.score_weight,
         seed=args.seed,
     )
-
-
-def _action_ids(checkpoint: Path) -> range:
-    config = read_config(checkpoint)
-    return config.codec(min(config.norm_stats)).action_ids  # the same with all norm stats
 
 
 def _check_fits(features: TargetFeatures, hidden_size: int, args: argparse.Namespace) -> None:

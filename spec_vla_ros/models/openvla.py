@@ -90,6 +90,11 @@ class OpenVLAConfig:
         return prompt_of(self.llm_backbone_id)
 
     @property
+    def action_ids(self) -> range:
+        """The token ids that are actions, the same with all norm stats."""
+        return range(self.vocab_size - self.num_bins, self.vocab_size)
+
+    @property
     def keys_unasked(self) -> list[str]:
         """The data sets of which one may be chosen unasked: the fine-tune's own, else all."""
         return keys_unasked(self.norm_stats, self.norm_stats_files)

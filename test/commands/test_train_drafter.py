@@ -116,6 +116,16 @@ def test_features_become_a_drafter(target, drafter):
     assert (drafter / 'curve.json').exists()
 
 
+def test_a_data_set_that_cannot_be_used_does_not_matter(target, features, tmp_path):
+    """No action is un-normalised while a drafter is trained."""
+    other = shutil.copytree(target, tmp_path / 'target')
+    config = json.loads((other / 'config.json').read_text())
+    config['norm_stats'] = {'a': {'action': {'mean': [0.0]}}, **config['norm_stats']}
+    (other / 'config.json').write_text(json.dumps(config))
+    options = training(other, features[0], tmp_path / 'drafter')
+    assert cli.main([*options, '--iterations', '10']) == 0
+
+
 def test_a_finished_training_is_not_repeated(target, features, drafter, capsys):
     before = load_file(drafter / 'model.safetensors')
     assert cli.main(training(target, features[0], drafter)) == 0
