@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from spec_vla_ros.jpeg import parts_of
+from spec_vla_ros.other_formats import LONGEST, other_format
 from spec_vla_ros.types import UnreadableError
 
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
@@ -142,9 +143,11 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             'needed'
         )
     if not bytes(message.data[:4]).startswith((_JPEG, _PNG)):
-        raise ImageError(
+        other = other_format(bytes(message.data[:LONGEST]))
+        raise (EncodingError if other else ImageError)(
             f'format {message.format!r}, {len(message.data)} bytes: neither a whole JPEG nor a '
-            'whole PNG, it begins as neither does; have the publisher send one of the two'
+            f'whole PNG, {f"but {other}" if other else "it begins as neither does"}; have the '
+            'publisher send one of the two'
         )
     data = np.frombuffer(message.data, np.uint8)
     jpeg = None
