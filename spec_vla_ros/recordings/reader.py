@@ -19,6 +19,8 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
+from spec_vla_ros.models.folders import shorten
+
 _ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
 _ZSTD_SUFFIXES = ('.zstd', '.zst')
 _DATA_SETS = {
@@ -28,6 +30,10 @@ _DATA_SETS = {
 }
 """What a folder has that is a data set of other programs -> whose."""
 _DATA_FILES = {'.parquet': 'LeRobot', '.hdf5': 'HDF5', '.h5': 'HDF5'}
+_REPLAY = (
+    'replay it as messages and record these with `ros2 bag record`, or write them with the '
+    'package rosbags'
+)
 _MCAP = b'\x89MCAP0\r\n'  # what a whole file begins and ends with
 
 # These messages are the same in every distribution, so the definitions that a recording brings
@@ -53,8 +59,14 @@ def opened(path: Path) -> Iterator[Reader]:
     owner = _data_set(path)
     if owner:
         raise RecordingError(
-            f'{path} is a data set of {owner}, and no recording of ROS: replay it as messages and '
-            'record these with `ros2 bag record`, or write them with the package rosbags'
+            f'{path} is a data set of {owner}, and no recording of ROS: {_REPLAY}'
+        )
+    if path.name == 'metadata.yaml':
+        raise RecordingError(f'{path} is a part of a recording: give its folder {path.parent}')
+    profile = _profile(path)
+    if profile not in (None, 'ros2'):
+        raise RecordingError(
+            f'{path} is no recording of ROS 2, its MCAP has the profile {profile!r}: {_REPLAY}'
         )
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         raise RecordingError(
@@ -128,6 +140,9 @@ def _data_set(path: Path) -> str:
 def _parts(folder: Path) -> str:
     """Return what to do with the files of a folder whose recorder did not end it."""
     files = sorted(p for p in folder.iterdir() if {'.mcap', '.db3'} & {*p.suffixes})
+    inside = sorted(file.parent.name for file in folder.glob('*/metadata.yaml'))
+    if inside and not files:
+        return f'it holds recordings: give those of {shorten(inside)} that are meant'
     if not files:
         return 'nor has it an .mcap or .db3 file'
     cut = next((file for file in files if _cut_off(file)), None)
@@ -146,6 +161,19 @@ def _cut_off(path: Path) -> Path | None:
             if content.read() != _MCAP:
                 return file
     return None
+
+
+def _profile(path: Path) -> str | None:
+    """Return what an .mcap file says that its messages are of; None where it says nothing."""
+    if not path.is_file():
+        return None
+    with path.open('rb') as content:
+        head = content.read(len(_MCAP) + 128)
+    begin = len(_MCAP) + 9 + 4  # behind the record's kind and length, and the profile's
+    length = int.from_bytes(head[begin - 4 : begin], 'little')
+    if not head.startswith(_MCAP + b'\x01') or not begin + length <= len(head):
+        return None
+    return head[begin : begin + length].decode(errors='replace')
 
 
 def _recover(file: Path) -> str:

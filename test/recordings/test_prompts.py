@@ -165,6 +165,27 @@ def test_data_sets_of_others_are_told_with_the_way_on(tmp_path, given, inside, o
         check_recording(path, TOPICS)
 
 
+@pytest.mark.parametrize('profile', [b'ros1', b'', b'ros9'])
+def test_an_mcap_of_others_is_told_with_the_way_on(tmp_path, profile):
+    """Of ROS 1, or of a program that writes JSON or protobuf."""
+    folder = record(tmp_path / 'bag', two_instructions())
+    content = next(folder.glob('*.mcap')).read_bytes()
+    begin = len(b'\x89MCAP0\r\n') + 9
+    length = len(profile).to_bytes(4, 'little')
+    (tmp_path / 'x.mcap').write_bytes(content[:begin] + length + profile + content[begin + 8 :])
+    said = rf"x\.mcap is no recording of ROS 2, .* profile '{profile.decode()}': replay it"
+    with pytest.raises(RecordingError, match=said):
+        check_recording(tmp_path / 'x.mcap', TOPICS)
+
+
+def test_what_is_a_part_of_recordings_or_holds_some_is_told(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions())
+    with pytest.raises(RecordingError, match=rf'a part of a recording: give its folder {folder}'):
+        check_recording(folder / 'metadata.yaml', TOPICS)
+    with pytest.raises(RecordingError, match='it holds recordings: give those of bag that are me'):
+        check_recording(tmp_path, TOPICS)
+
+
 def test_every_counts_images_that_have_an_instruction(tmp_path):
     examples, reports = read(record(tmp_path / 'bag', two_instructions()), every=2)
     np.testing.assert_array_equal([e.image for e in examples], PICTURES[[2, 4, 6]])
