@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
 
 _DATE, _MERGE = 'tag:yaml.org,2002:timestamp', 'tag:yaml.org,2002:merge'
+_FLOAT = 'tag:yaml.org,2002:float'
+_POWER = re.compile(r'[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$')
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes no key with two values; dates stay words, as ROS has no others."""
+    """Takes no key with two values; dates stay words and 5e-2 is a number, as for ROS."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own form of it
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _DATE]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    for _first in '-+.0123456789':
+        yaml_implicit_resolvers[_first] = [*yaml_implicit_resolvers[_first], (_FLOAT, _POWER)]
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
         own = [pair for pair in node.value if pair[0].tag != _MERGE]

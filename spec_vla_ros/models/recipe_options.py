@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
-
-import yaml
+from typing import Any
 
 from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe, require_choice
+from spec_vla_ros.strict_yaml import merged, read_yaml
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
@@ -31,17 +31,21 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
     """Return the recipe that was asked for.
 
     Raises:
-        ValueError: as `read_recipe`, or a field is given without a value.
+        ValueError: as `read_recipe`, or a field is given without a value, or with two.
     """
-    changes = {}
+    changes: dict[str, Any] = {}
     for text in args.set:
         name, equals, value = text.partition('=')
         if not equals:
             raise ValueError(f'--set {text}: give FIELD=VALUE')
         try:
-            changes[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            said = read_yaml(value)
+        except ValueError as error:
             raise ValueError(f'--set {text}: {value!r} is no YAML value') from error
+        try:
+            changes = merged(changes, {name.strip(): said})
+        except ValueError as twice:
+            raise ValueError(f'--set {text}: {twice}') from twice
     return read_recipe(args.recipe or PLAIN, **changes)
 
 

@@ -214,6 +214,10 @@ def test_with_its_recipe_bounds_are_those_of_the_robot(folder, inspect):
         (('--recipe', 'nowhere.yaml'), 'none of plain, libero, bridge'),
         (('--set', 'image_crop'), 'give FIELD=VALUE'),
         (('--set', 'image_crop=[1'), 'is no YAML value'),
+        (
+            ('--set', 'image_crop=0.9', '--set', 'image_crop=0.8'),
+            '--set image_crop=0.8: image_crop is given twice, as 0.9 and as 0.8',
+        ),
         (('--set', 'image_crop=2'), 'image_crop 2 is not above 0 and at most 1'),
     ],
 )
