@@ -27,6 +27,9 @@ OPEN_LOOP = (
 
 MAX_DRIFT = 1.15
 
+ENOUGH = 100
+"""Actions, of which the five that are farthest off say what the 95th percentile is."""
+
 _TEMPORAL = {False: 'drafter', True: 'drafter + temporal'}
 
 
@@ -91,6 +94,11 @@ def summary(
         lines.append(
             'It is not faster than autoregressive decoding here: a better drafter '
             '(docs/how-to/drafter.md), or `decoding_mode: autoregressive`.'
+        )
+    if row['actions'] < ENOUGH:
+        lines.append(
+            f'It rests on {row["actions"]} actions only: what 95 of 100 do shows in {ENOUGH} or '
+            'more. Replay longer recordings, or a shorter --interval.'
         )
     if drift > MAX_DRIFT:
         lines.append(

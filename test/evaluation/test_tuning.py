@@ -142,6 +142,13 @@ def test_summary(drift, warned):
     assert ('machine was busy' in text) is warned
 
 
+@pytest.mark.parametrize(('actions', 'warned'), [(3, True), (99, True), (100, False)])
+def test_a_recommendation_from_few_actions_says_so(actions, warned):
+    few = {name: {**row, 'actions': actions} for name, row in results().items()}
+    text = summary(few, recommend(few, Tolerance(bins=5)), Tolerance(bins=5), drift=1.0)
+    assert (f'rests on {actions} actions only' in text) is warned
+
+
 def test_a_way_that_is_slower_is_not_praised():
     slow = results(temporal_ms=50.0)
     slow = {name: {**row, 'speedup': 0.9} for name, row in slow.items()}
