@@ -19,6 +19,7 @@ from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import log_to_stderr
+from spec_vla_ros.ros.clock_choice import USE_SIM_TIME, keep_clock_while
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
@@ -70,6 +71,7 @@ class SpecVlaNode(LifecycleNode):
             at_start=lambda: self._policy is None,
             arguments=kwargs.get('cli_args'),
         )
+        keep_clock_while(self, lambda: self._active)
         self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
         self._finished = self.create_guard_condition(self._on_finished)
@@ -128,7 +130,7 @@ class SpecVlaNode(LifecycleNode):
         self._in_use.loop.stop()
         gc.collect()  # now, because the collector would hold up the commands later,
         gc.freeze()  # and need not look again at what is loaded
-        simulated = self.get_parameter('use_sim_time').value
+        simulated = self.get_parameter(USE_SIM_TIME).value
         # Somebody may set the system's clock; commands go on all the same.
         self._ticker = Ticker(
             self,

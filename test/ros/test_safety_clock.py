@@ -2,7 +2,7 @@
 """Clocks that jump, stand still, or are simulated."""
 
 import pytest
-from harness import ScriptedPolicy, halted, new_world
+from harness import ScriptedPolicy, halted, new_world, running
 from rosgraph_msgs.msg import Clock
 from safety_bench import SafetyBench, commanded_since, moving
 from spec_vla_ros.msg import PolicyStatus
@@ -74,6 +74,23 @@ def test_a_clock_that_nobody_publishes_is_told(world, status):
     world.instruct('go')
     text = status.wait(halted(PolicyStatus.REASON_CLOCK_STOPPED)).reason_text
     assert text == 'use_sim_time is set, and nobody publishes /clock'
+
+
+def test_the_clock_is_not_changed_while_the_node_is_active(world, status):
+    """No image would grow old by a clock that stands at zero, and the arm would go on."""
+    world.policy_node(lambda settings: ScriptedPolicy(), step_duration=5.0)
+    camera = world.camera()
+    camera.make = lambda now_ns, make=camera.make: make(0)  # as a driver that stamps nothing
+    world.instruct('go')
+    status.wait(running)
+    refused = world.remote.set_parameters('/spec_vla', {'use_sim_time': True})
+    assert not refused.successful
+    assert refused.reason.startswith('use_sim_time: read when the node is activated; deactivate')
+    assert world.remote.set_parameters('/spec_vla', {'use_sim_time': False}).successful
+    camera.covered = True
+    status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
+    assert world.remote.deactivate('/spec_vla')
+    assert world.remote.set_parameters('/spec_vla', {'use_sim_time': True}).successful
 
 
 def test_a_clock_that_stands_still_stops_the_arm(bench):
