@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 8
+_FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {file}` lets everybody'
 _POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves of a large file
 
 
@@ -58,6 +59,18 @@ def missing(file: Path) -> str:
     return f'{file} is missing: the folder has {shorten(names)}'
 
 
+def check_readable(file: Path) -> None:
+    """Make sure that this user may read a file: some libraries say then that there is none.
+
+    Raises:
+        CheckpointError: it may not be read; the message says what its owner can do.
+    """
+    try:
+        file.open('rb').close()
+    except PermissionError as error:
+        raise CheckpointError(_FORBIDDEN.format(file=file)) from error
+
+
 def mend(file: Path) -> str:
     """Say in words how a file that cannot be read is mended."""
     if not file.is_file():
@@ -73,13 +86,16 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        CheckpointError: the file is missing or malformed, or says one thing twice.
+        CheckpointError: the file is missing or malformed, may not be read, or says one thing
+            twice.
     """
     try:
         text = path.read_text(encoding='utf-8-sig')  # some editors put a mark at the beginning
         content = json.loads(text, object_pairs_hook=_once)
     except FileNotFoundError:
         raise CheckpointError(missing(path)) from None
+    except PermissionError as error:
+        raise CheckpointError(_FORBIDDEN.format(file=path)) from error
     except _TwiceError as error:
         raise CheckpointError(f'{path} says {error}: remove the one that is wrong') from error
     except ValueError as error:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from spec_vla_ros.models.folders import CheckpointError, mend, shorten
+from spec_vla_ros.models.folders import CheckpointError, check_readable, mend, shorten
 from spec_vla_ros.models.weight_files import INDEX, read_index, weight_files
 
 Progress = Callable[[int, int], None]
@@ -222,6 +222,7 @@ def check_stored_as(key: str, file: Path, kind: str) -> None:
 
 
 def _read_header(file: Path) -> list[StoredTensor]:
+    check_readable(file)
     try:
         with safe_open(file, framework='pt') as handle:
             slices = [(key, handle.get_slice(key)) for key in handle.keys()]  # noqa: SIM118

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tokenizers import Tokenizer
 
-from spec_vla_ros.models.folders import is_there, mend
+from spec_vla_ros.models.folders import check_readable, is_there, mend
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
@@ -67,6 +67,7 @@ def read_json_tokenizer(file: Path) -> Tokenizer:
     Raises:
         ValueError: the file cannot be read as a tokenizer.
     """
+    check_readable(file)
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # tokenizers raises plain Exception

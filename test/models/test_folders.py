@@ -2,6 +2,7 @@
 """What cannot be read in a checkpoint's folder is said as what it is."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
@@ -46,6 +47,21 @@ def test_a_link_to_nothing_is_told_as_one(folder, name):
 def test_a_pointer_of_git_lfs_is_told_as_one(folder, name):
     (folder / name).write_text(POINTER)
     with pytest.raises(CheckpointError, match=rf'{name}.* pointer of Git LFS.*git lfs pull'):
+        load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize('name', ['config.json', 'tokenizer.json', WEIGHTS, f'drafter/{WEIGHTS}'])
+def test_a_file_that_this_user_may_not_read_is_told_as_one(folder, monkeypatch, name):
+    """safetensors says that there is none; a robot's node is often another user."""
+    opened = Path.open
+
+    def forbid(self, *given, **named):
+        if self == folder / name:
+            raise PermissionError(13, 'Permission denied')
+        return opened(self, *given, **named)
+
+    monkeypatch.setattr(Path, 'open', forbid)
+    with pytest.raises(CheckpointError, match=rf'{name} may not be read by the user.*chmod a\+r'):
         load_policy(folder, device='cpu')
 
 
