@@ -154,9 +154,9 @@ def save_drafter(
     }
     if rates is not None:
         config['draft_acceptance'] = rates.to_dict()
-    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
     save_tensors(weights, folder / 'model.safetensors')
+    (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
 
 
 def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:

@@ -47,8 +47,14 @@ def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors into one file, to be read by whoever may read others that one writes.
 
     What safetensors writes itself, its owner only may read; a robot's node often is another user.
+    A file that is there stays until the new one is whole: a disk may be full.
     """
-    file.write_bytes(save(dict(tensors), metadata={'format': 'pt'}))
+    partial = file.with_name(f'{file.name}.partial')
+    try:
+        partial.write_bytes(save(dict(tensors), metadata={'format': 'pt'}))
+        partial.rename(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:

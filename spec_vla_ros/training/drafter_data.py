@@ -130,9 +130,7 @@ def write_features(
             else torch.stack([r[name] for r in rows])
             for name in TargetFeatures.__slots__
         }
-        partial = file.with_suffix('.partial')
-        save_tensors(columns, partial)
-        partial.rename(file)
+        save_tensors(columns, file)
         report(f'{file.name}: {len(rows)} prompts')
 
 

@@ -1,7 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A checkpoint in several files becomes a model that is ready to decode without a second copy."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +87,23 @@ def test_weights_may_be_read_by_whoever_may_read_other_files(tmp_path):
     save_tensors({'a': torch.arange(3.0)}, weights)
     assert weights.stat().st_mode == other.stat().st_mode
     assert load_file(weights)['a'].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_what_cannot_be_written_leaves_what_is_there(tmp_path, monkeypatch):
+    """A drafter that a robot uses is not lost to a disk that is full."""
+    file = tmp_path / 'model.safetensors'
+    save_tensors({'a': torch.ones(2)}, file)
+    write_bytes = Path.write_bytes
+
+    def half(path, data):
+        write_bytes(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_bytes', half)
+    with pytest.raises(OSError, match='No space left'):
+        save_tensors({'a': torch.zeros(2)}, file)
+    assert load_file(file)['a'].tolist() == [1.0, 1.0]
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
 def test_what_config_json_says_is_not_among_the_weights(tmp_path):
