@@ -13,7 +13,7 @@ from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_files,
     refuse_other_tensors,
 )
-from spec_vla_ros.models.config_checks import check_llama, check_sizes
+from spec_vla_ros.models.config_checks import check_sizes
 from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import CheckpointError, folder_path, is_there, read_json
 from spec_vla_ros.models.image_processor import ImageProcessor
@@ -124,7 +124,6 @@ def blaming(culprit: str) -> Iterator[None]:
 def _check_sizes(config: OpenVLAConfig) -> None:
     """Refuse numbers that no model has, which would take all memory before anything fits."""
     largest = config.text.vocab_size
-    check_llama(config.text)
     check_sizes(
         [
             ('n_action_bins', config.num_bins, largest),

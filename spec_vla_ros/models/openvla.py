@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats, keys_unasked
 from spec_vla_ros.device import upload
+from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.prompts import DEFAULT_BACKBONE, prompt_of
@@ -19,6 +20,12 @@ from spec_vla_ros.models.vision import Projector, VisionBackbone
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _ARCHITECTURES = ('no-align+fused-gelu-mlp', 'no-align+gelu-mlp')
+_KINDS: dict[str, tuple[type, str]] = {
+    'timm_model_ids': (list, 'a list of names'),
+    'image_sizes': (list, 'a list of pixels'),
+    'text_config': (dict, 'an object'),
+    'pad_to_multiple_of': (int, 'a whole number'),
+}
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
 
 
@@ -58,6 +65,9 @@ class OpenVLAConfig:
         absent = [k for k in ('timm_model_ids', 'image_sizes', 'text_config') if k not in config]
         if absent:
             raise ValueError(f'config.json lacks {", ".join(absent)}')
+        for key, (kind, words) in _KINDS.items():
+            if not isinstance(config.get(key, kind()), kind):
+                raise ValueError(f'{key} in config.json is {config[key]!r:.40}, expected {words}')
         backbone = config.get('llm_backbone_id') or DEFAULT_BACKBONE
         prompt_of(backbone)  # told before anything is built
         count = 2 if _is_fused(config) else 1
@@ -72,6 +82,7 @@ class OpenVLAConfig:
         dtype = dtype.removeprefix('torch.').replace('float64', 'float32')  # what is computed with
         check_choice('torch_dtype', dtype, PRECISIONS)
         text = LlamaConfig.from_dict({'vocab_size': 32064, **config['text_config']})
+        check_llama(text)
         return cls(
             timm_model_ids=tuple(ids[:count]),
             image_sizes=tuple(sizes[:count]),

@@ -134,6 +134,11 @@ def test_keys_that_do_not_fit_are_named(folder, change, message):
     ('changes', 'message'),
     [
         ({'model_type': 'llama'}, "model_type 'llama'"),
+        ({'text_config': None}, 'text_config in config.json is None, expected an object'),
+        ({'text_config': {'vocab_size': '384'}}, "vocab_size is '384', expected a whole number"),
+        ({'image_sizes': 64}, 'image_sizes in config.json is 64, expected a list of pixels'),
+        ({'timm_model_ids': 'vit'}, "timm_model_ids in config.json is 'vit', expected a list"),
+        ({'pad_to_multiple_of': None}, 'pad_to_multiple_of in config.json is None, expected a w'),
         ({'arch_specifier': 'linear'}, "arch_specifier 'linear'.*no-align"),
         ({'timm_model_ids': ['vit_nonsense'] * 2}, "no vision tower 'vit_nonsense'"),
         ({'timm_model_ids': ['resnet18'] * 2}, "'resnet18'.*no plain vision transformer"),
