@@ -21,6 +21,8 @@ SEVERAL = 'one of several publishers'
 
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
+_LAG = 30.0  # seconds that no camera lags behind
+
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
@@ -113,12 +115,17 @@ class ImageWatch(Generic[Image]):
                     "the images are stamped by another clock than the node's: "
                     f'{self._newest.stamp_ns / NANOSECONDS:.0f} s, and it is '
                     f'{now_ns / NANOSECONDS:.0f} s; does one of them follow use_sim_time, and the '
-                    'other not?'
+                    'other not, or is an old recording played without `--clock`?'
                 )
+            played = (
+                ', or a recording is played: `ros2 bag play --clock`, and use_sim_time here'
+                if age > _LAG
+                else ''
+            )
             return (
                 f'the images that arrive are stamped {abs(age):.2f} s in the '
                 f'{"past" if age > 0 else "future"} (image_timeout={timeout}): '
-                "the camera lags, or its clock and the node's differ"
+                f"the camera lags, or its clock and the node's differ{played}"
             )
         return None
 

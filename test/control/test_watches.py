@@ -54,6 +54,14 @@ def test_images_of_another_clock_are_told():
     assert 'use_sim_time' in text
 
 
+@pytest.mark.parametrize(('age', 'told'), [(2, False), (86_400, True)])
+def test_images_of_a_recording_that_is_played_are_told_with_the_way_on(age, told):
+    watch = ImageWatch()
+    watch.store('image', stamp_ns=10**6 * SECOND, now_ns=(10**6 + age) * SECOND)
+    text = watch.staleness(now_ns=(10**6 + age) * SECOND, timeout=0.5)
+    assert ('`ros2 bag play --clock`, and use_sim_time here' in text) is told
+
+
 def test_a_clock_that_jumps_back_is_no_freshness(watch):
     assert watch.staleness(now_ns=3 * SECOND, timeout=0.5) is not None
 
