@@ -16,6 +16,9 @@ from spec_vla_ros.types import DecodeStats, accept_length
 WINDOW = 10.0
 """Seconds that count as lately."""
 
+_PAUSE = 1.0  # seconds between two commands that are no beat
+_ENOUGH = 2.0  # seconds, by the node's clock, that show a rate
+
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
@@ -77,6 +80,26 @@ class Recent:
             self._values.popleft()
 
 
+class Beat:
+    """At which rate something comes by a clock, in the last `WINDOW` seconds without a pause."""
+
+    def __init__(self) -> None:
+        self._times: deque[tuple[float, float]] = deque()
+
+    def add(self, *, now: float, clock: float) -> None:
+        """Note that it came; now: monotonic seconds, clock: those of the other clock."""
+        if self._times and now - self._times[-1][0] > _PAUSE:
+            self._times.clear()
+        self._times.append((now, clock))
+        while self._times[0][0] <= now - WINDOW:
+            self._times.popleft()
+
+    def rate(self) -> float | None:
+        """Return how often it came each second; None while that cannot be told."""
+        seconds = self._times[-1][1] - self._times[0][1] if self._times else 0.0
+        return (len(self._times) - 1) / seconds if seconds >= _ENOUGH else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The figures of the last `WINDOW` seconds.
@@ -87,6 +110,7 @@ class Summary:
     accept_length: see `accept_length`; None without verify rounds. target_passes, draft_passes:
         mean of an action, prefill included; None without actions.
     recent: what the counters counted in that time.
+    beat_hz: at which rate commands went out by the node's clock; None while it cannot be told.
     """
 
     images_hz: float
@@ -98,6 +122,7 @@ class Summary:
     target_passes: float | None
     draft_passes: float | None
     recent: Counters
+    beat_hz: float | None = None
 
 
 class Performance:
@@ -111,14 +136,16 @@ class Performance:
         def recent() -> Recent:
             return Recent(window=WINDOW, now=now)
 
-        self._commands = recent()
+        self._commands, self._beat = recent(), Beat()
         self._latency_ms, self._inference_ms = recent(), recent()
         self._tokens, self._target_passes, self._draft_passes = recent(), recent(), recent()
         self._counters: deque[tuple[float, Counters]] = deque([(now, Counters())])
 
-    def command(self, *, now: float) -> None:
-        """A command was published."""
+    def command(self, *, now: float, clock: float | None = None) -> None:
+        """A command was published; clock: seconds by the node's clock."""
         self._commands.add(1, now=now)
+        if clock is not None:
+            self._beat.add(now=now, clock=clock)
 
     def action(
         self,
@@ -158,4 +185,5 @@ class Performance:
             target_passes=self._target_passes.mean(now=now),
             draft_passes=self._draft_passes.mean(now=now),
             recent=Counters(**recent),
+            beat_hz=self._beat.rate(),
         )

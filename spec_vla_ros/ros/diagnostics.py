@@ -16,6 +16,8 @@ from spec_vla_ros.types import AUTOREGRESSIVE, PolicyInfo
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+_ON_TIME = 0.9  # of the control rate
+
 LEVELS = {
     Reason.NONE: OK,
     Reason.NO_INSTRUCTION: OK,
@@ -95,10 +97,27 @@ def _verdict_of_the_halt(health: Health) -> tuple[bytes, str]:
     if halt.reason is not Reason.NONE:
         waiting = halt.reason is Reason.NO_INSTRUCTION
         return LEVELS.get(halt.reason, ERROR), f'{"waiting" if waiting else "halted"}: {halt.text}'
+    if late := too_slow(health):
+        return WARN, f'running; {late}'
     limited = limits_hit(health.summary.recent)
     if limited:
         return WARN, f'running; in the last {WINDOW:g} s limited: {", ".join(limited)}'
     return OK, 'running, dry' if health.settings.dry_run else 'running'
+
+
+def too_slow(health: Health) -> str:
+    """Return in words that commands come less often than they should; empty if they do not.
+
+    A motion is a number of commands, so that it lasts longer then, and goes further.
+    """
+    hz, wanted = health.summary.beat_hz, health.settings.control_rate
+    if hz is None or hz >= _ON_TIME * wanted:
+        return ''
+    return (
+        f'commands come at {hz:.0f} Hz in place of control_rate={wanted:g}, so that a motion '
+        f'lasts {100 * (wanted / hz - 1):.0f} % longer, and by velocities goes further, than it '
+        "should: lower control_rate, or this computer's load"
+    )
 
 
 def limits_hit(recent: Counters) -> list[str]:

@@ -14,7 +14,7 @@ from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.performance import Performance
 from spec_vla_ros.control.tick import Halt, Reason, Tick
 from spec_vla_ros.control.watches import NANOSECONDS
-from spec_vla_ros.ros.diagnostics import Health, diagnostics_message
+from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, too_slow
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms, status_message
 from spec_vla_ros.ros.outputs import Outputs
@@ -61,14 +61,14 @@ class Reports:
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
         self._drafting_off, self._draft_plan = False, ''  # in the last action
-        self._due_ns = 0
+        self._due_ns, self._late = 0, False
         self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
 
     def ticked(self, tick: Tick, *, dry_run: bool, now_ns: int) -> None:
         """Note what a tick brought, and say so when it is news or time to."""
         now, new = time.monotonic(), tick.new_action
         if not dry_run and self._settings().command_type != MESSAGE:
-            self._performance.command(now=now)
+            self._performance.command(now=now, clock=now_ns / NANOSECONDS)
         if new is not None:
             self._performance.action(
                 new.action.stats,
@@ -155,6 +155,11 @@ class Reports:
             drafting_off=self._drafting_off,
             draft_plan=self._draft_plan,
         )
+        running = self.halt is not None and self.halt.reason is Reason.NONE
+        late = too_slow(health) if running else ''
+        if late and not self._late:
+            self._node.get_logger().warning(late)
+        self._late = bool(late)
         self._topics.publish_diagnostics(
             diagnostics_message(
                 health,

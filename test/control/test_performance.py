@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.control.performance import Percentiles, Performance, Recent
+from spec_vla_ros.control.performance import Beat, Percentiles, Performance, Recent
 from spec_vla_ros.control.tick import Counters
 from spec_vla_ros.types import DecodeStats
 
@@ -26,6 +26,26 @@ def test_summary_of_some_seconds():
     assert found.draft_passes == 4
     assert found.accept_length == pytest.approx(15 * 7 / (8 * 1 + 7 * 2))
     assert found.recent == Counters(halts=3, images_received=150)
+
+
+@pytest.mark.parametrize('speed', [1.0, 0.25])
+def test_the_beat_is_by_the_nodes_clock(speed):
+    """Simulated time may be slow, and commands are as often as they should be by it."""
+    beat = Beat()
+    for tick in range(300):
+        beat.add(now=tick / (30 * speed), clock=100 + tick / 30)
+    assert beat.rate() == pytest.approx(30.0)
+
+
+def test_a_pause_is_no_slow_beat_and_few_commands_are_none():
+    beat = Beat()
+    for begin in (0.0, 20.0):
+        for tick in range(90):
+            beat.add(now=begin + tick / 30, clock=begin + tick / 30)
+    assert beat.rate() == pytest.approx(30.0)
+    beat.add(now=40.0, clock=40.0)
+    assert beat.rate() is None
+    assert Beat().rate() is None
 
 
 def test_counters_are_of_the_window():

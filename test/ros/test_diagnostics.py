@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Diagnostics over DDS: level, reason and figures."""
 
+import dataclasses
 import threading
 import time
 
@@ -50,6 +51,16 @@ def test_inactive_and_dry():
     assert verdict(health(None)) == (OK, 'inactive')
     dry = PolicySettings(decoding_mode='strict', dry_run=True)
     assert verdict(health(settings=dry)) == (OK, 'running, dry')
+
+
+@pytest.mark.parametrize(('hz', 'level'), [(30.0, OK), (28.0, OK), (24.0, WARN), (None, OK)])
+def test_commands_that_come_too_slowly_are_a_warning_that_says_what_it_does(hz, level):
+    """A motion is a number of commands, each of which holds for as long as it takes."""
+    summary = dataclasses.replace(health().summary, beat_hz=hz)
+    found, text = verdict(health(summary=summary))
+    assert found == level
+    words = '24 Hz in place of control_rate=30, so that a motion lasts 25 % longer'
+    assert (words in text) is (level == WARN)
 
 
 def test_limits_that_took_effect_are_a_warning_and_named():
