@@ -21,7 +21,7 @@ def keep_clock_while(node: Node, active: Callable[[], bool]) -> None:
 
     def check(parameters: list[Parameter]) -> SetParametersResult:
         now = node.get_parameter(USE_SIM_TIME).value
-        if active() and any(p.name == USE_SIM_TIME and p.value != now for p in parameters):
+        if any(p.name == USE_SIM_TIME and p.value != now for p in parameters) and active():
             return SetParametersResult(
                 successful=False,
                 reason=f'{USE_SIM_TIME}: read when the node is activated; deactivate it first '
