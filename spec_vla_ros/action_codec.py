@@ -261,8 +261,8 @@ class ActionCodec:
         Rounded down; 0 where values are used as they are, whose unit nobody knows.
 
         Args:
-            translation: metres along each of x, y and z; None: no limit is said.
-            rotation: radians about each of these.
+            translation: along each of x, y and z, in the stats' own unit; None: no limit is said.
+            rotation: about each of these, likewise.
 
         Returns:
             (D,); None where nothing is said, which is always so of the gripper, the last.

@@ -55,6 +55,8 @@ class ActionDecoder:
         runner: how passes run; plainly by default.
         tree: how large a draft tree may grow; None lets `measure` and what is accepted choose, see
             `Planner`.
+        action_scale: what 1.0 of the codec's displacements is in metres, and of its rotations in
+            radians.
 
     Raises:
         ValueError: the rates are for actions of another length; or see `Planner`.
@@ -69,8 +71,9 @@ class ActionDecoder:
         rates: RateTable | None = None,
         tree: TreeShape | TreePlan | None = None,
         runner: Runner | None = None,
+        action_scale: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        self._runner = runner or Runner()
+        self._runner, self._action_scale = runner or Runner(), action_scale
         self._target, self._codec = target, codec
         self._drafter: TreeDrafter | None = None
         if drafter is not None:
@@ -180,9 +183,12 @@ class ActionDecoder:
         if decoding.mode != 'relaxed':
             return (0,) * count
         said = decoding.acceptance_threshold
+        metres, radians = self._action_scale
+        along = decoding.acceptance_tolerance_translation
+        about = decoding.acceptance_tolerance_rotation
         tolerated = self._codec.bins_within(
-            translation=decoding.acceptance_tolerance_translation,
-            rotation=decoding.acceptance_tolerance_rotation,
+            translation=None if along is None else along / metres,
+            rotation=None if about is None else about / radians,
         )
         return tuple(
             r if bins is None else bins if isinstance(said, int) else min(r, bins)

@@ -97,6 +97,7 @@ class SpecVlaPolicy:
                 rates=None if drafter is None else drafter.rates,
                 tree=config.tree,
                 runner=runner,
+                action_scale=recipe.action_scale,
             )
             encoder = ObservationEncoder(
                 checkpoint,

@@ -105,6 +105,23 @@ def test_a_recipe_prepares_the_picture_and_reads_the_action(policy, folder):
     assert trained.info.recipe == str(recipe)
 
 
+@pytest.mark.parametrize(
+    ('scale', 'bins'), [((1.0, 1.0), (10, 25)), ((0.5, 5.0), (20, 5)), ((10.0, 10.0), (1, 2))]
+)
+def test_tolerances_are_in_metres_and_radians_whatever_the_recipe_scales(tmp_path, scale, bins):
+    """Or a draft token could be ten times as far from the model's choice as was allowed."""
+    policy = load_policy(
+        write_tiny_drafter(write_tiny(tmp_path)),
+        device='cpu',
+        recipe=read_recipe('plain', action_scale=scale),
+    )
+    allowed = Decoding(
+        'relaxed', acceptance_tolerance_translation=0.004, acceptance_tolerance_rotation=0.01
+    )
+    stats = policy.infer(Observation(image(), INSTRUCTION), allowed).stats
+    assert stats.acceptance_thresholds == (bins[0],) * 3 + (bins[1],) * 3 + (0,)
+
+
 def test_a_recipe_by_name_or_file(folder, tmp_path):
     assert load_policy(folder, device='cpu', recipe='bridge').info.recipe.startswith('bridge (')
     (tmp_path / 'mine.yaml').write_text('image_crop: 0.9')
