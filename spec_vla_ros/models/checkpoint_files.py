@@ -15,7 +15,13 @@ from spec_vla_ros.models.checkpoint_kind import (
 )
 from spec_vla_ros.models.config_checks import check_sizes
 from spec_vla_ros.models.config_kind import refuse_other_configs
-from spec_vla_ros.models.folders import CheckpointError, folder_path, is_there, read_json
+from spec_vla_ros.models.folders import (
+    CheckpointError,
+    folder_path,
+    is_there,
+    looked_for,
+    read_json,
+)
 from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
@@ -35,7 +41,8 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
     folder = folder_path(folder)
     if not folder.is_dir():
         raise CheckpointError(
-            f'{folder} is not a folder: give the path of a downloaded checkpoint'
+            f'{folder} is not a folder{looked_for(folder)}: give the path of a downloaded '
+            'checkpoint'
         )
     refuse_other_files(folder)
     raw = read_json(folder / 'config.json')

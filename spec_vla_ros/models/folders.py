@@ -31,6 +31,14 @@ def folder_path(folder: str | Path) -> Path:
         raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
 
 
+def looked_for(path: Path) -> str:
+    """Return in words where a path was looked for; empty where it says so itself.
+
+    In a parameter file no `$HOME` is expanded, and what is relative begins where ROS was started.
+    """
+    return '' if path.is_absolute() else f' (looked for in {Path.cwd()})'
+
+
 class _TwiceError(ValueError):
     """A JSON object has two values of one name."""
 
@@ -55,7 +63,7 @@ def missing(file: Path) -> str:
         )
     names = sorted(p.name for p in file.parent.iterdir()) if file.parent.is_dir() else []
     if not names:
-        return f'{file} is missing: there is no such folder, or it is empty'
+        return f'{file} is missing: there is no such folder{looked_for(file)}, or it is empty'
     return f'{file} is missing: the folder has {shorten(names)}'
 
 

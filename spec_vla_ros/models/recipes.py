@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.models.folders import looked_for
 from spec_vla_ros.strict_yaml import read_yaml
 from spec_vla_ros.types import check_choice
 
@@ -209,6 +210,7 @@ def _from_file(path: Path) -> Recipe:
     if not path.is_file():
         raise ValueError(
             f'recipe {str(path)!r} is none of {", ".join(RECIPES)}, and there is no such file'
+            f'{looked_for(path)}'
         )
     try:
         said = read_yaml(path.read_text())

@@ -19,8 +19,6 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.models.folders import shorten
-
 _ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
 _ZSTD_SUFFIXES = ('.zstd', '.zst')
 _DATA_SETS = {
@@ -142,7 +140,8 @@ def _parts(folder: Path) -> str:
     files = sorted(p for p in folder.iterdir() if {'.mcap', '.db3'} & {*p.suffixes})
     inside = sorted(file.parent.name for file in folder.glob('*/metadata.yaml'))
     if inside and not files:
-        return f'it holds recordings: give those of {shorten(inside)} that are meant'
+        more = f' and {len(inside) - 8} more' if len(inside) > 8 else ''
+        return f'it holds recordings: give those of {", ".join(inside[:8])}{more} that are meant'
     if not files:
         return 'nor has it an .mcap or .db3 file'
     cut = next((file for file in files if _cut_off(file)), None)

@@ -65,6 +65,22 @@ def test_a_file_that_this_user_may_not_read_is_told_as_one(folder, monkeypatch, 
         load_policy(folder, device='cpu')
 
 
+def test_a_relative_path_that_is_not_there_is_told_with_where_it_was_looked_for(
+    folder, tmp_path, monkeypatch
+):
+    """As in a parameter file, where nobody sees where ROS was started, and expands no $HOME."""
+    monkeypatch.chdir(tmp_path)
+    there = rf'\(looked for in {tmp_path}\)'
+    with pytest.raises(CheckpointError, match=rf'\$HOME/x is not a folder {there}: give the path'):
+        load_policy('$HOME/x', device='cpu')
+    with pytest.raises(CheckpointError, match=rf'there is no such folder {there}'):
+        load_policy(folder, device='cpu', drafter='mine')
+    with pytest.raises(ValueError, match=rf'there is no such file {there}'):
+        load_policy(folder, device='cpu', recipe='mine.yaml')
+    with pytest.raises(CheckpointError, match=r'/nowhere is not a folder: give'):
+        load_policy('/nowhere', device='cpu')
+
+
 def test_home_folders_are_found(folder, monkeypatch):
     monkeypatch.setenv('HOME', str(folder.parent))
     policy = load_policy('~/checkpoint', device='cpu', drafter='~/checkpoint/drafter')
