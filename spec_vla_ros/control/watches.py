@@ -21,6 +21,10 @@ SEVERAL = 'one of several publishers'
 
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
+_CLOCKS_DIFFER = (
+    "so its publisher's clock and the node's differ; does one of them follow use_sim_time, and "
+    'the other not?'
+)
 _LAG = 30.0  # seconds that no camera lags behind
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
@@ -272,5 +276,6 @@ class PoseWatch:
             )
         age = (now_ns - pose.stamp_ns) / NANOSECONDS
         if abs(age) > timeout:
-            return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout})'
+            why = '' if age > 0 else f': it is stamped in the future, {_CLOCKS_DIFFER}'
+            return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout}){why}'
         return None

@@ -265,3 +265,13 @@ def test_poses_of_two_publishers_are_not_to_be_relied_on():
     assert watch.fault(now_ns=STAMP + SECOND // 4, **asked) is None
     watch.store(pose_from(SEVERAL, STAMP + SECOND // 4))
     assert 'two publishers send' in watch.fault(now_ns=STAMP + SECOND // 4, **asked)
+
+
+def test_a_pose_of_the_future_is_told_as_one():
+    """Less than nothing old says neither that clocks differ nor what to look at."""
+    watch = PoseWatch()
+    turn = np.array([0.0, 0.0, 0.0, 1.0])
+    watch.store(Pose(np.array([0.3, 0.0, 0.2]), turn, 'base_link', stamp_ns=15 * SECOND))
+    text = watch.fault(now_ns=12 * SECOND, timeout=0.2, frame_id='base_link')
+    assert '-3.00 s old (pose_timeout=0.2): it is stamped in the future, so its pub' in text
+    assert 'use_sim_time' in text
