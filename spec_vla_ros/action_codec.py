@@ -268,9 +268,12 @@ class ActionCodec:
             (D,); None where nothing is said, which is always so of the gripper, the last.
 
         Raises:
-            ValueError: a tolerance is given, and the actions have not 7 dimensions.
+            ValueError: a tolerance is negative or no number, or the actions have not 7 dimensions.
         """
         dimensions = self.stats.dimensions
+        for tolerance in (translation, rotation):
+            if tolerance is not None and not tolerance >= 0:
+                raise ValueError(f'tolerance {tolerance}: give 0 or more, or None')
         if translation is None and rotation is None:
             return (None,) * dimensions
         if dimensions != 7:
@@ -293,5 +296,17 @@ class ActionCodec:
         return self.stats.unnormalise(self.tokens_to_normalised(tokens))
 
     def encode(self, values: ArrayLike) -> np.ndarray:
-        """Un-normalised actions (..., D) -> token ids (..., D) int64, for training."""
+        """Un-normalised actions (..., D) -> token ids (..., D) int64, for training.
+
+        Raises:
+            ValueError: they have another length, or are not finite.
+        """
+        given = np.asarray(values, np.float64)
+        if given.shape[-1:] != self.stats.q01.shape:
+            raise ValueError(
+                f'actions of shape {given.shape}: the norm stats {self.stats.key!r} have '
+                f'{self.stats.dimensions} dimensions'
+            )
+        if not np.isfinite(given).all():
+            raise ValueError(f'an action is not finite: {given[~np.isfinite(given).all(axis=-1)]}')
         return self.normalised_to_tokens(self.stats.normalise(values))

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ _DEFAULT_CONFIG, _DEFAULT_DECODING = PolicyConfig(), Decoding()
 class SpecVlaPolicy:
     """An OpenVLA checkpoint that turns observations into actions.
 
-    One inference at a time: call it from one thread.
+    One inference at a time: calls from several threads wait for each other. Several cameras or
+    tasks side by side need a `sibling` each, since temporal drafts follow one motion.
 
     Args:
         checkpoint: what `load_openvla` returns; with `stored_as` in the configuration it cannot
@@ -109,6 +111,7 @@ class SpecVlaPolicy:
 
         self._with_memory = with_memory
         self._decoder, self._encoder = with_memory()
+        self._in_turn = RLock()  # two at once would write into one KV cache
         self._has_drafter = drafter is not None
         _LOG.info(
             '%s, weights in %s, %s',
@@ -191,19 +194,22 @@ class SpecVlaPolicy:
             ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
                 the decoding does not fit the policy.
         """
-        timer = PhaseTimer(self._model.device)
-        with timer.phase('vision'):
-            prompt = self.prompt(observation)
-        decoded = self._decoder.decode(
-            prompt,
-            decoding,
-            instruction=observation.instruction,
-            stamp_ns=observation.stamp_ns,
-            timer=timer,
-        )
-        tokens = decoded.tokens.numpy()
-        if refuse_words:
-            self._check_answer(tokens, prompt)
+        if not isinstance(decoding, Decoding):
+            raise ValueError(f"decoding {decoding!r}: give a Decoding, such as Decoding('strict')")
+        with self._in_turn:
+            timer = PhaseTimer(self._model.device)
+            with timer.phase('vision'):
+                prompt = self.prompt(observation)
+            decoded = self._decoder.decode(
+                prompt,
+                decoding,
+                instruction=observation.instruction,
+                stamp_ns=observation.stamp_ns,
+                timer=timer,
+            )
+            tokens = decoded.tokens.numpy()
+            if refuse_words:
+                self._check_answer(tokens, prompt)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
             values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
@@ -232,13 +238,15 @@ class SpecVlaPolicy:
         situations: forget also what was chosen in which situation, on which temporal drafts draw:
             what comes then depends on nothing before, where trees are given.
         """
-        self._encoder.reset()
-        self._decoder.reset(situations=situations)
+        with self._in_turn:
+            self._encoder.reset()
+            self._decoder.reset(situations=situations)
 
     def sibling(self) -> SpecVlaPolicy:
         """Return another policy over the same weights, in the same memory, that knows no past."""
         twin = copy.copy(self)
         twin._decoder, twin._encoder = self._with_memory()
+        twin._in_turn = RLock()
         return twin
 
     @torch.inference_mode()
@@ -249,8 +257,14 @@ class SpecVlaPolicy:
             InstructionError: the instruction has unknown words, or is refused as it is.
             ValueError: the image is not (H, W, 3) uint8, or the instruction is too long.
         """
+        if not isinstance(observation, Observation):
+            raise ValueError(
+                f'the observation is of type {type(observation).__name__}: give an '
+                'Observation(image, instruction)'
+            )
         try:
-            return self._encoder(observation)
+            with self._in_turn:
+                return self._encoder(observation)
         except UnknownWordsError as unknown:
             raise InstructionError(str(unknown)) from unknown
 
@@ -258,11 +272,12 @@ class SpecVlaPolicy:
     def warm_up(self, decoding: Decoding = _DEFAULT_DECODING) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
-        prompt = self._encoder.warm_up()
-        self._decoder.measure(prompt)
-        for stamp_ns in range(2):  # from the second on with guesses
-            self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
-        self._decoder.reset()
+        with self._in_turn:
+            prompt = self._encoder.warm_up()
+            self._decoder.measure(prompt)
+            for stamp_ns in range(2):  # from the second on with guesses
+                self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
+            self._decoder.reset()
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
 
 

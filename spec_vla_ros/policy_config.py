@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,20 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.recipes import PLAIN, Recipe
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import POSITION_MODES, PRECISIONS, STORED_AS, check_choice
+
+_NONE = type(None)
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ('unnorm_key', (str, _NONE), 'the name of norm stats, or None where there are only one'),
+    ('recipe', (Recipe, str, os.PathLike), "a Recipe, the name of one such as 'plain', or a file"),
+    (
+        'drafter',
+        (str, os.PathLike, _NONE),
+        "its folder, or None for the checkpoint's own, which Decoding('autoregressive') leaves "
+        'unused',
+    ),
+    ('tree', (TreeShape, TreePlan, _NONE), 'a TreeShape(top_k, depth, nodes), a TreePlan or None'),
+)
+"""Field -> what it may be, and that in words; what is wrong would only show in an inference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +59,10 @@ class PolicyConfig:
     tree: TreeShape | TreePlan | None = None
 
     def __post_init__(self) -> None:
+        for name, kinds, wanted in _KINDS:
+            value = getattr(self, name)
+            if not isinstance(value, kinds):
+                raise ValueError(f'{name} {value!r}: give {wanted}')
         check_choice('dtype', self.dtype, ('auto', *PRECISIONS))
         if not isinstance(self.cuda_graphs, bool):
             raise ValueError(f'cuda_graphs {self.cuda_graphs!r}: give True or False')

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Protocol
+from numbers import Integral
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,11 +24,20 @@ class Observation:
     image: (H, W, 3) uint8, RGB.
     instruction: what to do, in plain words.
     stamp_ns: when the image was taken, nanoseconds on the caller's clock.
+
+    Raises:
+        ValueError: the stamp is no whole number, such as one of seconds.
     """
 
     image: np.ndarray
     instruction: str
     stamp_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.stamp_ns, Integral):
+            raise ValueError(
+                f'stamp_ns {self.stamp_ns!r}: give whole nanoseconds, as time.time_ns() does'
+            )
 
 
 AUTOREGRESSIVE = 'autoregressive'
@@ -83,13 +93,18 @@ class Decoding:
     def __post_init__(self) -> None:
         check_choice('decoding mode', self.mode, MODES)
         for name in ('acceptance_tolerance_translation', 'acceptance_tolerance_rotation'):
-            limit = getattr(self, name)
-            if limit is not None and not (isinstance(limit, int | float) and limit >= 0):
+            limit: Any = getattr(self, name)
+            number = isinstance(limit, int | float | np.number)
+            if limit is not None and not (number and limit >= 0):
                 raise ValueError(f'{name} {limit!r}: give a number of 0 or more, or None')
-        bins = self.acceptance_threshold
-        for r in bins if isinstance(bins, Sequence) and not isinstance(bins, str) else (bins,):
-            if type(r) is not int or r < 0:
+        bins: Any = self.acceptance_threshold
+        several = isinstance(bins, Sequence | np.ndarray) and not isinstance(bins, str)
+        for r in bins if several else (bins,):
+            if not isinstance(r, Integral) or isinstance(r, bool) or r < 0:
                 raise ValueError(f'acceptance_threshold {r!r}: give whole bins, 0 or more')
+        # Numbers of numpy become Python's, which compare and go through JSON.
+        whole = tuple(map(int, bins)) if several else int(bins)
+        object.__setattr__(self, 'acceptance_threshold', whole)
 
 
 def thresholds_by_dimension(

@@ -188,3 +188,22 @@ def test_tolerances_need_known_units():
     assert codec.bins_within() == (None, None)
     with pytest.raises(ValueError, match=r'2 dimensions.*give an acceptance threshold in bins'):
         codec.bins_within(translation=0.1)
+
+
+def test_a_tolerance_below_zero_is_refused():
+    codec = arm([-1] * 7, [1] * 7)
+    for limit in (-0.001, float('nan')):
+        with pytest.raises(ValueError, match=f'tolerance {limit}: give 0 or more'):
+            codec.bins_within(rotation=limit)
+
+
+@pytest.mark.parametrize('wrong', [float('nan'), float('inf')])
+def test_an_action_that_is_not_finite_has_no_tokens(wrong):
+    """It became the fastest motion, which a policy would have been trained on."""
+    with pytest.raises(ValueError, match=r'an action is not finite: .*(nan|inf)'):
+        arm([-1] * 7, [1] * 7).encode([[0.0] * 7, [0.0] * 6 + [wrong]])
+
+
+def test_an_action_of_another_length_has_no_tokens():
+    with pytest.raises(ValueError, match=r"shape \(6,\): the norm stats 'arm' have 7 dimensions"):
+        arm([-1] * 7, [1] * 7).encode([0.0] * 6)

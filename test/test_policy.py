@@ -3,7 +3,9 @@
 
 import gc
 import json
+import re
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -65,6 +67,36 @@ def test_a_sibling_shares_the_weights_and_no_past(policy):
     assert np.array_equal(twin.infer(seen).tokens, first.tokens)
     assert torch.equal(twin.prompt(seen), policy.prompt(seen))
     assert twin.info == policy.info
+
+
+def test_threads_wait_for_each_other(policy):
+    """Two inferences at once wrote into one KV cache, and gave some action."""
+    seen = [Observation(image(seed), INSTRUCTION) for seed in range(4)]
+    alone = [policy.infer(each).tokens for each in seen]
+    with ThreadPoolExecutor(len(seen)) as threads:
+        for _ in range(5):
+            side_by_side = threads.map(policy.infer, seen)
+            for action, tokens in zip(side_by_side, alone, strict=True):
+                assert np.array_equal(action.tokens, tokens)
+
+
+def test_a_sibling_waits_for_nobody(policy):
+    twin = policy.sibling()
+    with policy._in_turn, ThreadPoolExecutor(1) as thread:
+        found = thread.submit(twin.infer, Observation(image(), INSTRUCTION))
+        assert found.result(timeout=60).values.shape == (7,)
+
+
+@pytest.mark.parametrize('given', [image(), {'image': image()}, None])
+def test_what_is_no_observation_is_told_as_what_it_is(policy, given):
+    with pytest.raises(ValueError, match=rf'{type(given).__name__}: give an Observation\(image, '):
+        policy.infer(given)
+
+
+@pytest.mark.parametrize('given', ['relaxed', INSTRUCTION, 9])
+def test_what_is_no_decoding_is_told_as_what_it_is(policy, given):
+    with pytest.raises(ValueError, match=f'decoding {given!r}: give a Decoding, such as'):
+        policy.infer(Observation(image(), INSTRUCTION), given)
 
 
 def test_prompt_is_embedded_once_per_instruction(policy, monkeypatch):
@@ -186,6 +218,21 @@ def test_unknown_words_are_told_before_the_weights_are_read(folder, monkeypatch,
     monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
     with pytest.raises(ValueError, match=f"{option} 'best' is none of {valid}"):
         load_policy(folder, **{option: 'best'})
+
+
+@pytest.mark.parametrize(
+    ('option', 'value', 'wanted'),
+    [
+        ('tree', (1, 6, 6), r'a TreeShape\(top_k, depth, nodes\)'),
+        ('drafter', False, r"its folder, or None .* Decoding\('autoregressive'\)"),
+        ('recipe', None, 'a Recipe, the name of one'),
+        ('unnorm_key', 0, 'the name of norm stats'),
+    ],
+)
+def test_options_of_another_kind_are_told_by_name(folder, monkeypatch, option, value, wanted):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    with pytest.raises(ValueError, match=f'{option} {re.escape(repr(value))}: give {wanted}'):
+        load_policy(folder, **{option: value})
 
 
 def test_whether_cuda_graphs_are_recorded_is_a_bool():

@@ -1,12 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What passes between the parts says what it means."""
 
+import numpy as np
 import pytest
 
 from spec_vla_ros.types import (
     MAX_INSTRUCTION,
     DecodeStats,
     Decoding,
+    Observation,
     accept_length,
     instruction_fault,
 )
@@ -47,6 +49,23 @@ def test_a_mode_that_does_not_exist_is_refused():
 def test_a_threshold_that_is_no_number_of_bins_is_refused(bins):
     with pytest.raises(ValueError, match='give whole bins, 0 or more'):
         Decoding('relaxed', bins)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """They were refused as if they were none."""
+    by_dimension = Decoding('relaxed', np.full(7, 9))
+    assert by_dimension == Decoding('relaxed', (9,) * 7) == Decoding('relaxed', [9] * 7)
+    assert type(Decoding('relaxed', np.int64(9)).acceptance_threshold) is int
+    limit = np.float32(0.5)
+    assert Decoding('relaxed', acceptance_tolerance_rotation=limit) == Decoding(
+        'relaxed', acceptance_tolerance_rotation=0.5
+    )
+
+
+@pytest.mark.parametrize('stamp', [1764255911.5, None, '12'])
+def test_a_stamp_that_is_no_number_of_nanoseconds_is_refused(stamp):
+    with pytest.raises(ValueError, match=f'stamp_ns {stamp!r}: give whole nanoseconds'):
+        Observation(np.zeros((64, 64, 3), np.uint8), 'pick up the block', stamp)
 
 
 @pytest.mark.parametrize('limit', [-0.1, float('nan'), '0.1'])

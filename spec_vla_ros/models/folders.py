@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ def folder_path(folder: str | Path) -> Path:
     """Return a folder's path with `~` expanded: behind `checkpoint:=` no shell does.
 
     Raises:
-        CheckpointError: there is no such user, or the name is empty.
+        CheckpointError: there is no such user, or the name is empty, or none.
     """
+    if not isinstance(folder, str | os.PathLike):  # such as what os.environ.get has not found
+        raise CheckpointError(f'{folder!r} is no folder: give its path')
     if folder == '':  # which would be the folder in which the program was started
         raise CheckpointError("a folder's name is empty: give its path, or leave it out")
     try:

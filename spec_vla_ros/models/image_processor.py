@@ -205,12 +205,33 @@ def check_picture(image: np.ndarray) -> None:
             'cv2.imread gives of a file that it cannot read'
         )
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-        raise ValueError(f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}')
+        raise ValueError(
+            f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}{_way(image)}'
+        )
     if min(image.shape[:2]) < _LEAST_SIDE:
         raise ValueError(
             f'the image has {image.shape[1]} x {image.shape[0]} pixels, and shows no scene: each '
             f'side must have {_LEAST_SIDE} at least'
         )
+
+
+def _way(image: np.ndarray) -> str:
+    """Return how an array becomes an image, as the end of an error; empty: nobody knows."""
+    shape = image.shape
+    if len(shape) == 4:
+        return ': give one at a time, image[0]'
+    if len(shape) == 3 and shape[0] == 3 and shape[2] != 3:
+        return ': put the colours last, image.transpose(1, 2, 0)'
+    if len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 4)):
+        return ": convert it, as Pillow's image.convert('RGB') does"
+    if image.dtype.kind == 'f' and image.size:
+        return (
+            ': convert levels from 0 to 1 with (image * 255).round().astype(np.uint8), and those '
+            'from 0 to 255 with image.astype(np.uint8)'
+        )
+    if image.dtype in (np.int32, np.int64) and image.size:  # what Python's own numbers become
+        return ': give image.astype(np.uint8)'
+    return ''
 
 
 def _letterbox_fill(config: Mapping[str, Any]) -> list[int]:

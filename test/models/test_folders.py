@@ -98,3 +98,9 @@ def test_an_empty_name_is_not_the_folder_that_one_is_in(folder, monkeypatch, giv
     monkeypatch.chdir(folder)
     with pytest.raises(CheckpointError, match="a folder's name is empty: give its path, or leave"):
         load_policy(**{'checkpoint': folder, 'device': 'cpu', **given})
+
+
+def test_what_is_no_path_is_told():
+    """As of a variable of the environment that is not set."""
+    with pytest.raises(CheckpointError, match='None is no folder: give its path'):
+        load_policy(None)

@@ -68,6 +68,22 @@ def test_other_images_are_refused(image):
         ImageProcessor.from_dict(PLAIN)(image)
 
 
+@pytest.mark.parametrize(
+    ('image', 'way'),
+    [
+        (np.zeros((32, 48, 3)), r'\(image \* 255\).round\(\).astype\(np.uint8\)'),
+        (np.zeros((3, 32, 48), np.uint8), r'image.transpose\(1, 2, 0\)'),
+        (np.zeros((1, 32, 48, 3), np.uint8), r'one at a time, image\[0\]'),
+        (np.zeros((32, 48), np.uint8), r"image.convert\('RGB'\)"),
+        (np.zeros((32, 48, 4), np.uint8), r"image.convert\('RGB'\)"),
+        (np.zeros((32, 48, 3), np.int64), r'give image.astype\(np.uint8\)'),
+    ],
+)
+def test_an_array_of_another_kind_is_told_how_it_becomes_an_image(image, way):
+    with pytest.raises(ValueError, match=way):
+        ImageProcessor.from_dict(PLAIN)(image)
+
+
 @pytest.mark.parametrize('image', [None, 'a.png'])
 def test_what_is_no_picture_is_told_as_what_it_is(image):
     with pytest.raises(ValueError, match=rf'uint8 RGB, not array\({image!r}.*; None is what cv2'):
