@@ -115,12 +115,7 @@ class ImageWatch(Generic[Image]):
         age = (now_ns - self._newest.stamp_ns) / NANOSECONDS
         if abs(age) > timeout:
             if abs(age) > ANOTHER_CLOCK:
-                return (
-                    "the images are stamped by another clock than the node's: "
-                    f'{self._newest.stamp_ns / NANOSECONDS:.0f} s, and it is '
-                    f'{now_ns / NANOSECONDS:.0f} s; does one of them follow use_sim_time, and the '
-                    'other not, or is an old recording played without `--clock`?'
-                )
+                return _two_clocks('images are', stamp_ns=self._newest.stamp_ns, now_ns=now_ns)
             played = (
                 ', or a recording is played: `ros2 bag play --clock`, and use_sim_time here'
                 if age > _LAG
@@ -132,6 +127,16 @@ class ImageWatch(Generic[Image]):
                 f"the camera lags, or its clock and the node's differ{played}"
             )
         return None
+
+
+def _two_clocks(what: str, *, stamp_ns: int, now_ns: int) -> str:
+    """Say in words that something is stamped by another clock than the node's."""
+    stamped, now = (f'{ns / NANOSECONDS:.0f} s' for ns in (stamp_ns, now_ns))
+    return (
+        f"the {what} stamped by another clock than the node's: {stamped}, and it is {now}; does "
+        'one of them follow use_sim_time, and the other not, or is an old recording played '
+        'without `--clock`?'
+    )
 
 
 class FrozenWatch:
@@ -275,6 +280,8 @@ class PoseWatch:
                 f'{_REACH:g} m: it must be in metres'
             )
         age = (now_ns - pose.stamp_ns) / NANOSECONDS
+        if abs(age) > ANOTHER_CLOCK:
+            return _two_clocks('end-effector pose is', stamp_ns=pose.stamp_ns, now_ns=now_ns)
         if abs(age) > timeout:
             why = '' if age > 0 else f': it is stamped in the future, {_CLOCKS_DIFFER}'
             return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout}){why}'

@@ -158,6 +158,18 @@ def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
     return found
 
 
+def listening_elsewhere(node: Node, publisher: Publisher[Any]) -> list[str]:
+    """Return in words who subscribes to what we publish, on other topics than ours."""
+    kind = type_name(publisher.msg_type)
+    return [
+        f'{node_of(subscriber)} subscribes to {name}'
+        for name, kinds in node.get_topic_names_and_types()
+        if name != publisher.topic_name and kind in kinds
+        for subscriber in _named(node.get_subscriptions_info_by_topic(name))
+        if node_of(subscriber) != node.get_fully_qualified_name()
+    ]
+
+
 def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
     """Return in words each other node that publishes on a topic of ours.
 

@@ -16,9 +16,10 @@ from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.hearing import Listener, MessageInfo, source_of
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, source_of, type_name
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+POSES = (type_name(PoseStamped),)
 
 
 class Inputs:
@@ -64,22 +65,33 @@ class Inputs:
     def sources(self, reason: Reason) -> str:
         """Return in words where that is expected from whose lack is a reason to halt; else ''."""
         sources: dict[Reason, Callable[[], str]] = {
-            Reason.NO_INSTRUCTION: self._instructions.sources,
-            Reason.POSE_MISSING: self._poses.sources,
-            Reason.NO_IMAGE: self._image_sources,
+            Reason.NO_INSTRUCTION: self._instruction_sources,
+            Reason.POSE_MISSING: lambda: self._sources(self._poses, POSES, 'poses', 'pose_target'),
+            Reason.NO_IMAGE: lambda: self._sources(
+                self._images, IMAGES, 'images', 'annotated_image'
+            ),
         }
         return sources[reason]() if reason in sources else ''
 
-    def _image_sources(self) -> str:
-        """Return in words where images are expected from, and where there are others."""
-        ours = {self._images.topic, self._node.resolve_topic_name('annotated_image')}
+    def _sources(self, listener: Listener, kinds: tuple[str, ...], what: str, ours: str) -> str:
+        """Return in words where something is expected from, and where else there is some.
+
+        ours: a topic on which the node itself publishes such.
+        """
+        here = {listener.topic, self._node.resolve_topic_name(ours)}
         others = [
             f'{name} ({kind})'
             for name, (kind, *_) in self._node.get_topic_names_and_types()
-            if kind in IMAGES and name not in ours and self._node.count_publishers(name)
+            if kind in kinds and name not in here and self._node.count_publishers(name)
         ]
-        elsewhere = f'; there are images on {", ".join(others)}' if others else ''
-        return f'{self._images.sources()}{elsewhere}'
+        elsewhere = f'; there are {what} on {", ".join(others)}' if others else ''
+        return f'{listener.sources()}{elsewhere}'
+
+    def _instruction_sources(self) -> str:
+        """Return in words where instructions are expected from, and who gives them to nobody."""
+        topic = self._instructions.topic
+        lost = beside(self._node, topic, String, called=lambda name: name == 'instruction')
+        return '; '.join([self._instructions.sources(), *lost])
 
     def close(self) -> None:
         """Listen no more."""

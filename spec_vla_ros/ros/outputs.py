@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rclpy.lifecycle import LifecycleNode
 
 from spec_vla_ros.control.tick import NewAction, Tick
@@ -11,13 +13,14 @@ from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output
 from spec_vla_ros.ros.gripper_outputs import make_gripper_output
-from spec_vla_ros.ros.hearing import also_publishing, not_hearing
+from spec_vla_ros.ros.hearing import also_publishing, listening_elsewhere, not_hearing
 from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 
 _SAID_EVERY = 10.0
 """Seconds between two warnings that nobody hears the commands."""
+_SHOWN = 4  # of those that listen on other topics
 
 
 def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
@@ -57,6 +60,7 @@ class Outputs:
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._frame = node, settings.command_frame
         self._commanding = False
+        self._said_again = 0.0  # when those that nobody hears may be said, monotonic seconds
         self._gripper = make_gripper_output(node, settings)
         self._arm = make_arm_output(node, settings)
         self._actions = node.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
@@ -123,14 +127,18 @@ class Outputs:
         """Say which commands go nowhere; those that cannot be heard are said, too."""
         arm = self._arm.publishers or (self._actions,)
         lost = [
-            publisher.topic_name
+            publisher
             for publisher in (*arm, *self._gripper.publishers)
             if not publisher.get_subscription_count()
         ]
-        if lost:
-            self._node.get_logger().warning(
-                f'nobody subscribes to {" and ".join(lost)}, so these commands go nowhere: '
-                'rename the topic (command_topic:=, target_topic:=, gripper_topic:= of the launch '
-                "file), or set gripper_type to 'none' where there is no gripper",
-                throttle_duration_sec=_SAID_EVERY,
-            )
+        if not lost or time.monotonic() < self._said_again:
+            return
+        self._said_again = time.monotonic() + _SAID_EVERY
+        there = [who for publisher in lost for who in listening_elsewhere(self._node, publisher)]
+        elsewhere = f' ({"; ".join(there[:_SHOWN])})' if there else ''
+        self._node.get_logger().warning(
+            f'nobody subscribes to {" and ".join(p.topic_name for p in lost)}, so these commands '
+            f'go nowhere{elsewhere}: rename the topic (command_topic:=, target_topic:=, '
+            "gripper_topic:= of the launch file), or set gripper_type to 'none' where there is no "
+            'gripper'
+        )

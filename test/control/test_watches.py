@@ -245,6 +245,22 @@ def test_a_pose_that_nobody_has_filled_in_is_none():
     assert 'nobody has filled it in' in fault
 
 
+@pytest.mark.parametrize(
+    ('age', 'words'),
+    [
+        (-0.3, '(pose_timeout=0.2): it is stamped in the future, '),
+        (1.7e9, 'by another clock'),
+        (-1.7e9, 'does one of them follow use_sim_time'),
+    ],
+)
+def test_poses_of_another_clock_are_told(age, words):
+    now_ns = 3_000_000_000 * SECOND
+    watch = PoseWatch()
+    stamp_ns = now_ns - round(age * SECOND)
+    watch.store(Pose(np.ones(3), np.array([0.0, 0, 0, 1]), 'base_link', stamp_ns))
+    assert words in watch.fault(now_ns=now_ns, timeout=0.2, frame_id='base_link')
+
+
 def test_without_a_pose_there_is_nothing_to_rely_on():
     assert 'no end-effector pose' in PoseWatch().fault(now_ns=0, timeout=1.0, frame_id='base')
 

@@ -67,6 +67,13 @@ def test_the_log_says_which_commands_nobody_subscribes_to(world, stderr):
     assert 'subscribes to /delta_twist_cmds, so' in line
 
 
+def test_the_log_says_who_subscribes_on_another_topic(world, stderr):
+    world.record(TwistStamped, '/servo_node/delta_twist_cmds')
+    start(world, gripper_type='none')
+    line = wait_for_line(stderr, 'nobody subscribes to')
+    assert '(/observer subscribes to /servo_node/delta_twist_cmds): rename the topic' in line
+
+
 def test_a_dry_run_needs_no_subscriber(world, stderr):
     actions = world.record(VlaAction, 'action')
     start(world, dry_run=True)

@@ -187,6 +187,18 @@ def test_what_is_missing_is_said_with_its_topic_and_its_publishers(world, status
     assert nobody in status.wait(no_pose).reason_text
 
 
+def test_what_is_missing_is_said_with_where_there_is_some(world, status):
+    world.policy_node(lambda settings: ScriptedPolicy(), command_type='pose')
+    world.instruct('go', topic='/left_arm/instruction')
+    lost = '/observer publishes on /left_arm/instruction, to which nobody listens'
+    status.wait(lambda s: lost in s.reason_text)
+    world.camera()
+    world.instruct('go')
+    world.remote.node.create_publisher(PoseStamped, '/arm/current_pose', 10)
+    there = 'there are poses on /arm/current_pose (geometry_msgs/msg/PoseStamped)'
+    assert '/pose_target' not in status.wait(lambda s: there in s.reason_text).reason_text
+
+
 def test_no_image_names_the_topic_its_publishers_and_what_they_offer(world, status):
     world.policy_node(lambda settings: ScriptedPolicy())
     world.instruct('go')
