@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import check_writable, user_path
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
@@ -41,7 +41,9 @@ from spec_vla_ros.training.drafter_sources import (
 from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.types import Observation
 
-FIRST_SEED = 3_000_000
+_OF_EPISODES = {'episodes': 3000, 'first_seed': 3_000_000}
+_OF_RECORDINGS = {'every': 1}
+"""Options that belong to one kind of source alone, and what they are unless they are given."""
 _NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')
 
 Source = Callable[..., Iterator[Example]]
@@ -64,9 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulator.add_argument(
         '--benchmark', choices=list(MAX_STEPS), help='suite of LIBERO (default: the tabletop)'
     )
-    simulator.add_argument('--episodes', type=int, default=3000, help='default: %(default)s')
+    simulator.add_argument('--episodes', type=int, help=f'default: {_OF_EPISODES["episodes"]}')
     simulator.add_argument(
-        '--first-seed', type=int, default=FIRST_SEED, help='of the episodes (default: %(default)s)'
+        '--first-seed',
+        type=at_least(0),
+        help=f'of the episodes (default: {_OF_EPISODES["first_seed"]})',
     )
     recordings = parser.add_argument_group('prompts from recordings')
     recordings.add_argument(
@@ -83,9 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--instruction-topic', help=f'of String messages (default: {INSTRUCTION_TOPIC})'
     )
     recordings.add_argument('--instruction', help='its text, where none was recorded')
-    recordings.add_argument(
-        '--every', type=int, default=1, help='take one image of so many (default: all)'
-    )
+    recordings.add_argument('--every', type=int, help='take one image of so many (default: all)')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ValueError: options, recordings or recipe cannot be used, see `check_chosen`; says why.
     """
+    _fill_in(args)
     recipe = recipe_from(args)
     check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
@@ -105,6 +108,21 @@ def run(args: argparse.Namespace) -> int:
     with worker_processes(args.processes) as pool:
         list(pool.map(_write_part, jobs))
     return 0
+
+
+def _fill_in(args: argparse.Namespace) -> None:
+    """Give options that were left out their values; ValueError: one would have no effect."""
+    void, source = (
+        (_OF_EPISODES, 'belong to episodes of a simulator, not to --recording')
+        if args.recording
+        else (_OF_RECORDINGS, 'belong to recordings: give --recording too')
+    )
+    given = [f'--{name.replace("_", "-")}' for name in void if getattr(args, name) is not None]
+    if given:
+        raise ValueError(f'{", ".join(given)} {source}')
+    for name, value in {**_OF_EPISODES, **_OF_RECORDINGS}.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
 
 
 def _simulated(args: argparse.Namespace, recipe: Recipe) -> list[Source]:

@@ -17,7 +17,8 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_files import save_drafter
+from spec_vla_ros.models.drafter_files import check_place, save_drafter
+from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
 from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
@@ -113,10 +114,11 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
+    check_place(args.out)
     accelerator = Accelerator(cpu=args.cpu)
     target = load_target_head(args.checkpoint, device=accelerator.device)
     features = read_features(*args.data)
-    _check_fits(features, target.config.hidden_size, args)
+    _check_fits(features, target, args)
     drafter = Drafter(
         dataclasses.replace(target.config, num_hidden_layers=1), window=args.window or None
     )
@@ -183,10 +185,15 @@ def _hyperparameters(args: argparse.Namespace) -> DrafterHyperparameters:
     )
 
 
-def _check_fits(features: TargetFeatures, hidden_size: int, args: argparse.Namespace) -> None:
+def _check_fits(features: TargetFeatures, target: Llama, args: argparse.Namespace) -> None:
+    hidden_size, data = target.config.hidden_size, ', '.join(map(str, args.data))
     if features.embeds.shape[2] != hidden_size:
         raise ValueError(
-            f'the features in {", ".join(map(str, args.data))} have hidden size '
-            f'{features.embeds.shape[2]}, {args.checkpoint} has {hidden_size}: they belong to '
-            'another target'
+            f'the features in {data} have hidden size {features.embeds.shape[2]}, '
+            f'{args.checkpoint} has {hidden_size}: they belong to another target'
+        )
+    if not features.embedded_by(target):
+        raise ValueError(
+            f'the features in {data} belong to another target than {args.checkpoint}, which '
+            'embeds their tokens otherwise: give the checkpoint that drafter-data was given'
         )

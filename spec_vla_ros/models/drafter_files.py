@@ -39,6 +39,8 @@ _WAY_ON = (
     'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
     'and EAGLE-1 have them'
 )
+_OWN = 'draft_position_mode'  # of config.json, which only `save_drafter` writes
+_WEIGHTS = ('.safetensors', '.bin', '.pt')
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
@@ -107,7 +109,7 @@ def load_drafter(
     raw = read_json(folder / 'config.json')
     _refuse_others(folder, raw, ())
     stored = raw.get('draft_acceptance')
-    mode = position_mode or raw.get('draft_position_mode', 'correct')
+    mode = position_mode or raw.get(_OWN, 'correct')
     with blaming(f'{folder}'):
         config = LlamaConfig.from_dict(raw)
         check_llama(config)
@@ -142,13 +144,18 @@ def save_drafter(
     temperature: float = 1.0,
     rates: RateTable | None = None,
 ) -> None:
-    """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors."""
+    """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors.
+
+    Raises:
+        CheckpointError: see `check_place`.
+    """
     folder = Path(folder)
+    check_place(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         'model_type': 'llama',
         **dataclasses.asdict(drafter.config),
-        'draft_position_mode': drafter.position_mode,
+        _OWN: drafter.position_mode,
         'draft_window': drafter.window,
         'draft_temperature': temperature,
     }
@@ -157,6 +164,24 @@ def save_drafter(
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}
     save_tensors(weights, folder / 'model.safetensors')
     (folder / 'config.json').write_text(json.dumps(config, indent=2) + '\n')
+
+
+def check_place(folder: Path) -> None:
+    """Make sure that a drafter written into a folder replaces at most one that was written so.
+
+    Raises:
+        CheckpointError: it holds another model, as where a checkpoint is given in place of the
+            folder `drafter` inside it.
+    """
+    config = folder / 'config.json'
+    if not folder.is_dir() or (config.exists() and _OWN in read_json(config)):
+        return
+    there = [p.name for p in folder.iterdir() if p == config or p.suffix in _WEIGHTS]
+    if there:
+        raise CheckpointError(
+            f'{folder} holds another model ({shorten(there)}), which a drafter would overwrite: '
+            f'give {folder / DRAFTER_FOLDER}, or another folder'
+        )
 
 
 def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:

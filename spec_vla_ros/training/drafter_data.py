@@ -18,11 +18,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
+_LOOKED_AT = 64  # examples
 FEATURES = 'features_*.safetensors'
 """Name of a file of features."""
 
@@ -81,6 +83,18 @@ class TargetFeatures:
             for t in (self.embeds, self.hidden)
         )
         return replace(self, embeds=embeds, hidden=hidden, lengths=self.lengths - first)
+
+    def embedded_by(self, target: Llama) -> bool:
+        """Whether action tokens are stored as this target embeds them, in some of the examples."""
+        some = self.select(torch.arange(0, len(self), max(1, len(self) // _LOOKED_AT)))
+        said = some.tokens[:, :-1]
+        place = some.lengths[:, None] + torch.arange(said.shape[1])
+        stored = some.embeds.gather(1, place[..., None].expand(-1, -1, some.embeds.shape[2]))
+        own = target.model.embed_tokens.weight
+        if said.numel() and int(said.max()) >= len(own):
+            return False
+        embedded = target.embed(said.to(own.device)).float().cpu()
+        return torch.allclose(stored.float(), embedded, rtol=0.02, atol=1e-3)
 
     def to(self, device: torch.device) -> TargetFeatures:
         """Return the same examples on a device."""

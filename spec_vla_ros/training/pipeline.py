@@ -19,7 +19,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from spec_vla_ros.command_line import check_writable
 from spec_vla_ros.models.checkpoint import save_weights
+from spec_vla_ros.models.folders import read_json
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.programs import worker_processes
@@ -111,8 +113,9 @@ def train_policy(
     processes: for collecting. device: to train on.
 
     Raises:
-        ValueError: the work folder holds what was made with others.
+        ValueError: the work folder holds what was made with others, or see `check_out`.
     """
+    check_out(out, TABLETOP)
     claim_work(work, hyperparameters, suite=None)
     frames = _collect(hyperparameters, work, processes=processes, report=report)
     train_on_frames(
@@ -125,6 +128,23 @@ def train_policy(
         device=device,
         report=report,
     )
+
+
+def check_out(out: Path, design: Design) -> None:
+    """Make sure that a checkpoint can be written into a folder, before hours of work.
+
+    Raises:
+        ValueError: it cannot be, or the folder holds another model, which would be overwritten.
+    """
+    check_writable(out)
+    config = out / 'config.json'
+    known = read_json(config).get('norm_stats') if config.exists() else None
+    made_so = isinstance(known, dict) and list(known) == [design.name]
+    if not made_so and (config.exists() or any(out.glob('*.safetensors'))):
+        raise ValueError(
+            f'--out {out} holds another model than one of {design.name!r}, which would be '
+            'overwritten: give another folder'
+        )
 
 
 def claim_work(work: Path, hyperparameters: Hyperparameters, *, suite: str | None) -> None:

@@ -65,3 +65,24 @@ def test_a_published_fine_tune_needs_a_recipe_to_be_chosen(jobs, tmp_path, capsy
         out = tmp_path / recipe
         assert cli.main([*command[:-1], str(out), '--recipe', recipe]) == 0
     assert len(jobs) == 2
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['--recording', 'bag', '--episodes', '9'], '--episodes belong to episodes of a sim'),
+        (['--recording', 'bag', '--first-seed', '0'], '--first-seed belong to episodes'),
+        (['--episodes', '1', '--every', '1'], '--every belong to recordings: give --recording'),
+    ],
+)
+def test_options_that_would_have_no_effect_are_refused(jobs, tmp_path, capsys, options, words):
+    assert cli.main(['drafter-data', '--out', str(tmp_path / 'out'), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not jobs
+
+
+def test_options_that_are_left_out_are_noted_as_what_they_are(jobs, tmp_path):
+    """So that a folder can be gone on with that was begun with the same ones in words."""
+    assert cli.main(['drafter-data', '--out', str(tmp_path)]) == 0
+    noted = json.loads((tmp_path / 'made_from.json').read_text())
+    assert (noted['episodes'], noted['first_seed'], noted['every']) == (3000, 3_000_000, 1)

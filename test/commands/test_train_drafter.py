@@ -210,6 +210,24 @@ def test_features_of_another_target_are_refused(features, tmp_path, capsys):
     assert 'hidden size 32' in capsys.readouterr().err
 
 
+def test_features_of_another_target_of_the_same_size_are_refused(features, tmp_path, capsys):
+    """A drafter was trained that would draft nonsense for it."""
+    other = write_tiny(tmp_path / 'other', seed=1)
+    assert cli.main(training(other, features[0], tmp_path / 'out')) == 2
+    assert f'belong to another target than {other}, which embeds' in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_not_overwritten_by_its_drafter(target, features, tmp_path, capsys):
+    """Its config.json and its weights were."""
+    folder = shutil.copytree(target, tmp_path / 'target')
+    before = {path: path.read_bytes() for path in sorted(folder.iterdir())}
+    assert cli.main(training(folder, features[0], folder)) == 2
+    error = capsys.readouterr().err
+    assert f'{folder} holds another model' in error
+    assert f'give {folder / "drafter"}, or another folder' in error
+    assert {path: path.read_bytes() for path in sorted(folder.iterdir())} == before
+
+
 def test_two_processes_train_as_one(target, features, drafter, tmp_path):
     # not `accelerate launch`: that imports timm, which fails beside a CPU build of torch
     launch = ['-m', 'accelerate.commands.launch', '--multi_gpu', '--num_processes', '2']

@@ -9,7 +9,7 @@ from recording_files import IMAGE, PICTURES, STRING, raw, record, said
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli, policy
-from spec_vla_ros.commands import tune
+from spec_vla_ros.commands import record_sim, tune
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.env import TabletopEnv
 
@@ -180,3 +180,26 @@ def test_record_sim_refuses_what_is_there(bags, capsys):
     assert 'exists' in capsys.readouterr().err
     assert cli.main(['record-sim', '--episodes', '0', '--out', str(folder)]) == 2
     assert 'at least one' in capsys.readouterr().err
+
+
+def test_record_sim_records_none_where_a_later_one_is_there(tmp_path, capsys):
+    first = record_sim.FIRST_SEED
+    (tmp_path / f'episode_{first + 1}').mkdir()
+    assert cli.main(['record-sim', '--episodes', '3', '--out', str(tmp_path)]) == 2
+    assert 'exists, as 1 of these 3 recordings do' in capsys.readouterr().err
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        (['--image-size', '0'], '--image-size 0: give 32 to 480 pixels'),
+        (['--image-size', '20000'], '--image-size 20000: give 32 to 480 pixels'),
+        (['--out', 'FILE'], 'nothing can be written into the folder'),
+    ],
+)
+def test_record_sim_says_what_it_cannot_do(tmp_path, capsys, options, words):
+    (tmp_path / 'file').touch()
+    options = [str(tmp_path / 'file') if word == 'FILE' else word for word in options]
+    assert cli.main(['record-sim', '--episodes', '1', '--out', str(tmp_path), *options]) == 2
+    assert words in capsys.readouterr().err

@@ -85,6 +85,35 @@ def test_the_files_of_another_recipe_are_not_gone_on_with(
     assert len(began) == (1 if said else 2)
 
 
+@pytest.mark.parametrize(
+    ('files', 'words'),
+    [
+        ({'config.json': '{"norm_stats": {"tabletop": {}}}', 'model.safetensors': ''}, ''),
+        ({'config.json': '{"norm_stats": {"bridge_orig": {}}}'}, 'holds another model than one'),
+        ({'model-00001-of-00003.safetensors': ''}, 'holds another model than one'),
+    ],
+)
+def test_another_model_is_not_overwritten(tmp_path, monkeypatch, capsys, files, words):
+    began, out = [], tmp_path / 'out'
+    monkeypatch.setattr(pipeline, '_collect', lambda *args, **kinds: began.append(args))
+    monkeypatch.setattr(pipeline, 'train_on_frames', lambda *args, **kinds: None)
+    out.mkdir()
+    for name, text in files.items():
+        (out / name).write_text(text)
+    command = ['train-policy', '--work', str(tmp_path / 'work'), '--out', str(out)]
+    assert cli.main([*command, '--scale', '1e-6']) == (2 if words else 0)
+    assert words in capsys.readouterr().err
+    assert len(began) == (0 if words else 1)
+
+
+def test_where_nothing_can_be_written_nothing_is_begun(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'file').touch()
+    command = ['train-policy', '--work', str(tmp_path / 'work'), '--out', str(tmp_path / 'file')]
+    monkeypatch.setattr(pipeline, '_collect', None)
+    assert cli.main(command) == 2
+    assert 'nothing can be written into the folder' in capsys.readouterr().err
+
+
 def test_scaling_keeps_at_least_one_of_everything():
     small = scaled(Hyperparameters(), 1e-6)
     assert (small.files, small.vision.iterations, small.language.iterations) == (1, 1, 1)

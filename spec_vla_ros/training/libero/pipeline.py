@@ -24,7 +24,13 @@ from spec_vla_ros.training.libero.collect import (
     named_things,
 )
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
-from spec_vla_ros.training.pipeline import Hyperparameters, Report, claim_work, train_on_frames
+from spec_vla_ros.training.pipeline import (
+    Hyperparameters,
+    Report,
+    check_out,
+    claim_work,
+    train_on_frames,
+)
 from spec_vla_ros.training.small_model import Design
 
 HYPERPARAMETERS = Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True)
@@ -57,8 +63,9 @@ def train_libero_policy(
 
     Raises:
         ValueError: LIBERO is not installed, the suite's tasks are more than placing a thing, or
-            the work folder holds what was made with other hyperparameters.
+            the work folder holds what was made with other hyperparameters, or see `check_out`.
     """
+    check_out(out, design_for(suite))
     paths = collect_files(suite, hyperparameters, work, processes=processes, report=report)
     frames = load_libero_frames(paths).resting_while_fingers_close()
     train_on_frames(
