@@ -165,6 +165,11 @@ class Configured:
                     throttle_duration_sec=10.0,
                 )
             return
+        if self._emergency.pressed and text.strip():
+            self._node.get_logger().warning(
+                f'{text.strip()!r} is not taken: {self._emergency.text}; give it again then',
+                throttle_duration_sec=10.0,
+            )
         self._execute.preempt(text)
         self.loop.store_instruction(text)
 

@@ -17,6 +17,8 @@ from spec_vla_ros.ros.names import nearest
 LOOK_PERIOD = 0.5
 """Seconds between two looks for publishers of the emergency stop that cannot be heard."""
 
+_SAID_EVERY = 10.0  # seconds
+
 EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop')
 """What an emergency stop is called."""
 _SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
@@ -34,6 +36,7 @@ class Controls:
         emergency_stop: commands nothing but zero until reset; given who asked for it.
         not_heard: likewise, while somebody's emergency stop cannot be heard, or goes to another
             topic, where nobody hears it; given who and why.
+        in_force: returns whether the emergency stop is pressed.
         enable: begins to command, or ceases to (on=False).
         stop: lets go of the instruction.
         reset: releases the emergency stop, and tries again what was given up.
@@ -46,6 +49,7 @@ class Controls:
         steady: Clock,
         emergency_stop: Callable[[str], None],
         not_heard: Callable[[str], None],
+        in_force: Callable[[], bool],
         enable: Callable[..., Done],
         stop: Callable[[], Done],
         reset: Callable[[], Done],
@@ -53,8 +57,14 @@ class Controls:
         self._logger = node.get_logger()
 
         def pressed(message: Bool, _info: MessageInfo) -> None:
-            if message.data:  # it is not released by topic
+            if message.data:
                 emergency_stop('topic')
+            elif in_force():
+                self._logger.warning(
+                    f'false on {listener.topic} does not release the emergency stop: call the '
+                    f'service {node.get_fully_qualified_name()}/reset',
+                    throttle_duration_sec=_SAID_EVERY,
+                )
 
         listener = Listener(node, Bool, 'emergency_stop', pressed)
 

@@ -86,6 +86,7 @@ class SpecVlaNode(LifecycleNode):
             steady=self._steady,
             emergency_stop=self._emergency_stop,
             not_heard=self._emergency_not_heard,
+            in_force=lambda: self._emergency.pressed,
             enable=self._enable,
             stop=self._stop,
             reset=self._reset,

@@ -93,6 +93,18 @@ def test_the_emergency_stop_stays_until_reset(moving, buttons, status, twists):
     twists.wait(is_moving)
 
 
+def test_what_does_not_release_it_is_told(moving, buttons, status, stderr):
+    buttons.emergency_stop()
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    buttons.emergency_stop(on=False)
+    line = wait_for_line(stderr, 'does not release')
+    assert 'false on /emergency_stop does not release the emergency stop: call the service' in line
+    assert '/spec_vla/reset' in line
+    moving.instruct('go on')
+    line = wait_for_line(stderr, "'go on' is not taken")
+    assert 'emergency stop (topic), until reset; give it again then' in line
+
+
 def test_it_can_be_pressed_before_configuring(world, buttons, status, twists):
     world.policy_node(lambda settings: ScriptedPolicy(), active=False)
     buttons.emergency_stop()
