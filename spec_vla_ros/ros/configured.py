@@ -19,6 +19,7 @@ from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pi
 from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms
+from spec_vla_ros.ros.no_effect import NoEffect
 from spec_vla_ros.ros.outputs import Outputs, in_words
 from spec_vla_ros.ros.overlay import Overlay
 from spec_vla_ros.ros.reports import Reports
@@ -98,7 +99,14 @@ class Configured:
             end=lambda: self.loop.store_instruction(''),
         )
         self._topics = (self._execute, self._overlay, self._reports, inputs, self._outputs)
+        self._no_effect = NoEffect(node)
+        self._no_effect.look(settings)
         self._reports.report(None, now_ns=self._now_ns())
+
+    def apply(self, settings: PolicySettings) -> None:
+        """Use these settings from the next tick and the next inference on."""
+        self.loop.apply(settings)
+        self._no_effect.look(settings)
 
     @property
     def halt(self) -> Halt | None:

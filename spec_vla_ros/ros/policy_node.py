@@ -216,7 +216,7 @@ class SpecVlaNode(LifecycleNode):
     def _on_settings(self, settings: PolicySettings) -> None:
         self._in_force = self._resolved(settings)
         if self._configured is not None:
-            self._configured.loop.apply(self._in_force)
+            self._configured.apply(self._in_force)
 
     def _on_finished(self) -> None:
         """Begin a new action at once, where the arm rests, instead of at the next tick."""

@@ -20,7 +20,7 @@ from spec_vla_ros.types import (
     thresholds_by_dimension,
 )
 
-AUTO = 'auto'
+AUTO, RELAXED = 'auto', 'relaxed'
 ANY = 255
 """As many bins as a token can be off: no limit."""
 
@@ -70,12 +70,21 @@ class ModelSettings:
         default=0,
         low=0,
         high=32,
+        only=('draft_plan', ('',)),
     )
     draft_depth: int = parameter(
-        'Levels of the draft tree, where draft_top_k is not 0', default=6, low=1, high=32
+        'Levels of the draft tree, where draft_top_k is not 0',
+        default=6,
+        low=1,
+        high=32,
+        only=('draft_top_k', range(1, 33)),
     )
     draft_nodes: int = parameter(
-        'Draft tokens in the tree, where draft_top_k is not 0', default=49, low=1, high=256
+        'Draft tokens in the tree, where draft_top_k is not 0',
+        default=49,
+        low=1,
+        high=256,
+        only=('draft_top_k', range(1, 33)),
     )
     draft_plan: str = parameter(
         'A fixed draft plan, written as in draft_plan of the statistics, for the same drafts on '
@@ -98,6 +107,7 @@ class ModelSettings:
         low=0,
         high=ANY,
         live=True,
+        only=('decoding_mode', (RELAXED,)),
     )
     acceptance_tolerance_translation: float = parameter(
         'How far a draft token may be along each of x, y and z, in place of acceptance_threshold '
@@ -107,6 +117,7 @@ class ModelSettings:
         low=-1.0,
         high=1.0,
         live=True,
+        only=('decoding_mode', (RELAXED,)),
     )
     acceptance_tolerance_rotation: float = parameter(
         'How far a draft token may be about each of these axes; otherwise as '
@@ -116,6 +127,7 @@ class ModelSettings:
         low=-1.0,
         high=3.2,
         live=True,
+        only=('decoding_mode', (RELAXED,)),
     )
     acceptance_by_dimension: tuple[int, ...] = parameter(
         'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper; '
@@ -125,6 +137,7 @@ class ModelSettings:
         low=-1,
         high=ANY,
         live=True,
+        only=('decoding_mode', (RELAXED,)),
     )
     temporal_draft: bool = parameter(
         'Verify guesses from the previous actions inside the prefill, in the speculative modes',
@@ -141,7 +154,7 @@ class ModelSettings:
         Raises ValueError: the mode needs a drafter, and there is none.
         """
         if self.decoding_mode == AUTO:
-            mode = 'relaxed' if has_drafter else AUTOREGRESSIVE
+            mode = RELAXED if has_drafter else AUTOREGRESSIVE
             return dataclasses.replace(self, decoding_mode=mode)
         if self.decoding_mode != AUTOREGRESSIVE and not has_drafter:
             raise ValueError(
@@ -166,7 +179,7 @@ class ModelSettings:
     @property
     def acceptance(self) -> dict[str, str]:
         """Which acceptance limits are in force, by name, in words; - where there is none."""
-        relaxed = self.decoding_mode == 'relaxed'
+        relaxed = self.decoding_mode == RELAXED
         bins = (None if r == ANY else r for r in self._thresholds if relaxed)
         return {
             'acceptance thresholds [bins]': _listed(bins),

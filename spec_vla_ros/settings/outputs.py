@@ -10,6 +10,8 @@ from spec_vla_ros.settings.parameter import parameter
 TWIST, POSE, MESSAGE = 'twist', 'pose', 'message'
 SPEED, UNITLESS = 'speed', 'unitless'
 POSITION, ACTION, PARALLEL, NONE = 'position', 'action', 'parallel_action', 'none'
+GRIPPERS = (POSITION, ACTION, PARALLEL)
+"""All but none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,7 @@ class OutputSettings:
         'MoveIt Servo takes it by default',
         default=SPEED,
         choices=(SPEED, UNITLESS),
+        only=('command_type', (TWIST,)),
     )
     twist_linear_scale: float = parameter(
         "The speed that is 1 in unitless twists; MoveIt Servo's scale.linear",
@@ -34,6 +37,7 @@ class OutputSettings:
         unit='m/s',
         low=0.001,
         high=10.0,
+        only=('twist_units', (UNITLESS,)),
     )
     twist_angular_scale: float = parameter(
         "The turning speed that is 1 in unitless twists; MoveIt Servo's scale.rotational",
@@ -41,6 +45,7 @@ class OutputSettings:
         unit='rad/s',
         low=0.001,
         high=10.0,
+        only=('twist_units', (UNITLESS,)),
     )
     gripper_type: str = parameter(
         "Commands to the gripper: positions on gripper_command ('position'), goals of the action "
@@ -50,10 +55,18 @@ class OutputSettings:
         choices=(POSITION, ACTION, PARALLEL, NONE),
     )
     gripper_closed: float = parameter(
-        'The position that closes the gripper', default=0.0, low=-10.0, high=10.0
+        'The position that closes the gripper',
+        default=0.0,
+        low=-10.0,
+        high=10.0,
+        only=('gripper_type', GRIPPERS),
     )
     gripper_open: float = parameter(
-        'The position that opens the gripper', default=1.0, low=-10.0, high=10.0
+        'The position that opens the gripper',
+        default=1.0,
+        low=-10.0,
+        high=10.0,
+        only=('gripper_type', GRIPPERS),
     )
     gripper_max_effort: float = parameter(
         'Of the goals of the action gripper_cmd; 0: no limit',
@@ -61,6 +74,7 @@ class OutputSettings:
         unit='N',
         low=0.0,
         high=1000.0,
+        only=('gripper_type', (ACTION, PARALLEL)),
     )
 
     def gripper_position(self, opening: float) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import Field, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ class Meaning:
     frame: whether it names a frame of tf2.
     live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
         node when it is configured.
+    only: another parameter, and the values of that with which this one counts; None: with all.
     """
 
     description: str
@@ -31,6 +32,7 @@ class Meaning:
     choices: tuple[str, ...] = ()
     frame: bool = False
     live: bool = False
+    only: tuple[str, Container[Any]] | None = None
 
 
 def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
@@ -44,6 +46,21 @@ def meaning_of(field: Field[Any]) -> Meaning:
     """Return what a settings field means."""
     meaning: Meaning = field.metadata['meaning']
     return meaning
+
+
+def without_effect(settings: DataclassInstance) -> list[str]:
+    """Return in words each parameter that is not its default, and counts for nothing."""
+    found = []
+    for field in dataclasses.fields(settings):
+        value, only = getattr(settings, field.name), meaning_of(field).only
+        if only is None or value == field.default:
+            continue
+        other, values = only
+        if getattr(settings, other) not in values:
+            found.append(
+                f'{field.name} {value!r} has no effect: {other} is {getattr(settings, other)!r}'
+            )
+    return found
 
 
 def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) -> Settings:

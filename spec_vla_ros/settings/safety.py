@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from spec_vla_ros.settings.outputs import GRIPPERS
 from spec_vla_ros.settings.parameter import parameter
 
 
@@ -108,12 +109,14 @@ class SafetySettings:
         unit='s',
         low=1.0,
         high=3600.0,
+        only=('inference_worker', ('process',)),
     )
     max_worker_restarts: int = parameter(
         'How often in a row a dead inference process is started again, until reset',
         default=3,
         low=0,
         high=100,
+        only=('inference_worker', ('process',)),
     )
     max_velocity: tuple[float, ...] = parameter(
         'Clamp the commanded velocity along and about x, y, z',
@@ -166,10 +169,20 @@ class SafetySettings:
         live=True,
     )
     gripper_min: float = parameter(
-        'Least gripper opening that is commanded', default=0.0, low=0.0, high=1.0, live=True
+        'Least gripper opening that is commanded',
+        default=0.0,
+        low=0.0,
+        high=1.0,
+        live=True,
+        only=('gripper_type', GRIPPERS),
     )
     gripper_max: float = parameter(
-        'Greatest gripper opening that is commanded', default=1.0, low=0.0, high=1.0, live=True
+        'Greatest gripper opening that is commanded',
+        default=1.0,
+        low=0.0,
+        high=1.0,
+        live=True,
+        only=('gripper_type', GRIPPERS),
     )
     max_gripper_rate: float = parameter(
         'Clamp the change of the commanded gripper opening; 0: no limit',
@@ -178,6 +191,7 @@ class SafetySettings:
         low=0.0,
         high=100.0,
         live=True,
+        only=('gripper_type', GRIPPERS),
     )
     dry_run: bool = parameter(
         'Publish everything but commands to arm and gripper; with command_type message these are '
