@@ -93,20 +93,6 @@ def test_the_clock_is_not_changed_while_the_node_is_active(world, status):
     assert world.remote.set_parameters('/spec_vla', {'use_sim_time': True}).successful
 
 
-def test_another_clock_is_refused_while_the_node_is_active(bench):
-    """Taken, a simulated clock that then stood still would not halt the arm."""
-    remote = bench.world.remote
-    for value in (False, True):
-        result = remote.set_parameters('/spec_vla', {'use_sim_time': value})
-        assert result.successful is value  # it is true already
-    assert remote.deactivate('/spec_vla')
-    for value in (False, True):
-        assert remote.set_parameters('/spec_vla', {'use_sim_time': value}).successful
-    assert remote.activate('/spec_vla')
-    bench.instruct('go')
-    bench.wait_moving()
-
-
 def test_a_clock_that_stands_still_stops_the_arm(bench):
     bench.set(step_duration=5.0)
     bench.instruct('go')
