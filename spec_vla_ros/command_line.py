@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,22 @@ def at_least(least: int) -> Callable[[str], int]:
         return value
 
     return whole_number
+
+
+def number(*, above: float = -math.inf, least: float = -math.inf) -> Callable[[str], float]:
+    """Return the type of an argparse option that is a finite number, above one or at least one."""
+
+    def finite(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f'{text!r} is no number') from None
+        if not math.isfinite(value) or value <= above or value < least:
+            wanted = f'above {above:g}' if math.isfinite(above) else f'{least:g} or more'
+            raise argparse.ArgumentTypeError(f'{text}: give a number, {wanted}')
+        return value
+
+    return finite
 
 
 def user_path(text: str) -> Path:

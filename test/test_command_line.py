@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from spec_vla_ros import cli
-from spec_vla_ros.command_line import at_least, check_writable, user_path
+from spec_vla_ros.command_line import at_least, check_writable, number, user_path
 
 AT_LEAST_ONE = [
     *((command, '--threads') for command in ('tune', 'compare', 'train-policy', 'train-drafter')),
     *((command, '--processes') for command in ('evaluate', 'train-policy')),
     *(('train-drafter', option) for option in ('--batch', '--save-every', '--rollout')),
+    *(('bench', option) for option in ('--threads', '--frames', '--actions', '--repeats')),
 ]
 
 
@@ -65,3 +66,25 @@ def test_where_nothing_can_be_written(tmp_path, place):
     file.touch()
     with pytest.raises(ValueError, match=f'{place} .*: give another --out'):
         check_writable(tmp_path / place)
+
+
+@pytest.mark.parametrize('text', ['nan', 'inf', '-1', 'many'])
+def test_what_is_no_size_is_refused(capsys, text):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--noise', type=number(least=0))
+    parser.add_argument('--rate', type=number(above=0))
+    assert parser.parse_args(['--noise', '0', '--rate', '1e-3']).rate == 0.001
+    for option, wrong in (('--noise', text), ('--rate', text), ('--rate', '0')):
+        with pytest.raises(SystemExit):
+            parser.parse_args([f'{option}={wrong}'])
+        error = capsys.readouterr().err
+        assert f'argument {option}: ' in error
+        assert wrong in error
+
+
+@pytest.mark.parametrize('option', ['--learning-rate', '--noise', '--score-weight'])
+def test_a_training_is_not_begun_with_what_is_no_number(tmp_path, capsys, option):
+    command = ['train-drafter', '--data', str(tmp_path), '--out', str(tmp_path / 'out')]
+    with pytest.raises(SystemExit):
+        cli.main([*command, option, 'nan'])
+    assert f'argument {option}: nan: give a number' in capsys.readouterr().err

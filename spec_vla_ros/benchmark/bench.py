@@ -32,7 +32,7 @@ from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, wr
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
 from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import user_path
+from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
@@ -58,22 +58,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--dtype', default='float32', choices=('auto', *PRECISIONS), help='of the shipped policy'
     )
-    parser.add_argument('--threads', type=int, default=1, help='of the CPU (default: 1)')
+    parser.add_argument('--threads', type=at_least(1), default=1, help='of the CPU (default: 1)')
     parser.add_argument(
-        '--frames', type=int, default=120, help='for the shipped policy (default: %(default)s)'
+        '--frames',
+        type=at_least(1),
+        default=120,
+        help='for the shipped policy (default: %(default)s)',
     )
     parser.add_argument(
         '--actions',
-        type=int,
+        type=at_least(1),
         default=10,
         help='of the trace, for the others (default: %(default)s)',
     )
     parser.add_argument(
-        '--repeats', type=int, default=3, help='of each action of the trace (default: %(default)s)'
+        '--repeats',
+        type=at_least(1),
+        default=3,
+        help='of each action of the trace (default: %(default)s)',
     )
     parser.add_argument(
         '--acceptance-threshold',
-        type=int,
+        type=at_least(0),
         default=9,
         help='of relaxed acceptance, in bins (default: %(default)s)',
     )
@@ -139,6 +145,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     if SHIPPED in names:
         _check_simulator()
+    check_writable(args.out)
     trace = load_trace()
     report: dict = {
         'date': date.today().isoformat(),

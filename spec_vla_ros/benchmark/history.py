@@ -53,7 +53,10 @@ def read(path: Path) -> list[dict]:
     Raises:
         ValueError: it is no such list; says where.
     """
-    found = json.loads(path.read_text())
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f'{path} is no list of results, as --history writes: {error}') from error
     if not isinstance(found, list):
         raise ValueError(f'{path}: a list of entries is expected')
     for number, entry in enumerate(found):

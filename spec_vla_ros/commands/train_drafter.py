@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.command_line import at_least, check_writable, user_path
+from spec_vla_ros.command_line import at_least, check_writable, number, user_path
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import check_place, save_drafter
@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--learning-rate',
-        type=float,
+        type=number(above=0),
         default=hyperparameters.settings.learning_rate,
         help='default: %(default)s',
     )
@@ -90,13 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--noise',
-        type=float,
+        type=number(least=0),
         default=hyperparameters.noise,
         help="on the target's features, in units of their spread (default: %(default)s)",
     )
     parser.add_argument(
         '--score-weight',
-        type=float,
+        type=number(least=0),
         default=hyperparameters.score_weight,
         help='of the cross-entropy, beside 1 for the feature loss (default: %(default)s)',
     )

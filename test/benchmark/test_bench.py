@@ -171,6 +171,14 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypat
 
 
 @pytest.mark.usefixtures('tiny_case')
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path, monkeypatch, capsys):
+    (tmp_path / 'file').touch()
+    monkeypatch.setattr(bench, '_random', None)
+    assert main(['bench', '--cases', 'tiny', '--out', str(tmp_path / 'file')]) == 2
+    assert 'nothing can be written into the folder' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures('tiny_case')
 def test_unknown_cases_are_told(capsys):
     assert main(['bench', '--cases', 'huge']) == 2
     assert 'unknown cases' in capsys.readouterr().err

@@ -53,6 +53,12 @@ def test_what_is_no_list_of_results_is_refused_and_left_alone(tmp_path, content)
     assert path.read_text() == content
 
 
+def test_a_file_that_is_no_list_is_named(tmp_path):
+    (tmp_path / 'bench.png').write_text('')
+    with pytest.raises(ValueError, match=f'{tmp_path / "bench.png"} is no list of results'):
+        history.read(tmp_path / 'bench.png')
+
+
 def test_runs_are_drawn_by_machine_and_case(tmp_path, monkeypatch):
     path = tmp_path / 'bench.json'
     for day, hardware in ((24, 'a CPU'), (25, 'another'), (26, 'a CPU')):
