@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import NameValidationException
+from rclpy.node import Node
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -20,6 +22,7 @@ from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import status_name
+from spec_vla_ros.ros.hearing import type_name
 from spec_vla_ros.ros.remote import RemoteNode
 
 BARS = '▁▂▃▄▅▆▇█'
@@ -158,6 +161,7 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
                     return INTERRUPTED
                 if time.monotonic() > deadline:
                     console.print(_state(watcher.seen, now=time.monotonic()))
+                    print(_missing(watcher.seen, remote.node, namespace), file=sys.stderr)
                     return 1
                 time.sleep(0.05)
             console.print(watcher.dashboard())
@@ -167,6 +171,25 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
                 live.update(watcher.dashboard())
                 time.sleep(0.1)
         return 0
+
+
+def _missing(seen: Seen, node: Node, namespace: str) -> str:
+    """Return in words what has not come, from where, and where there are nodes."""
+    own = '/'.join(['', *namespace.strip('/').split('/')]).rstrip('/')
+    if seen.status is not None:
+        return f'no diagnostics have come, on {own}/diagnostics or /diagnostics'
+    kind = type_name(PolicyStatus)
+    found = [
+        name.removesuffix('/status') or '/'
+        for name, kinds in node.get_topic_names_and_types()
+        if kind in kinds and name.endswith('/status') and node.count_publishers(name)
+    ]
+    there = (
+        f'there are nodes in {", ".join(found)}: give --namespace'
+        if found
+        else 'there is none in another namespace, either: is it started, with this ROS_DOMAIN_ID?'
+    )
+    return f'nobody publishes the status of a policy node on {own}/status; {there}'
 
 
 def _state(seen: Seen, *, now: float) -> Table:

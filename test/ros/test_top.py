@@ -117,6 +117,13 @@ class TestOverDds:
         done = run_top(world, '--once', '--timeout', '1', check=False)
         assert done.returncode == 1
         assert 'no node has been heard' in done.stdout
+        assert 'is it started, with this ROS_DOMAIN_ID?' in done.stderr
+
+    def test_it_says_in_which_namespace_there_are_nodes(self, world):
+        world.policy_node(lambda settings: ScriptedPolicy(), name='/left_arm/spec_vla')
+        done = run_top(world, '--once', '--timeout', '2', check=False)
+        assert done.returncode == 1
+        assert 'on /status; there are nodes in /left_arm: give --namespace' in done.stderr
 
 
 def run_top(world, *arguments, **options):
