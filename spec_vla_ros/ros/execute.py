@@ -111,7 +111,9 @@ class ExecuteServer:
         """Another instruction has come; the same one again changes nothing."""
         running = self._running
         if running is not None and instruction.strip() != running.instruction:
-            text = f'the topic instruction gave another one: {instruction.strip()!r}'
+            said = instruction.strip()
+            text = f'gave another one: {said!r}' if said else 'cancelled it, being empty'
+            text = f'the topic instruction {text}'
             self._finish(running, Result.OUTCOME_PREEMPTED, text)
 
     def abort(self, outcome: int, text: str) -> None:

@@ -163,6 +163,15 @@ def test_the_topic_preempts_a_goal(world, client, node):
     assert node.wait().instruction == 'new'  # and it is carried out
 
 
+def test_an_empty_instruction_by_topic_cancels_a_goal(world, client, node):
+    handle = client.send('go')
+    started(client)
+    world.instruct('')
+    status, result = client.result(handle)
+    assert (status, result.outcome) == (ABORTED, Result.OUTCOME_PREEMPTED)
+    assert result.text == 'the topic instruction cancelled it, being empty'
+
+
 @pytest.mark.usefixtures('node')
 def test_the_same_instruction_by_topic_changes_nothing(world, client):
     handle = client.send('go', step_limit=6)
