@@ -11,7 +11,8 @@ from fuzzing import attempt, damaged_bytes, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spec_vla_ros.pixels import CHANNELS, ImageError, compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.pixels import ImageError, compressed_to_rgb
+from spec_vla_ros.raw_pixels import CHANNELS, raw_to_rgb
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (12, 17, 3), dtype=np.uint8)
 JPEG, PNG = (cv2.imencode(suffix, PICTURE)[1].tobytes() for suffix in ('.jpg', '.png'))

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import Reader
 
-from spec_vla_ros.pixels import check_scene, compressed_to_rgb, raw_to_rgb
+from spec_vla_ros.pixels import check_scene, compressed_to_rgb
+from spec_vla_ros.raw_pixels import raw_to_rgb
 from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 

@@ -17,8 +17,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
-from spec_vla_ros.pixels import CHANNELS, ImageError, check_raw, compressed_to_rgb
-from spec_vla_ros.pixels import raw_to_rgb as numpy_image_to_rgb
+from spec_vla_ros.pixels import ImageError, compressed_to_rgb
+from spec_vla_ros.raw_pixels import CHANNELS, check_raw
+from spec_vla_ros.raw_pixels import raw_to_rgb as numpy_image_to_rgb
 
 __all__ = [
     'CHANNELS',
@@ -42,7 +43,7 @@ NANOSECONDS = 1_000_000_000
 def image_to_rgb(message: Image) -> np.ndarray:
     """Return a raw camera image as a contiguous (H, W, 3) uint8 RGB array.
 
-    See `spec_vla_ros.pixels.raw_to_rgb`.
+    See `spec_vla_ros.raw_pixels.raw_to_rgb`.
     """
     check_raw(message)
     bridge = working_cv_bridge()

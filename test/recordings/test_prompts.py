@@ -9,7 +9,7 @@ from recording_files import COMPRESSED, IMAGE, PICTURES, STRING, TYPES, png, raw
 from rosbags.rosbag2 import CompressionMode, Writer
 
 from spec_vla_ros import cli
-from spec_vla_ros.pixels import CHANNELS
+from spec_vla_ros.raw_pixels import CHANNELS
 from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
