@@ -121,7 +121,7 @@ class TestOverDds:
 
     def test_it_says_in_which_namespace_there_are_nodes(self, world):
         world.policy_node(lambda settings: ScriptedPolicy(), name='/left_arm/spec_vla')
-        done = run_top(world, '--once', '--timeout', '2', check=False)
+        done = run_top(world, '--once', '--timeout', '10', check=False)  # to discover one another
         assert done.returncode == 1
         assert 'on /status; there are nodes in /left_arm: give --namespace' in done.stderr
 
