@@ -309,4 +309,4 @@ class ActionCodec:
             )
         if not np.isfinite(given).all():
             raise ValueError(f'an action is not finite: {given[~np.isfinite(given).all(axis=-1)]}')
-        return self.normalised_to_tokens(self.stats.normalise(values))
+        return self.normalised_to_tokens(self.stats.normalise(given))

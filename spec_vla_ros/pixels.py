@@ -17,13 +17,25 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from spec_vla_ros.jpeg import parts_of
-from spec_vla_ros.other_formats import LONGEST, other_format
 from spec_vla_ros.types import UnreadableError
 
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG'  # their beginnings
 _PNG_BITS = 24  # where a PNG says how many bits a level has
 MEASURED = r'(16|32|64)[USF]'  # encodings of depth and other measurements
 _NO_PICTURE = re.compile(rf'bayer|{MEASURED}')
+
+_BEGINNINGS = {
+    rb'RIFF.{4}WEBP': 'a WebP picture',
+    rb'\0\0\0.ftyp(avi[fs]|hei[cx]|mif1)': 'an AVIF or HEIC picture',
+    rb'\0\0\0\x0c(jP|JXL) |\xff\x4f\xff\x51|\xff\x0a': 'a JPEG 2000 or JPEG XL',
+    rb'BM.{4}\0{4}': 'a BMP picture',
+    rb'GIF8': 'a GIF',
+    rb'II\*\0|MM\0\*': 'a TIFF picture',
+    rb'\0\0\0?\x01': 'a part of a video (H.264 or H.265)',
+    rb'/9j/|iVBORw0KGgo': 'a picture written as text (base64)',
+}
+_LONGEST = 16
+"""Bytes that are enough to tell."""
 
 MAX_PIXELS = 2**26
 """Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
@@ -81,7 +93,7 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             'needed'
         )
     if not bytes(message.data[:4]).startswith((_JPEG, _PNG)):
-        other = other_format(bytes(message.data[:LONGEST]))
+        other = other_format(bytes(message.data[:_LONGEST]))
         raise (EncodingError if other else ImageError)(
             f'format {message.format!r}, {len(message.data)} bytes: neither a whole JPEG nor a '
             f'whole PNG, {f"but {other}" if other else "it begins as neither does"}; have the '
@@ -126,6 +138,12 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
             'of the picture would be made up; see what loses them on the way from the camera'
         )
     return rgb
+
+
+def other_format(beginning: bytes) -> str:
+    """Return in words what begins like this; empty where it is not known."""
+    found = (what for how, what in _BEGINNINGS.items() if re.match(how, beginning, re.DOTALL))
+    return next(found, '')
 
 
 def check_scene(rgb: np.ndarray) -> np.ndarray:

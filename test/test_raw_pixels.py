@@ -10,18 +10,6 @@ from pictures import picture, png
 from spec_vla_ros.pixels import EncodingError, ImageError, compressed_to_rgb
 from spec_vla_ros.raw_pixels import YUV, raw_to_rgb
 
-ORIENTATION = 0x0112  # the EXIF tag
-AS_STORED = {  # orientation -> how an upright picture is stored
-    1: lambda p: p,
-    2: lambda p: p[:, ::-1],
-    3: lambda p: p[::-1, ::-1],
-    4: lambda p: p[::-1],
-    5: lambda p: p.transpose(1, 0, 2),
-    6: lambda p: np.rot90(p, 1),
-    7: lambda p: np.rot90(p, 2).transpose(1, 0, 2),
-    8: lambda p: np.rot90(p, -1),
-}
-
 
 def yuv_of(rgb):
     """BT.601 with Y in 16 .. 235: (H, W) each, colours of the left upper of four pixels."""

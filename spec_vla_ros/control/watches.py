@@ -21,10 +21,7 @@ SEVERAL = 'one of several publishers'
 
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
-_CLOCKS_DIFFER = (
-    "so its publisher's clock and the node's differ; does one of them follow use_sim_time, and "
-    'the other not?'
-)
+_ONE_SIMULATED = 'does one of them follow use_sim_time, and the other not'
 _LAG = 30.0  # seconds that no camera lags behind
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
@@ -133,9 +130,8 @@ def _two_clocks(what: str, *, stamp_ns: int, now_ns: int) -> str:
     """Say in words that something is stamped by another clock than the node's."""
     stamped, now = (f'{ns / NANOSECONDS:.0f} s' for ns in (stamp_ns, now_ns))
     return (
-        f"the {what} stamped by another clock than the node's: {stamped}, and it is {now}; does "
-        'one of them follow use_sim_time, and the other not, or is an old recording played '
-        'without `--clock`?'
+        f"the {what} stamped by another clock than the node's: {stamped}, and it is {now}; "
+        f'{_ONE_SIMULATED}, or is an old recording played without `--clock`?'
     )
 
 
@@ -283,6 +279,11 @@ class PoseWatch:
         if abs(age) > ANOTHER_CLOCK:
             return _two_clocks('end-effector pose is', stamp_ns=pose.stamp_ns, now_ns=now_ns)
         if abs(age) > timeout:
-            why = '' if age > 0 else f': it is stamped in the future, {_CLOCKS_DIFFER}'
+            why = (
+                ": it is stamped in the future, so its publisher's clock and the node's differ; "
+                f'{_ONE_SIMULATED}?'
+                if age < 0
+                else ''
+            )
             return f'the end-effector pose is {age:.2f} s old (pose_timeout={timeout}){why}'
         return None

@@ -92,7 +92,7 @@ def load_openvla(
         prompt_processor = read_prompt_processor(folder, config)
         with torch.device('meta'):
             model = OpenVLA(config)
-    zeros = load_tensors(
+    load_tensors(
         model,
         tensors,
         key_of=checkpoint_key,
@@ -103,7 +103,7 @@ def load_openvla(
     model.eval()
     with blaming(f'{folder}: the image processor does not fit the vision towers'):
         check_vision(model, image_processor)
-    refuse_zeros(folder, zeros)
+    refuse_zeros(folder, ((checkpoint_key(name), p) for name, p in model.named_parameters()))
     return OpenVLACheckpoint(model, image_processor, prompt_processor, folder)
 
 

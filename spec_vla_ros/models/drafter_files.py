@@ -28,6 +28,7 @@ from spec_vla_ros.models.folders import (
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import check_finite, refuse_zeros, save_tensors
+from spec_vla_ros.models.weight_files import files_of_a_model
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'
@@ -40,7 +41,6 @@ _WAY_ON = (
     'and EAGLE-1 have them'
 )
 _OWN = 'draft_position_mode'  # of config.json, which only `save_drafter` writes
-_WEIGHTS = ('.safetensors', '.bin', '.pt')
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
@@ -131,8 +131,10 @@ def load_drafter(
     _check_keys(folder, expected, weights)
     head = target.lm_head.weight
     weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
-    zeros = [k for k, w in weights.items() if k in read and check_finite(k, w, read[k][1])]
-    refuse_zeros(folder, zeros)
+    for key, (_, file) in read.items():
+        if key in weights:
+            check_finite(key, weights[key], file)
+    refuse_zeros(folder, weights.items())
     drafter.load_state_dict(weights, strict=True, assign=True)
     return drafter.to(head.device).eval().requires_grad_(requires_grad=False)
 
@@ -176,7 +178,7 @@ def check_place(folder: Path) -> None:
     config = folder / 'config.json'
     if not folder.is_dir() or (config.exists() and _OWN in read_json(config)):
         return
-    there = [p.name for p in folder.iterdir() if p == config or p.suffix in _WEIGHTS]
+    there = files_of_a_model(folder)
     if there:
         raise CheckpointError(
             f'{folder} holds another model ({shorten(there)}), which a drafter would overwrite: '

@@ -101,7 +101,7 @@ def load_tensors(
     device: torch.device,
     dtype: torch.dtype,
     progress: Progress | None = None,
-) -> list[str]:
+) -> None:
     """Fill a model built on the meta device.
 
     Args:
@@ -112,9 +112,6 @@ def load_tensors(
         dtype: what they become.
         progress: called after each tensor.
 
-    Returns:
-        The keys of matrices that are all zeros, see `refuse_zeros`.
-
     Raises:
         CheckpointError: keys are missing, unexpected, mis-shaped or hold what is no number; the
             message names them.
@@ -122,14 +119,13 @@ def load_tensors(
     names = {key_of(name): name for name, _ in model.named_parameters()}
     check_tensors(model, tensors, key_of=key_of)
     total = sum(t.nbytes for t in tensors.values())
-    done, zeros = 0, []
+    done = 0
     for batch in _batches(tensors.values()):
         for key, value in _read(batch, device):
             owner, _, attribute = names[key].rpartition('.')
             # copy=True: the weights must not stay a view of a file that may change under them
             weight = value.to(dtype=dtype, copy=device.type == 'cpu')
-            if check_finite(key, weight, tensors[key].file):
-                zeros.append(key)
+            check_finite(key, weight, tensors[key].file)
             setattr(
                 model.get_submodule(owner), attribute, nn.Parameter(weight, requires_grad=False)
             )
@@ -142,7 +138,6 @@ def load_tensors(
             f'buffers that are computed when a model is built cannot be loaded: {shorten(left)}'
         )
     model.to(device)
-    return zeros
 
 
 def check_tensors(
@@ -175,35 +170,35 @@ def check_tensors(
         )
 
 
-def check_finite(key: str, weight: Tensor, file: Path) -> bool:
+def check_finite(key: str, weight: Tensor, file: Path) -> None:
     """Refuse a weight with NaN or infinity in it: a policy with one answers nonsense.
-
-    Returns:
-        Whether it is a matrix of zeros, see `refuse_zeros`.
 
     Raises:
         CheckpointError: the message names the weight and the file.
     """
     # The sum is one quick pass; huge numbers make it infinite, too, so it is not the last word.
-    total = weight.sum(dtype=torch.float32)
-    if not total.isfinite() and not weight.isfinite().all():
+    if not weight.sum(dtype=torch.float32).isfinite() and not weight.isfinite().all():
         kind = str(weight.dtype).removeprefix('torch.')
         raise CheckpointError(
             f'{key} in {file} holds NaN or infinity, read as {kind}: the weights are damaged, and '
             f'to be downloaded or trained again{"" if kind != "float16" else _TOO_LARGE}'
         )
-    return weight.ndim == 2 and not total and not weight.any()
 
 
-def refuse_zeros(folder: Path, keys: Iterable[str]) -> None:
+def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
     """Refuse matrices of zeros: no training makes one, and a policy with one answers nonsense.
 
     A download leaves them that made a file of the whole size, and was cut off.
 
+    Args:
+        folder: where they were read.
+        weights: each with its key.
+
     Raises:
         CheckpointError: there is one; the message names them.
     """
-    zeros = shorten(keys)
+    # Most are told by their first row, without a look at the rest.
+    zeros = shorten(k for k, w in weights if w.ndim == 2 and not w[0].any() and not w.any())
     if zeros:
         raise CheckpointError(
             f'the weights in {folder} hold zeros and nothing else in {zeros}: their download or '

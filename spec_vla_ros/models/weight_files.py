@@ -63,6 +63,13 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in names]
 
 
+def files_of_a_model(folder: Path) -> list[str]:
+    """Return the names of what makes a folder a model's: config.json, and weights."""
+    kinds = ('.safetensors', *_PICKLED)
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in there if name == 'config.json' or name.endswith(kinds)]
+
+
 def _all_of_numbered(names: list[str]) -> Iterator[str]:
     """Give the names of all files of which some are numbered, as in model-00001-of-00003."""
     for name in names:

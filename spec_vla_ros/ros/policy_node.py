@@ -19,7 +19,6 @@ from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import log_to_stderr
-from spec_vla_ros.ros.clock_choice import USE_SIM_TIME, keep_clock_while
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
@@ -27,7 +26,7 @@ from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
-from spec_vla_ros.ros.ticker import Ticker
+from spec_vla_ros.ros.ticker import USE_SIM_TIME, Ticker, keep_clock_while
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Policy
 

@@ -24,6 +24,7 @@ from spec_vla_ros.models.checkpoint import save_weights
 from spec_vla_ros.models.folders import read_json
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
+from spec_vla_ros.models.weight_files import files_of_a_model
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
@@ -140,7 +141,7 @@ def check_out(out: Path, design: Design) -> None:
     config = out / 'config.json'
     known = read_json(config).get('norm_stats') if config.exists() else None
     made_so = isinstance(known, dict) and list(known) == [design.name]
-    if not made_so and (config.exists() or any(out.glob('*.safetensors'))):
+    if not made_so and files_of_a_model(out):
         raise ValueError(
             f'--out {out} holds another model than one of {design.name!r}, which would be '
             'overwritten: give another folder'

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spec_vla_ros.other_formats import other_format
-from spec_vla_ros.pixels import EncodingError, ImageError, compressed_to_rgb
+from spec_vla_ros.pixels import EncodingError, ImageError, compressed_to_rgb, other_format
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 
