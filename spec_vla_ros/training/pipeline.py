@@ -64,7 +64,7 @@ class Hyperparameters:
     """How much of everything; the defaults made the shipped policy of the tabletop.
 
     files, episodes_per_file: of frames. shallow_layers: of the language model before it is
-    deepened. vision_bfloat16: train the towers in it, nearly twice as fast on a CPU that knows it.
+    deepened. vision_bfloat16: train the towers in it, where that is faster: see `train_vision`.
     goal_weight, swapped: see `train_language`; swapping is for the grounding.
     """
 

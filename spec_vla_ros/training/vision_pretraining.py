@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spec_vla_ros.models.checkpoint import multiplies_bfloat16
 from spec_vla_ros.models.openvla import OpenVLA
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
@@ -111,8 +112,10 @@ def train_vision(
     """Train the towers and the projector in place; the heads are dropped at the end.
 
     instructions: how many there are. full_speed: see `scene_batch`.
-    bfloat16: let the towers and the projector compute in it; their parameters stay in float32.
+    bfloat16: let the towers and the projector compute in it, where the device has instructions
+        for it; their parameters stay in float32.
     """
+    bfloat16 = bfloat16 and multiplies_bfloat16(model.device)
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
     heads = SceneHeads(
         model.config.text.hidden_size,

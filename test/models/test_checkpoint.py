@@ -306,6 +306,21 @@ def test_cuda_devices_that_are_not_there_are_told(monkeypatch):
         resolve_device('cuda:9')
 
 
+@pytest.mark.parametrize(
+    ('dtype', 'knows', 'warnings'),
+    [
+        ('bfloat16', {'avx512_bf16': False}, 1),
+        ('bfloat16', {'avx512_bf16': True}, 0),
+        ('bfloat16', {'bf16': True}, 0),
+        ('float32', {}, 0),
+    ],
+)
+def test_bfloat16_on_a_cpu_without_it_is_warned_of(monkeypatch, caplog, dtype, knows, warnings):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: knows, raising=False)
+    load_openvla(toy_folder('base'), device='cpu', dtype=dtype)
+    assert caplog.text.count('no instructions for bfloat16') == warnings
+
+
 @pytest.mark.slow
 def test_peak_memory_is_at_most_a_fifth_above_the_weights():
     program = """
