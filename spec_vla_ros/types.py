@@ -21,7 +21,7 @@ from spec_vla_ros.instructions import fault_of_words
 class Observation:
     """What the policy sees at one moment.
 
-    image: (H, W, 3) uint8, RGB.
+    image: (H, W, 3) uint8, RGB; or one that Pillow opened, which is turned as its EXIF says.
     instruction: what to do, in plain words.
     stamp_ns: when the image was taken, nanoseconds on the caller's clock.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 _LEAST_SIDE = 16
@@ -174,15 +174,13 @@ class ImageProcessor:
         pad = f'padded to a square with {self._fill}, ' if self._letterbox else ''
         return tuple(f'{pad}{tower.description}' for tower in self._towers)
 
-    def __call__(self, image: np.ndarray) -> Tensor:
+    def __call__(self, image: np.ndarray | Image.Image) -> Tensor:
         """Image (H, W, 3) uint8 RGB -> pixel values (1, 3 per tower, S, S) float32.
 
         Raises:
             ValueError: the image has another shape or type.
         """
-        image = np.asarray(image)
-        check_picture(image)
-        picture = Image.fromarray(image)
+        picture = Image.fromarray(as_picture(image))
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
         resized: dict[Hashable, np.ndarray] = {}  # towers of the same size share it
@@ -197,8 +195,13 @@ class ImageProcessor:
         return torch.from_numpy(values.reshape(1, -1, *values.shape[2:]))
 
 
-def check_picture(image: np.ndarray) -> None:
-    """Raise ValueError unless an image is (H, W, 3) uint8, and large enough to show a scene."""
+def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
+    """Return an image as an array, one of Pillow turned as its EXIF says, as all readers do.
+
+    Raises:
+        ValueError: it is not (H, W, 3) uint8, or too small to show a scene.
+    """
+    image = np.asarray(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else image)
     if image.dtype.hasobject or image.dtype.kind in 'US':
         raise ValueError(
             f'the image must be an array (H, W, 3) uint8 RGB, not {image!r:.60}; None is what '
@@ -213,6 +216,7 @@ def check_picture(image: np.ndarray) -> None:
             f'the image has {image.shape[1]} x {image.shape[0]} pixels, and shows no scene: each '
             f'side must have {_LEAST_SIDE} at least'
         )
+    return image
 
 
 def _way(image: np.ndarray) -> str:

@@ -12,7 +12,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from spec_vla_ros.models.image_processor import check_picture
+from spec_vla_ros.models.image_processor import as_picture
 from spec_vla_ros.models.recipes import Recipe
 
 _FILTERS = {'lanczos': Image.Resampling.LANCZOS}
@@ -29,14 +29,13 @@ class RecipePicture:
     def __init__(self, recipe: Recipe, *, side: int) -> None:
         self._recipe, self._side = recipe, side
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray | Image.Image) -> np.ndarray:
         """Picture (H, W, 3) uint8 RGB -> (H', W', 3) uint8; itself, where there is nothing to do.
 
         Raises:
             ValueError: the picture has another shape or type.
         """
-        recipe, image = self._recipe, np.asarray(image)  # of a Pillow picture, too
-        check_picture(image)
+        recipe, image = self._recipe, as_picture(image)
         if recipe.image_rotation:
             image = np.rot90(image, recipe.image_rotation // 90)
         if recipe.jpeg_quality:

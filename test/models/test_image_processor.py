@@ -4,9 +4,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from spec_vla_ros.models.image_processor import ImageProcessor
+from spec_vla_ros.models.recipe_pictures import RecipePicture
+from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.models.timm_import import timm
+from spec_vla_ros.pixels import file_to_rgb
 
 PLAIN = {
     'image_resize_strategy': 'resize-naive',
@@ -26,7 +30,6 @@ def picture(height=48, width=80, seed=0):
 def test_strategies_match_torchvision(strategy, shape):
     assert timm  # makes torchvision importable beside a CPU build of torch
     import torchvision.transforms.functional as tvf
-    from PIL import Image
 
     image = picture(*shape)
     pil = Image.fromarray(image)
@@ -94,6 +97,22 @@ def test_what_is_no_picture_is_told_as_what_it_is(image):
 def test_images_that_show_no_scene_are_refused(shape):
     with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels, and shows no scene'):
         ImageProcessor.from_dict(PLAIN)(np.zeros((*shape, 3), np.uint8))
+
+
+def test_a_picture_that_pillow_opened_is_seen_as_its_exif_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: stored on its side
+    Image.fromarray(picture()).save(tmp_path / 'photo.png', exif=exif)
+    opened = Image.open(tmp_path / 'photo.png')
+    as_seen = file_to_rgb(tmp_path / 'photo.png')
+    assert as_seen.shape == (80, 48, 3)
+    processor, turned = (
+        ImageProcessor.from_dict(PLAIN),
+        RecipePicture(read_recipe('plain'), side=32),
+    )
+    for image in (opened, opened.convert('RGB')):
+        assert torch.equal(processor(image), processor(as_seen))
+        assert np.array_equal(turned(image), as_seen)
 
 
 def test_images_of_any_memory_layout():
