@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from spec_vla_ros.quaternions import IDENTITY, from_rotation_vector, product, rotation_vector
-from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
+from spec_vla_ros.recordings.files import RecordingError
+from spec_vla_ros.recordings.reader import connections, message, opened
 
 POSE, TWIST, NUMBER = (
     'geometry_msgs/msg/PoseStamped',
@@ -161,11 +162,11 @@ def _stamp_ns(message: Any, recorded_ns: int) -> int:
 
 def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
     """Return each message of a topic, and when it was recorded; all of them say something."""
-    with opened(path) as reader:
-        named = connections(reader, path, topic, (msgtype,))
+    with opened(path) as recording:
+        named = connections(recording, path, topic, (msgtype,))
         found = [
             (recorded_ns, message(connection, data))
-            for connection, recorded_ns, data in reader.messages(named)
+            for connection, recorded_ns, data in recording.messages(named)
         ]
     for count, (_, each) in enumerate(found, 1):
         for name, values in _NUMBERS[msgtype](each).items():

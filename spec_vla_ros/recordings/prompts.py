@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader
 
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb
 from spec_vla_ros.raw_pixels import raw_to_rgb
-from spec_vla_ros.recordings.reader import RecordingError, connections, message, opened
+from spec_vla_ros.recordings.files import RecordingError
+from spec_vla_ros.recordings.reader import Recording, connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 
 IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
@@ -75,10 +75,10 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
         FileNotFoundError: there is no such file or folder.
         RecordingError: it is no recording, or lacks a topic; the message lists the ones it has.
     """
-    with opened(path) as reader:
-        connections(reader, path, topics.image, _DECODERS)
+    with opened(path) as recording:
+        connections(recording, path, topics.image, _DECODERS)
         if topics.instruction_topic:
-            connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+            connections(recording, path, topics.instruction_topic, _INSTRUCTION_TYPES)
 
 
 def recorded_observations(
@@ -112,14 +112,14 @@ def recorded_observations(
     used = seen = without = refused = 0
     refusal = ''  # of the first picture that was
     due_ns = 0
-    with opened(path) as reader:
-        times, texts = _instructions(reader, path, topics)
+    with opened(path) as recording:
+        times, texts = _instructions(recording, path, topics)
         faults = [instruction_fault(text) for text in texts]
         for fault in sorted({fault for fault in faults if fault}):
             report(f'{path}: refused, as the node would: {fault}')
         texts = ['' if fault else text for text, fault in zip(texts, faults, strict=True)]
-        images = connections(reader, path, topics.image, _DECODERS)
-        for connection, recorded_ns, data in reader.messages(images):
+        images = connections(recording, path, topics.image, _DECODERS)
+        for connection, recorded_ns, data in recording.messages(images):
             place = bisect_right(times, recorded_ns)
             instruction = texts[place - 1] if place else ''
             if not instruction:
@@ -161,15 +161,15 @@ def recorded_observations(
 
 
 def _instructions(
-    reader: Reader, path: Path, topics: RecordingTopics
+    recording: Recording, path: Path, topics: RecordingTopics
 ) -> tuple[list[float], list[str]]:
     """Return when each instruction came into force, ascending, and its text."""
     if topics.instruction_topic is None:
         return [-np.inf], [str(topics.instruction).strip()]
-    spoken = connections(reader, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+    spoken = connections(recording, path, topics.instruction_topic, _INSTRUCTION_TYPES)
     said = [
         (stamp_ns, message(connection, data).data.strip())
-        for connection, stamp_ns, data in reader.messages(spoken)
+        for connection, stamp_ns, data in recording.messages(spoken)
     ]
     said.sort(key=lambda pair: pair[0])
     return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]

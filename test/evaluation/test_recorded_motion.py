@@ -13,7 +13,7 @@ from spec_vla_ros.evaluation.recorded_motion import (
     MotionTopics,
     recorded_motion,
 )
-from spec_vla_ros.recordings.reader import RecordingError
+from spec_vla_ros.recordings.files import RecordingError
 
 MS = 1_000_000
 TURN = 0.4  # rad/s about z

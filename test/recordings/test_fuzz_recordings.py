@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recording_files import COMPRESSED, IMAGE, PICTURES, STRING, png, raw, record, said
 
+from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
     recorded_observations,
 )
-from spec_vla_ros.recordings.reader import RecordingError
 
 TOPICS = RecordingTopics('/image', '/instruction')
 

@@ -10,12 +10,12 @@ from rosbags.rosbag2 import CompressionMode, Writer
 
 from spec_vla_ros import cli
 from spec_vla_ros.raw_pixels import CHANNELS
+from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
     recorded_observations,
 )
-from spec_vla_ros.recordings.reader import RecordingError
 from spec_vla_ros.training.drafter_sources import recorded_examples
 
 TOPICS = RecordingTopics('/camera/image', '/instruction')

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from recording_files import COMPRESSED, IMAGE, PICTURES, TYPES, header, png, raw, record
 
+from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
-from spec_vla_ros.recordings.reader import RecordingError
 
 
 def jpeg(rgb, *, end=None):

@@ -1,0 +1,193 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which files a recording has, or a reason why it is none, with the way on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePath
+
+import yaml
+
+_METADATA = 'metadata.yaml'
+_STORAGE = ('.mcap', '.db3')
+ZSTD_SUFFIXES = ('.zstd', '.zst')
+
+_DATA_SETS = {
+    'meta/info.json': 'LeRobot',
+    'dataset_info.json': 'TensorFlow (RLDS)',
+    '*/dataset_info.json': 'TensorFlow (RLDS)',
+}
+"""What a folder has that is a data set of other programs -> whose."""
+_DATA_FILES = {'.parquet': 'LeRobot', '.hdf5': 'HDF5', '.h5': 'HDF5'}
+_REPLAY = (
+    'replay it as messages and record these with `ros2 bag record`, or write them with the '
+    'package rosbags'
+)
+_ROS_1 = b'#ROSBAG V'  # what a file of it begins with
+_MCAP = b'\x89MCAP0\r\n'  # what a whole file begins and ends with
+
+
+class RecordingError(ValueError):
+    """A recording cannot be used; the message says why."""
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a recording, all that it has.
+
+    Of a folder's metadata.yaml only their names are taken: it may have been edited, or be older
+    than they are, and each file says by itself what is in it.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        RecordingError: it is none of ROS 2, or some of it would be left out.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f'{path}: no such recording')
+    owner = _data_set(path)
+    if owner:
+        raise RecordingError(
+            f'{path} is a data set of {owner}, and no recording of ROS: {_REPLAY}'
+        )
+    if path.name == _METADATA:
+        raise RecordingError(f'{path} is a part of a recording: give its folder {path.parent}')
+    files = _files_in(path) if path.is_dir() else [path]
+    for file in files:
+        _refuse_others(file)
+    return files
+
+
+def why_unreadable(files: list[Path], error: Exception) -> str:
+    """Return in words why files cannot be read, and how what they hold is saved."""
+    cut = next((file for file in files if _is_cut_off(file)), None)
+    if cut is not None:
+        return f'{cut.name} was cut off; {_recover(cut)}'
+    if len(files) == 1 and files[0].suffix == '.db3':
+        file, whole = files[0], _whole(files[0])
+        return f'{error}; `sqlite3 {file} .recover | sqlite3 {whole}` saves what can be read'
+    return f'{error}'
+
+
+def plain_name(file: PurePath) -> str:
+    """Return what a file is called when it is not compressed."""
+    return file.stem if file.suffix in ZSTD_SUFFIXES else file.name
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files that a folder's metadata.yaml names, compressed by now or not."""
+    if not (folder / _METADATA).exists():
+        raise RecordingError(
+            f'{folder} is no rosbag2 recording: it has no {_METADATA}; {_parts(folder)}'
+        )
+    try:
+        content = yaml.safe_load((folder / _METADATA).read_text(encoding='utf-8'))
+        paths = content['rosbag2_bagfile_information']['relative_file_paths']
+        named = [plain_name(PurePath(path)) for path in paths]
+    except Exception as error:  # whatever was made of it
+        raise RecordingError(
+            f'{folder / _METADATA} cannot be read ({error}): {_parts(folder)}'
+        ) from error
+    there = {plain_name(file): file for file in _storage_in(folder)}
+    problems = [
+        *(f'{name} is not there' for name in named if name not in there),
+        *(f'{name} is not in it' for name in there if name not in named),
+    ]
+    if problems:
+        raise RecordingError(
+            f'{folder / _METADATA} does not fit its folder: {", ".join(problems)}; copy what is '
+            f'missing, move away what does not belong, or run `ros2 bag reindex {folder}`'
+        )
+    return [there[name] for name in named]
+
+
+def _storage_in(folder: Path) -> list[Path]:
+    """List a folder's files of messages; of one that is there twice, the plain one comes last."""
+    files = [file for file in folder.iterdir() if PurePath(plain_name(file)).suffix in _STORAGE]
+    return sorted(files, key=lambda file: (file.suffix not in ZSTD_SUFFIXES, file.name))
+
+
+def _refuse_others(file: Path) -> None:
+    """Refuse a file that holds something else, or not all that its recorder wrote."""
+    with file.open('rb') as content:
+        ros_1 = content.read(len(_ROS_1)) == _ROS_1
+    if ros_1 or file.suffix == '.bag':
+        raise RecordingError(
+            f'{file} is a recording of ROS 1: convert it with `rosbags-convert --src {file} --dst '
+            f'{file.with_suffix("")}` (of the package rosbags), and give the folder that it makes'
+        )
+    profile = _profile(file)
+    if profile not in (None, 'ros2'):
+        raise RecordingError(
+            f'{file} is no recording of ROS 2, its MCAP has the profile {profile!r}: {_REPLAY}'
+        )
+    if PurePath(plain_name(file)).suffix not in _STORAGE:
+        raise RecordingError(
+            f'{file} cannot be read as a rosbag2 recording: give its folder, or an .mcap or .db3 '
+            'file, as it is or as .zstd; unpack other archives first'
+        )
+    left = file.with_name(f'{file.name}-wal')
+    if left.exists() and left.stat().st_size:
+        raise RecordingError(
+            f'{file} lacks messages that are in {left.name} still, as where its recorder was '
+            f"killed: `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` moves them into it"
+        )
+
+
+def _data_set(path: Path) -> str:
+    """Return whose data set a file or folder is; empty where it is none that is known."""
+    if path.is_file():
+        tf = re.search(r'\.tfrecord(-\d+-of-\d+)?$', path.name)
+        return 'TensorFlow (RLDS)' if tf else _DATA_FILES.get(path.suffix, '')
+    if (path / _METADATA).exists():
+        return ''
+    return next((owner for what, owner in _DATA_SETS.items() if any(path.glob(what))), '')
+
+
+def _parts(folder: Path) -> str:
+    """Return what to do with the files of a folder that nothing says how to read."""
+    files = _storage_in(folder)
+    inside = sorted(file.parent.name for file in folder.glob(f'*/{_METADATA}'))
+    if inside and not files:
+        more = f' and {len(inside) - 8} more' if len(inside) > 8 else ''
+        return f'it holds recordings: give those of {", ".join(inside[:8])}{more} that are meant'
+    if not files:
+        return 'nor has it an .mcap or .db3 file'
+    cut = next((file for file in files if _is_cut_off(file)), None)
+    if cut is not None:
+        return f'{cut.name} was cut off, too; {_recover(cut)}'
+    if len(files) > 1:
+        return (
+            f'run `ros2 bag reindex {folder}` if its {len(files)} files are one recording; if '
+            f'each is one, give them ({files[0]})'
+        )
+    return f'give its file ({files[0]}), or run `ros2 bag reindex {folder}`'
+
+
+def _is_cut_off(file: Path) -> bool:
+    """Whether it is an .mcap file that has a beginning and no end."""
+    with file.open('rb') as content:
+        if content.read(len(_MCAP)) != _MCAP:
+            return False
+        content.seek(max(len(_MCAP), file.stat().st_size - len(_MCAP)))
+        return content.read() != _MCAP
+
+
+def _profile(file: Path) -> str | None:
+    """Return what an .mcap file says that its messages are of; None where it says nothing."""
+    with file.open('rb') as content:
+        head = content.read(len(_MCAP) + 128)
+    begin = len(_MCAP) + 9 + 4  # behind the record's kind and length, and the profile's
+    length = int.from_bytes(head[begin - 4 : begin], 'little')
+    if not head.startswith(_MCAP + b'\x01') or not begin + length <= len(head):
+        return None
+    return head[begin : begin + length].decode(errors='replace')
+
+
+def _whole(file: Path) -> Path:
+    return file.with_name(f'whole_{file.name}')
+
+
+def _recover(file: Path) -> str:
+    return (
+        f'`mcap recover {file} -o {_whole(file)}` (https://mcap.dev/guides/cli) saves what is '
+        f'there: give {_whole(file).name} then'
+    )

@@ -1,0 +1,154 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""A recording is read whole, whatever its metadata.yaml has become; else the reason is told."""
+
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+import yaml
+from backports import zstd
+from recording_files import IMAGE, PICTURES, STRING, raw, record, said
+
+from spec_vla_ros.recordings.files import RecordingError
+from spec_vla_ros.recordings.prompts import (
+    RecordingTopics,
+    check_recording,
+    recorded_observations,
+)
+
+TOPICS = RecordingTopics('/image', '/instruction')
+QOS = {'depth': 7, 'reliability': 'best_effort'}
+
+
+def shown(first, last):
+    return [(10 * i, '/image', IMAGE, raw(PICTURES[i])) for i in range(first, last)]
+
+
+def make(folder, plugin='mcap'):
+    return record(folder, [(0, '/instruction', STRING, said('go')), *shown(0, 8)], plugin=plugin)
+
+
+def data_file(folder):
+    return next(f for f in folder.iterdir() if f.suffix in ('.mcap', '.db3'))
+
+
+def edit(folder, **changes):
+    file = folder / 'metadata.yaml'
+    content = yaml.safe_load(file.read_text())
+    content['rosbag2_bagfile_information'].update(changes)
+    file.write_text(yaml.safe_dump(content))
+
+
+def pictures(path):
+    check_recording(path, TOPICS)
+    return [o.image for o in recorded_observations(path, TOPICS, report=lambda text: None)]
+
+
+@pytest.mark.parametrize('plugin', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'topics_with_message_count': []},
+        {'storage_identifier': 'other'},
+        {'version': 99},
+        {'compression_format': 'zstd', 'compression_mode': 'FILE'},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_metadata_that_were_edited_hide_nothing(tmp_path, plugin, changes):
+    folder = make(tmp_path / 'bag', plugin)
+    edit(folder, **changes)
+    np.testing.assert_array_equal(pictures(folder), PICTURES)
+
+
+def test_another_quality_of_service_hides_nothing(tmp_path):
+    """People change it there for `ros2 bag play`."""
+    folder = make(tmp_path / 'bag')
+    content = yaml.safe_load((folder / 'metadata.yaml').read_text())
+    topics = content['rosbag2_bagfile_information']['topics_with_message_count']
+    for topic in topics:
+        topic['topic_metadata']['offered_qos_profiles'] = [QOS]
+    edit(folder, topics_with_message_count=topics)
+    np.testing.assert_array_equal(pictures(folder), PICTURES)
+
+
+def test_what_was_compressed_later_is_read(tmp_path):
+    folder = make(tmp_path / 'bag')
+    file = data_file(folder)
+    (folder / f'{file.name}.zst').write_bytes(zstd.compress(file.read_bytes()))
+    np.testing.assert_array_equal(pictures(folder), PICTURES)  # once, though it is there twice
+    file.unlink()
+    np.testing.assert_array_equal(pictures(folder), PICTURES)
+
+
+@pytest.fixture
+def split(tmp_path):
+    """A recording in two files, of which the later one comes first by its name."""
+    folder = make(tmp_path / 'bag')
+    shutil.move(data_file(folder), tmp_path / 'whole.mcap')
+    later = record(tmp_path / 'b', shown(4, 8))
+    first = record(tmp_path / 'a', [(0, '/instruction', STRING, said('go')), *shown(0, 4)])
+    shutil.move(data_file(later), folder / 'bag_1.mcap')
+    shutil.move(data_file(first), folder / 'bag_2.mcap')
+    edit(folder, relative_file_paths=['elsewhere/bag_1.mcap', 'bag_2.mcap'])
+    return folder
+
+
+def test_files_are_read_in_the_order_of_time(split):
+    np.testing.assert_array_equal(pictures(split), PICTURES)
+
+
+@pytest.mark.parametrize(
+    ('named', 'reason'),
+    [
+        (['bag_1.mcap'], r'bag_2\.mcap is not in it; .* run `ros2 bag reindex'),
+        (['bag_1.mcap', 'bag_2.mcap', 'bag_3.mcap'], r'bag_3\.mcap is not there; copy'),
+    ],
+)
+def test_what_metadata_do_not_fit_is_told(split, named, reason):
+    edit(split, relative_file_paths=named)
+    with pytest.raises(RecordingError, match=rf'metadata\.yaml does not fit its folder: {reason}'):
+        check_recording(split, TOPICS)
+
+
+def test_metadata_that_say_nothing_are_told_with_the_way_on(split, tmp_path):
+    (split / 'metadata.yaml').write_text('')
+    with pytest.raises(RecordingError, match=r'reindex .* if its 2 files are one recording'):
+        check_recording(split, TOPICS)
+    folder = make(tmp_path / 'one')
+    (folder / 'metadata.yaml').write_text('')
+    with pytest.raises(RecordingError, match=r'yaml cannot be read .*: give its file \('):
+        check_recording(folder, TOPICS)
+
+
+def test_messages_that_a_killed_recorder_left_beside_are_told(tmp_path):
+    folder = make(tmp_path / 'bag', 'sqlite3')
+    file = data_file(folder)
+    recorder = sqlite3.connect(file)
+    recorder.execute('PRAGMA journal_mode=WAL')
+    recorder.execute('INSERT INTO messages SELECT NULL, topic_id, timestamp, data FROM messages')
+    recorder.commit()
+    shutil.copytree(folder, tmp_path / 'killed')  # before it is closed
+    recorder.close()
+    for path in (tmp_path / 'killed', tmp_path / 'killed' / file.name):
+        with pytest.raises(RecordingError, match=r'lacks messages that are in bag\.db3-wal'):
+            check_recording(path, TOPICS)
+    with sqlite3.connect(tmp_path / 'killed' / file.name) as mended:
+        mended.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    assert len(pictures(tmp_path / 'killed')) == 2 * len(PICTURES)
+    mended.close()
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'reason'),
+    [
+        ('old.bag.active', b'#ROSBAG V2.0\n', 'is a recording of ROS 1: convert'),
+        ('bag.tar.gz', b'\x1f\x8b', r'give its folder, or an \.mcap or \.db3 .* unpack other'),
+        ('cut.db3', b'SQLite format 3\0', r'`sqlite3 \S+cut\.db3 \.recover \| sqlite3 \S+whole_c'),
+    ],
+)
+def test_other_files_are_told_with_the_way_on(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RecordingError, match=rf'{name} .*{reason}'):
+        check_recording(tmp_path / name, TOPICS)
