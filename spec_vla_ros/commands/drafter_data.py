@@ -27,7 +27,7 @@ from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
     INSTRUCTION_TOPIC,
     RecordingTopics,
-    check_recording,
+    check_recordings,
     topics_given,
 )
 from spec_vla_ros.sim.libero.installed import check_installed
@@ -156,8 +156,7 @@ def _recorded(args: argparse.Namespace) -> list[Source]:
         instruction_topic=args.instruction_topic,
         instruction=args.instruction,
     )
-    for path in args.recording:  # all of them, before the first is worked through for hours
-        check_recording(path, topics)
+    check_recordings(args.recording, topics)  # before the first is worked through for hours
     parts = _dealt(list(enumerate(args.recording)), args.processes)
     return [partial(_from_recordings, part, topics, args.every) for part in parts]
 

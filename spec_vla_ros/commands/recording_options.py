@@ -12,7 +12,7 @@ from spec_vla_ros.evaluation.tuning import Recording
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
     INSTRUCTION_TOPIC,
-    check_recording,
+    check_recordings,
     recorded_observations,
     topics_given,
 )
@@ -43,7 +43,7 @@ def recordings_from(args: argparse.Namespace) -> list[Recording]:
     """Return each recording's reader, having made sure that it can be read.
 
     Raises:
-        ValueError: one cannot be, or has no such topics; says why.
+        ValueError: one cannot be, has no such topics, or is given twice; says why.
     """
     if not (math.isfinite(args.interval) and args.interval >= 0):
         raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')
@@ -52,8 +52,7 @@ def recordings_from(args: argparse.Namespace) -> list[Recording]:
         instruction_topic=args.instruction_topic,
         instruction=args.instruction,
     )
-    for path in args.recordings:
-        check_recording(path, topics)
+    check_recordings(args.recordings, topics)
     report = cache(print)  # each text once, however often a recording is read
     return [
         partial(recorded_observations, path, topics, interval=args.interval, report=report)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb
 from spec_vla_ros.raw_pixels import raw_to_rgb
-from spec_vla_ros.recordings.files import RecordingError
+from spec_vla_ros.recordings.files import RecordingError, files_of
 from spec_vla_ros.recordings.reader import Recording, connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 
@@ -68,6 +68,25 @@ def topics_given(
     return RecordingTopics(image or IMAGE_TOPIC, instruction_topic, instruction)
 
 
+def check_recordings(paths: Iterable[Path], topics: RecordingTopics) -> None:
+    """Make sure that each recording can be read and has the topics, and that none is there twice.
+
+    Raises:
+        FileNotFoundError, RecordingError: as `check_recording`; or two are the same, by a link or
+            as a folder and its file: a picture would be learnt from and held out.
+    """
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        check_recording(path, topics)
+        for file in (file.resolve() for file in files_of(path)):
+            if file in seen:
+                raise RecordingError(
+                    f'{seen[file]} and {path} are the same recording, which would count twice: '
+                    'give it once'
+                )
+            seen[file] = path
+
+
 def check_recording(path: Path, topics: RecordingTopics) -> None:
     """Make sure that a recording holds what `recorded_observations` needs.
 
@@ -106,12 +125,14 @@ def recorded_observations(
             with one for each reason why instructions were refused, and one for pictures.
 
     Raises:
-        FileNotFoundError, RecordingError: as `check_recording`; or no image has an instruction, or
-            more than half of those that have one cannot be used, which shows at the end.
+        FileNotFoundError, RecordingError: as `check_recording`; or images are in several frames;
+            or no image has an instruction, or more than half of those that have one cannot be
+            used, which shows at the end.
     """
     used = seen = without = refused = 0
     refusal = ''  # of the first picture that was
     due_ns = 0
+    frames: set[str] = set()
     with opened(path) as recording:
         times, texts = _instructions(recording, path, topics)
         faults = [instruction_fault(text) for text in texts]
@@ -130,6 +151,13 @@ def recorded_observations(
                 continue
             due_ns = recorded_ns + round(interval * 1e9)
             picture = message(connection, data)
+            frames.add(picture.header.frame_id)
+            if len(frames) > 1:
+                named = ', '.join(map(repr, sorted(frames)))
+                raise RecordingError(
+                    f'{path}: {topics.image} is in the frames {named}, as of several cameras on '
+                    'one topic: record each on a topic of its own'
+                )
             try:
                 image = check_scene(_DECODERS[connection.msgtype](picture))
             except ValueError as error:

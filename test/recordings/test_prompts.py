@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Recordings give back what the camera saw, with the instruction that was in force."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
+    check_recordings,
     recorded_observations,
 )
 from spec_vla_ros.training.drafter_sources import recorded_examples
@@ -184,6 +186,33 @@ def test_what_is_a_part_of_recordings_or_holds_some_is_told(tmp_path):
         check_recording(folder / 'metadata.yaml', TOPICS)
     with pytest.raises(RecordingError, match='it holds recordings: give those of bag that are me'):
         check_recording(tmp_path, TOPICS)
+
+
+def test_images_of_two_cameras_on_one_topic_are_refused(tmp_path):
+    def seen_by(camera, pixels):
+        message = raw(pixels)
+        return replace(message, header=replace(message.header, frame_id=camera))
+
+    images = [
+        (10 * i, '/camera/image', IMAGE, seen_by(('front', 'wrist')[i % 2], PICTURES[i]))
+        for i in range(8)
+    ]
+    topics = RecordingTopics('/camera/image', instruction='go')
+    with pytest.raises(
+        RecordingError, match=r"in the frames 'front', 'wrist', as of several cameras on one to"
+    ):
+        read(record(tmp_path / 'both', images), topics)
+    assert len(read(record(tmp_path / 'one', images[::2]), topics)[0]) == 4
+
+
+def test_a_recording_that_is_given_twice_is_refused(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions())
+    other = record(tmp_path / 'other', two_instructions())
+    (tmp_path / 'latest').symlink_to(folder)
+    check_recordings([folder, other], TOPICS)
+    for again in (folder, Path(f'{folder}/'), tmp_path / 'latest', next(folder.glob('*.mcap'))):
+        with pytest.raises(RecordingError, match=rf'{folder} and {again} are the same recording'):
+            check_recordings([folder, other, again], TOPICS)
 
 
 def test_every_counts_images_that_have_an_instruction(tmp_path):
