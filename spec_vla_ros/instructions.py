@@ -105,10 +105,22 @@ _AROUND = frozenset(
 )
 """Words around it that make no task of it: stop is all that is said."""
 
-_PROMPT = re.compile(r'what action should the robot take|^in:|out:$|\[/?inst\]', re.IGNORECASE)
-"""Of the prompts that `models.prompts` puts around an instruction."""
+_PROMPT = re.compile(
+    r'what action should (?:the )?robot take|\[/?inst\]|(?:out|assistant) ?:$|'
+    r'^(?:in|input|(?:language.)?instruction|prompt|task|goal|command|data|text|user|human|system'
+    r'|q|question) ?[:=]',
+    re.IGNORECASE,
+)
+"""Of the prompts that `models.prompts` puts around an instruction, and labels as others have."""
 
-_TEMPLATE = re.compile(r'[{}<>]|^\W*(?:todo|tbd|fixme|(?:your )?instruction)\W*$', re.IGNORECASE)
+_TEMPLATE = re.compile(
+    r'[{}\[\]<>]|__|\$[a-z]|%\w|&#?\w+;|^\W*(?:todo|tbd|fixme|(?:your )?instruction)\W*$',
+    re.IGNORECASE,
+)
+"""Of templates and shells that were not filled in, and of text that was encoded for the web."""
+
+_PRINTED = re.compile(r"""^(?:b|[\[(]+b?)(['"]).*\1,?[\])]*$""")
+"""As Python prints bytes, tuples and lists of words."""
 
 _QUOTES = (
     *(('"', '"'), ("'", "'"), ('`', '`'), ('“', '”'), ('„', '“'), ('‘', '’')),
@@ -159,8 +171,13 @@ def _fault_of_form(text: str) -> str | None:
     """Return what was put around or into an instruction that no policy was trained on."""
     if _PROMPT.search(text):
         return (
-            f'the instruction {text!r} has words of the prompt, which is put around it here: give '
-            "what comes after 'take to', as in 'pick up the red block'"
+            f'the instruction {text!r} has words of the prompt, which is put around it here, or a '
+            "label: give the task alone, what comes after 'take to', as in 'pick up the red block'"
+        )
+    if _PRINTED.search(text):
+        return (
+            f'the instruction {text} is as Python prints bytes, a tuple or a list: give the words '
+            'that are in it, as .decode() and [0] do'
         )
     if _TEMPLATE.search(text):
         return (

@@ -103,6 +103,13 @@ def test_long_ones_are_told_at_once(word):
         ('[INST] pick up the block [/INST]', 'of the prompt'),
         *((t, 'not filled in') for t in ('{<INSTRUCTION>}', '<INSTRUCTION>', '{instruction}')),
         *((t, 'not filled in') for t in ('TODO', 'tbd', 'instruction', '[your instruction]')),
+        ('what action should robot take to pick up the cup?', 'of the prompt'),
+        *((f'{label} pick up the cup', 'or a label') for label in ('Task:', 'USER:', 'data:')),
+        ('language_instruction = pick up the cup', 'or a label'),
+        ('pick up the cup ASSISTANT:', 'or a label'),
+        *((t, 'as Python prints') for t in ("b'pick up'", "('pick up',)", '["pick up"]')),
+        *((f'pick up the {t}', 'not filled in') for t in ('[object]', '$OBJECT', '%s', '____')),
+        *((t, 'not filled in') for t in ('$TASK', 'pick%20up', 'pick&nbsp;up')),
         ('{data: pick up the red block}', 'plain words'),
         (r'pick up\nthe block', 'has a backslash'),
         *((f'{a}pick up the block{b}', 'leave them out') for a, b in ('""', "''", '“”', '«»')),
@@ -120,6 +127,9 @@ def test_what_is_put_around_an_instruction_is_refused(text, words):
         "put the block on the 'x'",
         'todo el vaso a la caja',
         'check in: take the box out',
+        'take the task: sheet out',
+        'fill the cup to 50 % with salt & pepper, for $5',
+        'put the block (the red one) on B',
     ],
 )
 def test_marks_within_are_taken(text):
