@@ -39,6 +39,8 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
         CheckpointError: the folder is no OpenVLA checkpoint.
     """
     folder = folder_path(folder)
+    if folder.is_file():
+        raise CheckpointError(f'{folder} is a file: give the folder of the checkpoint')
     if not folder.is_dir():
         raise CheckpointError(
             f'{folder} is not a folder{looked_for(folder)}: give the path of a downloaded '

@@ -8,10 +8,11 @@ same. So it is refused by what it is, with the way on; what its config.json says
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from spec_vla_ros.models.folders import CheckpointError, shorten
+from spec_vla_ros.models.folders import CheckpointError, missing, shorten
 
 _OFT_FILES = (
     'action_head--*',
@@ -24,6 +25,8 @@ _OFT_TENSORS = ('action_head.', 'proprio_projector.', 'noisy_action_projector.')
 _UNIVLA_FILES = ('action_decoder*',)
 
 _ADAPTER_FILES = ('adapter_config.json', 'adapter_model*')
+_PEFT = re.compile(r'\.(lora_|ia3_l|hada_w|lokr_w|(base_layer|modules_to_save|original_module)\.)')
+"""Of the names that the peft library gives to the weights of a model with an adapter."""
 _WRAPPERS = {
     'base_model.model.': (
         'as the peft library names those of a model with an adapter: call `merge_and_unload()` '
@@ -43,6 +46,8 @@ _TRAINER_STATE = (
     *('optimizer*', 'scheduler.*', 'trainer_state.json', 'training_args.bin', 'rng_state*'),
     *('random_states_*', 'scaler.pt', 'global_step*', 'zero_pp_rank_*', 'mp_rank_*', '*.distcp'),
 )
+_BESIDE = ('preprocessor_config.json', 'dataset_statistics.json')
+_DEPTH = 3  # of a download cache: models--*/snapshots/*
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 
 
@@ -68,20 +73,39 @@ def refuse_other_files(folder: Path) -> None:
             f'{folder} is a UniVLA checkpoint ({shorten(univla)}): its tokens are no actions, and '
             'a decoder of its own makes these of them. Run it with the code that it came with'
         )
-    adapters = _adapters(folder)
-    if adapters:
-        raise CheckpointError(_adapter(folder, adapters))
-    if 'checkpoints' in names and not _has_weights(names):
+    inside = [] if 'config.json' in names else _inside(folder, ('config.json',), depth=_DEPTH)
+    if not inside or _matching(names, _ADAPTER_FILES):
+        refuse_adapters(folder)
+    if 'checkpoints' in names and not inside and not _has_weights(names):
         raise CheckpointError(
             f'{folder} is the folder of a training run, as OpenVLA writes it (checkpoints/): '
             'convert the checkpoint with `vla-scripts/extern/convert_openvla_weights_to_hf.py` of '
             "OpenVLA's code, and give the folder that it writes"
         )
-    inside = [] if 'config.json' in names else _checkpoints_inside(folder)
     if inside:
+        there = shorten(str(place.relative_to(folder)) for place in inside)
         raise CheckpointError(
-            f'{folder} has no config.json, but holds checkpoints: give one of {shorten(inside)}'
+            f'{folder} has no config.json, but holds checkpoints: give one of {there}'
         )
+    if 'config.json' not in names and _matching(names, _BESIDE):
+        raise CheckpointError(
+            f'{missing(folder / "config.json")}; where a fine-tune by LoRA wrote it, it has no '
+            'model until the adapter is merged into the base model'
+        )
+
+
+def refuse_adapters(folder: Path) -> None:
+    """Refuse a folder of LoRA adapters, in it or inside, and of weights beside them.
+
+    Raises:
+        CheckpointError: of which base model they are, and how the two become one.
+    """
+    alone = 'config.json' not in _names(folder)
+    adapters = _inside(folder, _ADAPTER_FILES, depth=_DEPTH if alone else 1)
+    if _matching(_names(folder), _ADAPTER_FILES):
+        adapters = [folder]
+    if adapters:
+        raise CheckpointError(_adapter(folder, adapters))
 
 
 def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
@@ -92,11 +116,12 @@ def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
             that was saved with what was around it.
     """
     keys = sorted(keys)
-    lora = [key for key in keys if '.lora_' in key]
-    if lora:
+    adapted = [key for key in keys if _PEFT.search(key)]
+    if adapted:
         raise CheckpointError(
-            f'the weights in {folder} hold a LoRA adapter that is not merged ({shorten(lora)}): '
-            'merge it with `merge_and_unload()` of the peft library, and save the model again'
+            f'the weights in {folder} hold an adapter, as of LoRA, that is not merged '
+            f'({shorten(adapted)}): merge it with `merge_and_unload()` of the peft library, and '
+            'save the model again'
         )
     heads = [key for key in keys if key.startswith(_OFT_TENSORS)]
     if heads:
@@ -118,7 +143,7 @@ def left_aside(folder: Path) -> list[str]:
     names = _names(folder)
     state = _matching(names, _TRAINER_STATE)
     pickled = [name for name in _matching(names, _PICKLED) if name not in state]
-    inside = _checkpoints_inside(folder)
+    checkpoints = _inside(folder, ('config.json',), depth=1)
     notes = []
     if state:
         notes.append(
@@ -127,16 +152,10 @@ def left_aside(folder: Path) -> list[str]:
         )
     if pickled:
         notes.append(f'other weights are here too ({shorten(pickled)}), pickled, and not used')
-    if inside:
-        notes.append(f'other checkpoints are inside ({shorten(inside)}) and not used')
+    if checkpoints:
+        inside = shorten(place.name for place in checkpoints)
+        notes.append(f'other checkpoints are inside ({inside}) and not used')
     return notes
-
-
-def _adapters(folder: Path) -> list[Path]:
-    """List where a LoRA adapter is: in the folder itself, or in those inside."""
-    if _matching(_names(folder), _ADAPTER_FILES):
-        return [folder]
-    return sorted({file.parent for name in _ADAPTER_FILES for file in folder.glob(f'*/{name}')})
 
 
 def _adapter(folder: Path, places: list[Path]) -> str:
@@ -154,7 +173,7 @@ def _adapter(folder: Path, places: list[Path]) -> str:
         ".save_pretrained(folder)` writes, with the base's tokenizer and preprocessor files and "
         "the adapter's dataset_statistics.json"
     )
-    inside = shorten(place.name for place in places)
+    inside = shorten(str(place.relative_to(folder)) for place in places)
     if _has_weights(_names(folder)):
         what = 'the adapter_* files' if place == folder else inside
         return (
@@ -179,11 +198,14 @@ def _has_weights(names: Iterable[str]) -> bool:
     return any(n.endswith('.safetensors') and not n.startswith('adapter_') for n in names)
 
 
-def _checkpoints_inside(folder: Path) -> list[str]:
-    """List the folders inside, as trainers and download caches make them; a drafter is none."""
-    patterns = ('*/config.json', 'snapshots/*/config.json')
-    found = {file.parent for pattern in patterns for file in folder.glob(pattern)}
-    return sorted(str(place.relative_to(folder)) for place in found if place.name != 'drafter')
+def _inside(folder: Path, patterns: Iterable[str], *, depth: int) -> list[Path]:
+    """List the folders inside that hold such a file, as trainers and download caches make them.
+
+    depth: how far inside; a drafter's folder is none of them.
+    """
+    places = ('*/' * level + pattern for pattern in patterns for level in range(1, depth + 1))
+    found = {file.parent for place in places for file in folder.glob(place)}
+    return sorted(p for p in found if 'drafter' not in p.relative_to(folder).parts)
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:

@@ -41,7 +41,6 @@ _OTHER_NAMES = {
 }
 """What of a name says what a checkpoint is, though nothing else in its folder may."""
 
-_LEROBOT = ('act', 'diffusion', 'groot', 'pi0', 'pi05', 'pi0_fast', 'sac', 'smolvla', 'tdmpc')
 _FAMILIES = {
     'prismatic': 'a Prismatic vision-language model, which was not taught actions',
     'moe_openvla': 'an OpenVLA variant with experts',
@@ -146,9 +145,9 @@ def _refuse_other_names(folder: Path, came_from: object) -> None:
 
 def _family(kind: object, config: Mapping[str, Any]) -> str:
     found = f'config.json has model_type {kind!r}'
-    lerobot = config.get('type')
-    if kind is None and isinstance(lerobot, str) and lerobot in _LEROBOT:
-        return f'config.json is of a LeRobot policy ({lerobot!r}). {_WAY_ON}'
+    policy = config.get('type')
+    if kind is None and isinstance(policy, str):
+        return f'config.json is of a LeRobot policy ({policy!r}). {_WAY_ON}'
     if isinstance(kind, str) and kind in _FAMILIES:
         return f'{found}: this is {_FAMILIES[kind]}. {_WAY_ON}'
     if kind is None and isinstance(config.get('vla'), Mapping):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.checkpoint_files import blaming
+from spec_vla_ros.models.checkpoint_kind import refuse_adapters
 from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.config_kind import refuse_quantised
 from spec_vla_ros.models.drafter import Drafter
@@ -106,6 +107,8 @@ def load_drafter(
     folder = folder_path(folder)
     if is_there(folder) and not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
+    if folder.is_dir():
+        refuse_adapters(folder)
     raw = read_json(folder / 'config.json')
     _refuse_others(folder, raw, ())
     stored = raw.get('draft_acceptance')

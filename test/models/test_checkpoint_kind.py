@@ -40,7 +40,7 @@ def refusal(folder):
 
 def touch(folder, *names):
     for name in names:
-        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
 
 
@@ -114,6 +114,8 @@ def test_one_image_and_the_usual_names_are_fine(folder):
     [
         ('action_head.fc1.weight', 'action head'),
         ('language_model.model.layers.0.self_attn.q_proj.lora_A.default.weight', 'not merged'),
+        ('language_model.lm_head.modules_to_save.default.weight', 'not merged'),
+        ('language_model.model.layers.0.self_attn.q_proj.base_layer.weight', 'not merged'),
         ('base_model.model.projector.fc1.weight', 'call `merge_and_unload()`'),
         ('module.projector.fc1.weight', 'save `model.module`'),
         ('_orig_mod.projector.fc1.weight', 'save `model._orig_mod`'),
@@ -149,7 +151,7 @@ def test_an_adapter_is_told_with_its_base_and_how_to_merge_it(folder, place, wei
         ({'model_type': 'llama'}, 'a drafter'),
         ({'model_type': 'paligemma'}, 'PaliGemma'),
         ({'model_type': 'unheard_of', 'architectures': ['Some']}, r"'unheard_of'.*Some"),
-        ({'type': 'smolvla'}, "LeRobot policy.*'smolvla'"),
+        *(({'type': name}, f"LeRobot policy.*'{name}'") for name in ('smolvla', 'new_one')),
         ({'vla': {'base_vlm': 'x'}}, 'convert_openvla_weights_to_hf'),
         ({}, 'model_type None'),
     ],
@@ -215,6 +217,29 @@ def test_a_training_run_with_adapters_inside_asks_for_a_merge(tmp_path):
 def test_a_download_cache_asks_for_the_snapshot(tmp_path):
     write_tiny(tmp_path / 'snapshots' / 'abc')
     assert 'snapshots/abc' in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('file', 'message'),
+    [
+        ('run/step-9/adapter/adapter_config.json', 'no weights but LoRA adapters (run/step-9/ad'),
+        ('models--a--b/snapshots/abc/config.json', 'give one of models--a--b/snapshots/abc'),
+        ('checkpoints/last/pretrained_model/config.json', 'give one of checkpoints/last/pretrai'),
+        ('dataset_statistics.json', 'has no model until the adapter is merged'),
+    ],
+)
+def test_what_a_folder_without_a_model_holds_is_told(tmp_path, file, message):
+    touch(tmp_path, file)
+    assert message in refusal(tmp_path)
+
+
+def test_an_adapter_beside_checkpoints_is_not_what_a_folder_is(tmp_path):
+    touch(tmp_path, 'base/config.json', 'mine/adapter_config.json')
+    assert 'holds checkpoints: give one of base' in refusal(tmp_path)
+
+
+def test_a_file_in_place_of_its_folder_is_told(folder):
+    assert 'is a file: give the folder' in refusal(folder / WEIGHTS)
 
 
 def test_a_training_run_is_to_be_converted(tmp_path):

@@ -160,6 +160,13 @@ def test_a_drafter_that_is_no_folder_is_told_and_not_passed_over(tmp_path, given
         load_drafter_beside(checkpoint)
 
 
+def test_an_adapter_is_no_drafter(tmp_path, target):
+    config = {'peft_type': 'LORA', 'base_model_name_or_path': 'somebody/base-7b'}
+    (tmp_path / 'adapter_config.json').write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="is a LoRA adapter of 'somebody/base-7b'"):
+        load_drafter(tmp_path, target, num_patches=4)
+
+
 def test_a_checkpoint_is_no_drafter(tmp_path, target):
     (tmp_path / 'config.json').write_text(json.dumps({'model_type': 'openvla'}))
     with pytest.raises(CheckpointError, match=r'is an OpenVLA checkpoint, and no drafter\. Train'):
