@@ -115,7 +115,7 @@ class ModelSettings:
         default=-1.0,
         unit='m',
         low=-1.0,
-        high=1.0,
+        high=0.05,
         live=True,
         only=('decoding_mode', (RELAXED,)),
     )
@@ -125,7 +125,7 @@ class ModelSettings:
         default=-1.0,
         unit='rad',
         low=-1.0,
-        high=3.2,
+        high=0.2,
         live=True,
         only=('decoding_mode', (RELAXED,)),
     )

@@ -108,6 +108,17 @@ def test_tolerances_take_the_place_of_the_general_threshold(changes, bins, told)
 
 
 @pytest.mark.parametrize(
+    ('name', 'other_unit'),
+    [('translation', 1.0), ('translation', 0.5), ('rotation', 1.0), ('rotation', 0.5)],
+)
+def test_tolerances_in_millimetres_or_degrees_are_refused(name, other_unit):
+    """In metres and radians they would take whatever the drafter says."""
+    changes = {'decoding_mode': 'relaxed', f'acceptance_tolerance_{name}': other_unit}
+    with pytest.raises(ValueError, match=rf'{other_unit} is outside \[-1, 0\.\d+\] (m|rad)$'):
+        changed(PolicySettings(), changes, running=True)
+
+
+@pytest.mark.parametrize(
     ('mode', 'has_drafter', 'real'),
     [
         ('auto', True, 'relaxed'),
