@@ -153,10 +153,14 @@ def _suspicion(d: int, by_axis: dict[int, float | None], ratio: float) -> str:
 def _gripper(said: np.ndarray, done: np.ndarray) -> Agreement:
     correlation = _correlation(said, done)
     outside = np.mean((said < -0.1) | (said > 1.1))
-    if np.ptp(done) < 0.1:
+    little = np.ptp(done) < 0.1
+    if done.min() < -0.1 or done.max() > 1.1 or (little and abs(correlation or 0.0) > _STRONG):
+        ends = f'{done.min():.3g} to {done.max():.3g}'
+        suspicion = f'recorded from {ends}, not 0 to 1: --gripper-closed, --gripper-open?'
+    elif little:
         suspicion = 'hardly moves in the recording'
     elif correlation is not None and correlation < -_STRONG:
-        suspicion = 'gripper inverted: gripper_inverted?'
+        suspicion = 'gripper inverted: gripper_inverted, or --gripper-open?'
     elif outside > 0.05:
         suspicion = f'{outside:.0%} outside [0, 1]: gripper_range?'
     elif np.ptp(said) < _LEAST_PART * np.ptp(done):

@@ -46,7 +46,7 @@ def test_what_is_wrong_is_named(compare):
     _, looks, out, _ = compare(
         *ARM, '--set', 'gripper_inverted=true', '--set', 'action_scale=[0.02, 1]'
     )
-    assert looks['gripper'] == 'gripper inverted: gripper_inverted?'
+    assert looks['gripper'] == 'gripper inverted: gripper_inverted, or --gripper-open?'
     assert all('scale off by 1/50x' in looks[axis] for axis in 'xyz')
     assert not any(looks[axis] for axis in ('roll', 'pitch', 'yaw'))
     assert '4 of 7 dimensions that move look wrong' in out

@@ -47,7 +47,8 @@ def test_what_agrees_is_left_alone():
 
 def test_a_gripper_the_wrong_way_round():
     said = read_recipe(gripper_inverted=True).in_si_units(policy_says())
-    assert suspicions(said) == {'gripper': 'gripper inverted: gripper_inverted?'}
+    inverted = 'gripper inverted: gripper_inverted, or --gripper-open?'
+    assert suspicions(said) == {'gripper': inverted}
     assert agreements(said, RECORDED)[-1].same_sign == 0.0
 
 
@@ -61,6 +62,16 @@ def test_a_gripper_of_another_range(closed, opened, said):
     found = suspicions(predicted)
     assert found.keys() == {'gripper'}
     assert said in found['gripper']
+
+
+@pytest.mark.parametrize(
+    ('opened', 'ends'), [(0.04, '0 to 0.04'), (255.0, '0 to 255'), (-1.0, '-1 to 0')]
+)
+def test_a_recorded_gripper_in_another_unit_is_no_fault_of_the_policy(opened, ends):
+    recorded = RECORDED.copy()
+    recorded[:, 6] = recorded[:, 6] * opened + 0.0
+    said = f'recorded from {ends}, not 0 to 1: --gripper-closed, --gripper-open?'
+    assert suspicions(policy_says(), recorded) == {'gripper': said}
 
 
 @pytest.mark.parametrize(('scale', 'said'), [(20.0, r'by (\d+)x'), (1 / 50, r'by 1/(\d+)x')])
