@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Connection
 
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb
 from spec_vla_ros.raw_pixels import raw_to_rgb
@@ -24,6 +25,7 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
+_WAY_ON = 'where none was recorded, give its text'
 _INSTRUCTION_TYPES = ('std_msgs/msg/String',)
 
 
@@ -97,7 +99,7 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
     with opened(path) as recording:
         connections(recording, path, topics.image, _DECODERS)
         if topics.instruction_topic:
-            connections(recording, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+            _spoken(recording, path, topics.instruction_topic)
 
 
 def recorded_observations(
@@ -135,6 +137,8 @@ def recorded_observations(
     frames: set[str] = set()
     with opened(path) as recording:
         times, texts = _instructions(recording, path, topics)
+        if not topics.instruction_topic and _is_spoken(recording, INSTRUCTION_TOPIC):
+            report(f'{path}: the instruction given is used, and none of {INSTRUCTION_TOPIC}')
         faults = [instruction_fault(text) for text in texts]
         for fault in sorted({fault for fault in faults if fault}):
             report(f'{path}: refused, as the node would: {fault}')
@@ -176,7 +180,7 @@ def recorded_observations(
     if not used:
         raise RecordingError(
             f'{path}: none of the {without} images of {topics.image} has an instruction at or '
-            f'before it on {topics.instruction_topic}; where none was recorded, give its text'
+            f'before it on {topics.instruction_topic}; {_WAY_ON}'
             if without
             else f'{path}: {topics.image} is there but has no images'
         )
@@ -188,13 +192,25 @@ def recorded_observations(
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')
 
 
+def _spoken(recording: Recording, path: Path, topic: str) -> list[Connection]:
+    """Return the connections of the instructions; RecordingError: see `connections`."""
+    try:
+        return connections(recording, path, topic, _INSTRUCTION_TYPES)
+    except RecordingError as error:
+        raise RecordingError(f'{error}; {_WAY_ON}') from error
+
+
+def _is_spoken(recording: Recording, topic: str) -> bool:
+    return any(c.topic == topic and c.msgcount for c in recording.connections)
+
+
 def _instructions(
     recording: Recording, path: Path, topics: RecordingTopics
 ) -> tuple[list[float], list[str]]:
     """Return when each instruction came into force, ascending, and its text."""
     if topics.instruction_topic is None:
         return [-np.inf], [str(topics.instruction).strip()]
-    spoken = connections(recording, path, topics.instruction_topic, _INSTRUCTION_TYPES)
+    spoken = _spoken(recording, path, topics.instruction_topic)
     said = [
         (stamp_ns, message(connection, data).data.strip())
         for connection, stamp_ns, data in recording.messages(spoken)

@@ -227,6 +227,8 @@ def test_an_instruction_for_the_whole_recording(tmp_path):
     examples, reports = read(record(tmp_path / 'bag', images), topics)
     assert [e.instruction for e in examples] == ['open the drawer'] * 8
     assert '8 of 8 images, 0 left out' in reports[0]
+    _, reports = read(record(tmp_path / 'spoken', two_instructions()), topics)
+    assert reports[0].endswith('the instruction given is used, and none of /instruction')
 
 
 def test_compressed_images(tmp_path):
@@ -266,6 +268,12 @@ def test_a_missing_topic_lists_those_there_are(tmp_path):
             RecordingError, match=r'/camera/image \(sensor_msgs/msg/Image\), /inst'
         ):
             check_recording(folder, topics)
+
+
+def test_a_recording_without_instructions_asks_for_the_text(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions()[:8])
+    with pytest.raises(RecordingError, match=r'no topic /instruction; .* give its text'):
+        check_recording(folder, TOPICS)
 
 
 def test_a_topic_of_another_type(tmp_path):
