@@ -26,6 +26,10 @@ OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 WILDCARDS = {'**': r'(/\w+)*', '*': r'/\w+'}
 """What may stand for parts of a node's name in a file, as rcl reads it."""
 
+_LAYOUT = (
+    'they stand under the name of a node and ros__parameters, as in '
+    'spec_vla: {ros__parameters: {dry_run: true}}'
+)
 _SET = re.compile(r'(?:(?P<node>[^:=]+):)?(?P<name>[^:=]+):=(?P<value>.*)', re.DOTALL)
 
 Sections = dict[str, dict[str, Any]]
@@ -111,6 +115,29 @@ def sections_of(arguments: Sequence[str]) -> list[tuple[str, Sections]]:
     return found
 
 
+def malformed_parameters(arguments: Sequence[str]) -> list[str]:
+    """Return in words each -p and file that rcl cannot read, which says little of the reason.
+
+    arguments: as of `sections_of`.
+    """
+    problems = []
+    for flag, value in given(arguments, (*FILE, *PARAMETER)):
+        match = _SET.fullmatch(value)
+        if flag in PARAMETER and match is None:
+            problems.append(f'{flag} {value}: write NAME:=VALUE')
+        elif flag in PARAMETER and match is not None and '/' in (match['node'] or ''):
+            problems.append(f'{flag} {value}: the name of a node stands without its namespace')
+        elif flag in FILE and not Path(value).is_file():
+            problems.append(f'there is no parameter file {value!r}')
+        elif flag in FILE:
+            try:
+                if not any(read_sections(value).values()):
+                    problems.append(f'{value} gives no node any parameter; {_LAYOUT}')
+            except ValueError as wrong:
+                problems.append(str(wrong))
+    return problems
+
+
 def refuse_contradictions(sources: Sources, *, node: str) -> None:
     """Raise ValueError, with both, where a node is given two values of a parameter in one place.
 
@@ -174,7 +201,7 @@ def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list
     ours, problems = set(names), []
     for source, sections in sources:
         if not any(sections.values()) and Path(source).is_file():
-            problems.append(f'{source} is in no force: it gives no node any parameter')
+            problems.append(f'{source} is in no force: it gives no node any parameter; {_LAYOUT}')
         matching = [key for key in sections if _matches(key, node)]
         by_name = any('*' not in key for key in matching)
         for key, parameters in sections.items():

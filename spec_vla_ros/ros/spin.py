@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import DieWithParent, keep_freed_memory
+from spec_vla_ros.ros.parameter_files import malformed_parameters
 from spec_vla_ros.ros.remaps import malformed
 from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
 
@@ -79,7 +80,8 @@ def spin_node(
                 'parameter, -r NAME:=OTHER for another name of a topic; --help says more'
             )
         except RuntimeError as wrong_argument:
-            sys.exit(f'error: {"; ".join(malformed(sys.argv)) or wrong_argument}')
+            reasons = [*malformed(sys.argv), *malformed_parameters(sys.argv)]
+            sys.exit(f'error: {"; ".join(reasons) or wrong_argument}')
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:

@@ -6,6 +6,7 @@ import yaml
 
 from spec_vla_ros.ros.parameter_files import (
     checked_file,
+    malformed_parameters,
     of_no_name,
     of_other_nodes,
     read_sections,
@@ -140,7 +141,7 @@ def test_a_name_that_is_not_valid_is_told_with_the_nearest(name, nearest):
 def test_a_file_without_parameters_is_told(write, text):
     sources = sections_of(['program', '--ros-args', '--params-file', write(text)])
     (problem,) = of_other_nodes(sources, node='/spec_vla', names=NAMES)
-    assert problem.endswith('parameters.yaml is in no force: it gives no node any parameter')
+    assert 'parameters.yaml is in no force: it gives no node any parameter; they stand' in problem
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,34 @@ def test_a_file_that_ros_reads_otherwise_is_refused_by_name(write, text, words):
 def test_what_yaml_takes_for_a_date_is_a_word_as_it_is_for_ros(write):
     path = write('spec_vla: {ros__parameters: {a: 2024-13-45, b: 2024-01-02}}')
     assert read_sections(path) == {'/spec_vla': {'a': '2024-13-45', 'b': '2024-01-02'}}
+
+
+@pytest.mark.parametrize(
+    ('words', 'reason'),
+    [
+        (('-p', 'dry_run=true'), '-p dry_run=true: write NAME:=VALUE'),
+        (('-p', 'dry_run'), '-p dry_run: write NAME:=VALUE'),
+        (('-p', '/spec_vla:dry_run:=true'), 'stands without its namespace'),
+        (('--params-file', 'nothere.yaml'), "there is no parameter file 'nothere.yaml'"),
+    ],
+)
+def test_an_argument_that_rcl_cannot_read_is_told_with_the_reason(words, reason):
+    (problem,) = malformed_parameters(['program', '--ros-args', *words])
+    assert problem.endswith(reason)
+    assert malformed_parameters(['program', '--ros-args', '-p', 'spec_vla:dry_run:=true']) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('spec_vla: {dry_run: true}', 'gives no node any parameter; they stand under the name'),
+        ('spec_vla: {ros_parameters: {dry_run: true}}', 'ros__parameters: {dry_run: true}}'),
+        ('spec_vla:\n\tros__parameters: {}', 'is no parameter file: while scanning'),
+    ],
+)
+def test_a_file_that_rcl_cannot_read_is_told_with_the_reason(write, text, reason):
+    (problem,) = malformed_parameters(['program', '--ros-args', '--params-file', write(text)])
+    assert reason in problem
 
 
 def test_a_section_may_come_in_parts(write):

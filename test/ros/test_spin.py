@@ -76,6 +76,7 @@ def test_a_word_that_ros_does_not_know_is_answered_with_what_to_write():
     ('given', 'words'),
     [
         (('-r', 'image:=/camera//image'), "'/camera//image' is no name of ROS"),
+        (('-p', 'dry_run=true'), 'error: -p dry_run=true: write NAME:=VALUE'),
         (('-p', "use_sim_time:='true'"), "error: Trying to set parameter 'use_sim_time' to"),
     ],
 )
