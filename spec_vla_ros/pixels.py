@@ -96,8 +96,8 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
         other = other_format(bytes(message.data[:_LONGEST]))
         raise (EncodingError if other else ImageError)(
             f'format {message.format!r}, {len(message.data)} bytes: neither a whole JPEG nor a '
-            f'whole PNG, {f"but {other}" if other else "it begins as neither does"}; have the '
-            'publisher send one of the two'
+            f'whole PNG, {f"but {other}" if other else "it begins as neither does"}; '
+            'convert the file, or have the publisher send one of the two'
         )
     data = np.frombuffer(message.data, np.uint8)
     jpeg = None

@@ -201,7 +201,13 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
     Raises:
         ValueError: it is not (H, W, 3) uint8, or too small to show a scene.
     """
-    image = np.asarray(ImageOps.exif_transpose(image) if isinstance(image, Image.Image) else image)
+    if isinstance(image, Image.Image):
+        if image.mode != 'RGB':  # three channels of other colours would pass for these
+            raise ValueError(
+                f"the image must be RGB, and Pillow has it as {image.mode}: image.convert('RGB')"
+            )
+        image = ImageOps.exif_transpose(image)
+    image = np.asarray(image)
     if image.dtype.hasobject or image.dtype.kind in 'US':
         raise ValueError(
             f'the image must be an array (H, W, 3) uint8 RGB, not {image!r:.60}; None is what '

@@ -99,6 +99,12 @@ def test_images_that_show_no_scene_are_refused(shape):
         ImageProcessor.from_dict(PLAIN)(np.zeros((*shape, 3), np.uint8))
 
 
+@pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', 'CMYK', 'YCbCr', 'HSV'])
+def test_a_picture_of_pillow_in_other_colours_is_refused(mode):
+    with pytest.raises(ValueError, match=rf"Pillow has it as {mode}: image\.convert\('RGB'\)"):
+        ImageProcessor.from_dict(PLAIN)(Image.fromarray(picture()).convert(mode))
+
+
 def test_a_picture_that_pillow_opened_is_seen_as_its_exif_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: stored on its side
