@@ -36,7 +36,10 @@ def saved(kind):
     ],
 )
 def test_they_are_told_as_what_the_next_one_will_be_too(data, words):
-    with pytest.raises(EncodingError, match=rf'whole PNG, but .*{words}.*; convert the file, or have the publisher'):
+    with pytest.raises(
+        EncodingError,
+        match=rf'whole PNG, but .*{words}.*; convert the file, or have the publisher',
+    ):
         compressed_to_rgb(SimpleNamespace(format='jpeg', data=data))
 
 

@@ -22,6 +22,9 @@ POSE, TWIST, NUMBER = (
 HELD = 0.2
 """How long a velocity holds when no other follows, seconds: drivers time out."""
 
+_SET_BACK = 1.0
+"""By how much stamps go back where a clock was set back, seconds; less is their usual disorder."""
+
 _ORIENTATION = 'orientation'
 _NO_ROTATION = 1e-6  # a quaternion shorter than this has no direction worth the name
 
@@ -99,7 +102,7 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     Raises:
         RecordingError: it lacks a topic, has fewer than two messages of it, or one of them says
             nothing: values that are not finite, an orientation of zeros; or they are in several
-            frames.
+            frames, or of several runs of a clock.
     """
     topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
     messages = _messages(path, str(topic), kind)
@@ -111,7 +114,14 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
             f'{path}: {topic} is in the frames {", ".join(map(repr, frames))}, as of several arms '
             'or sensors on one topic: record each on a topic of its own'
         )
+    arrived = np.array([recorded for recorded, _ in messages])
     times = np.array([_stamp_ns(found, recorded) for recorded, found in messages])
+    back = -np.diff(times).min() / 1e9
+    if back > _SET_BACK:
+        raise RecordingError(
+            f'{path}: the stamps of {topic} go back by {back:.1f} s, as where a clock was set or '
+            'a simulator started again: record each run by itself'
+        )
     order = np.argsort(times, kind='stable')
     found = [messages[i][1] for i in order]
     positions, quaternions = (
@@ -123,7 +133,9 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
         times=times[order],
         positions=positions,
         quaternions=quaternions,
-        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64),
+        # They have no stamps: by the clock of those that have, which may be a simulator's.
+        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64)
+        + int(np.median(times - arrived)),
         openings=np.array([(m.data - topics.gripper_closed) / span for _, m in grippers]),
     )
 

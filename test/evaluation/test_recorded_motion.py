@@ -168,6 +168,33 @@ def test_motion_in_several_frames_is_none(tmp_path, kind):
         recorded_motion(bag, topics)
 
 
+def stamped(message, nanoseconds):
+    seconds, message.header.stamp.nanosec = divmod(nanoseconds, 10**9)
+    message.header.stamp.sec = seconds
+    return message
+
+
+def test_stamps_of_several_runs_are_not_mixed(tmp_path):
+    """A simulator that was started again counts from 0 again."""
+    runs = [(t, '/pose', POSE, stamped(pose(0.1, 0.0), t % 3000 * MS + MS)) for t in range(6000)]
+    messages = [(t * MS, *rest) for t, *rest in runs[::100]]
+    with pytest.raises(RecordingError, match=r'stamps of /pose go back by 2\.9 s, as where a cl'):
+        recorded_motion(record(tmp_path / 'twice', messages), MotionTopics(pose='/pose'))
+    assert recorded_motion(record(tmp_path / 'once', messages[:30]), MotionTopics(pose='/pose'))
+
+
+def test_a_gripper_is_known_by_the_clock_of_the_stamps(tmp_path):
+    """A recorder's clock is the computer's, where stamps may be a simulator's."""
+    started = 1_700_000_000_000 * MS
+    messages = [
+        *((started + t * MS, '/pose', POSE, stamped(pose(0.1, 0.0), t * MS)) for t in (1, 50, 99)),
+        *((started + t * MS, '/grip', NUMBER, number(t / 100)) for t in (0, 40, 80)),
+    ]
+    bag = record(tmp_path / 'bag', sorted(messages, key=lambda message: message[0]))
+    motion = recorded_motion(bag, MotionTopics(pose='/pose', gripper='/grip'))
+    assert motion.between(1 * MS, 60 * MS)[6] == 0.4
+
+
 @pytest.mark.parametrize('position', [np.nan, np.inf])
 def test_a_gripper_without_a_position(position):
     with pytest.raises(ValueError, match='give finite positions'):
