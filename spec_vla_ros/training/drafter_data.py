@@ -154,14 +154,23 @@ def read_features(*folders: Path) -> TargetFeatures:
     Episodes of different folders are different ones, even where they have the same number.
 
     Raises:
-        ValueError: a folder has none, one is damaged, or they belong to different targets.
+        ValueError: a folder has none, or those of another, one is damaged, or they belong to
+            different targets.
     """
     shards = []
     first_episode = 0
+    seen: set[Path] = set()
     for folder in folders:
         files = sorted(folder.rglob(FEATURES))
         if not files:
             raise ValueError(f'{folder} has no {FEATURES}; make them with drafter-data')
+        places = {file.resolve() for file in files}
+        if places & seen:
+            raise ValueError(
+                f'{folder} holds features of another folder that is given: what is held out for '
+                'validation would be learnt from; give each once'
+            )
+        seen |= places
         found = [_read_shard(file) for file in files]
         for shard in found:
             shard['episodes'] += first_episode

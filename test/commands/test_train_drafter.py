@@ -86,9 +86,18 @@ def test_a_benchmark_is_not_recorded(features, capsys):
     assert '--benchmark belongs to episodes' in capsys.readouterr().err
 
 
-def test_episodes_of_several_folders_stay_apart(features):
+def test_episodes_of_several_folders_stay_apart(features, tmp_path):
     folder, _ = features
-    assert read_features(folder, folder).episodes.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+    other = shutil.copytree(folder, tmp_path / 'other')
+    assert read_features(folder, other).episodes.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+
+
+def test_features_that_are_given_twice_are_refused(features, tmp_path):
+    folder, _ = features
+    (tmp_path / 'link').symlink_to(folder)
+    for again in (folder, folder.parent, tmp_path / 'link'):
+        with pytest.raises(ValueError, match=rf'{again} holds features of another folder that'):
+            read_features(folder, again)
 
 
 def training(target, data, out, *, batch=4):
@@ -146,13 +155,15 @@ def test_a_finished_training_is_not_repeated(target, features, drafter, capsys):
         (['--learning-rate', '0.01'], 'learning_rate was 0.05, is 0.01'),
         (['--noise', '0.2'], 'noise was 0.0, is 0.2'),
         (['--iterations', '10'], 'iterations was 20, is 10'),
-        (['--data', 'FEATURES', 'FEATURES'], 'prompts was 8, is 16'),
+        (['--data', 'FEATURES', 'COPY'], 'prompts was 8, is 16'),
     ],
 )
 def test_other_options_do_not_go_on(target, features, drafter, capsys, change):
     options, said = change
     before = (drafter / 'model.safetensors').read_bytes()
-    options = [str(features[0]) if word == 'FEATURES' else word for word in options]
+    copy = shutil.copytree(features[0], drafter.parent / 'copy', dirs_exist_ok=True)
+    folders = {'FEATURES': str(features[0]), 'COPY': str(copy)}
+    options = [folders.get(word, word) for word in options]
     assert cli.main([*training(target, features[0], drafter), *options]) == 2
     assert said in capsys.readouterr().err
     assert (drafter / 'model.safetensors').read_bytes() == before
