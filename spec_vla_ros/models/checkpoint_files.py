@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from spec_vla_ros.models.folders import (
     is_there,
     looked_for,
     read_json,
+    shorten,
 )
 from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLAConfig
@@ -29,6 +31,7 @@ from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
 
 _LARGEST_IMAGE = 4096
+_STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt)', re.IGNORECASE)
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
 
 
@@ -153,6 +156,12 @@ def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
     if not isinstance(own, Mapping):
         raise CheckpointError(f'{folder}: norm_stats in config.json are no object of data sets')
     file = folder / STATISTICS
+    meant = [path.name for path in folder.iterdir() if _STATISTICS.match(path.name)]
+    if meant and not is_there(file):
+        raise CheckpointError(
+            f'{folder} has {shorten(meant)} and no {STATISTICS}, so its actions would be '
+            'un-normalised by those of another robot: give it this name'
+        )
     extra = read_json(file) if is_there(file) else {}
     action = extra.get('action')
     if isinstance(action, Mapping) and 'action' not in action:

@@ -109,6 +109,17 @@ def test_a_fine_tune_without_its_own_statistics_is_told_where_they_are(folder):
         load_policy(folder, device='cpu', unnorm_key='yours')
 
 
+@pytest.mark.parametrize(
+    'name', ['dataset_statistics (1).json', 'Dataset-Stats.json', 'dataset_statistics.json.txt']
+)
+def test_statistics_of_another_name_are_told_and_not_passed_over(folder, name):
+    (folder / name).write_text('{}')
+    with pytest.raises(CheckpointError, match=rf'has {re.escape(name)} and no dataset_statistics'):
+        read_config(folder)
+    (folder / 'dataset_statistics.json').write_text('{}')
+    assert read_config(folder)
+
+
 def test_a_fine_tunes_own_statistics_come_first(folder, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
     bounds = {'q01': [-0.02] * 7, 'q99': [0.04] * 7}
