@@ -57,15 +57,15 @@ class OutputSettings:
     gripper_closed: float = parameter(
         'The position that closes the gripper',
         default=0.0,
-        low=-10.0,
-        high=10.0,
+        low=-1000.0,
+        high=1000.0,
         only=('gripper_type', GRIPPERS),
     )
     gripper_open: float = parameter(
         'The position that opens the gripper',
         default=1.0,
-        low=-10.0,
-        high=10.0,
+        low=-1000.0,
+        high=1000.0,
         only=('gripper_type', GRIPPERS),
     )
     gripper_max_effort: float = parameter(

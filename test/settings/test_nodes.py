@@ -108,6 +108,15 @@ def test_tolerances_take_the_place_of_the_general_threshold(changes, bins, told)
 
 
 @pytest.mark.parametrize(
+    ('closed', 'opened', 'half'), [(255.0, 0.0, 127.5), (0.0, 850.0, 425.0), (0.0, 0.04, 0.02)]
+)
+def test_a_gripper_may_count_in_any_unit(closed, opened, half):
+    """Of a register, in tenths of millimetres, in metres."""
+    changes = {'gripper_closed': closed, 'gripper_open': opened}
+    assert changed(PolicySettings(), changes, running=False).gripper_position(0.5) == half
+
+
+@pytest.mark.parametrize(
     ('name', 'other_unit'),
     [('translation', 1.0), ('translation', 0.5), ('rotation', 1.0), ('rotation', 0.5)],
 )
