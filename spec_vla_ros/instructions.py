@@ -144,9 +144,13 @@ def says_stop(text: str) -> bool:
 def fault_of_words(text: str) -> str | None:
     """Return why an instruction of at most 500 characters is refused, or None; see `types`."""
     if _REPLACEMENT in text:
-        return 'the instruction is not valid UTF-8'
-    if any(unicodedata.category(character) == 'Cc' for character in text):
-        return 'the instruction holds control characters'
+        return 'the instruction is not valid UTF-8: encode it so, or write it without accents'
+    control = [character for character in text if unicodedata.category(character) == 'Cc']
+    if control:
+        return (
+            f'the instruction holds control characters ({control[0]!r}), as line breaks and tabs '
+            'are: write one task, in one line'
+        )
     plain = _plain(text)
     if plain in _YES_NO:
         return (

@@ -98,6 +98,7 @@ def test_words_in_any_language_are_taken(text):
         (b'pick \xff\xc0 up'.decode('utf-8', 'replace'), 'not valid UTF-8'),
         ('pick up\x00the block', 'control characters'),
         ('pick up\x1b[2Jthe block', 'control characters'),
+        ('pick up the block\nput it down', r"('\n'), as line breaks and tabs are: write one task"),
         *((text, f'is {text!r}, as an empty or a yes-no {{data: }} sends') for text in NOTHING),
         *((text, 'which a policy would try to act out') for text in STOPPING),
         ('pick up the\u200b block', r'invisible characters (U+200B)'),

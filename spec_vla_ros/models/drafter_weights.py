@@ -52,6 +52,11 @@ def _unpickled(file: Path) -> dict[str, Tensor]:
         # weights_only: tensors and nothing that could run code
         read = dict(torch.load(file, map_location='cpu', weights_only=True))
         for key, weight in read.items():
+            if not isinstance(weight, Tensor):
+                raise CheckpointError(
+                    f'{file} holds {key!r}, which is no weight, as what a trainer saves to go on: '
+                    "save the model's state_dict() alone"
+                )
             check_stored_as(key, file, _KINDS.get(weight.dtype, f'{weight.dtype}'))
         return without_computed(read)
     except CheckpointError:

@@ -232,6 +232,15 @@ def test_its_weights_may_be_in_several_files_of_any_name(tmp_path, weights, targ
     assert torch.equal(loaded.fc.weight, weights['fc.weight'])
 
 
+def test_what_a_trainer_saves_is_told_as_such(tmp_path, weights, target):
+    (tmp_path / 'config.json').write_text(json.dumps(JSON))
+    torch.save({'state_dict': weights, 'epoch': 3}, tmp_path / 'pytorch_model.bin')
+    with pytest.raises(
+        CheckpointError, match=r"'state_dict', which is no weight.*state_dict\(\) a"
+    ):
+        load_drafter(tmp_path, target, num_patches=4)
+
+
 def test_pickles_run_no_code(tmp_path, target):
     class Trap:
         def __reduce__(self):
