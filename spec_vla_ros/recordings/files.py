@@ -10,7 +10,7 @@ import yaml
 
 _METADATA = 'metadata.yaml'
 _STORAGE = ('.mcap', '.db3')
-ZSTD_SUFFIXES = ('.zstd', '.zst')
+_ZSTD_SUFFIXES = ('.zstd', '.zst')
 
 _DATA_SETS = {
     'meta/info.json': 'LeRobot',
@@ -67,11 +67,6 @@ def why_unreadable(files: list[Path], error: Exception) -> str:
     return f'{error}'
 
 
-def plain_name(file: PurePath) -> str:
-    """Return what a file is called when it is not compressed."""
-    return file.stem if file.suffix in ZSTD_SUFFIXES else file.name
-
-
 def _files_in(folder: Path) -> list[Path]:
     """Return the files that a folder's metadata.yaml names, compressed by now or not."""
     if not (folder / _METADATA).exists():
@@ -81,12 +76,12 @@ def _files_in(folder: Path) -> list[Path]:
     try:
         content = yaml.safe_load((folder / _METADATA).read_text(encoding='utf-8'))
         paths = content['rosbag2_bagfile_information']['relative_file_paths']
-        named = [plain_name(PurePath(path)) for path in paths]
+        named = [_plain_name(PurePath(path)) for path in paths]
     except Exception as error:  # whatever was made of it
         raise RecordingError(
             f'{folder / _METADATA} cannot be read ({error}): {_parts(folder)}'
         ) from error
-    there = {plain_name(file): file for file in _storage_in(folder)}
+    there = {_plain_name(file): file for file in _storage_in(folder)}
     problems = [
         *(f'{name} is not there' for name in named if name not in there),
         *(f'{name} is not in it' for name in there if name not in named),
@@ -101,8 +96,13 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _storage_in(folder: Path) -> list[Path]:
     """List a folder's files of messages; of one that is there twice, the plain one comes last."""
-    files = [file for file in folder.iterdir() if PurePath(plain_name(file)).suffix in _STORAGE]
-    return sorted(files, key=lambda file: (file.suffix not in ZSTD_SUFFIXES, file.name))
+    files = [file for file in folder.iterdir() if PurePath(_plain_name(file)).suffix in _STORAGE]
+    return sorted(files, key=lambda file: (file.suffix not in _ZSTD_SUFFIXES, file.name))
+
+
+def _plain_name(file: PurePath) -> str:
+    """Return what a file is called when it is not compressed."""
+    return file.stem if file.suffix in _ZSTD_SUFFIXES else file.name
 
 
 def _refuse_others(file: Path) -> None:
@@ -118,11 +118,6 @@ def _refuse_others(file: Path) -> None:
     if profile not in (None, 'ros2'):
         raise RecordingError(
             f'{file} is no recording of ROS 2, its MCAP has the profile {profile!r}: {_REPLAY}'
-        )
-    if PurePath(plain_name(file)).suffix not in _STORAGE:
-        raise RecordingError(
-            f'{file} cannot be read as a rosbag2 recording: give its folder, or an .mcap or .db3 '
-            'file, as it is or as .zstd; unpack other archives first'
         )
     left = file.with_name(f'{file.name}-wal')
     if left.exists() and left.stat().st_size:

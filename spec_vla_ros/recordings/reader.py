@@ -20,15 +20,12 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.recordings.files import (
-    ZSTD_SUFFIXES,
-    RecordingError,
-    files_of,
-    plain_name,
-    why_unreadable,
-)
+from spec_vla_ros.recordings.files import RecordingError, files_of, why_unreadable
 
 _ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
+_COMPRESSED = '.zstd'
+_KINDS = {_ZSTD: _COMPRESSED, b'\x89MCAP0\r\n': '.mcap', b'SQLite format 3\0': '.db3'}
+_LONGEST = 16
 
 # These messages are the same in every distribution, so the definitions that a recording brings
 # along (older ones bring none) need not be read.
@@ -65,7 +62,7 @@ def opened(path: Path) -> Iterator[Recording]:
     files = files_of(path)
     try:
         with ExitStack() as stack:
-            plain = [stack.enter_context(_decompressed(file)) for file in files]
+            plain = [stack.enter_context(_readable(file)) for file in files]
             yield Recording([stack.enter_context(Reader(file)) for file in plain])
     except (RecordingError, OSError):
         raise
@@ -103,13 +100,32 @@ def message(connection: Connection, data: bytes) -> Any:
 
 
 @contextmanager
-def _decompressed(file: Path) -> Iterator[Path]:
-    """Write a compressed file of a recording out, for as long as it is read."""
-    if file.suffix not in ZSTD_SUFFIXES:
-        yield file
-        return
+def _readable(file: Path) -> Iterator[Path]:
+    """Give a file of a recording, not compressed and called what it is, for as long as it is read.
+
+    Both show in its content; its name is whatever somebody called it.
+    """
     with TemporaryDirectory(prefix='spec_vla_recording_') as folder:
-        plain = Path(folder) / plain_name(file)
-        with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
-            shutil.copyfileobj(compressed, written)
+        plain = file
+        if _kind(file) == _COMPRESSED:
+            plain = Path(folder) / 'plain'
+            with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
+                shutil.copyfileobj(compressed, written)
+        suffix = _kind(plain)
+        if suffix in ('', _COMPRESSED):
+            raise RecordingError(
+                f'{file} cannot be read as a rosbag2 recording: it holds neither MCAP nor SQLite; '
+                'give the folder of a recording, or its .mcap or .db3 file, as it is or as .zstd'
+            )
+        if plain.suffix != suffix:  # by which it would be read
+            link = Path(folder) / f'file{suffix}'
+            link.symlink_to(plain.resolve())
+            plain = link
         yield plain
+
+
+def _kind(file: Path) -> str:
+    """Return the suffix that a file should have by its beginning; empty: it is none of these."""
+    with file.open('rb') as content:
+        beginning = content.read(_LONGEST)
+    return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')

@@ -82,6 +82,17 @@ def test_what_was_compressed_later_is_read(tmp_path):
     np.testing.assert_array_equal(pictures(folder), PICTURES)
 
 
+@pytest.mark.parametrize('plugin', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('compressed', [False, True])
+@pytest.mark.parametrize(
+    'name', ['run.MCAP', 'run.db', 'run.mcap', 'run.db3', 'run.mcap.zstd', 'run']
+)
+def test_a_file_is_known_by_its_content(tmp_path, plugin, compressed, name):
+    content = data_file(make(tmp_path / 'bag', plugin)).read_bytes()
+    (tmp_path / name).write_bytes(zstd.compress(content) if compressed else content)
+    np.testing.assert_array_equal(pictures(tmp_path / name), PICTURES)
+
+
 @pytest.fixture
 def split(tmp_path):
     """A recording in two files, of which the later one comes first by its name."""
@@ -144,7 +155,8 @@ def test_messages_that_a_killed_recorder_left_beside_are_told(tmp_path):
     ('name', 'content', 'reason'),
     [
         ('old.bag.active', b'#ROSBAG V2.0\n', 'is a recording of ROS 1: convert'),
-        ('bag.tar.gz', b'\x1f\x8b', r'give its folder, or an \.mcap or \.db3 .* unpack other'),
+        ('bag.tar.gz', b'\x1f\x8b', 'holds neither MCAP nor SQLite; give the folder'),
+        ('bag.mcap', b'', 'holds neither MCAP nor SQLite; give the folder'),
         ('cut.db3', b'SQLite format 3\0', r'`sqlite3 \S+cut\.db3 \.recover \| sqlite3 \S+whole_c'),
     ],
 )
