@@ -21,6 +21,8 @@ from spec_vla_ros.sim.libero.motion import (
 )
 from spec_vla_ros.sim.libero.scene import Goal, Scene, Thing
 from spec_vla_ros.sim.libero.ways import (
+    NARROW,
+    WIDE,
     free_height,
     others_than,
     over_then_down,
@@ -40,7 +42,6 @@ OPEN, CLOSED = 1.0, 0.0
 
 _LIFTING = np.array([0.0, 0.0, VERTICAL.speed, 0.0, 0.0, 0.0])
 
-_THERE, _TURNED = 0.007, 0.08
 _STOPPED, _STOPPED_NEAR = 0.0006, 0.020  # by the floor or the thing itself
 _EMPTY = 0.003
 _STEADY = 0.0005
@@ -141,10 +142,11 @@ class LiberoExpert:
         at = self._grasp.position
         turn = rotation_vector(self._grasp.rotation @ scene.rotation.T)
         over = free_height(scene, at, without=())
-        way = over_then_down(scene.position, at, over=over, turn=float(np.linalg.norm(turn)))
-        left = float(np.linalg.norm(at - scene.position))
-        there = left < _THERE or (stopped and left < _STOPPED_NEAR)
-        if there and np.linalg.norm(turn) < _TURNED:
+        left, left_turn = at - scene.position, float(np.linalg.norm(turn))
+        funnel = WIDE if self._grasp.kind == 'rim' else NARROW
+        way = over_then_down(scene.position, at, over=over, funnel=funnel, turn=left_turn)
+        near = stopped and np.linalg.norm(left) < _STOPPED_NEAR
+        if funnel.reached(at if near else scene.position, at, turn=left_turn):
             self._enter(Phase.CLOSE)
             return self._rest(scene, gripper=CLOSED)
         return self._move(way, turn, gripper=OPEN)
@@ -176,7 +178,8 @@ class LiberoExpert:
         at[2] = surface(scene, goal) + below
         reach = float(np.ptp(thing.points[:, :2], axis=0).max()) / 2
         over = free_height(scene, at, without=(goal.thing,), below=below, reach=reach)
-        way = over_then_down(scene.position, at, over=max(over, at[2]))
+        funnel = WIDE if goal.relation == 'on' else NARROW
+        way = over_then_down(scene.position, at, over=max(over, at[2]), funnel=funnel)
         if np.linalg.norm(at[:2] - scene.position[:2]) < 0.012 and abs(way[2]) < 0.010:
             self._enter(Phase.OPEN)
             return self._rest(scene, gripper=OPEN)

@@ -3,16 +3,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from spec_vla_ros.sim.libero.scene import Goal, Scene
 
-_NEAR, _FAR = 0.008, 0.030  # of the way across: down to the goal, and up over everything
 _OVER = 0.025
+_TURNED = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """From how far aside the hand goes down to its goal, and when it is there.
+
+    there, level: metres aside of the goal, and above or below, that count as there. near: aside,
+    still straight down. far: up over everything; in between it goes down a slope. turn: radians
+    that may be missing on the way down.
+    """
+
+    there: float
+    level: float
+    near: float
+    far: float
+    turn: float
+
+    def reached(self, position: np.ndarray, at: np.ndarray, *, turn: float) -> bool:
+        """Return whether a position (3,) is the goal (3,), with that turn left, radians."""
+        aside = float(np.linalg.norm(at[:2] - position[:2])) / self.there
+        there = np.hypot(aside, (at[2] - position[2]) / self.level) < 1.0
+        return bool(there) and turn < _TURNED * self.turn
+
+
+NARROW = Funnel(there=0.007, level=0.007, near=0.008, far=0.030, turn=0.1)
+"""Of what hardly fits between the fingers, or into what it is placed in."""
+
+WIDE = Funnel(there=0.018, level=0.010, near=0.025, far=0.055, turn=0.25)
+"""Of a rim, and of what is placed onto something. Whoever learns from pictures sees the hand a
+centimetre off, and would not know up from down in a narrower one: it would hover."""
 
 
 def over_then_down(
-    position: np.ndarray, at: np.ndarray, *, over: float, turn: float = 0.0
+    position: np.ndarray, at: np.ndarray, *, over: float, funnel: Funnel, turn: float = 0.0
 ) -> np.ndarray:
     """Return the way (3,) to go next: across at a free height, down once it is above the goal.
 
@@ -22,11 +54,12 @@ def over_then_down(
         position: (3,) now.
         at: (3,) the goal.
         over: height at which the way across is free.
+        funnel: above the goal.
         turn: that is still to be made, radians.
     """
     across = at[:2] - position[:2]
-    misplaced = (float(np.linalg.norm(across)) - _NEAR) / (_FAR - _NEAR)
-    share = float(np.clip(max(misplaced, (turn - 0.1) / 0.3), 0.0, 1.0))
+    misplaced = (float(np.linalg.norm(across)) - funnel.near) / (funnel.far - funnel.near)
+    share = float(np.clip(max(misplaced, (turn - funnel.turn) / 0.3), 0.0, 1.0))
     height = at[2] + share * (max(over, at[2]) - at[2])
     # Up first: across only as far as that has been done.
     missing = np.clip((over - position[2]) / 0.06, 0.0, 1.0) if share == 1.0 else 0.0

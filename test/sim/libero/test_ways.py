@@ -8,7 +8,14 @@ import pytest
 from toy_table import ToyTable
 
 from spec_vla_ros.sim.libero.scene import Goal, Thing, lattice
-from spec_vla_ros.sim.libero.ways import free_height, over_then_down, surface, way_out
+from spec_vla_ros.sim.libero.ways import (
+    NARROW,
+    WIDE,
+    free_height,
+    over_then_down,
+    surface,
+    way_out,
+)
 
 
 def test_across_goes_over_what_is_between():
@@ -20,10 +27,20 @@ def test_across_goes_over_what_is_between():
     assert over > 0.2
     assert free_height(scene, at, without=('wall',)) < 0.15
     low = np.array([-0.1, 0.0, 0.05])
-    way = over_then_down(low, at, over=over)
+    way = over_then_down(low, at, over=over, funnel=NARROW)
     np.testing.assert_allclose(way, [0, 0, over - 0.05])
-    way = over_then_down(np.array([*at[:2], 0.3]), at, over=over)
+    way = over_then_down(np.array([*at[:2], 0.3]), at, over=over, funnel=NARROW)
     np.testing.assert_allclose(way, [0, 0, at[2] - 0.3])
+
+
+def test_a_centimetre_aside_of_a_rim_the_hand_still_goes_down():
+    at, above = np.array([0.1, 0.2, 0.05]), np.array([0.115, 0.2, 0.07])
+    assert over_then_down(above, at, over=0.15, funnel=NARROW)[2] > 0
+    assert over_then_down(above, at, over=0.15, funnel=WIDE)[2] == pytest.approx(-0.02)
+    aside = np.array([0.11, 0.2, 0.05])
+    assert WIDE.reached(aside, at, turn=0.15)
+    assert not NARROW.reached(aside, at, turn=0.0)
+    assert not WIDE.reached(aside + np.array([0.0, 0.0, 0.01]), at, turn=0.15)
 
 
 def test_things_are_let_go_above_where_they_shall_lie():
