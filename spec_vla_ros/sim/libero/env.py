@@ -138,18 +138,21 @@ class LiberoEnv:
         """
         self._loaded.sim.step(controller_input(action).tolist())
 
-    def place_hand(self, position: np.ndarray, rotation: np.ndarray) -> bool:
-        """Put the open hand somewhere at once, to look; the episode cannot go on from there.
+    def place_hand(
+        self, position: np.ndarray, rotation: np.ndarray, *, opening: float = 1.0
+    ) -> bool:
+        """Put the hand somewhere at once, to look; the episode cannot go on from there.
 
         Returns whether it can be there; else the arm is where it is when the episode begins.
 
         Args:
             position: (3,) of the grasp point, metres.
             rotation: (3, 3) of the hand, see `Scene`.
+            opening: of the fingers, 0 is closed and 1 open.
         """
         world = self._loaded
         world.data.qpos[:] = self._rest
-        return world.placer.place(world.data, position, rotation)
+        return world.placer.place(world.data, position, rotation, opening=opening)
 
     def render(self) -> np.ndarray:
         """Return what the camera sees: (H, W, 3) uint8 RGB, a fresh array."""

@@ -34,16 +34,19 @@ class ArmPlacer:
         self._fingers = np.array([finger.qposadr[0] for finger in fingers])
         self._open = np.array([max(finger.range, key=abs) for finger in fingers])
 
-    def place(self, data: mujoco.MjData, position: np.ndarray, rotation: np.ndarray) -> bool:
-        """Put the open hand there, and say whether it can be; else all is as it was.
+    def place(
+        self, data: mujoco.MjData, position: np.ndarray, rotation: np.ndarray, *, opening: float
+    ) -> bool:
+        """Put the hand there, and say whether it can be; else all is as it was.
 
         Args:
             data: MuJoCo's; joints other than the arm's stay as they are.
             position: (3,) of the grasp point, metres, in the world frame.
             rotation: (3, 3) of the hand.
+            opening: of the fingers, 0 is closed and 1 open.
         """
         before = data.qpos.copy()
-        data.qpos[self._fingers] = self._open
+        data.qpos[self._fingers] = opening * self._open
         across, turning = np.zeros((2, 3, self._model.nv))
         found = False
         for _ in range(_ITERATIONS):

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Collect frames of LIBERO: driven by the scripted expert and by noise, and glimpses.
+"""Collect frames of LIBERO: of the scripted expert, disturbed, and of hands put here and there.
 
 While the gripper holds nothing, a frame is labelled for every instruction of the suite whose thing
 lies in the scene, so that one picture teaches several instructions, and words must be heeded.
@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
-from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert, Phase
+from spec_vla_ros.sim.libero.expert import CLOSED, FULL_SPEED, LiberoExpert, Phase
 from spec_vla_ros.sim.libero.grasps import Grasp, clearance, downwards
 from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.scene import Scene
@@ -38,6 +38,8 @@ _HOW_OFTEN = (0.25, 0.45, 0.3)
 """How far from a grasp the hand is put across and above it, metres, and turned, radians."""
 
 _LEAST_ROOM = -0.002
+
+_ON_THE_WAY, _LIFTED = 0.5, 0.15  # share of the empty hands, metres
 
 
 class _Experts:
@@ -123,7 +125,7 @@ Look = Callable[[LiberoEnv, int, int, tuple[str, ...]], Records]
 def collect_libero(env: LiberoEnv, task: int, seeds: range, *, look: Look) -> LiberoFrames:
     """Lay a task's scene out once a seed, and return what is recorded of all.
 
-    look: `episode` or `glimpses`.
+    look: `episode`, `glimpses` or `empty_hands`.
     """
     named = named_things(env.tasks)
     records = [r for seed in seeds for r in look(env, task, seed, named)]
@@ -174,15 +176,48 @@ def glimpses(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Re
         if grasp is None or not env.place_hand(*_nearby(grasp, rng)):
             continue
         scene = env.scene()
-        around = np.concatenate([thing.points for thing in scene.things.values()])
-        room = clearance(around, scene.position, scene.rotation, opening=scene.opening / 2)
-        if room < _LEAST_ROOM:
-            continue
-        experts = _Experts({number: here[number] for number in wanted}, wanted[0])
-        experts.act(scene)
-        labels = experts.labels(scene, instructions=len(named))
-        records.append(_record(env, scene, seed) | labels)
+        if _has_room(scene):
+            experts = _Experts({number: here[number] for number in wanted}, wanted[0])
+            experts.act(scene)
+            labels = experts.labels(scene, instructions=len(named))
+            records.append(_record(env, scene, seed) | labels)
     return records
+
+
+def empty_hands(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Records:
+    """Record a layout with the fingers closed on nothing, near the thing and on to its place.
+
+    The expert hardly ever grasps in vain. A policy does, and would carry nothing to the place.
+    """
+    rng = np.random.default_rng((seed, task, 4))
+    env.reset(instruction=env.tasks[task].instruction, seed=seed)
+    at_rest, driving = env.scene(), {task: named[task]}
+    planning = _Experts(driving, task)
+    planning.act(at_rest)
+    grasp, place = planning.grasp, at_rest.goals[0].place
+    assert grasp is not None
+    assert place is not None
+    records: Records = []
+    for _ in range(_GLIMPSES):
+        position, rotation = _nearby(grasp, rng)
+        if rng.random() < _ON_THE_WAY:
+            position = position + rng.random() * (place - grasp.position)
+            position[2] += _LIFTED * rng.random()
+        if not env.place_hand(position, rotation, opening=CLOSED):
+            continue
+        experts, scene = _Experts(driving, task), env.scene()
+        experts.act(scene)
+        if _has_room(scene) and experts.phase is Phase.REACH:
+            labels = experts.labels(scene, instructions=len(named))
+            records.append(_record(env, scene, seed) | labels)
+    return records
+
+
+def _has_room(scene: Scene) -> bool:
+    """Return whether the hand is in nothing."""
+    around = np.concatenate([thing.points for thing in scene.things.values()])
+    room = clearance(around, scene.position, scene.rotation, opening=scene.opening / 2)
+    return room >= _LEAST_ROOM
 
 
 def _nearby(grasp: Grasp, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.training.libero.collect import (
     Look,
     collect_libero,
+    empty_hands,
     episode,
     glimpses,
     named_things,
@@ -36,7 +37,7 @@ from spec_vla_ros.training.small_model import Design
 HYPERPARAMETERS = Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True)
 """Of a suite whose things lie anywhere. Files are of one task each, in turn."""
 
-HYPERPARAMETERS_OF = {'libero_spatial': replace(HYPERPARAMETERS, files=60)}
+HYPERPARAMETERS_OF = {'libero_spatial': replace(HYPERPARAMETERS, files=30)}
 """Of the suites that ask for another one: Spatial's things hardly move within a task."""
 
 _INSTRUCTIONS_PER_FRAME = 3
@@ -45,6 +46,7 @@ FIRST_SEED = 2_000_000
 
 _SEEDS_PER_SOURCE = 1_000_000
 _LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each task
+_EMPTY_HANDS, _FIRST_EMPTY_HANDS = {'libero_spatial': 30}, 600_000  # layouts of each task
 
 
 def train_libero_policy(
@@ -134,6 +136,13 @@ def collect_files(
             files=min(hyperparameters.files, len(tasks)),
             first=base + _FIRST_LAYOUT,
             seeds=_LAYOUTS_PER_FILE,
+        ),
+        *jobs(
+            f'{suite}_empty_hands',
+            empty_hands,
+            files=min(hyperparameters.files, len(tasks)) if suite in _EMPTY_HANDS else 0,
+            first=base + _FIRST_EMPTY_HANDS,
+            seeds=_EMPTY_HANDS.get(suite, 0),
         ),
     ]
     missing = [job for job in wanted if not job.path.exists()]

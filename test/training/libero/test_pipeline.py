@@ -15,7 +15,13 @@ from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, Phase
 from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.training.libero import pipeline
-from spec_vla_ros.training.libero.collect import collect_libero, episode, glimpses, named_things
+from spec_vla_ros.training.libero.collect import (
+    collect_libero,
+    empty_hands,
+    episode,
+    glimpses,
+    named_things,
+)
 from spec_vla_ros.training.libero.frames import load_libero_frames
 from spec_vla_ros.training.libero.pipeline import HYPERPARAMETERS, design_for, train_libero_policy
 from spec_vla_ros.training.small_model import small_tokenizer
@@ -85,6 +91,18 @@ def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp(env):
     assert np.all(found.actions[rows, found.wanted, :6][closes] == 0)
     reaching = found.phases == Phase.REACH.value
     assert np.all((~np.isnan(found.actions[reaching, :, 0])).sum(1) == 3)
+
+
+def test_empty_hands_open_and_go_back_for_the_thing(env):
+    found = collect_libero(env, 1, range(5, 15), look=empty_hands)
+    rows = np.arange(len(found))
+    assert len(found) > 30
+    assert found.end_effector[:, 9].max() < 0.003
+    assert np.all(found.actions[rows, 1, 6] == 1)
+    way = found.things[rows, 1, :2] - found.end_effector[:, :2]
+    far = np.linalg.norm(way, axis=1) > 0.1
+    assert 0.1 < far.mean() < 0.9  # on the way to the basket, and not yet
+    assert np.all((way * found.actions[rows, 1, :2]).sum(1)[far] >= 0)
 
 
 def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
