@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from spec_vla_ros.action_codec import STATISTICS
 from spec_vla_ros.models.folders import CheckpointError, missing, shorten
 
 _OFT_FILES = (
@@ -46,7 +47,7 @@ _TRAINER_STATE = (
     *('optimizer*', 'scheduler.*', 'trainer_state.json', 'training_args.bin', 'rng_state*'),
     *('random_states_*', 'scaler.pt', 'global_step*', 'zero_pp_rank_*', 'mp_rank_*', '*.distcp'),
 )
-_BESIDE = ('preprocessor_config.json', 'dataset_statistics.json')
+_BESIDE = ('preprocessor_config.json', STATISTICS)
 _DEPTH = 3  # of a download cache: models--*/snapshots/*
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 
@@ -100,10 +101,10 @@ def refuse_adapters(folder: Path) -> None:
     Raises:
         CheckpointError: of which base model they are, and how the two become one.
     """
-    alone = 'config.json' not in _names(folder)
-    adapters = _inside(folder, _ADAPTER_FILES, depth=_DEPTH if alone else 1)
-    if _matching(_names(folder), _ADAPTER_FILES):
-        adapters = [folder]
+    names = _names(folder)
+    depth = 1 if 'config.json' in names else _DEPTH
+    here = [folder] if _matching(names, _ADAPTER_FILES) else []
+    adapters = here or _inside(folder, _ADAPTER_FILES, depth=depth)
     if adapters:
         raise CheckpointError(_adapter(folder, adapters))
 

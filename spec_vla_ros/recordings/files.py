@@ -23,8 +23,14 @@ _REPLAY = (
     'replay it as messages and record these with `ros2 bag record`, or write them with the '
     'package rosbags'
 )
-_ROS_1 = b'#ROSBAG V'  # what a file of it begins with
 _MCAP = b'\x89MCAP0\r\n'  # what a whole file begins and ends with
+_LONGEST = 16
+
+ZSTD = b'\x28\xb5\x2f\xfd'
+"""What zstd's frames begin with, RFC 8878."""
+
+_KINDS = {ZSTD: '.zstd', _MCAP: '.mcap', b'SQLite format 3\0': '.db3', b'#ROSBAG V': '.bag'}
+"""What a file begins with -> the suffix that it should have."""
 
 
 class RecordingError(ValueError):
@@ -56,12 +62,19 @@ def files_of(path: Path) -> list[Path]:
     return files
 
 
+def kind_of(file: Path) -> str:
+    """Return the suffix that a file should have by its beginning; empty: it is none of these."""
+    with file.open('rb') as content:
+        beginning = content.read(_LONGEST)
+    return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')
+
+
 def why_unreadable(files: list[Path], error: Exception) -> str:
     """Return in words why files cannot be read, and how what they hold is saved."""
     cut = next((file for file in files if _is_cut_off(file)), None)
     if cut is not None:
         return f'{cut.name} was cut off; {_recover(cut)}'
-    if len(files) == 1 and files[0].suffix == '.db3':
+    if len(files) == 1 and kind_of(files[0]) == '.db3':
         file, whole = files[0], _whole(files[0])
         return f'{error}; `sqlite3 {file} .recover | sqlite3 {whole}` saves what can be read'
     return f'{error}'
@@ -107,9 +120,7 @@ def _plain_name(file: PurePath) -> str:
 
 def _refuse_others(file: Path) -> None:
     """Refuse a file that holds something else, or not all that its recorder wrote."""
-    with file.open('rb') as content:
-        ros_1 = content.read(len(_ROS_1)) == _ROS_1
-    if ros_1 or file.suffix == '.bag':
+    if '.bag' in (kind_of(file), file.suffix):
         raise RecordingError(
             f'{file} is a recording of ROS 1: convert it with `rosbags-convert --src {file} --dst '
             f'{file.with_suffix("")}` (of the package rosbags), and give the folder that it makes'
@@ -159,9 +170,9 @@ def _parts(folder: Path) -> str:
 
 def _is_cut_off(file: Path) -> bool:
     """Whether it is an .mcap file that has a beginning and no end."""
+    if kind_of(file) != '.mcap':
+        return False
     with file.open('rb') as content:
-        if content.read(len(_MCAP)) != _MCAP:
-            return False
         content.seek(max(len(_MCAP), file.stat().st_size - len(_MCAP)))
         return content.read() != _MCAP
 

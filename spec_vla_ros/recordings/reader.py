@@ -20,12 +20,13 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
-from spec_vla_ros.recordings.files import RecordingError, files_of, why_unreadable
-
-_ZSTD = b'\x28\xb5\x2f\xfd'  # what zstd's frames begin with, RFC 8878
-_COMPRESSED = '.zstd'
-_KINDS = {_ZSTD: _COMPRESSED, b'\x89MCAP0\r\n': '.mcap', b'SQLite format 3\0': '.db3'}
-_LONGEST = 16
+from spec_vla_ros.recordings.files import (
+    ZSTD,
+    RecordingError,
+    files_of,
+    kind_of,
+    why_unreadable,
+)
 
 # These messages are the same in every distribution, so the definitions that a recording brings
 # along (older ones bring none) need not be read.
@@ -94,7 +95,7 @@ def connections(
 
 def message(connection: Connection, data: bytes) -> Any:
     """Return a recorded message; its fields are those of its type."""
-    if data[:4] == _ZSTD:  # compressed one by one: CDR begins with a zero
+    if data[:4] == ZSTD:  # compressed one by one: CDR begins with a zero
         data = zstd.decompress(data)
     return _TYPES.deserialize_cdr(data, connection.msgtype)
 
@@ -107,12 +108,12 @@ def _readable(file: Path) -> Iterator[Path]:
     """
     with TemporaryDirectory(prefix='spec_vla_recording_') as folder:
         plain = file
-        if _kind(file) == _COMPRESSED:
+        if kind_of(file) == '.zstd':
             plain = Path(folder) / 'plain'
             with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
                 shutil.copyfileobj(compressed, written)
-        suffix = _kind(plain)
-        if suffix in ('', _COMPRESSED):
+        suffix = kind_of(plain)
+        if suffix not in ('.mcap', '.db3'):
             raise RecordingError(
                 f'{file} cannot be read as a rosbag2 recording: it holds neither MCAP nor SQLite; '
                 'give the folder of a recording, or its .mcap or .db3 file, as it is or as .zstd'
@@ -122,10 +123,3 @@ def _readable(file: Path) -> Iterator[Path]:
             link.symlink_to(plain.resolve())
             plain = link
         yield plain
-
-
-def _kind(file: Path) -> str:
-    """Return the suffix that a file should have by its beginning; empty: it is none of these."""
-    with file.open('rb') as content:
-        beginning = content.read(_LONGEST)
-    return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')

@@ -122,20 +122,23 @@ def malformed_parameters(arguments: Sequence[str]) -> list[str]:
     """
     problems = []
     for flag, value in given(arguments, (*FILE, *PARAMETER)):
-        match = _SET.fullmatch(value)
-        if flag in PARAMETER and match is None:
+        if flag in FILE:
+            problems.append(_malformed_file(value))
+        elif (match := _SET.fullmatch(value)) is None:
             problems.append(f'{flag} {value}: write NAME:=VALUE')
-        elif flag in PARAMETER and match is not None and '/' in (match['node'] or ''):
+        elif '/' in (match['node'] or ''):
             problems.append(f'{flag} {value}: the name of a node stands without its namespace')
-        elif flag in FILE and not Path(value).is_file():
-            problems.append(f'there is no parameter file {value!r}')
-        elif flag in FILE:
-            try:
-                if not any(read_sections(value).values()):
-                    problems.append(f'{value} gives no node any parameter; {_LAYOUT}')
-            except ValueError as wrong:
-                problems.append(str(wrong))
-    return problems
+    return [problem for problem in problems if problem]
+
+
+def _malformed_file(path: str) -> str:
+    if not Path(path).is_file():
+        return f'there is no parameter file {path!r}'
+    try:
+        given_any = any(read_sections(path).values())
+    except ValueError as wrong:
+        return str(wrong)
+    return '' if given_any else f'{path} gives no node any parameter; {_LAYOUT}'
 
 
 def refuse_contradictions(sources: Sources, *, node: str) -> None:

@@ -145,8 +145,8 @@ class LiberoExpert:
         left, left_turn = at - scene.position, float(np.linalg.norm(turn))
         funnel = WIDE if self._grasp.kind == 'rim' else NARROW
         way = over_then_down(scene.position, at, over=over, funnel=funnel, turn=left_turn)
-        near = stopped and np.linalg.norm(left) < _STOPPED_NEAR
-        if funnel.reached(at if near else scene.position, at, turn=left_turn):
+        stuck = stopped and np.linalg.norm(left) < _STOPPED_NEAR
+        if (stuck or funnel.reached(scene.position, at)) and left_turn < funnel.turned:
             self._enter(Phase.CLOSE)
             return self._rest(scene, gripper=CLOSED)
         return self._move(way, turn, gripper=OPEN)

@@ -10,7 +10,6 @@ import numpy as np
 from spec_vla_ros.sim.libero.scene import Goal, Scene
 
 _OVER = 0.025
-_TURNED = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class Funnel:
 
     there, level: metres aside of the goal, and above or below, that count as there. near: aside,
     still straight down. far: up over everything; in between it goes down a slope. turn: radians
-    that may be missing on the way down.
+    that may be missing on the way down. turned: and when it is there.
     """
 
     there: float
@@ -27,18 +26,18 @@ class Funnel:
     near: float
     far: float
     turn: float
+    turned: float
 
-    def reached(self, position: np.ndarray, at: np.ndarray, *, turn: float) -> bool:
-        """Return whether a position (3,) is the goal (3,), with that turn left, radians."""
+    def reached(self, position: np.ndarray, at: np.ndarray) -> bool:
+        """Return whether a position (3,) counts as the goal (3,)."""
         aside = float(np.linalg.norm(at[:2] - position[:2])) / self.there
-        there = np.hypot(aside, (at[2] - position[2]) / self.level) < 1.0
-        return bool(there) and turn < _TURNED * self.turn
+        return bool(np.hypot(aside, (at[2] - position[2]) / self.level) < 1.0)
 
 
-NARROW = Funnel(there=0.007, level=0.007, near=0.008, far=0.030, turn=0.1)
+NARROW = Funnel(there=0.007, level=0.007, near=0.008, far=0.030, turn=0.1, turned=0.08)
 """Of what hardly fits between the fingers, or into what it is placed in."""
 
-WIDE = Funnel(there=0.018, level=0.010, near=0.025, far=0.055, turn=0.25)
+WIDE = Funnel(there=0.018, level=0.010, near=0.025, far=0.055, turn=0.25, turned=0.2)
 """Of a rim, and of what is placed onto something. Whoever learns from pictures sees the hand a
 centimetre off, and would not know up from down in a narrower one: it would hover."""
 

@@ -39,7 +39,8 @@ _HOW_OFTEN = (0.25, 0.45, 0.3)
 
 _LEAST_ROOM = -0.002
 
-_ON_THE_WAY, _LIFTED = 0.5, 0.15  # share of the empty hands, metres
+_ON_THE_WAY, _LIFTED = 0.5, 0.15
+"""Share of the empty hands that are not beside the thing; how high they are at most, metres."""
 
 
 class _Experts:

@@ -46,7 +46,10 @@ FIRST_SEED = 2_000_000
 
 _SEEDS_PER_SOURCE = 1_000_000
 _LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each task
-_EMPTY_HANDS, _FIRST_EMPTY_HANDS = {'libero_spatial': 30}, 600_000  # layouts of each task
+_FIRST_EMPTY_HANDS = 600_000
+
+_EMPTY_HANDS = {'libero_spatial': 30}
+"""Layouts of each task with empty hands, of the suites that need them."""
 
 
 def train_libero_policy(
@@ -116,7 +119,7 @@ def collect_files(
     base = FIRST_SEED + hyperparameters.seed * _SEEDS_PER_SOURCE
 
     def jobs(name: str, look: Look, *, files: int, first: int, seeds: int) -> Iterator[_Job]:
-        for index in range(files):
+        for index in range(files if seeds else 0):
             turn, task = divmod(index, len(tasks))
             start = first + turn * seeds
             path = work / f'{name}_{turn:03d}_{task}.npz'
@@ -140,7 +143,7 @@ def collect_files(
         *jobs(
             f'{suite}_empty_hands',
             empty_hands,
-            files=min(hyperparameters.files, len(tasks)) if suite in _EMPTY_HANDS else 0,
+            files=min(hyperparameters.files, len(tasks)),
             first=base + _FIRST_EMPTY_HANDS,
             seeds=_EMPTY_HANDS.get(suite, 0),
         ),

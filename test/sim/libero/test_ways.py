@@ -38,9 +38,9 @@ def test_a_centimetre_aside_of_a_rim_the_hand_still_goes_down():
     assert over_then_down(above, at, over=0.15, funnel=NARROW)[2] > 0
     assert over_then_down(above, at, over=0.15, funnel=WIDE)[2] == pytest.approx(-0.02)
     aside = np.array([0.11, 0.2, 0.05])
-    assert WIDE.reached(aside, at, turn=0.15)
-    assert not NARROW.reached(aside, at, turn=0.0)
-    assert not WIDE.reached(aside + np.array([0.0, 0.0, 0.01]), at, turn=0.15)
+    assert WIDE.reached(aside, at)
+    assert not NARROW.reached(aside, at)
+    assert not WIDE.reached(aside + np.array([0.0, 0.0, 0.01]), at)
 
 
 def test_things_are_let_go_above_where_they_shall_lie():

@@ -107,6 +107,7 @@ def test_empty_hands_open_and_go_back_for_the_thing(env):
 
 def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, '_LAYOUTS_PER_FILE', 3)
+    monkeypatch.setitem(pipeline._EMPTY_HANDS, SUITE, 2)
     once = replace(HYPERPARAMETERS.vision, iterations=2)
     hyperparameters = replace(
         HYPERPARAMETERS, files=2, episodes_per_file=1, vision=once, language=once, grounding=once
@@ -124,6 +125,7 @@ def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
         )
     assert sum('2/2' in text for text in reports) == 3
     assert len(list(work.glob(f'{SUITE}_glimpses_*.npz'))) == 2
+    assert len(list(work.glob(f'{SUITE}_empty_hands_*.npz'))) == 2
     frames = load_libero_frames(sorted(work.glob('*.npz')))
     assert min(frames.episodes) >= 2_000_000
     policy = load_policy(tmp_path / 'out', device='cpu')
