@@ -122,6 +122,9 @@ _TEMPLATE = re.compile(
 _PRINTED = re.compile(r"""^(?:b|[\[(]+b?)(['"]).*\1,?[\])]*$""")
 """As Python prints bytes, tuples and lists of words."""
 
+_NAME = re.compile(r'[^\W_]+(?:_+[^\W_]+)+(?:\.\w+)?|[^\W_]+(?:-[^\W_]+){2,}')
+"""Words joined as programs name tasks: pick_up_the_bowl; pick-up is a word."""
+
 _QUOTES = (
     *(('"', '"'), ("'", "'"), ('`', '`'), ('“', '”'), ('„', '“'), ('‘', '’')),
     *(('«', '»'), ('「', '」')),
@@ -187,6 +190,11 @@ def _fault_of_form(text: str) -> str | None:
         return (
             f'the instruction {text!r} is a template that was not filled in, or has brackets of '
             'one: say in plain words what to do'
+        )
+    if _NAME.fullmatch(text):
+        return (
+            f'the instruction {text} is written as the name of a task: write it in words with '
+            'blanks between, as the policy was trained on'
         )
     if '\\' in text:
         return (

@@ -112,6 +112,8 @@ def test_long_ones_are_told_at_once(word):
         *((t, 'not filled in') for t in ('$TASK', 'pick%20up', 'pick&nbsp;up')),
         ('{data: pick up the red block}', 'plain words'),
         (r'pick up\nthe block', 'has a backslash'),
+        ('pick_up_the_bowl_and_place_it_on_the_plate', 'as the name of a task'),
+        *((t, 'in words with blanks') for t in ('KITCHEN_open_drawer.bddl', 'pick-up-the-cup')),
         *((f'{a}pick up the block{b}', 'leave them out') for a, b in ('""', "''", '“”', '«»')),
     ],
 )
@@ -130,6 +132,8 @@ def test_what_is_put_around_an_instruction_is_refused(text, words):
         'take the task: sheet out',
         'fill the cup to 50 % with salt & pepper, for $5',
         'put the block (the red one) on B',
+        'pick-up',
+        'pick_up the block-like thing',
     ],
 )
 def test_marks_within_are_taken(text):
