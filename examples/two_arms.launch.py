@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Two arms, each with a camera, an instruction and a policy node of its own; one emergency stop.
 
-ros2 launch examples/two_arms.launch.py checkpoint:=/path/to/checkpoint unnorm_key:=bridge_orig
+ros2 launch examples/two_arms.launch.py checkpoint:=/path/to/checkpoint unnorm_key:=bridge_orig \
+    observation_recipe:=bridge
 ros2 topic pub --once /left_arm/instruction std_msgs/msg/String \
     '{data: pick up the red block}'
 
@@ -40,7 +41,7 @@ ARMS = {
 SHARED = {
     'checkpoint': 'Its folder',
     'unnorm_key': 'Its norm stats, where it has several',
-    'observation_recipe': "What it was trained on: 'plain', 'libero', a YAML file",
+    'observation_recipe': "What it was trained on: 'plain', 'libero', 'bridge', a YAML file",
     'device': "'cpu', 'cuda:1'",
 }
 """Arguments that both arms are given -> what they mean; empty: as spec_vla.launch.py has it."""

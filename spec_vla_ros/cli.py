@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 parser.exit(
                     2,
                     f'spec-vla {name}: error: {missing.name} is not installed; it comes with '
-                    f"pip install -e '.[{EXTRAS[name]}]'\n",
+                    f"pip install -e '.[{EXTRAS[name]}]', in the folder of this package\n",
                 )
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)

@@ -30,7 +30,7 @@ from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
 from spec_vla_ros.models.prompts import UnknownWordsError
-from spec_vla_ros.models.recipe_checks import check_dimensions, doubts, suggestion
+from spec_vla_ros.models.recipe_checks import check_dimensions, crop_doubt, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
@@ -125,9 +125,10 @@ class SpecVlaPolicy:
         recipe, stats = self._recipe, self._codec.stats
         _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
         files = self._checkpoint.config.norm_stats_files
-        hints = [line for line in (suggestion(recipe, stats), stats.stranger(files)) if line]
-        for line in [*doubts(recipe, stats), *hints]:
-            _LOG.warning('%s: %s', self._checkpoint.folder, line)
+        folder = self._checkpoint.folder
+        hints = (suggestion(recipe, stats), crop_doubt(recipe, folder), stats.stranger(files))
+        for line in filter(None, [*doubts(recipe, stats), *hints]):
+            _LOG.warning('%s: %s', folder, line)
 
     @cached_property
     def checkpoint_info(self) -> CheckpointInfo:

@@ -23,6 +23,7 @@ from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
+    crop_doubt,
     doubts,
     farthest_actions,
     suggestion,
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     config, recipe = read_config(args.folder), recipe_from(args)
     _print_model(args.folder, config)
     print(f'recipe      {recipe}')
+    if cropped := crop_doubt(recipe, args.folder):
+        print(f'            {cropped}')
     usable = _print_data_sets(config, recipe)
     if args.unnorm_key is not None:
         config.codec(args.unnorm_key)  # unknown and unusable ones are told, asked or not
@@ -135,6 +138,9 @@ def _bounds(stats: NormStats, recipe: Recipe) -> list[str]:
     names = _AXES if named else tuple(f'dimension {i}' for i in range(stats.dimensions))
     low, high = np.sort(recipe.in_si_units(farthest_actions(stats)), axis=0)
     lines = [f'{n:<12} {a:+.4f} to {b:+.4f}' for n, a, b in zip(names, low, high, strict=True)]
+    for i in np.flatnonzero(~stats.mask & (stats.q01 < stats.q99)):
+        seen = f'{stats.q01[i]:g} to {stats.q99[i]:g}'
+        lines[i] += f' (the policy says -1 to 1; its training data have {seen})'
     hint = suggestion(recipe, stats)
     return [*lines, *doubts(recipe, stats), *([hint] if hint else [])]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +21,7 @@ _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther betwe
 _STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
 _SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
 _LEAST_PART = 0.6  # of its range that a gripper uses; [0, 1] taken for [-1, 1] is 0.5
+_CROPPED = '--image_aug'  # in a folder's name
 _XYZ, _ROTATION = slice(0, 3), slice(3, 6)
 
 
@@ -83,13 +85,26 @@ def _doubts_of_the_gripper(recipe: Recipe, least: float, most: float) -> list[st
     return []
 
 
+def crop_doubt(recipe: Recipe, folder: Path) -> str | None:
+    """Return a line where a fine-tune was trained on cropped pictures and gets whole ones.
+
+    OpenVLA's finetune.py, which crops unless it is told not to, ends its folder's name so.
+    """
+    if recipe.image_crop < 1.0 or _CROPPED not in str(folder):
+        return None
+    return (
+        f'{folder.name} was fine-tuned on random crops, as {_CROPPED} says, and is shown whole '
+        'pictures: image_crop 0.9 is what OpenVLA evaluates such models with'
+    )
+
+
 def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
     """Return a line about the recipe that the norm stats' name hints at, where none was chosen.
 
     It is not applied: it would change picture or action without being asked.
     """
     hinted = suggested_recipe(stats.key)
-    if hinted is None or recipe != PLAIN:
+    if hinted is None or recipe.name != PLAIN.name:
         return None
     return (
         f'norm stats {stats.key!r} are those of the recipe {hinted}: it is suggested, and not '

@@ -54,5 +54,5 @@ def check_chosen(args: argparse.Namespace, keys: Iterable[str], asked: str | Non
 
     For what takes hours: a warning would be read at its end.
     """
-    if args.recipe is None and not args.set:
+    if args.recipe is None:
         require_choice(keys, asked, option='--recipe ')

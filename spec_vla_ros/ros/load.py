@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from spec_vla_ros.checkpoints import TABLETOP
@@ -27,9 +28,16 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
 
     Raises whatever says why it cannot be used, see `spec_vla_ros.policy.load_policy`.
     """
-    import torch  # here, because it takes seconds that a node with another policy can save
+    try:
+        import torch  # here, because it takes seconds that a node with another policy can save
 
-    from spec_vla_ros import policy
+        from spec_vla_ros import policy
+    except ModuleNotFoundError as missing:
+        raise ValueError(
+            f'{missing.name} is not installed for {sys.executable}: activate the virtual '
+            'environment that has it in this terminal and launch again, or install '
+            'requirements/torch.txt and requirements/core.txt there'
+        ) from missing
     from spec_vla_ros.models.checkpoint_files import read_config
     from spec_vla_ros.models.folders import folder_path
     from spec_vla_ros.models.recipes import PLAIN, read_recipe, require_choice
@@ -49,7 +57,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         tree=_tree(settings),
     )
     folder = folder_path(settings.checkpoint or TABLETOP)
-    if not settings.observation_recipe and not settings.recipe_changes:
+    if not settings.observation_recipe:  # single fields leave the others as they are
         # A warning in the log would not keep the arm from moving twenty times too far.
         known, asked = read_config(folder).keys_unasked, settings.unnorm_key or None
         require_choice(known, asked, option='observation_recipe:=')

@@ -203,7 +203,7 @@ def test_with_its_recipe_bounds_are_those_of_the_robot(folder, inspect):
     assert 'recipe      libero (image_rotation 180, jpeg_quality 95, resampling lanczos, g' in out
     assert 'x (m)        -0.0450 to +0.0450' in out
     assert 'yaw (rad)    -0.4500 to +0.4500' in out
-    assert 'gripper      +0.0000 to +1.0000' in out
+    assert 'gripper      +0.0000 to +1.0000 (the policy says -1 to 1; its training dat' in out
     assert 'suggested' not in out
     assert "'pick up the red block' with libero_goal_no_noops: 7 action tokens" in out
 

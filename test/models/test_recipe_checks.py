@@ -9,6 +9,7 @@ from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
+    crop_doubt,
     doubts,
     farthest_actions,
     suggestion,
@@ -106,13 +107,14 @@ def test_what_no_mask_unnormalises_goes_to_one():
     np.testing.assert_allclose(high[:6], BRIDGE_ORIG['q99'][:6])
 
 
-def test_a_hint_is_said_and_not_taken():
-    line = suggestion(PLAIN, stats(LIBERO_OBJECT, key='libero_object_no_noops'))
+@pytest.mark.parametrize('recipe', [PLAIN, read_recipe(image_crop=0.9)])
+def test_a_hint_is_said_and_not_taken(recipe):
+    line = suggestion(recipe, stats(LIBERO_OBJECT, key='libero_object_no_noops'))
     assert 'recipe libero (image_rotation 180' in line
     assert 'suggested, and not applied; in force is plain' in line
 
 
-@pytest.mark.parametrize('recipe', [LIBERO, BRIDGE, read_recipe(image_crop=0.9)])
+@pytest.mark.parametrize('recipe', [LIBERO, BRIDGE])
 def test_who_has_chosen_gets_no_hint(recipe):
     assert suggestion(recipe, stats(LIBERO_OBJECT, key='libero_object')) is None
 
@@ -123,3 +125,10 @@ def test_other_robots():
     check_dimensions(BRIDGE, arms)
     with pytest.raises(ValueError, match="norm stats 'arms' have 14"):
         check_dimensions(LIBERO, arms)
+
+
+def test_a_fine_tune_on_crops_is_not_shown_whole_pictures_in_silence(tmp_path):
+    folder = tmp_path / 'openvla-7b+mine+b16+lr-0.0005+lora-r32+dropout-0.0--image_aug' / 'merged'
+    assert 'image_crop 0.9' in crop_doubt(BRIDGE, folder)
+    assert crop_doubt(LIBERO, folder) is None
+    assert crop_doubt(PLAIN, tmp_path) is None

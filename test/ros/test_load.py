@@ -2,6 +2,7 @@
 """From the node's parameters to a policy: what they say of conventions reaches it."""
 
 import json
+import sys
 
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
@@ -34,11 +35,13 @@ def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path):
     (stats,) = config['norm_stats'].values()
     config['norm_stats'] = {'libero_spatial_no_noops': stats}
     (folder / 'config.json').write_text(json.dumps(config))
-    for changes in ({}, {'unnorm_key': 'libero_spatial_no_noops'}):
+    key = {'unnorm_key': 'libero_spatial_no_noops'}
+    for changes in ({}, key, {'image_crop': 0.9}, {'gripper_range': (-1.0, 1.0)}):
         with pytest.raises(ValueError, match=r'give observation_recipe:=libero, or .*=plain for'):
             policy_from_settings(settings(folder, **changes))
-    for changes in ({'observation_recipe': 'plain'}, {'image_crop': 1.0}):
-        assert policy_from_settings(settings(folder, **changes)).info.recipe.startswith('plain')
+    for changes in ({}, {'image_crop': 0.9}):
+        asked = settings(folder, observation_recipe='plain', **changes)
+        assert policy_from_settings(asked).info.recipe.startswith('plain')
 
 
 def with_statistics(folder, *, base, own):
@@ -94,3 +97,9 @@ def test_a_draft_plan_is_kept_to(tmp_path):
 def test_what_cannot_be_ends_before_weights_are_read(tmp_path, changes, reason):
     with pytest.raises(ValueError, match=reason):
         policy_from_settings(settings(tmp_path / 'nothing', **changes))
+
+
+def test_a_forgotten_virtual_environment_is_told_as_such(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    with pytest.raises(ValueError, match=r'torch is not installed for .*: activate the virtual'):
+        policy_from_settings(settings(tmp_path))

@@ -1,0 +1,78 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""The pose from TF has the transform's own stamp, and is sent once. tf2_ros is a stand-in here."""
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip('spec_vla_ros.msg', reason='needs ROS and the built messages')
+
+from geometry_msgs.msg import PoseStamped, TransformStamped
+from harness import World, wait_for
+
+from spec_vla_ros.ros.free_domain import free_domain
+
+EXAMPLE = Path(__file__).parents[2] / 'examples' / 'pose_from_tf.py'
+pytestmark = pytest.mark.dds
+
+
+class TransformException(Exception):  # noqa: N818
+    """As tf2_ros has it."""
+
+
+class Buffer:
+    """Knows one transform at most."""
+
+    found = None
+
+    def lookup_transform(self, target, source, when):
+        assert (target, source, when.nanoseconds) == ('base_link', 'tool0', 0)
+        if self.found is None:
+            raise TransformException('no such frame')
+        return self.found
+
+
+@pytest.fixture
+def node(monkeypatch, tmp_path):
+    tf2_ros = ModuleType('tf2_ros')
+    tf2_ros.Buffer, tf2_ros.TransformException = Buffer, TransformException
+    tf2_ros.TransformListener = lambda buffer, node: None
+    monkeypatch.setitem(sys.modules, 'tf2_ros', tf2_ros)
+    spec = importlib.util.spec_from_file_location('pose_from_tf', EXAMPLE)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    with free_domain() as domain_id:
+        world = World(domain_id, tmp_path)
+        node = world.spin(lambda context: example.PoseFromTf(context=context))
+        poses = world.record(PoseStamped, 'end_effector_pose')
+        wait_for(lambda: node.count_subscribers('end_effector_pose'), 'somebody who listens')
+        yield node, poses
+        world.close()
+
+
+def transform(seconds):
+    found = TransformStamped()
+    found.header.frame_id, found.header.stamp.sec = 'base_link', seconds
+    moved, turned = found.transform.translation, found.transform.rotation
+    moved.x, moved.y, moved.z, turned.z, turned.w = 0.4, -0.1, 0.3, 1.0, 0.0
+    return found
+
+
+def test_each_transform_is_a_pose_of_its_time(node):
+    node, poses = node
+    time.sleep(0.1)
+    assert not poses.messages
+    for seconds in (7, 8):
+        node._buffer.found = transform(seconds)
+        wait_for(lambda: len(poses.messages) > seconds - 7, 'a pose')  # noqa: B023
+        time.sleep(0.1)  # for a second one of the same transform
+    assert [pose.header.stamp.sec for pose in poses.messages] == [7, 8]
+    pose = poses.messages[0]
+    assert pose.header.frame_id == 'base_link'
+    position, orientation = pose.pose.position, pose.pose.orientation
+    assert (position.x, position.y, position.z) == (0.4, -0.1, 0.3)
+    assert (orientation.z, orientation.w) == (1.0, 0.0)
