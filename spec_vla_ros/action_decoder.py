@@ -126,14 +126,15 @@ class ActionDecoder:
         tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(limits)
         off = tree is not None and not _drafts_anything(tree, temporal=decoding.temporal)
         guesses: DraftTree | None = None
+        if tree is not None and decoding.temporal:
+            most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
+            # Also where nothing is drafted: it counts whether guesses would hold again.
+            guesses = self._temporal.draft(**situation, thresholds=limits, nodes=most)
         if tree is None or off:
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
-            if decoding.temporal:
-                nodes = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
-                guesses = self._temporal.draft(**situation, thresholds=limits, nodes=nodes)
             decoded = self._speculative(
                 prompt, decoding.mode, tree=tree, limits=limits, guesses=guesses, run=run
             )

@@ -24,12 +24,17 @@ from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import blaming, read_config
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_files import load_drafter_beside
+from spec_vla_ros.models.drafter_files import (
+    drafter_beside,
+    load_drafter_beside,
+    read_drafter_config,
+)
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
 from spec_vla_ros.models.prompts import UnknownWordsError
+from spec_vla_ros.models.quantised import check_stored_as
 from spec_vla_ros.models.recipe_checks import check_dimensions, crop_doubt, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import Recipe, read_recipe
@@ -78,6 +83,7 @@ class SpecVlaPolicy:
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
+        self._parameters = sum(p.numel() for p in checkpoint.model.parameters())  # all of them yet
         self._recipe = recipe = read_recipe(config.recipe)
         codec = _codec(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
         self._codec = codec
@@ -139,7 +145,7 @@ class SpecVlaPolicy:
             unnorm_key=self._codec.stats.key,
             unnorm_keys=tuple(sorted(config.norm_stats)),
             action_dimensions=self._codec.stats.dimensions,
-            parameters=sum(p.numel() for p in self._model.parameters()),
+            parameters=self._parameters,
             device=str(self._model.device),
             dtype=str(self._model.dtype).removeprefix('torch.'),
         )
@@ -278,7 +284,7 @@ class SpecVlaPolicy:
             self._decoder.measure(prompt)
             for stamp_ns in range(2):  # from the second on with guesses
                 self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
-            self._decoder.reset()
+            self._decoder.reset(situations=True)
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
 
 
@@ -305,9 +311,13 @@ def load_policy(
     """
     config = replace(config, **options)
     folder = folder_path(checkpoint)
-    # Wrong keys and recipes end before weights are read.
+    # What is wrong ends before weights are read, which may take minutes.
     _codec(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(folder)
+    if drafter_folder := config.drafter or drafter_beside(folder):
+        read_drafter_config(drafter_folder)
+    if config.stored_as is not None:
+        check_stored_as(config.stored_as)
     loaded = load_openvla(folder, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)

@@ -12,6 +12,7 @@ from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.planning.costs import Costs
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.types import Decoding
@@ -260,3 +261,14 @@ def test_the_tree_is_measured_unless_it_is_given():
     found = decode_all(measured, prompts, Decoding('strict'))
     for want, got in zip(expected, found, strict=True):
         assert torch.equal(want.tokens, got.tokens)
+
+
+def test_guesses_are_taken_up_again_where_nothing_is_drafted():
+    """While drafting is off the target decodes alone; whether guesses would hold is counted."""
+    target, drafter = make_models(0)
+    decoder = ActionDecoder(target, CODEC, drafter=drafter)
+    decoder._planner.know(Costs({1: 10.0, 50: 500.0}, {1: (99.0, 99.0)}, guess=(20.0, 0.5)))
+    same = torch.randn(1, 12, 32).expand(300, 1, 12, 32)
+    found = decode_all(decoder, same, Decoding('strict', 0, temporal=True))
+    assert found[0].stats.drafting_off
+    assert found[-1].stats.target_passes == 1

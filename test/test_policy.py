@@ -4,6 +4,7 @@
 import gc
 import json
 import re
+import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -122,6 +123,19 @@ def test_warm_up_changes_nothing(policy):
     assert np.array_equal(policy.infer(Observation(image(), INSTRUCTION)).tokens, before)
 
 
+def test_warm_up_leaves_nothing_to_draft_from(tmp_path):
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
+    guesses = []
+    for warm in (True, False):
+        policy = load_policy(folder, device='cpu', tree=TreeShape(1, 6, 6))
+        if warm:
+            policy.warm_up(Decoding('relaxed', 60))
+        action = policy.infer(Observation(image(), INSTRUCTION), Decoding('relaxed', 60))
+        guesses.append((action.stats.guesses, action.tokens.tolist()))
+    assert guesses[0] == guesses[1]
+    assert guesses[0][0] == 0
+
+
 def test_a_recipe_prepares_the_picture_and_reads_the_action(policy, folder):
     """Asked with the picture that its recipe makes, a plain policy chooses the same tokens."""
     recipe = read_recipe('libero', gripper_range=(-1.0, 1.0))
@@ -184,6 +198,18 @@ def test_the_log_says_what_is_applied_and_what_is_only_suggested(tmp_path, caplo
     load_policy(folder, device='cpu', recipe='libero')
     assert "norm stats 'libero_goal', recipe libero (image_rotation 180" in caplog.text
     assert not [r for r in caplog.records if r.levelname == 'WARNING']
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [({'drafter': 'nowhere'}, 'nowhere'), ({'stored_as': 'int8'}, 'torchao')],
+)
+def test_cheap_mistakes_end_before_weights_are_read(tmp_path, monkeypatch, options, reason):
+    monkeypatch.setitem(sys.modules, 'torchao.quantization', None)
+    folder = write_tiny(tmp_path / 'tiny')
+    (folder / 'model.safetensors').write_bytes(b'no weights')
+    with pytest.raises(ValueError, match=reason):
+        load_policy(folder, device='cpu', **options)
 
 
 def test_weights_need_no_gradient(policy):

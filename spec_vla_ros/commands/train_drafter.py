@@ -117,7 +117,7 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out)
     accelerator = Accelerator(cpu=args.cpu)
     target = load_target_head(args.checkpoint, device=accelerator.device)
-    features = read_features(*args.data)
+    features = read_features(*args.data, window=args.window or None)
     _check_fits(features, target, args)
     drafter = Drafter(
         dataclasses.replace(target.config, num_hidden_layers=1), window=args.window or None

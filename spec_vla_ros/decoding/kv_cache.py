@@ -93,7 +93,8 @@ class KVCache:
         """Move the entries at `base + indices` together behind the first `base`, in place.
 
         Args:
-            indices: (N,) int64, offsets from `base`, none below that of its place.
+            indices: (N,) int64, offsets from `base`. Any may follow those that are wanted, for a
+                rewind to cut off.
             base: number of leading entries that stay untouched.
         """
         chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only

@@ -84,6 +84,22 @@ def load_drafter_beside(
     )
 
 
+def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Return a drafter's folder and its config.json; no weights are read.
+
+    Raises:
+        CheckpointError: it is no folder, or holds something else than a drafter; says what.
+    """
+    folder = folder_path(folder)
+    if is_there(folder) and not folder.is_dir():
+        raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
+    if folder.is_dir():
+        refuse_adapters(folder)
+    raw = read_json(folder / 'config.json')
+    _refuse_others(folder, raw, ())
+    return folder, raw
+
+
 def load_drafter(
     folder: str | Path,
     target: Llama,
@@ -104,13 +120,7 @@ def load_drafter(
         CheckpointError: a file is missing, keys or shapes do not fit, weights hold what is no
             number, or it was made for another target; the message says which.
     """
-    folder = folder_path(folder)
-    if is_there(folder) and not folder.is_dir():
-        raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
-    if folder.is_dir():
-        refuse_adapters(folder)
-    raw = read_json(folder / 'config.json')
-    _refuse_others(folder, raw, ())
+    folder, raw = read_drafter_config(folder)
     stored = raw.get('draft_acceptance')
     mode = position_mode or raw.get(_OWN, 'correct')
     with blaming(f'{folder}'):

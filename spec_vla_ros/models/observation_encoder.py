@@ -59,10 +59,10 @@ class ObservationEncoder:
         return prompt
 
     def warm_up(self) -> Tensor:
-        """Run the towers as often as they need it; return an empty prompt behind a black image."""
+        """Run the towers as often as they need it; return a usual prompt behind a black image."""
         black = np.zeros((64, 64, 3), np.uint8)
-        image_embeds = self._image_embeds(black)
-        return multimodal_embeds(self._model.prompt_embeds(self._process_prompt([])), image_embeds)
+        words = self._model.prompt_embeds(self._process_prompt.usual())
+        return multimodal_embeds(words, self._image_embeds(black))
 
     def reset(self) -> None:
         """Forget the instruction."""

@@ -56,6 +56,8 @@ _OTHER_MODELS = {
     'phi-2-3b': 'Phi-2',
 }
 
+_USUAL, _USUAL_LENGTH = 'pick up the red block', 24  # and what Llama makes of it in a prompt
+
 _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 
@@ -156,6 +158,13 @@ class PromptProcessor:
         if self._empty is not None and ids[-1] != self._empty:
             ids.append(self._empty)
         return torch.tensor([ids], dtype=torch.int64)
+
+    def usual(self) -> Tensor:
+        """Return a prompt of usual length to warm up with, (1, L) int64; it says nothing."""
+        ids = [self._bos] * _USUAL_LENGTH
+        if self._tokenizer is not None:
+            ids, _ = encode(self._tokenizer, self._template.format(instruction=_USUAL))
+        return self(ids)
 
     def _encode(self, instruction: str) -> list[int]:
         if self._tokenizer is None:

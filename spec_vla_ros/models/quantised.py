@@ -16,6 +16,18 @@ from spec_vla_ros.types import STORED_AS, check_choice
 _GROUP = 128  # weights of a row that share scale and zero in four bits
 
 
+def check_stored_as(kind: str) -> None:
+    """Raise ValueError for an unknown kind, or where torchao cannot be imported."""
+    check_choice('stored_as', kind, STORED_AS)
+    try:
+        import torchao.quantization  # noqa: F401
+    except ImportError as error:
+        raise ValueError(
+            f'storing weights as {kind} needs torchao, which cannot be imported ({error}): '
+            'pip install torchao'
+        ) from error
+
+
 def quantise(weight: Tensor, kind: str) -> Tensor:
     """Return a weight (N, K) stored in few bits, to be used with `F.linear`.
 
@@ -26,21 +38,16 @@ def quantise(weight: Tensor, kind: str) -> Tensor:
     Raises:
         ValueError: unknown kind, torchao is not installed, or it refuses this weight.
     """
-    check_choice('stored_as', kind, STORED_AS)
-    try:
-        from torchao.quantization import (
-            Int4WeightOnlyConfig,
-            Int8WeightOnlyConfig,
-            IntxWeightOnlyConfig,
-            MappingType,
-            PerGroup,
-            quantize_,
-        )
-    except ImportError as error:
-        raise ValueError(
-            f'storing weights as {kind} needs torchao, which cannot be imported ({error}): '
-            'pip install torchao'
-        ) from error
+    check_stored_as(kind)
+    from torchao.quantization import (
+        Int4WeightOnlyConfig,
+        Int8WeightOnlyConfig,
+        IntxWeightOnlyConfig,
+        MappingType,
+        PerGroup,
+        quantize_,
+    )
+
     if kind == 'int8':
         config = Int8WeightOnlyConfig()
     elif weight.device.type == 'cuda':

@@ -148,10 +148,15 @@ def write_features(
         report(f'{file.name}: {len(rows)} prompts')
 
 
-def read_features(*folders: Path) -> TargetFeatures:
+def read_features(*folders: Path, window: int | None = None) -> TargetFeatures:
     """Read the features that `write_features` wrote into these folders and those inside them.
 
     Episodes of different folders are different ones, even where they have the same number.
+
+    Args:
+        folders: where they are.
+        window: see `TargetFeatures.end_of_prompt`. What stands before it is most of a file, and
+            is let go of as soon as that is read.
 
     Raises:
         ValueError: a folder has none, or those of another, one is damaged, or they belong to
@@ -171,7 +176,7 @@ def read_features(*folders: Path) -> TargetFeatures:
                 'validation would be learnt from; give each once'
             )
         seen |= places
-        found = [_read_shard(file) for file in files]
+        found = [_read_shard(file, window) for file in files]
         for shard in found:
             shard['episodes'] += first_episode
         first_episode = max(int(shard['episodes'].max()) for shard in found) + 1
@@ -193,7 +198,7 @@ def read_features(*folders: Path) -> TargetFeatures:
     return TargetFeatures(**columns)
 
 
-def _read_shard(file: Path) -> dict[str, Tensor]:
+def _read_shard(file: Path, window: int | None) -> dict[str, Tensor]:
     try:
         shard = load_file(file)
     except SafetensorError as error:
@@ -204,7 +209,9 @@ def _read_shard(file: Path) -> dict[str, Tensor]:
     missing = [name for name in TargetFeatures.__slots__ if name not in shard]
     if missing:
         raise ValueError(f'{file} holds no features, it lacks {", ".join(missing)}: remove it')
-    return shard
+    features = TargetFeatures(**{name: shard[name] for name in TargetFeatures.__slots__})
+    features = features.end_of_prompt(window)
+    return {name: getattr(features, name) for name in TargetFeatures.__slots__}
 
 
 def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:

@@ -132,5 +132,6 @@ def _split(features: TargetFeatures, *, share: float) -> tuple[Tensor, TargetFea
             'validation: record several'
         )
     held_out = number % round(1 / share) == 0
-    validation = torch.nonzero(held_out)[:_VALIDATED, 0]
-    return torch.nonzero(~held_out)[:, 0], features.select(validation)
+    (validation,) = torch.nonzero(held_out, as_tuple=True)
+    spread = torch.linspace(0, len(validation) - 1, min(_VALIDATED, len(validation))).long()
+    return torch.nonzero(~held_out)[:, 0], features.select(validation[spread])

@@ -104,6 +104,14 @@ def test_ids_that_the_policy_does_not_read_are_told(given):
         prompts()(given)
 
 
+def test_the_prompt_to_warm_up_with_is_as_long_as_one_that_comes():
+    """Passes are measured, and on a GPU recorded, by their length."""
+    processor = prompts()
+    usual = processor('pick up the red block')
+    assert processor.usual().shape == usual.shape
+    assert PromptProcessor(None, vocab_size=32000).usual().shape == (1, 25)  # the empty piece, too
+
+
 def test_the_empty_piece_is_llamas_where_there_is_no_tokenizer():
     assert PromptProcessor(None, vocab_size=32000)([1, 5]).tolist() == [[1, 5, 29871]]
     assert PromptProcessor(None, vocab_size=320)([1, 5]).tolist() == [[1, 5]]

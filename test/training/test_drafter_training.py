@@ -13,17 +13,19 @@ from spec_vla_ros.models.checkpoint import load_openvla, save_weights
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter, save_drafter
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
+from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
 from spec_vla_ros.training.drafter_data import (
     Example,
+    TargetFeatures,
     read_features,
     target_features,
     write_features,
 )
 from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
-from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
+from spec_vla_ros.training.drafter_training import DrafterHyperparameters, _split, train_drafter
 from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
@@ -235,6 +237,39 @@ def test_deeper_levels_read_the_drafters_own_predictions(checkpoint, features):
     first, second = (draft_scores(drafter, target, features, level=n) for n in (1, 2))
     torch.testing.assert_close(first[:, 0], second[:, 0])  # the first token has none before it
     assert not torch.allclose(first[:, 1:], second[:, 1:])
+
+
+def test_what_the_drafter_does_not_read_is_left_in_the_files(features, tmp_path, checkpoint):
+    """What it learns and how good it is come out the same."""
+    columns = {name: getattr(features, name) for name in features.__slots__}
+    save_tensors(columns, tmp_path / 'features_00000.safetensors')
+    settings, found, longest = LoopSettings(3, 1e-3, 0.0), [], []
+    for window in (None, 8):
+        read, drafter = read_features(tmp_path, window=window), make_drafter(checkpoint, window=8)
+        longest.append(read.embeds.shape[1])
+        found.append(
+            train_drafter(
+                drafter,
+                checkpoint.model.language_model,
+                read,
+                hyperparameters=DrafterHyperparameters(settings=settings, batch=8),
+                checkpoint=tmp_path / f'{window}.pt',
+                report=print,
+            )
+        )
+    assert repr(found[0]) == repr(found[1])
+    assert longest[1] == 8 + DIMENSIONS - 1 < longest[0]
+
+
+def test_every_folder_has_a_part_in_the_validation():
+    """The first examples alone would be those of the first folder."""
+    episodes = torch.arange(4000).repeat_interleave(4)
+    empty = torch.zeros(len(episodes), 1, 1)
+    features = TargetFeatures(empty, empty, episodes, episodes[:, None], episodes)
+    training, validation = _split(features, share=0.5)
+    assert len(validation) == 512
+    assert int(validation.episodes.max()) > 3900
+    assert not set(validation.episodes.tolist()) & set(episodes[training].tolist())
 
 
 def test_missing_features_are_named(tmp_path):

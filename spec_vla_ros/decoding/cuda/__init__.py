@@ -138,6 +138,7 @@ class GraphRunner(Runner):
         except Exception as error:  # whatever torch or the driver has against it
             _LOG.warning('CUDA graphs are off, passes run one kernel at a time: %r', error)
             self._records = False
+            self._recordings.clear()  # none runs again; memory may be what was lacking
             return step(*args)
         self._recordings[key] = recording
         while len(self._recordings) > self._limit:
