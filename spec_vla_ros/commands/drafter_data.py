@@ -23,9 +23,9 @@ from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
+from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
-    INSTRUCTION_TOPIC,
     RecordingTopics,
     check_recordings,
     topics_given,

@@ -16,7 +16,8 @@ from spec_vla_ros.evaluation.sim_recording import (
     record_episode,
 )
 from spec_vla_ros.policy import load_policy
-from spec_vla_ros.recordings.prompts import IMAGE_TOPIC, INSTRUCTION_TOPIC
+from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
+from spec_vla_ros.recordings.prompts import IMAGE_TOPIC
 from spec_vla_ros.settings.nodes import SimSettings
 from spec_vla_ros.settings.parameter import meaning_of
 from spec_vla_ros.sim.env import TabletopEnv

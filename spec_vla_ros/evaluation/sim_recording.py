@@ -16,7 +16,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from spec_vla_ros.evaluation.closed_loop import drive, interval_ns
-from spec_vla_ros.recordings.prompts import IMAGE_TOPIC, INSTRUCTION_TOPIC
+from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
+from spec_vla_ros.recordings.prompts import IMAGE_TOPIC
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Decoding, Observation, Policy
 

@@ -10,23 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
 
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb
 from spec_vla_ros.raw_pixels import raw_to_rgb
 from spec_vla_ros.recordings.files import RecordingError, files_of
-from spec_vla_ros.recordings.reader import Recording, connections, message, opened
+from spec_vla_ros.recordings.instructions import (
+    INSTRUCTION_TOPIC,
+    check_instructions,
+    instructions_in_force,
+    is_spoken,
+)
+from spec_vla_ros.recordings.reader import connections, message, opened
 from spec_vla_ros.types import Observation, instruction_fault
 
-IMAGE_TOPIC, INSTRUCTION_TOPIC = '/image', '/instruction'
-"""Where they are unless somebody says otherwise: the policy node's own names."""
+IMAGE_TOPIC = '/image'
+"""Where they are unless somebody says otherwise: the policy node's own name."""
 
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
-_WAY_ON = 'where none was recorded, give its text'
-_INSTRUCTION_TYPES = ('std_msgs/msg/String',)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
     with opened(path) as recording:
         connections(recording, path, topics.image, _DECODERS)
         if topics.instruction_topic:
-            _spoken(recording, path, topics.instruction_topic)
+            check_instructions(recording, path, topics.instruction_topic)
 
 
 def recorded_observations(
@@ -112,7 +115,8 @@ def recorded_observations(
 ) -> Iterator[Observation]:
     """Give every image of a recording with the instruction that was in force, and its stamp.
 
-    The instruction is the newest one recorded at or before the image. Images without one, and
+    The instruction is the newest one recorded at or before the image, or what the policy node had
+    in force then, where its status was recorded. Images without one, and
     those after an empty one, which cancels, or one that the node refuses, are left out and counted
     in the report. So are those that the node would not infer from: they cannot be read, or are of
     one colour. The stamp is the camera's, or when the image was recorded where the camera gave
@@ -136,9 +140,14 @@ def recorded_observations(
     due_ns = 0
     frames: set[str] = set()
     with opened(path) as recording:
-        times, texts = _instructions(recording, path, topics)
-        if not topics.instruction_topic and _is_spoken(recording, INSTRUCTION_TOPIC):
-            report(f'{path}: the instruction given is used, and none of {INSTRUCTION_TOPIC}')
+        if topics.instruction_topic:
+            times, texts = instructions_in_force(
+                recording, path, topics.instruction_topic, report=report
+            )
+        else:
+            times, texts = [-np.inf], [str(topics.instruction).strip()]
+            if is_spoken(recording, INSTRUCTION_TOPIC):
+                report(f'{path}: the instruction given is used, and none of {INSTRUCTION_TOPIC}')
         faults = [instruction_fault(text) for text in texts]
         for fault in sorted({fault for fault in faults if fault}):
             report(f'{path}: refused, as the node would: {fault}')
@@ -180,7 +189,7 @@ def recorded_observations(
     if not used:
         raise RecordingError(
             f'{path}: none of the {without} images of {topics.image} has an instruction at or '
-            f'before it on {topics.instruction_topic}; {_WAY_ON}'
+            f'before it on {topics.instruction_topic}; where none was recorded, give its text'
             if without
             else f'{path}: {topics.image} is there but has no images'
         )
@@ -190,30 +199,3 @@ def recorded_observations(
             f'them: first {refusal}'
         )
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')
-
-
-def _spoken(recording: Recording, path: Path, topic: str) -> list[Connection]:
-    """Return the connections of the instructions; RecordingError: see `connections`."""
-    try:
-        return connections(recording, path, topic, _INSTRUCTION_TYPES)
-    except RecordingError as error:
-        raise RecordingError(f'{error}; {_WAY_ON}') from error
-
-
-def _is_spoken(recording: Recording, topic: str) -> bool:
-    return any(c.topic == topic and c.msgcount for c in recording.connections)
-
-
-def _instructions(
-    recording: Recording, path: Path, topics: RecordingTopics
-) -> tuple[list[float], list[str]]:
-    """Return when each instruction came into force, ascending, and its text."""
-    if topics.instruction_topic is None:
-        return [-np.inf], [str(topics.instruction).strip()]
-    spoken = _spoken(recording, path, topics.instruction_topic)
-    said = [
-        (stamp_ns, message(connection, data).data.strip())
-        for connection, stamp_ns, data in recording.messages(spoken)
-    ]
-    said.sort(key=lambda pair: pair[0])
-    return [stamp_ns for stamp_ns, _ in said], [text for _, text in said]

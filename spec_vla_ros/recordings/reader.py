@@ -95,9 +95,12 @@ def connections(
 
 def message(connection: Connection, data: bytes) -> Any:
     """Return a recorded message; its fields are those of its type."""
-    if data[:4] == ZSTD:  # compressed one by one: CDR begins with a zero
-        data = zstd.decompress(data)
-    return _TYPES.deserialize_cdr(data, connection.msgtype)
+    return _TYPES.deserialize_cdr(decompressed(data), connection.msgtype)
+
+
+def decompressed(data: bytes) -> bytes:
+    """Return the bytes of a message that may be compressed by itself: CDR begins with a zero."""
+    return zstd.decompress(data) if data[:4] == ZSTD else data
 
 
 @contextmanager
