@@ -10,12 +10,14 @@ after a longer pause; then it stays down until somebody asks for it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from spec_vla_ros.inference.child import PolicyChild
 from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 
+_LOOKS_EVERY = 0.1  # seconds, whether to go on loading
 _NOTICED_WITHIN = 5.0  # seconds until the kernel has reported an end that the channel showed
 
 
@@ -29,12 +31,20 @@ class ProcessPolicy:
         settings: configure_timeout limits each loading; max_worker_restarts the restarts in a row,
             which an inference that succeeds sets back to none.
         pause: seconds before the first restart; doubled before each further one in a row.
+        interrupted: asked while it is being loaded, which is then given up.
 
     Raises:
         InferenceFailedError, ProcessEndedError, TimeoutError: it cannot be loaded; says why.
     """
 
-    def __init__(self, factory: str, settings: PolicySettings, *, pause: float = 0.5) -> None:
+    def __init__(
+        self,
+        factory: str,
+        settings: PolicySettings,
+        *,
+        pause: float = 0.5,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._factory = factory
         self._settings = settings
         self._pause = pause
@@ -52,10 +62,14 @@ class ProcessPolicy:
         self._thread = threading.Thread(target=self._supervise, name='supervisor', daemon=True)
         self._thread.start()
         with self._changed:
-            self._changed.wait_for(lambda: self._ready or self._failure is not None)
-        if self._failure is not None:
+            while not (self._ready or self._failure or interrupted()):
+                self._changed.wait(_LOOKS_EVERY)
+        if not self._ready:
+            failure = self._failure or InferenceFailedError(
+                'interrupted while it was being loaded'
+            )
             self.close()
-            raise self._failure
+            raise failure
 
     @property
     def info(self) -> PolicyInfo:

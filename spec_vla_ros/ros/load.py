@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from spec_vla_ros.checkpoints import TABLETOP
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
     from spec_vla_ros.planning.plan import TreePlan
 
 
-def make_policy(settings: PolicySettings) -> Policy:
-    """Load the policy where `inference_worker` says: in this process, or in one of its own."""
+def make_policy(
+    settings: PolicySettings, *, interrupted: Callable[[], bool] = lambda: False
+) -> Policy:
+    """Load the policy where `inference_worker` says: in this process, or in one of its own.
+
+    interrupted: asked while another process loads it, which is then given up.
+    """
     if settings.inference_worker == 'process':
-        return ProcessPolicy(f'{__name__}:{policy_from_settings.__name__}', settings)
+        factory = f'{__name__}:{policy_from_settings.__name__}'
+        return ProcessPolicy(factory, settings, interrupted=interrupted)
     return policy_from_settings(settings)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -24,7 +25,7 @@ from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.spin import Ending, read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.ros.ticker import USE_SIM_TIME, Ticker, keep_clock_while
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -306,7 +307,13 @@ def main() -> None:
     """Run the policy node until it is interrupted or terminated."""
     read_command_line(DESCRIPTION, node='spec_vla')
     log_to_stderr()
-    spin_node(SpecVlaNode, before_exit=SpecVlaNode.halt)
+    ending = Ending()  # to load a large checkpoint takes minutes
+    make_policy = partial(make_policy_here_or_there, interrupted=ending.told)
+    spin_node(
+        partial(SpecVlaNode, make_policy=make_policy),
+        before_exit=SpecVlaNode.halt,
+        ending=ending,
+    )
 
 
 if __name__ == '__main__':

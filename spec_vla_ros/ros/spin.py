@@ -40,6 +40,21 @@ parameters and names are set as ROS does it:
 NodeType = TypeVar('NodeType', bound=Node)
 
 
+class Ending:
+    """Whether a node is to end. Signal handlers tell it whatever they interrupt: without a lock."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def tell(self) -> None:
+        """It is to end."""
+        self._told = True
+
+    def told(self) -> bool:
+        """Return whether it is."""
+        return self._told
+
+
 def read_command_line(description: str, *, node: str) -> None:
     """Answer --help, refuse what nobody would read, end with the parent if that is asked for."""
     parser = argparse.ArgumentParser(
@@ -63,12 +78,16 @@ def spin_node(
     make_node: Callable[[], NodeType],
     *,
     before_exit: Callable[[NodeType], None] | None = None,
+    ending: Ending | None = None,
 ) -> None:
     """Spin a node until it is told to end, then let it say its last word and exit with 0.
 
     Told to end it is by SIGINT, by SIGTERM, and by the end of its terminal (SIGHUP).
     rclpy's own signal handlers would close the context first, and nothing could be published.
+
+    ending: is told as soon as the node is, for what takes long in its callbacks.
     """
+    ending = ending or Ending()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         arguments = with_whole_numbers(sys.argv, folder=folder)
@@ -82,11 +101,9 @@ def spin_node(
         except RuntimeError as wrong_argument:
             reasons = [*malformed(sys.argv), *malformed_parameters(sys.argv)]
             sys.exit(f'error: {"; ".join(reasons) or wrong_argument}')
-    stopping = False
 
     def stop(_signal: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
+        ending.tell()
         faulthandler.dump_traceback_later(LAST_WORD - 1)
         signal.alarm(LAST_WORD)  # whatever hangs by then is killed
 
@@ -102,7 +119,7 @@ def spin_node(
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stopping:
+        while not ending.told():
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass

@@ -30,8 +30,10 @@ def start(monkeypatch):
     monkeypatch.syspath_prepend(HELPERS)
     started = []
 
-    def make(name='obedient', *, pause=0.01, **settings):
-        policy = ProcessPolicy(f'process_policies:{name}', PolicySettings(**settings), pause=pause)
+    def make(name='obedient', *, pause=0.01, interrupted=lambda: False, **settings):
+        factory = f'process_policies:{name}'
+        settings = PolicySettings(**settings)
+        policy = ProcessPolicy(factory, settings, pause=pause, interrupted=interrupted)
         started.append(policy)
         return policy
 
@@ -177,6 +179,19 @@ def test_what_cannot_be_loaded_fails_with_the_reason(start, name, error, words):
     timeout = 1.0 if name == 'never_loads' else PATIENCE
     with pytest.raises(error, match=words):
         start(name, checkpoint='/nowhere', configure_timeout=timeout)
+    assert not running_policies()
+
+
+def test_loading_is_given_up_when_the_node_is_to_end(start):
+    running = []
+
+    def interrupted():
+        running[:] = running_policies()
+        return bool(running)
+
+    with pytest.raises(InferenceFailedError, match='interrupted while it was being loaded'):
+        start('never_loads', configure_timeout=PATIENCE, interrupted=interrupted)
+    assert running
     assert not running_policies()
 
 
