@@ -110,7 +110,8 @@ class Summary:
     accept_length: see `accept_length`; None without verify rounds. target_passes, draft_passes:
         mean of an action, prefill included; None without actions.
     recent: what the counters counted in that time.
-    beat_hz: at which rate commands went out by the node's clock; None while it cannot be told.
+    beat_hz: at which rate commands went out, by the clock that they follow; None while it
+        cannot be told.
     """
 
     images_hz: float

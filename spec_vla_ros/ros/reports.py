@@ -19,6 +19,7 @@ from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms, status_message
 from spec_vla_ros.ros.outputs import Outputs
 from spec_vla_ros.ros.status_topics import DIAGNOSTICS_PERIOD, StatusTopics
+from spec_vla_ros.ros.ticker import USE_SIM_TIME
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.types import DecodeStats, Policy
@@ -68,7 +69,9 @@ class Reports:
         """Note what a tick brought, and say so when it is news or time to."""
         now, new = time.monotonic(), tick.new_action
         if not dry_run and self._settings().command_type != MESSAGE:
-            self._performance.command(now=now, clock=now_ns / NANOSECONDS)
+            # Ticks follow a simulated clock, and no other that somebody may set.
+            simulated = self._node.get_parameter(USE_SIM_TIME).value
+            self._performance.command(now=now, clock=now_ns / NANOSECONDS if simulated else now)
         if new is not None:
             self._performance.action(
                 new.action.stats,

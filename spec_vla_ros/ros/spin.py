@@ -41,7 +41,7 @@ NodeType = TypeVar('NodeType', bound=Node)
 
 
 class Ending:
-    """Whether a node is to end. Signal handlers tell it whatever they interrupt: without a lock."""
+    """Whether a node is to end; without a lock, since signal handlers tell it."""
 
     def __init__(self) -> None:
         self._told = False
