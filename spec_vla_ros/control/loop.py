@@ -103,6 +103,10 @@ class ControlLoop(Generic[Image]):
             **self._limits.counts,
         )
 
+    def known_pose(self, now_ns: int) -> Pose | None:
+        """Return the newest end-effector pose, or None when it cannot be relied on."""
+        return None if self._preconditions.pose_fault(self._settings, now_ns=now_ns) else self.pose
+
     def apply(self, settings: PolicySettings) -> None:
         """Use these settings from the next tick and the next inference on.
 

@@ -171,15 +171,20 @@ class Preconditions(Generic[Image]):
             text := self._frozen.fault(seen_ns=newest.stamp_ns, timeout=timeout)
         ):
             return Halt(Reason.FROZEN_IMAGE, text)
-        if settings.needs_pose:
-            text = self.poses.fault(
-                now_ns=now_ns,
-                timeout=settings.pose_timeout,
-                frame_id=settings.command_frame,
-                oriented=settings.command_type == POSE,
-            )
-            if text is None and settings.detect_frozen_image and self.poses.newest:
-                text = self._frozen_pose.fault(seen_ns=self.poses.newest.stamp_ns, timeout=timeout)
-            if text is not None:
-                return Halt(Reason.POSE_MISSING, text)
+        if settings.needs_pose and (text := self.pose_fault(settings, now_ns=now_ns)):
+            return Halt(Reason.POSE_MISSING, text)
         return RUNNING
+
+    def pose_fault(self, settings: PolicySettings, *, now_ns: int) -> str | None:
+        """Return why the newest end-effector pose cannot be relied on, or None when it can."""
+        text = self.poses.fault(
+            now_ns=now_ns,
+            timeout=settings.pose_timeout,
+            frame_id=settings.command_frame,
+            oriented=settings.command_type == POSE,
+        )
+        if text is None and settings.detect_frozen_image and self.poses.newest:
+            text = self._frozen_pose.fault(
+                seen_ns=self.poses.newest.stamp_ns, timeout=settings.image_timeout
+            )
+        return text

@@ -29,7 +29,10 @@ class ArmOutput(Protocol):
     """Of the commands."""
 
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
-        """Command what a tick says; measured: where the end effector is, if that is known."""
+        """Command what a tick says.
+
+        measured: where the end effector is; None where that is not known, or not to be relied on.
+        """
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
         """Command the arm to stay where it is."""
@@ -80,7 +83,10 @@ class TwistOutput:
 
 
 class PoseOutput:
-    """PoseStamped on `pose_target`: from the first action on, at control rate."""
+    """PoseStamped on `pose_target`: from the first action on, at control rate.
+
+    After a pause it begins again where the end effector is then.
+    """
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._period = node, 1.0 / settings.control_rate
@@ -99,9 +105,10 @@ class PoseOutput:
         self._publish(now_ns=now_ns)
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
-        """Publish where the end effector is."""
+        """Publish where the end effector is; others may move it then, so the target is void."""
         self._target.anchor(measured)
         self._publish(now_ns=now_ns)
+        self._target, self._halted = PoseTarget(), True
 
     def close(self) -> None:
         """Close the topic."""
@@ -136,7 +143,7 @@ class PoseTarget:
 
     While the arm stands still the target stays where it is, so that a controller which is sent
     targets keeps its position, or finishes the way it has left. A halt sets it to where the arm
-    is, for which it need not go on.
+    is, for which it need not go on, and leaves it where that is not known.
     """
 
     def __init__(self) -> None:

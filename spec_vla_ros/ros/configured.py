@@ -126,9 +126,8 @@ class Configured:
         now_ns, settings = self._now_ns(), self._current()
         tick = self.loop.tick(now_ns)
         new = tick.new_action
-        self._outputs.command(
-            tick, dry_run=settings.dry_run, measured=self.loop.pose, now_ns=now_ns
-        )
+        measured = self.loop.known_pose(now_ns)
+        self._outputs.command(tick, dry_run=settings.dry_run, measured=measured, now_ns=now_ns)
         if new is not None:
             self._outputs.publish_action(new, dry_run=settings.dry_run, now_ns=now_ns)
         self._reports.ticked(tick, dry_run=settings.dry_run, now_ns=now_ns)
@@ -140,7 +139,7 @@ class Configured:
         """Make standing still the last command, and say why; None: the node is inactive."""
         now_ns = self._now_ns()
         self.loop.stop()
-        self._outputs.stand_still(measured=self.loop.pose, now_ns=now_ns)
+        self._outputs.stand_still(measured=self.loop.known_pose(now_ns), now_ns=now_ns)
         if halt is not None:
             self._reports.log(halt)
         self._reports.report(halt, now_ns=now_ns)

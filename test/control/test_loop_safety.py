@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What the control loop does when something is wrong: it halts, says why, and counts."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -361,6 +362,27 @@ def test_a_pose_that_does_not_follow_the_arm_halts(drive):
         driver.tick()
     assert any(map(moves, driver.ticks[-30:]))
     assert {tick.halt.reason for tick in driver.ticks[-30:]} == {Reason.NONE}
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'position': np.array([400.0, 0.0, 0.0])},
+        {'frame_id': 'tool0'},
+        {'source': 'another'},
+        {'stamp_ns': 1},
+        {'quaternion': np.zeros(4)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_pose_that_is_refused_is_not_where_the_arm_is(drive, change):
+    driver = drive(command_type='pose')
+    assert driver.loop.known_pose(driver.now_ns) is None
+    good = Pose(np.array([0.4, 0.0, 0.0]), UPRIGHT, 'base_link', driver.now_ns)
+    driver.loop.store_pose(good)
+    assert driver.loop.known_pose(driver.now_ns) is good
+    driver.loop.store_pose(dataclasses.replace(good, **change))
+    assert driver.loop.known_pose(driver.now_ns) is None
 
 
 def test_an_arm_that_may_push_against_something_is_told_so(drive):

@@ -1,13 +1,17 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Targets integrated from velocities."""
+"""Targets integrated from velocities, and when one is published."""
+
+import types
 
 import numpy as np
 import pytest
 
-from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.control.schedule import Twist, zero_twist
+from spec_vla_ros.control.tick import RUNNING, Halt, Reason, Tick
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.quaternions import IDENTITY, product
-from spec_vla_ros.ros.arm_outputs import PoseTarget
+from spec_vla_ros.ros.arm_outputs import PoseOutput, PoseTarget
+from spec_vla_ros.settings.nodes import PolicySettings
 
 
 def pose(position=(0.4, 0.0, 0.2), quaternion=IDENTITY):
@@ -61,3 +65,45 @@ def test_nothing_before_the_first_pose():
     target.anchor(None)
     target.move(Twist(np.ones(3), np.ones(3)), seconds=1.0)
     assert target.pose is None
+
+
+class Targets:
+    """What an output of poses publishes, by x."""
+
+    def __init__(self):
+        self.published = []
+        publisher = types.SimpleNamespace(
+            publish=lambda message: self.published.append(message.pose.position.x)
+        )
+        node = types.SimpleNamespace(create_lifecycle_publisher=lambda *args: publisher)
+        self.output = PoseOutput(node, PolicySettings(command_type='pose', control_rate=10.0))
+
+    def tick(self, *, measured=None, speed=0.0, new=False, halt=RUNNING):
+        twist = Twist(np.array([speed, 0.0, 0.0]), np.zeros(3)) if speed else zero_twist()
+        tick = Tick(twist, None, object() if new else None, halt)
+        self.output.command(tick, measured=measured, now_ns=0)
+
+
+NO_INSTRUCTION = Halt(Reason.NO_INSTRUCTION)
+
+
+def test_an_old_target_does_not_outlive_a_pause():
+    targets = Targets()
+    targets.tick(measured=pose(), new=True, speed=0.1)
+    targets.tick(measured=pose(), halt=NO_INSTRUCTION)
+    targets.output.stand_still(measured=pose(), now_ns=0)
+    assert targets.published == pytest.approx([0.41, 0.4, 0.4])
+    jogged = pose(position=(0.9, 0.0, 0.2))
+    for halt in (NO_INSTRUCTION, RUNNING):
+        targets.tick(measured=jogged, halt=halt)
+    targets.tick(measured=jogged, new=True, speed=0.1)
+    assert targets.published[3:] == pytest.approx([0.91])
+
+
+def test_without_a_pose_a_halt_leaves_the_target():
+    targets = Targets()
+    targets.tick(measured=pose(), new=True, speed=0.1)
+    for _ in range(2):
+        targets.tick(halt=NO_INSTRUCTION)
+    targets.output.stand_still(measured=None, now_ns=0)
+    assert targets.published == pytest.approx([0.41] * 4)

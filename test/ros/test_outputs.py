@@ -183,6 +183,47 @@ class TestPoses:
             'the last target to be the pose',
         )
 
+    def test_a_pose_that_is_refused_sets_no_target(self, world, actions):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='pose', step_duration=5.0)
+        wait_for(lambda: len(targets.messages) > 10, 'a motion')
+        arm.move([400.0, 100.0, 200.0])  # in millimetres, as of another arm's driver
+        status.wait(halted(PolicyStatus.REASON_POSE_MISSING))
+        count = len(targets.messages)
+        wait_for(lambda: len(targets.messages) > count + 5, 'targets of the halt')
+        assert world.remote.deactivate('/spec_vla')
+        wait_for(lambda: status.last.state == PolicyStatus.STATE_INACTIVE, 'the end')
+        furthest = max(np.abs(vector(m.pose.position)).max() for m in targets.messages)
+        assert furthest < 0.5
+
+    @pytest.mark.parametrize('pause', ['inactive', 'dry run'])
+    def test_what_comes_first_after_a_pause_is_where_the_arm_is(self, world, actions, pause):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='pose', step_duration=5.0)
+        wait_for(lambda: len(targets.messages) > 10, 'a motion')
+        world.instruct('')
+        status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+        remote, count = world.remote, len(targets.messages)
+        wait_for(lambda: len(targets.messages) > count, 'a target of the halt')
+        if pause == 'inactive':
+            assert remote.deactivate('/spec_vla')
+        else:
+            assert remote.set_parameters('/spec_vla', {'dry_run': True}).successful
+        arm.move([0.9, 0.1, 0.2])  # by hand
+        count = len(targets.messages)
+        if pause == 'inactive':
+            assert remote.activate('/spec_vla')
+        else:
+            assert remote.set_parameters('/spec_vla', {'dry_run': False}).successful
+        status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+        world.instruct('go')
+        wait_for(lambda: len(targets.messages) > count + 5, 'targets')
+        assert min(m.pose.position.x for m in targets.messages[count:]) > 0.89
+
     @pytest.mark.parametrize('frame', [None, 'tool0'])
     def test_without_a_pose_in_the_command_frame_nothing_moves(self, world, frame):
         if frame is not None:
