@@ -66,6 +66,7 @@ class MotionClamp:
         period: float,
         position: np.ndarray | None = None,
         horizon: float = 0.0,
+        target: np.ndarray | None = None,
     ) -> Twist:
         """Return the velocity to command until the next tick.
 
@@ -74,6 +75,8 @@ class MotionClamp:
         horizon: seconds from then until the next command takes effect. The velocity is limited to
             what keeps the end effector inside until then. It is never turned around, so from
             outside it leads back in only when the policy wants so.
+        target: (3,) metres, where the end effector has been told to be, if it is told so; likewise
+            kept inside, since an arm that lags shows too late where it is sent.
         """
         asked = np.concatenate((wanted.linear, wanted.angular))
         given = np.clip(asked, -limits.velocity, limits.velocity)
@@ -82,8 +85,12 @@ class MotionClamp:
         slewed = np.clip(given, self._last - step, self._last + step)
         self.acceleration_clamps += bool((slewed != given).any())
         if limits.box is not None:
-            reach = (limits.box - position) / horizon
-            inside = np.clip(slewed[:3], np.minimum(reach[0], 0), np.maximum(reach[1], 0))
+            inside, places = slewed[:3], [(position, horizon)]
+            if target is not None:
+                places.append((target, period))
+            for place, seconds in places:
+                reach = (limits.box - place) / seconds
+                inside = np.clip(inside, np.minimum(reach[0], 0), np.maximum(reach[1], 0))
             self.workspace_clamps += bool((inside != slewed[:3]).any())
             slewed[:3] = inside
         self._last = slewed
@@ -153,9 +160,15 @@ class CommandLimits:
         return self._motion.can_rest(settings.motion_limits, period=1.0 / settings.control_rate)
 
     def twist(
-        self, wanted: Twist, settings: PolicySettings, *, pose: Pose | None, now_ns: int
+        self,
+        wanted: Twist,
+        settings: PolicySettings,
+        *,
+        pose: Pose | None,
+        now_ns: int,
+        target: Pose | None = None,
     ) -> Twist:
-        """Return the velocity to command.
+        """Return the velocity to command; target: the pose that it moves on, if there is one.
 
         Raises ValueError: there is a workspace box, and no pose.
         """
@@ -166,7 +179,12 @@ class CommandLimits:
             raise ValueError('a workspace box needs a pose')
         age = max(0, now_ns - pose.stamp_ns) / NANOSECONDS
         return self._motion.clamp(
-            wanted, limits, period=period, position=pose.position, horizon=age + period
+            wanted,
+            limits,
+            period=period,
+            position=pose.position,
+            horizon=age + period,
+            target=None if target is None else target.position,
         )
 
     def open_gripper(self, opening: float, settings: PolicySettings) -> None:

@@ -167,8 +167,11 @@ class ControlLoop(Generic[Image]):
         self._supervisor.close()
         return self._requests.close(timeout=timeout)
 
-    def tick(self, now_ns: int) -> Tick:
-        """Return what to publish now; called at control rate."""
+    def tick(self, now_ns: int, *, target: Pose | None = None) -> Tick:
+        """Return what to publish now; called at control rate.
+
+        target: where the end effector has been told to be, if it is commanded by target poses.
+        """
         settings, period = self._settings, 1.0 / self._settings.control_rate
         halt = self._external_halt(settings, now_ns)
         new_action = None
@@ -185,7 +188,11 @@ class ControlLoop(Generic[Image]):
             self._ask(settings)
             halt = self._fault
         if halt is RUNNING:
-            twist = self._limits.twist(wanted, settings, pose=self.pose, now_ns=now_ns)
+            if new_action is not None:  # which starts from where the arm is
+                target = None
+            twist = self._limits.twist(
+                wanted, settings, pose=self.pose, now_ns=now_ns, target=target
+            )
         else:
             twist = zero_twist()
             self._limits.halt()

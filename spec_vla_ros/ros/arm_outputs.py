@@ -28,6 +28,10 @@ class ArmOutput(Protocol):
     publishers: tuple[Publisher[Any], ...]
     """Of the commands."""
 
+    @property
+    def target(self) -> Pose | None:
+        """Where the end effector has been told to be, if it is commanded by target poses."""
+
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Command what a tick says.
 
@@ -53,6 +57,8 @@ def make_arm_output(node: LifecycleNode, settings: PolicySettings) -> ArmOutput:
 
 class TwistOutput:
     """TwistStamped on `delta_twist_cmds`, in speed units or unitless."""
+
+    target: Pose | None = None
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._frame = node, settings.command_frame
@@ -95,6 +101,11 @@ class PoseOutput:
         self._targets = node.create_lifecycle_publisher(PoseStamped, 'pose_target', qos.COMMAND)
         self.publishers: tuple[Publisher[Any], ...] = (self._targets,)
 
+    @property
+    def target(self) -> Pose | None:
+        """The target published last; None before the first action, or after a pause."""
+        return self._target.pose
+
     def command(self, tick: Tick, *, measured: Pose | None, now_ns: int) -> None:
         """Publish where the end effector is to be at the next tick."""
         halted = tick.halt.reason is not Reason.NONE
@@ -124,6 +135,7 @@ class NoArmOutput:
     """Nothing: who follows the topic `action` does the rest."""
 
     publishers: tuple[Publisher[Any], ...] = ()
+    target: Pose | None = None
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         """Open nothing."""

@@ -124,7 +124,7 @@ class Configured:
     def tick(self) -> None:
         """Publish what is to be said now; called at control rate."""
         now_ns, settings = self._now_ns(), self._current()
-        tick = self.loop.tick(now_ns)
+        tick = self.loop.tick(now_ns, target=self._outputs.target)
         new = tick.new_action
         measured = self.loop.known_pose(now_ns)
         self._outputs.command(tick, dry_run=settings.dry_run, measured=measured, now_ns=now_ns)

@@ -79,6 +79,11 @@ class Outputs:
         """What the gripper is told and where, in words."""
         return self._gripper.in_words()
 
+    @property
+    def target(self) -> Pose | None:
+        """Where the end effector has been told to be, if it is commanded by target poses."""
+        return self._arm.target
+
     def troubles(self) -> tuple[str, ...]:
         """Return in words who misses the commands, and who commands the same arm or gripper."""
         commands = (*self._arm.publishers, *self._gripper.publishers)

@@ -185,6 +185,25 @@ def test_from_outside_the_box_no_motion_leads_further_out(axis, side):
         assert found.linear[axis] == pytest.approx(0.1 * allowed)
 
 
+@pytest.mark.parametrize(
+    ('target', 'speed', 'given_'),
+    [
+        (0.19, 0.1, 0.1),
+        (0.199, 0.1, 0.001 / PERIOD),  # to the edge
+        (0.25, 0.1, 0.0),
+        (0.25, -0.1, -0.1),  # from outside only back in
+        (-0.25, -0.1, 0.0),
+    ],
+)
+def test_a_target_ahead_of_the_arm_does_not_leave_the_box(target, speed, given_):
+    clamp = MotionClamp()
+    options = dict(period=PERIOD, position=np.zeros(3) + 0.1, horizon=PERIOD)
+    ahead = np.array([target, 0.1, 0.1])
+    found = clamp.clamp(twist(speed, 0.1, 0), limits(box=BOX), target=ahead, **options)
+    np.testing.assert_allclose(found.linear, [given_, 0.1, 0], atol=1e-12)
+    assert counts(clamp) == (0, 0, int(given_ != speed))
+
+
 TENTH = 0.1
 FREE = GripperLimits()
 

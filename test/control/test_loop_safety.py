@@ -342,6 +342,23 @@ def test_the_workspace_needs_a_pose_and_then_holds(drive):
 BOX = {'workspace_min': (-0.1,) * 3, 'workspace_max': (0.1,) * 3}
 
 
+def test_a_target_does_not_leave_the_workspace_however_far_the_arm_lags(drive):
+    driver = drive(**BOX, command_type='pose', step_duration=1.0, detect_frozen_image=False)
+    driver.loop.store_instruction('go')
+    target, furthest = None, []
+    for _ in range(100):
+        pose = Pose(np.array([0.095, 0, 0]), UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS)
+        driver.loop.store_pose(pose)
+        tick = driver.tick(target=target)
+        target = pose if began(tick) else target
+        if target is not None:
+            position = target.position + tick.twist.linear / 30
+            target = dataclasses.replace(target, position=position)
+            furthest.append(position[0])
+    assert max(furthest) == pytest.approx(0.1)
+    assert driver.loop.counters.workspace_clamps > 10
+
+
 def test_a_pose_that_does_not_follow_the_arm_halts(drive):
     """Or the box would hold nothing: the last transform, sent on and on with fresh stamps."""
     driver = drive(**BOX, image_timeout=0.3)

@@ -64,12 +64,12 @@ class Driver:
             image, stamp_ns=self.now_ns - age_ns, now_ns=self.now_ns, source=self.source
         )
 
-    def tick(self, *, frame=True):
+    def tick(self, *, frame=True, **options):
         self.now_ns += PERIOD_NS
         if frame:
             self.frame()
         time.sleep(0.002)  # the worker has a thread of its own
-        self.ticks.append(self.loop.tick(self.now_ns))
+        self.ticks.append(self.loop.tick(self.now_ns, **options))
         return self.ticks[-1]
 
     def until(self, predicate, **options):

@@ -172,6 +172,18 @@ class TestPoses:
         wait_for(lambda: len(targets.messages) > count + 10, 'more targets')
         assert targets.last.pose == held.pose
 
+    def test_targets_stay_in_the_workspace_however_far_the_arm_lags(self, world, actions):
+        arm = Arm(world)
+        targets = world.record(PoseStamped, 'pose_target')
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        x = arm.position[0]
+        box = {'workspace_min': [-1.0] * 3, 'workspace_max': [x + 0.005, 1.0, 1.0]}
+        start(world, command_type='pose', detect_frozen_image=False, **box)
+        wait_for(lambda: len(actions.messages) >= 5, 'five actions')
+        furthest = max(m.pose.position.x for m in targets.messages)
+        assert furthest == pytest.approx(x + 0.005)
+        wait_for(lambda: status.last.workspace_clamps >= 5, 'the count')
+
     def test_deactivation_ends_with_where_the_arm_is(self, world, actions):
         arm = Arm(world)
         targets = world.record(PoseStamped, 'pose_target')
