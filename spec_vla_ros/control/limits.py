@@ -118,6 +118,10 @@ class GripperClamp:
         """Stay at the opening commanded last."""
         self._goal = None
 
+    def forget(self) -> None:
+        """Have commanded nothing: others may move the gripper from now on, or it was a dry run."""
+        self._commanded = self._goal = None
+
     def tick(self, limits: GripperLimits, *, period: float) -> float | None:
         """Return the opening to command now, or None when there is nothing new to say."""
         if self._goal is None:
@@ -154,6 +158,10 @@ class CommandLimits:
         """Note that zero is commanded, and leave the gripper at its last command."""
         self._motion.halt()
         self._gripper.stop()
+
+    def forget_gripper(self) -> None:
+        """Note that the gripper may be anywhere."""
+        self._gripper.forget()
 
     def can_rest(self, settings: PolicySettings) -> bool:
         """Whether the velocity can be zero at the next tick."""

@@ -115,6 +115,7 @@ class ControlLoop(Generic[Image]):
         """
         if settings.dry_run != self._settings.dry_run:
             self._drop_everything()
+            self._limits.forget_gripper()
         self._settings = settings
 
     def store_image(
@@ -158,8 +159,9 @@ class ControlLoop(Generic[Image]):
         self._supervisor.recover()
 
     def stop(self) -> None:
-        """Forget images and inferences; the instruction stays."""
+        """Forget images, inferences and where the gripper was; the instruction stays."""
         self._drop_everything()
+        self._limits.forget_gripper()
         self._preconditions.images.forget()
 
     def close(self, *, timeout: float) -> bool:

@@ -35,6 +35,9 @@ class GripperOutput(Protocol):
     def command(self, opening: float) -> None:
         """Command an opening in [0, 1]."""
 
+    def hold(self) -> None:
+        """End what is under way, where that can be ended; called at each tick of a halt."""
+
     def close(self) -> None:
         """Close the topic or action."""
 
@@ -69,13 +72,16 @@ class PositionOutput:
         """Publish the position."""
         self._positions.publish(Float64(data=self._settings.gripper_position(opening)))
 
+    def hold(self) -> None:
+        """Do nothing: a position that was published cannot be taken back."""
+
     def close(self) -> None:
         """Close the topic."""
         self._node.destroy_lifecycle_publisher(self._positions)
 
 
 class ActionOutput:
-    """Goals of the action `gripper_cmd`, one whenever the opening changes.
+    """Goals of the action `gripper_cmd`, one whenever the opening changes, and after each halt.
 
     GripperCommand, or ParallelGripperCommand, which took its place in ros2_controllers.
 
@@ -101,6 +107,7 @@ class ActionOutput:
         self._type = f'control_msgs/action/{name}'
         self._node, self._logger, self._settings = node, node.get_logger(), settings
         self._commanded: float | None = None
+        self._running: Any = None  # the goal that was accepted last, until it ends
         client: ActionClient[Any, Any, Any] = ActionClient(node, kind, 'gripper_cmd')
         self._client = client
 
@@ -124,6 +131,13 @@ class ActionOutput:
         answered = functools.partial(self._on_answer, opening)
         self._client.send_goal_async(goal).add_done_callback(answered)
 
+    def hold(self) -> None:
+        """Cancel a goal that runs; the next opening is a new one, for others may move it now."""
+        self._commanded = None
+        if self._running is not None:
+            self._running.cancel_goal_async()
+            self._running = None
+
     def close(self) -> None:
         """Close the action."""
         self._client.destroy()
@@ -141,22 +155,29 @@ class ActionOutput:
 
     def _on_answer(self, opening: float, future: Future) -> None:
         answer: Any = future.result()
-        if answer.accepted:
-            ended = functools.partial(self._on_end, opening)
-            answer.get_result_async().add_done_callback(ended)
-        else:
-            self._try_again('the gripper rejected its goal')
+        if not answer.accepted:
+            self._try_again(opening, 'the gripper rejected its goal')
+            return
+        self._running = answer
+        ended = functools.partial(self._on_end, opening, answer)
+        answer.get_result_async().add_done_callback(ended)
+        if self._commanded is None:  # a halt came before the answer
+            self.hold()
 
-    def _on_end(self, opening: float, future: Future) -> None:
+    def _on_end(self, opening: float, goal: Any, future: Future) -> None:
         """Try a goal again that was given up; not one that ended at something that is held."""
+        if self._running is goal:
+            self._running = None
         ended: Any = future.result()
         holds = getattr(ended.result, 'stalled', False)
-        if ended.status == GoalStatus.STATUS_ABORTED and not holds and self._commanded == opening:
-            self._try_again('the gripper gave its goal up')
+        if ended.status == GoalStatus.STATUS_ABORTED and not holds:
+            self._try_again(opening, 'the gripper gave its goal up')
 
-    def _try_again(self, why: str) -> None:
-        self._logger.warning(f'{why}: it is sent again', throttle_duration_sec=5.0)
-        self._commanded = None
+    def _try_again(self, opening: float, why: str) -> None:
+        """Have a goal sent again, unless another or a halt has taken its place."""
+        if self._commanded == opening:
+            self._logger.warning(f'{why}: it is sent again', throttle_duration_sec=5.0)
+            self._commanded = None
 
 
 def _ends(settings: PolicySettings) -> str:
@@ -190,6 +211,9 @@ class NoGripperOutput:
         return 'not commanded'
 
     def command(self, opening: float) -> None:
+        """Do nothing."""
+
+    def hold(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import time
 
 from rclpy.lifecycle import LifecycleNode
 
-from spec_vla_ros.control.tick import NewAction, Tick
+from spec_vla_ros.control.tick import NewAction, Reason, Tick
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
@@ -99,7 +99,9 @@ class Outputs:
         if not dry_run:
             self._arm.command(tick, measured=measured, now_ns=now_ns)
             self._commanding = True
-            if tick.gripper is not None:
+            if tick.halt.reason is not Reason.NONE:
+                self._gripper.hold()
+            elif tick.gripper is not None:
                 self._gripper.command(tick.gripper)
         else:  # a dry run begins with the arm at rest
             self.stand_still(measured=measured, now_ns=now_ns)
@@ -119,6 +121,7 @@ class Outputs:
         """Make standing still the last command; does nothing when it has been."""
         if self._commanding:
             self._arm.stand_still(measured=measured, now_ns=now_ns)
+            self._gripper.hold()
             self._commanding = False
 
     def close(self) -> None:

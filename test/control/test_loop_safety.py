@@ -425,6 +425,21 @@ def test_the_gripper_is_limited_and_holds_on_a_halt(drive):
     assert driver.tick().gripper is None
 
 
+@pytest.mark.parametrize('pause', ['dry run', 'stop'])
+def test_the_gripper_does_not_ramp_from_what_was_commanded_before_a_pause(drive, pause):
+    dry = pause == 'dry run'
+    driver = drive(max_gripper_rate=0.5, dry_run=dry)
+    driver.policy.answer = np.array([*DELTA[:6], 0.0])
+    driver.loop.store_instruction('go')
+    assert driver.until(began).gripper == 0.0
+    driver.policy.answer = np.array([*DELTA[:6], 1.0])  # as the gripper really is by now
+    if dry:
+        driver.loop.apply(PolicySettings(**MODE, max_gripper_rate=0.5))
+    else:
+        driver.loop.stop()
+    assert driver.until(began).gripper == 1.0
+
+
 def test_a_bad_answer_stops_the_gripper_where_it_is(drive):
     driver = drive(max_gripper_rate=0.1)
     driver.policy.answer = np.array([*DELTA[:6], 1.0])

@@ -1,30 +1,24 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Each way of telling an arm and a gripper what to do, over DDS."""
-
-import sys
-import types
+"""Each way of telling an arm what to do, over DDS."""
 
 import numpy as np
 import pytest
-from action_msgs.msg import GoalStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from harness import FORWARD, ScriptedPolicy, halted, twist_vector, vector
-from sensor_msgs.msg import JointState
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from std_msgs.msg import Float64
 from waiting import wait_for, wait_for_line
 
-from spec_vla_ros.ros import gripper_outputs, qos
-from spec_vla_ros.ros.gripper_outputs import ActionOutput
+from spec_vla_ros.ros import qos
 from spec_vla_ros.settings.nodes import PolicySettings
 
 RATE = 30.0
 SLOW = [0.4, 0.4, 0.4, 0.8, 0.8, 0.8]
 
 
-def start(world, policy=None, **parameters):
+def start(world, **parameters):
     """A node that moves, and topics it could command by."""
-    world.policy_node(lambda settings: policy or ScriptedPolicy(), **parameters)
+    world.policy_node(lambda settings: ScriptedPolicy(), **parameters)
     world.camera()
     world.instruct('go')
 
@@ -268,147 +262,3 @@ class TestMessageOnly:
         assert not twists.messages
         assert not targets.messages
         assert not grippers.messages
-
-
-class TestGripper:
-    @pytest.mark.dds
-    def test_positions_are_those_of_the_gripper(self, world):
-        grippers = world.record(Float64, 'gripper_command')
-        half = ScriptedPolicy(FORWARD * [1, 1, 1, 1, 1, 1, 0.25])
-        start(world, half, gripper_open=0.08, gripper_closed=0.0)
-        assert grippers.wait().data == pytest.approx(0.02)
-
-    @pytest.mark.dds
-    def test_the_action_needs_control_msgs(self, world, monkeypatch):
-        monkeypatch.setitem(sys.modules, 'control_msgs', None)
-        world.policy_node(lambda settings: ScriptedPolicy(), active=False, gripper_type='action')
-        assert not world.remote.configure('/spec_vla')
-        assert world.remote.state('/spec_vla') == 'unconfigured'
-
-    def test_a_goal_goes_out_when_the_opening_changes(self, monkeypatch):
-        client = FakeClient.installed(monkeypatch)
-        settings = PolicySettings(
-            gripper_type='action', gripper_open=0.04, gripper_max_effort=20.0
-        )
-        gripper = ActionOutput(FakeNode(), settings)
-        action = '/hand/gripper_cmd (control_msgs/action/GripperCommand)'
-        assert gripper.in_words() == f'goals of the action {action}, 0 closed to 0.04 open'
-        for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
-            gripper.command(opening)
-        assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
-
-    @pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
-    def test_a_parallel_gripper_gets_a_joint_state(self, monkeypatch, effort, sent):
-        client = FakeClient.installed(monkeypatch)
-        settings = PolicySettings(
-            gripper_type='parallel_action', gripper_open=0.04, gripper_max_effort=effort
-        )
-        gripper = ActionOutput(FakeNode(), settings)
-        for opening in (1.0, 0.99, 0.0):
-            gripper.command(opening)
-        commands = [(list(c.position), list(c.effort)) for c in client.commands]
-        assert commands == [([0.04], sent), ([0.0], sent)]
-
-    def test_an_action_that_control_msgs_does_not_have_is_named(self, monkeypatch):
-        FakeClient.installed(monkeypatch)
-        monkeypatch.delattr(sys.modules['control_msgs.action'], 'ParallelGripperCommand')
-        with pytest.raises(ValueError, match='needs ParallelGripperCommand'):
-            ActionOutput(FakeNode(), PolicySettings(gripper_type='parallel_action'))
-
-    def test_a_server_of_the_other_type_is_told(self, monkeypatch):
-        client = FakeClient.installed(monkeypatch)
-        client.ready = False
-        node = FakeNode()
-        other = 'control_msgs/action/ParallelGripperCommand'
-        monkeypatch.setattr(
-            gripper_outputs,
-            'get_action_names_and_types',
-            lambda n: [('/hand/gripper_cmd', [other])],
-        )
-        ActionOutput(node, PolicySettings(gripper_type='action')).command(1.0)
-        assert f'/hand/gripper_cmd is an action {other}, not control_msgs' in node.warnings[0]
-        assert 'gripper_type' in node.warnings[0]
-
-    def test_it_is_told_again_when_it_was_not_there_or_rejected(self, monkeypatch):
-        client = FakeClient.installed(monkeypatch)
-        monkeypatch.setattr(gripper_outputs, 'get_action_names_and_types', lambda node: [])
-        gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
-        client.ready = False
-        gripper.command(1.0)
-        assert client.goals == []
-        client.ready, client.accepts = True, False
-        gripper.command(1.0)
-        gripper.command(1.0)
-        assert client.goals == [(1.0, 0.0)] * 2
-        client.accepts = True
-        gripper.command(1.0)
-        gripper.command(1.0)
-        assert client.goals == [(1.0, 0.0)] * 3
-
-    def test_a_goal_that_was_given_up_is_sent_again(self, monkeypatch):
-        client = FakeClient.installed(monkeypatch)
-        node = FakeNode()
-        gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
-        client.status = GoalStatus.STATUS_ABORTED
-        gripper.command(0.0)
-        assert 'gave its goal up' in node.warnings[0]
-        client.stalled = True  # at what it holds
-        for _ in range(3):
-            gripper.command(0.0)
-        assert client.goals == [(0.0, 0.0)] * 2
-        assert len(node.warnings) == 1
-
-
-class FakeNode:
-    def __init__(self):
-        self.warnings = []
-
-    def get_logger(self):
-        return types.SimpleNamespace(warning=lambda text, **options: self.warnings.append(text))
-
-    def resolve_service_name(self, name):
-        return f'/hand/{name}'
-
-
-class FakeClient:
-    """An action client whose server answers at once; control_msgs is not among the wheels."""
-
-    def __init__(self):
-        self.commands, self.ready, self.accepts = [], True, True
-        self.status, self.stalled = GoalStatus.STATUS_SUCCEEDED, False
-
-    @classmethod
-    def installed(cls, monkeypatch):
-        client = cls()
-        command = types.SimpleNamespace
-        action = types.ModuleType('control_msgs.action')
-        action.GripperCommand = types.SimpleNamespace(
-            Goal=lambda: types.SimpleNamespace(command=command(position=0.0, max_effort=0.0))
-        )
-        action.ParallelGripperCommand = types.SimpleNamespace(
-            Goal=lambda: types.SimpleNamespace(command=JointState())
-        )
-        monkeypatch.setitem(sys.modules, 'control_msgs', types.ModuleType('control_msgs'))
-        monkeypatch.setitem(sys.modules, 'control_msgs.action', action)
-        monkeypatch.setattr(gripper_outputs, 'ActionClient', lambda *given: client)
-        return client
-
-    @property
-    def goals(self):
-        return [(command.position, command.max_effort) for command in self.commands]
-
-    def server_is_ready(self):
-        return self.ready
-
-    def send_goal_async(self, goal):
-        self.commands.append(goal.command)
-        result = types.SimpleNamespace(stalled=self.stalled)
-        end = done(types.SimpleNamespace(status=self.status, result=result))
-        answer = types.SimpleNamespace(accepted=self.accepts, get_result_async=lambda: end)
-        return done(answer)
-
-
-def done(result):
-    """A future that has its result."""
-    future = types.SimpleNamespace(result=lambda: result)
-    return types.SimpleNamespace(add_done_callback=lambda told: told(future))

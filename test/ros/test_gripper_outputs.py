@@ -1,0 +1,261 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Each way of telling a gripper what to do, and what ends it."""
+
+import sys
+import types
+
+import pytest
+from action_msgs.msg import GoalStatus
+from harness import FORWARD, ScriptedPolicy, halted
+from sensor_msgs.msg import JointState
+from spec_vla_ros.msg import PolicyStatus
+from std_msgs.msg import Float64
+from waiting import wait_for
+
+from spec_vla_ros.ros import gripper_outputs, qos
+from spec_vla_ros.ros.gripper_outputs import ActionOutput
+from spec_vla_ros.settings.nodes import PolicySettings
+
+
+def start(world, policy, **parameters):
+    """A node that moves, and a camera."""
+    world.policy_node(lambda settings: policy, **parameters)
+    world.camera()
+    world.instruct('go')
+
+
+@pytest.mark.dds
+def test_positions_are_those_of_the_gripper(world):
+    grippers = world.record(Float64, 'gripper_command')
+    half = ScriptedPolicy(FORWARD * [1, 1, 1, 1, 1, 1, 0.25])
+    start(world, half, gripper_open=0.08, gripper_closed=0.0)
+    assert grippers.wait().data == pytest.approx(0.02)
+
+
+@pytest.mark.dds
+def test_the_action_needs_control_msgs(world, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'control_msgs', None)
+    world.policy_node(lambda settings: ScriptedPolicy(), active=False, gripper_type='action')
+    assert not world.remote.configure('/spec_vla')
+    assert world.remote.state('/spec_vla') == 'unconfigured'
+
+
+def test_a_goal_goes_out_when_the_opening_changes(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    settings = PolicySettings(gripper_type='action', gripper_open=0.04, gripper_max_effort=20.0)
+    gripper = ActionOutput(FakeNode(), settings)
+    action = '/hand/gripper_cmd (control_msgs/action/GripperCommand)'
+    assert gripper.in_words() == f'goals of the action {action}, 0 closed to 0.04 open'
+    for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
+        gripper.command(opening)
+    assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
+
+
+@pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
+def test_a_parallel_gripper_gets_a_joint_state(monkeypatch, effort, sent):
+    client = FakeClient.installed(monkeypatch)
+    settings = PolicySettings(
+        gripper_type='parallel_action', gripper_open=0.04, gripper_max_effort=effort
+    )
+    gripper = ActionOutput(FakeNode(), settings)
+    for opening in (1.0, 0.99, 0.0):
+        gripper.command(opening)
+    commands = [(list(c.position), list(c.effort)) for c in client.commands]
+    assert commands == [([0.04], sent), ([0.0], sent)]
+
+
+def test_an_action_that_control_msgs_does_not_have_is_named(monkeypatch):
+    FakeClient.installed(monkeypatch)
+    monkeypatch.delattr(sys.modules['control_msgs.action'], 'ParallelGripperCommand')
+    with pytest.raises(ValueError, match='needs ParallelGripperCommand'):
+        ActionOutput(FakeNode(), PolicySettings(gripper_type='parallel_action'))
+
+
+def test_a_server_of_the_other_type_is_told(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    client.ready = False
+    node = FakeNode()
+    other = 'control_msgs/action/ParallelGripperCommand'
+    monkeypatch.setattr(
+        gripper_outputs,
+        'get_action_names_and_types',
+        lambda n: [('/hand/gripper_cmd', [other])],
+    )
+    ActionOutput(node, PolicySettings(gripper_type='action')).command(1.0)
+    assert f'/hand/gripper_cmd is an action {other}, not control_msgs' in node.warnings[0]
+    assert 'gripper_type' in node.warnings[0]
+
+
+def test_it_is_told_again_when_it_was_not_there_or_rejected(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    monkeypatch.setattr(gripper_outputs, 'get_action_names_and_types', lambda node: [])
+    gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
+    client.ready = False
+    gripper.command(1.0)
+    assert client.goals == []
+    client.ready, client.accepts = True, False
+    gripper.command(1.0)
+    gripper.command(1.0)
+    assert client.goals == [(1.0, 0.0)] * 2
+    client.accepts = True
+    gripper.command(1.0)
+    gripper.command(1.0)
+    assert client.goals == [(1.0, 0.0)] * 3
+
+
+def test_after_a_halt_the_same_opening_is_a_new_goal(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
+    gripper.command(1.0)
+    for _ in range(3):
+        gripper.hold()
+    assert client.goals == [(1.0, 0.0)]
+    for _ in range(3):
+        gripper.command(1.0)  # somebody may have moved it
+    assert client.goals == [(1.0, 0.0)] * 2
+    assert client.cancelled == 0  # they had ended
+
+
+@pytest.mark.dds
+@pytest.mark.parametrize('halt', ['cancelled', 'inactive'])
+def test_a_halt_ends_the_goal_and_the_next_action_sends_it_again(world, monkeypatch, halt):
+    client = FakeClient.installed(monkeypatch)
+    client.ends = False
+    status = world.record(PolicyStatus, 'status', qos.LATCHED)
+    start(world, ScriptedPolicy(), gripper_type='action')
+    wait_for(lambda: client.goals, 'a goal')
+    if halt == 'inactive':
+        assert world.remote.deactivate('/spec_vla')
+    else:
+        world.instruct('')
+        status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
+    wait_for(lambda: client.cancelled, 'it to be cancelled')
+    assert client.goals == [(1.0, 0.0)]
+    if halt == 'inactive':
+        assert world.remote.activate('/spec_vla')
+    else:
+        world.instruct('go')
+    wait_for(lambda: len(client.goals) == 2, 'the goal again')
+    assert client.cancelled == 1
+
+
+@pytest.mark.parametrize('answered', [True, False])
+def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
+    client = FakeClient.installed(monkeypatch)
+    node = FakeNode()
+    gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
+    client.ends, client.answers = False, answered
+    gripper.command(0.0)
+    for _ in range(3):
+        gripper.hold()
+    client.answer()  # may come when it is held already
+    gripper.hold()
+    assert client.cancelled == 1
+    gripper.command(0.0)
+    client.answer()
+    assert client.goals == [(0.0, 0.0)] * 2
+    assert client.cancelled == 1
+    assert not node.warnings
+
+
+def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    node = FakeNode()
+    gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
+    client.answers, client.accepts = False, False
+    gripper.command(0.0)
+    gripper.hold()
+    client.answer()
+    assert not node.warnings
+
+
+def test_a_goal_that_was_given_up_is_sent_again(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    node = FakeNode()
+    gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
+    client.status = GoalStatus.STATUS_ABORTED
+    gripper.command(0.0)
+    assert 'gave its goal up' in node.warnings[0]
+    client.stalled = True  # at what it holds
+    for _ in range(3):
+        gripper.command(0.0)
+    assert client.goals == [(0.0, 0.0)] * 2
+    assert len(node.warnings) == 1
+
+
+class FakeNode:
+    def __init__(self):
+        self.warnings = []
+
+    def get_logger(self):
+        return types.SimpleNamespace(warning=lambda text, **options: self.warnings.append(text))
+
+    def resolve_service_name(self, name):
+        return f'/hand/{name}'
+
+
+class FakeClient:
+    """An action client whose server answers at once; control_msgs is not among the wheels."""
+
+    def __init__(self):
+        self.commands, self.ready, self.accepts = [], True, True
+        self.status, self.stalled = GoalStatus.STATUS_SUCCEEDED, False
+        self.answers, self.ends = True, True  # whether at once
+        self.cancelled = 0
+        self._unanswered = []
+
+    @classmethod
+    def installed(cls, monkeypatch):
+        client = cls()
+        command = types.SimpleNamespace
+        action = types.ModuleType('control_msgs.action')
+        action.GripperCommand = types.SimpleNamespace(
+            Goal=lambda: types.SimpleNamespace(command=command(position=0.0, max_effort=0.0))
+        )
+        action.ParallelGripperCommand = types.SimpleNamespace(
+            Goal=lambda: types.SimpleNamespace(command=JointState())
+        )
+        monkeypatch.setitem(sys.modules, 'control_msgs', types.ModuleType('control_msgs'))
+        monkeypatch.setitem(sys.modules, 'control_msgs.action', action)
+        monkeypatch.setattr(gripper_outputs, 'ActionClient', lambda *given: client)
+        return client
+
+    @property
+    def goals(self):
+        return [(command.position, command.max_effort) for command in self.commands]
+
+    def destroy(self):
+        pass
+
+    def server_is_ready(self):
+        return self.ready
+
+    def send_goal_async(self, goal):
+        self.commands.append(goal.command)
+        result = types.SimpleNamespace(stalled=self.stalled)
+        end = done(types.SimpleNamespace(status=self.status, result=result))
+        if not self.ends:
+            end = types.SimpleNamespace(add_done_callback=lambda callback: None)
+        answer = types.SimpleNamespace(
+            accepted=self.accepts, get_result_async=lambda: end, cancel_goal_async=self._cancel
+        )
+        if self.answers:
+            return done(answer)
+        return types.SimpleNamespace(
+            add_done_callback=lambda callback: self._unanswered.append((callback, answer))
+        )
+
+    def answer(self):
+        """Answer the goals that were not answered at once."""
+        for callback, answer in self._unanswered:
+            done(answer).add_done_callback(callback)
+        self._unanswered.clear()
+
+    def _cancel(self):
+        self.cancelled += 1
+
+
+def done(result):
+    """A future that has its result."""
+    future = types.SimpleNamespace(result=lambda: result)
+    return types.SimpleNamespace(add_done_callback=lambda told: told(future))
