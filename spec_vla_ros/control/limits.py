@@ -7,6 +7,7 @@ set the step duration.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.watches import NANOSECONDS, Pose
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
 
 
@@ -122,14 +124,18 @@ class GripperClamp:
         """Have commanded nothing: others may move the gripper from now on, or it was a dry run."""
         self._commanded = self._goal = None
 
+    def ahead(self, limits: GripperLimits, *, seconds: float) -> float | None:
+        """Return the opening so many seconds after the one commanded last; None without a goal."""
+        if self._goal is None or self._commanded is None:
+            return self._goal
+        step = limits.rate * seconds
+        return min(max(self._goal, self._commanded - step), self._commanded + step)
+
     def tick(self, limits: GripperLimits, *, period: float) -> float | None:
         """Return the opening to command now, or None when there is nothing new to say."""
-        if self._goal is None:
+        opening = self.ahead(limits, seconds=period)
+        if opening is None:
             return None
-        opening = self._goal
-        if self._commanded is not None and math.isfinite(limits.rate):
-            step = limits.rate * period
-            opening = min(max(opening, self._commanded - step), self._commanded + step)
         self.clamps += opening != self._goal
         self._commanded = opening
         if opening == self._goal:
@@ -180,7 +186,45 @@ class CommandLimits:
 
         Raises ValueError: there is a workspace box, and no pose.
         """
-        limits, period = settings.motion_limits, 1.0 / settings.control_rate
+        if settings.command_type == MESSAGE:
+            return wanted  # it is of an action that is within the limits as a whole
+        period = 1.0 / settings.control_rate
+        return self._clamp(
+            wanted, settings.motion_limits, period=period, pose=pose, now_ns=now_ns, target=target
+        )
+
+    def whole(
+        self,
+        values: np.ndarray,
+        settings: PolicySettings,
+        *,
+        seconds: float,
+        pose: Pose | None,
+        now_ns: int,
+    ) -> np.ndarray:
+        """Return an action (7,) within the limits, for somebody who executes it at one go.
+
+        seconds: over which. The gripper must have been told to open by it before. How fast it
+        speeds up is beyond the action, so of the limits max_acceleration does not hold.
+        Raises ValueError: there is a workspace box, and no pose.
+        """
+        limits = dataclasses.replace(settings.motion_limits, acceleration=np.full(6, np.inf))
+        wanted = Twist(values[:3] / seconds, values[3:6] / seconds)
+        given = self._clamp(wanted, limits, period=seconds, pose=pose, now_ns=now_ns)
+        self._motion.halt()
+        opening = self._gripper.ahead(settings.gripper_limits, seconds=seconds)
+        return np.array([*(given.linear * seconds), *(given.angular * seconds), opening])
+
+    def _clamp(
+        self,
+        wanted: Twist,
+        limits: MotionLimits,
+        *,
+        period: float,
+        pose: Pose | None,
+        now_ns: int,
+        target: Pose | None = None,
+    ) -> Twist:
         if limits.box is None:
             return self._motion.clamp(wanted, limits, period=period)
         if pose is None:

@@ -8,6 +8,7 @@ executed and an image shows the result, the worker infers the next one.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -23,6 +24,7 @@ from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.inference.wire import describe
 from spec_vla_ros.inference.worker import Finished, Supervisor, Unsupervised
 from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.types import Action, InstructionError, Policy, UnreadableError
 
 Image = TypeVar('Image')
@@ -184,7 +186,7 @@ class ControlLoop(Generic[Image]):
                 self._requests.motion_ended(now_ns)
             finished = self._requests.poll()
             if finished is not None:
-                new_action = self._begin(finished)
+                new_action = self._begin(finished, now_ns)
         wanted = self._schedule.tick()
         if halt is RUNNING:
             self._ask(settings)
@@ -227,7 +229,7 @@ class ControlLoop(Generic[Image]):
             return
         self._requests.ask(self._preconditions.images.newest, self.instruction, settings)
 
-    def _begin(self, finished: Finished[Request[Image], Action]) -> NewAction | None:
+    def _begin(self, finished: Finished[Request[Image], Action], now_ns: int) -> NewAction | None:
         """Start executing an inferred action, unless it may not be."""
         request, settings = finished.request, finished.request.settings
         action = finished.outcome
@@ -243,9 +245,15 @@ class ControlLoop(Generic[Image]):
         self._preconditions.failures.succeeded()
         self._fault = RUNNING
         ticks = ticks_for(settings.step_duration, settings.control_rate)
+        seconds = ticks / settings.control_rate
+        self._limits.open_gripper(float(action.values[6]), self._settings)
+        if settings.command_type == MESSAGE:  # the action is all that can be clamped
+            values = self._limits.whole(
+                action.values, self._settings, seconds=seconds, pose=self.pose, now_ns=now_ns
+            )
+            action = dataclasses.replace(action, values=values)
         delta = action.values[:6]
         self._schedule.start(delta, ticks=ticks, control_rate=settings.control_rate)
-        self._limits.open_gripper(float(action.values[6]), self._settings)
         self._requests.motion_began()
         self._sequence += 1
         return NewAction(
@@ -255,7 +263,7 @@ class ControlLoop(Generic[Image]):
             observation_stamp_ns=request.image.stamp_ns,
             observation_arrival_ns=request.image.arrival_ns,
             sequence=self._sequence,
-            step_duration=ticks / settings.control_rate,
+            step_duration=seconds,
             inference_seconds=finished.seconds,
         )
 

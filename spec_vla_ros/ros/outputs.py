@@ -38,6 +38,8 @@ def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
         'max_step_rotation': settings.max_step_rotation,
         'workspace': None if box is None else box.tolist(),
     }
+    if settings.command_type == MESSAGE:  # nothing holds it there
+        del limits['max_acceleration']
     limited = ', '.join(f'{n} {"none" if v is None else v}' for n, v in limits.items())
     return (
         f'commands at {settings.control_rate:g} Hz on {topic} in frame '

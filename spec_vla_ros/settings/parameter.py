@@ -23,6 +23,7 @@ class Meaning:
     live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
         node when it is configured.
     only: another parameter, and the values of that with which this one counts; None: with all.
+    also: a further such pair, either of which is enough.
     """
 
     description: str
@@ -33,6 +34,7 @@ class Meaning:
     frame: bool = False
     live: bool = False
     only: tuple[str, Container[Any]] | None = None
+    also: tuple[str, Container[Any]] | None = None
 
 
 def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
@@ -52,14 +54,13 @@ def without_effect(settings: DataclassInstance) -> list[str]:
     """Return in words each parameter that is not its default, and counts for nothing."""
     found = []
     for field in dataclasses.fields(settings):
-        value, only = getattr(settings, field.name), meaning_of(field).only
-        if only is None or value == field.default:
+        value, meaning = getattr(settings, field.name), meaning_of(field)
+        pairs = [pair for pair in (meaning.only, meaning.also) if pair is not None]
+        if not pairs or value == field.default:
             continue
-        other, values = only
-        if getattr(settings, other) not in values:
-            found.append(
-                f'{field.name} {value!r} has no effect: {other} is {getattr(settings, other)!r}'
-            )
+        if not any(getattr(settings, other) in values for other, values in pairs):
+            why = ', '.join(f'{other} is {getattr(settings, other)!r}' for other, _ in pairs)
+            found.append(f'{field.name} {value!r} has no effect: {why}')
     return found
 
 

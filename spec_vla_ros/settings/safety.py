@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spec_vla_ros.settings.outputs import GRIPPERS
+from spec_vla_ros.settings.outputs import GRIPPERS, MESSAGE, POSE, TWIST
 from spec_vla_ros.settings.parameter import parameter
 
 
@@ -128,12 +128,13 @@ class SafetySettings:
     )
     max_acceleration: tuple[float, ...] = parameter(
         'Clamp the change of the commanded velocity along and about x, y, z; 0: no limit. A halt '
-        'is at once',
+        'is at once. Without effect on command_type message',
         default=(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
         unit='m/s2, rad/s2',
         low=0.0,
         high=1000.0,
         live=True,
+        only=('command_type', (TWIST, POSE)),
     )
     workspace_min: tuple[float, ...] = parameter(
         'Least x, y, z of the end effector in command_frame; both corners the same: no box',
@@ -175,6 +176,7 @@ class SafetySettings:
         high=1.0,
         live=True,
         only=('gripper_type', GRIPPERS),
+        also=('command_type', (MESSAGE,)),
     )
     gripper_max: float = parameter(
         'Greatest gripper opening that is commanded',
@@ -183,6 +185,7 @@ class SafetySettings:
         high=1.0,
         live=True,
         only=('gripper_type', GRIPPERS),
+        also=('command_type', (MESSAGE,)),
     )
     max_gripper_rate: float = parameter(
         'Clamp the change of the commanded gripper opening; 0: no limit',
@@ -192,6 +195,7 @@ class SafetySettings:
         high=100.0,
         live=True,
         only=('gripper_type', GRIPPERS),
+        also=('command_type', (MESSAGE,)),
     )
     dry_run: bool = parameter(
         'Publish everything but commands to arm and gripper; with command_type message these are '

@@ -309,6 +309,55 @@ def test_a_new_instruction_stops_the_arm_at_once_whatever_the_acceleration(drive
     assert tick.gripper is None
 
 
+SLOW = (0.05,) * 3 + (2.5,) * 3
+
+
+def test_an_action_that_is_the_command_is_within_the_velocity_limits(drive):
+    driver = drive(command_type='message', max_velocity=SLOW, max_acceleration=(0.1,) * 6)
+    driver.loop.store_instruction('go')
+    new = driver.until(began).new_action
+    wanted = [0.005, 0.0, -0.005, 0.0, 0.1, 0.0, 0.25]
+    np.testing.assert_allclose(new.action.values, wanted, atol=1e-12)
+    driver.until(began)  # it has rested
+    assert driver.loop.counters.velocity_clamps == 2  # once for each action
+    assert driver.loop.counters.acceleration_clamps == 0
+    np.testing.assert_allclose(driver.travelled()[:3], [0.005 + 0.005 / 3, 0, -0.02 / 3])
+
+
+@pytest.mark.parametrize(('x', 'left'), [(0.0, 0.01), (0.096, 0.003), (0.2, 0.0)])
+def test_an_action_that_is_the_command_does_not_leave_the_workspace(drive, x, left):
+    driver = drive(command_type='message', **BOX)
+    driver.loop.store_instruction('go')
+    tick = None
+    while tick is None or not began(tick):  # a pose that is a third of a step old
+        position = np.array([x, 0.0, 0.0])
+        driver.loop.store_pose(Pose(position, UPRIGHT, 'base_link', driver.now_ns))
+        tick = driver.tick()
+    values = tick.new_action.action.values
+    np.testing.assert_allclose(values[:3], [left, 0, -0.01], atol=1e-9)
+    assert driver.loop.counters.workspace_clamps == (left < 0.01)
+
+
+def test_an_action_that_is_the_command_holds_the_gripper_in_its_range_and_rate(drive):
+    limits = {'gripper_min': 0.2, 'gripper_max': 0.9, 'max_gripper_rate': 1.0}
+    driver = drive(command_type='message', gripper_type='none', **limits)
+    driver.policy.answer = np.array([*DELTA[:6], 1.0])
+    driver.loop.store_instruction('go')
+    opened = driver.until(began)
+    driver.policy.answer = np.array([*DELTA[:6], 0.0])
+    driver.loop.store_instruction('close')
+    closing = driver.until(began)
+    assert opened.new_action.action.values[6] == pytest.approx(0.9)
+    assert closing.new_action.action.values[6] == pytest.approx(0.8)  # 0.1 s of it
+    assert driver.loop.counters.gripper_clamps >= 2
+
+
+def test_an_action_that_is_no_command_is_as_the_policy_gave_it(drive):
+    driver = drive(max_velocity=SLOW, gripper_min=0.5)
+    driver.loop.store_instruction('go')
+    np.testing.assert_array_equal(driver.until(began).new_action.action.values, DELTA)
+
+
 def test_velocity_limits_clamp_and_count(drive):
     driver = drive(max_velocity=(0.05, 0.5, 0.05, 0.5, 0.5, 0.5))
     driver.loop.store_instruction('go')

@@ -262,3 +262,16 @@ class TestMessageOnly:
         assert not twists.messages
         assert not targets.messages
         assert not grippers.messages
+
+    def test_the_action_is_within_the_limits(self, world, actions, stderr):
+        limits = {'max_velocity': [0.05] * 6, 'max_acceleration': [0.1] * 6, 'gripper_max': 0.5}
+        start(world, command_type='message', gripper_type='none', **limits)
+        found = actions.wait()
+        moved = [*vector(found.delta_position), *vector(found.delta_rotation)]
+        np.testing.assert_allclose(moved, np.clip(FORWARD[:6], -0.005, 0.005))
+        assert found.gripper_opening == 0.5
+        line = wait_for_line(stderr, 'max_acceleration')
+        assert "has no effect: command_type is 'message'" in line
+        line = wait_for_line(stderr, 'active: ')
+        assert f'max_velocity {[0.05] * 6}, max_step_translation' in line
+        assert 'gripper_max' not in stderr()  # which has an effect

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from spec_vla_ros.settings.nodes import LiberoRobotSettings, PolicySettings, SimSettings
-from spec_vla_ros.settings.parameter import changed, meaning_of
+from spec_vla_ros.settings.parameter import changed, meaning_of, without_effect
 from spec_vla_ros.types import Decoding
 
 
@@ -146,3 +146,16 @@ def test_auto_is_a_mode_that_works(mode, has_drafter, real):
 def test_a_speculative_mode_without_a_drafter_is_refused(mode):
     with pytest.raises(ValueError, match=f"decoding_mode: '{mode}' needs a drafter, and none is"):
         PolicySettings(decoding_mode=mode).resolved(has_drafter=False)
+
+
+@pytest.mark.parametrize(
+    ('given', 'found'),
+    [
+        ({'gripper_type': 'none'}, ["gripper_type is 'none', command_type is 'twist'"]),
+        ({'gripper_type': 'none', 'command_type': 'message'}, []),
+        ({'gripper_type': 'position'}, []),
+    ],
+)
+def test_a_parameter_that_counts_with_either_of_two_has_no_effect_without_both(given, found):
+    texts = without_effect(PolicySettings(gripper_max=0.5, **given))
+    assert texts == [f'gripper_max 0.5 has no effect: {why}' for why in found]
