@@ -35,8 +35,11 @@ class GripperOutput(Protocol):
     def command(self, opening: float) -> None:
         """Command an opening in [0, 1]."""
 
-    def hold(self) -> None:
-        """End what is under way, where that can be ended; called at each tick of a halt."""
+    def hold(self, *, at_once: bool) -> None:
+        """Have commanded nothing, since others may move it now; called at each tick of a halt.
+
+        at_once: also end what is under way, where that can be ended.
+        """
 
     def close(self) -> None:
         """Close the topic or action."""
@@ -72,7 +75,7 @@ class PositionOutput:
         """Publish the position."""
         self._positions.publish(Float64(data=self._settings.gripper_position(opening)))
 
-    def hold(self) -> None:
+    def hold(self, *, at_once: bool) -> None:
         """Do nothing: a position that was published cannot be taken back."""
 
     def close(self) -> None:
@@ -108,6 +111,7 @@ class ActionOutput:
         self._node, self._logger, self._settings = node, node.get_logger(), settings
         self._commanded: float | None = None
         self._running: Any = None  # the goal that was accepted last, until it ends
+        self._cancels = False  # what is accepted from now on, until the next command
         client: ActionClient[Any, Any, Any] = ActionClient(node, kind, 'gripper_cmd')
         self._client = client
 
@@ -127,14 +131,17 @@ class ActionOutput:
             )
             return
         goal = self._goal(self._settings.gripper_position(opening))
-        self._commanded = opening
+        self._commanded, self._cancels = opening, False
         answered = functools.partial(self._on_answer, opening)
         self._client.send_goal_async(goal).add_done_callback(answered)
 
-    def hold(self) -> None:
-        """Cancel a goal that runs; the next opening is a new one, for others may move it now."""
-        self._commanded = None
-        if self._running is not None:
+    def hold(self, *, at_once: bool) -> None:
+        """Make the next opening a new goal; at once: cancel one that runs, or is just being taken.
+
+        A grip that is cancelled may come loose, so that no halt but an emergency does so.
+        """
+        self._commanded, self._cancels = None, at_once
+        if at_once and self._running is not None:
             self._running.cancel_goal_async()
             self._running = None
 
@@ -161,8 +168,8 @@ class ActionOutput:
         self._running = answer
         ended = functools.partial(self._on_end, opening, answer)
         answer.get_result_async().add_done_callback(ended)
-        if self._commanded is None:  # a halt came before the answer
-            self.hold()
+        if self._cancels:  # that came before the answer
+            self.hold(at_once=True)
 
     def _on_end(self, opening: float, goal: Any, future: Future) -> None:
         """Try a goal again that was given up; not one that ended at something that is held."""
@@ -213,7 +220,7 @@ class NoGripperOutput:
     def command(self, opening: float) -> None:
         """Do nothing."""
 
-    def hold(self) -> None:
+    def hold(self, *, at_once: bool) -> None:
         """Do nothing."""
 
     def close(self) -> None:

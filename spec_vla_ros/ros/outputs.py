@@ -102,7 +102,7 @@ class Outputs:
             self._arm.command(tick, measured=measured, now_ns=now_ns)
             self._commanding = True
             if tick.halt.reason is not Reason.NONE:
-                self._gripper.hold()
+                self._gripper.hold(at_once=tick.halt.reason is Reason.EMERGENCY_STOP)
             elif tick.gripper is not None:
                 self._gripper.command(tick.gripper)
         else:  # a dry run begins with the arm at rest
@@ -123,7 +123,7 @@ class Outputs:
         """Make standing still the last command; does nothing when it has been."""
         if self._commanding:
             self._arm.stand_still(measured=measured, now_ns=now_ns)
-            self._gripper.hold()
+            self._gripper.hold(at_once=False)
             self._commanding = False
 
     def close(self) -> None:

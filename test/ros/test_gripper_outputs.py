@@ -9,7 +9,8 @@ from action_msgs.msg import GoalStatus
 from harness import FORWARD, ScriptedPolicy, halted
 from sensor_msgs.msg import JointState
 from spec_vla_ros.msg import PolicyStatus
-from std_msgs.msg import Float64
+from std_msgs.msg import Bool, Float64
+from std_srvs.srv import Trigger
 from waiting import wait_for
 
 from spec_vla_ros.ros import gripper_outputs, qos
@@ -107,18 +108,19 @@ def test_after_a_halt_the_same_opening_is_a_new_goal(monkeypatch):
     client = FakeClient.installed(monkeypatch)
     gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
     gripper.command(1.0)
+    client.ends = False
     for _ in range(3):
-        gripper.hold()
+        gripper.hold(at_once=False)
     assert client.goals == [(1.0, 0.0)]
     for _ in range(3):
         gripper.command(1.0)  # somebody may have moved it
     assert client.goals == [(1.0, 0.0)] * 2
-    assert client.cancelled == 0  # they had ended
+    assert client.cancelled == 0  # what is gripped might come loose
 
 
 @pytest.mark.dds
-@pytest.mark.parametrize('halt', ['cancelled', 'inactive'])
-def test_a_halt_ends_the_goal_and_the_next_action_sends_it_again(world, monkeypatch, halt):
+@pytest.mark.parametrize('halt', ['cancelled', 'inactive', 'emergency'])
+def test_after_a_halt_the_goal_is_sent_again_and_an_emergency_ends_it(world, monkeypatch, halt):
     client = FakeClient.installed(monkeypatch)
     client.ends = False
     status = world.record(PolicyStatus, 'status', qos.LATCHED)
@@ -126,17 +128,20 @@ def test_a_halt_ends_the_goal_and_the_next_action_sends_it_again(world, monkeypa
     wait_for(lambda: client.goals, 'a goal')
     if halt == 'inactive':
         assert world.remote.deactivate('/spec_vla')
-    else:
+        assert world.remote.activate('/spec_vla')
+    elif halt == 'cancelled':
         world.instruct('')
         status.wait(halted(PolicyStatus.REASON_NO_INSTRUCTION))
-    wait_for(lambda: client.cancelled, 'it to be cancelled')
-    assert client.goals == [(1.0, 0.0)]
-    if halt == 'inactive':
-        assert world.remote.activate('/spec_vla')
     else:
-        world.instruct('go')
+        publisher = world.remote.node.create_publisher(Bool, 'emergency_stop', 10)
+        wait_for(publisher.get_subscription_count, 'the emergency stop to be heard')
+        publisher.publish(Bool(data=True))
+        wait_for(lambda: client.cancelled, 'it to be cancelled')
+        assert world.remote.call(Trigger, '/spec_vla/reset', Trigger.Request()).success
+    assert client.goals == [(1.0, 0.0)] or halt == 'inactive'
+    world.instruct('go')
     wait_for(lambda: len(client.goals) == 2, 'the goal again')
-    assert client.cancelled == 1
+    assert client.cancelled == (halt == 'emergency')
 
 
 @pytest.mark.parametrize('answered', [True, False])
@@ -147,9 +152,9 @@ def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
     client.ends, client.answers = False, answered
     gripper.command(0.0)
     for _ in range(3):
-        gripper.hold()
+        gripper.hold(at_once=True)
     client.answer()  # may come when it is held already
-    gripper.hold()
+    gripper.hold(at_once=True)
     assert client.cancelled == 1
     gripper.command(0.0)
     client.answer()
@@ -164,7 +169,7 @@ def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(monk
     gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
     client.answers, client.accepts = False, False
     gripper.command(0.0)
-    gripper.hold()
+    gripper.hold(at_once=False)
     client.answer()
     assert not node.warnings
 
