@@ -32,9 +32,11 @@ from spec_vla_ros.recordings.prompts import (
 )
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.training.drafter_data import FEATURES, Example, write_features
 from spec_vla_ros.training.drafter_sources import (
     libero_examples,
+    libero_starts,
     recorded_examples,
     tabletop_examples,
 )
@@ -129,20 +131,25 @@ def _simulated(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
     if args.image_topic or args.instruction_topic or args.instruction:
         raise ValueError('topics and instruction belong to recordings: give --recording too')
     _check_processes(args, args.episodes, 'episodes')
+    seeds = range(args.first_seed, args.first_seed + args.episodes)
     if args.benchmark:
         check_installed()
-        source: Source = partial(
-            libero_examples, suite=args.benchmark, image_rotation=libero_rotation(recipe)
-        )
-    elif find_spec('mujoco') is None:
+        rotation, starts = libero_rotation(recipe), libero_starts(args.benchmark, seeds)
+        return [
+            partial(libero_examples, starts=part, suite=args.benchmark, image_rotation=rotation)
+            for part in _dealt(starts, args.processes)
+        ]
+    if find_spec('mujoco') is None:
         raise ValueError(
             "mujoco is not installed: episodes need pip install -e '.[sim]', recordings "
             '(--recording) do not'
         )
-    else:
-        source = tabletop_examples
-    seeds = range(args.first_seed, args.first_seed + args.episodes)
-    return [partial(source, seeds=part) for part in _dealt(seeds, args.processes)]
+    if seeds[-1] >= HELD_OUT_SEEDS.start and seeds[0] < HELD_OUT_SEEDS.stop:
+        raise ValueError(
+            f'--first-seed {args.first_seed}: the seeds {HELD_OUT_SEEDS.start} .. '
+            f'{HELD_OUT_SEEDS.stop - 1} are for evaluation, nothing may be learnt from them'
+        )
+    return [partial(tabletop_examples, seeds=part) for part in _dealt(seeds, args.processes)]
 
 
 def _recorded(args: argparse.Namespace) -> list[Source]:

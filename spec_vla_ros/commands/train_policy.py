@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--work', type=user_path, required=True, help='folder for intermediate files'
     )
     parser.add_argument('--out', type=user_path, required=True, help='checkpoint folder to write')
-    parser.add_argument('--seed', type=int, default=0, help='default: %(default)s')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='default: %(default)s')
     parser.add_argument(
         '--processes', type=at_least(1), default=2, help='for collecting (default: %(default)s)'
     )

@@ -26,9 +26,10 @@ from spec_vla_ros.evaluation.tuning import (
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
-from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, Decoding
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     """
     tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
     recordings, recipe = recordings_from(args), recipe_from(args)
+    check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
     drafter = load_drafter_beside(checkpoint, args.drafter)

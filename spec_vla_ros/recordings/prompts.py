@@ -26,6 +26,8 @@ from spec_vla_ros.types import Observation, instruction_fault
 IMAGE_TOPIC = '/image'
 """Where they are unless somebody says otherwise: the policy node's own name."""
 
+_NEARLY = 0.75  # of an interval counts as one: images come early and late by their jitter
+
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
@@ -126,7 +128,8 @@ def recorded_observations(
         path: the recording.
         topics: where images and instructions are.
         every: take one image of so many.
-        interval: leave out images recorded sooner than this after the last one taken, seconds.
+        interval: leave out images recorded clearly sooner than this after the last one taken,
+            seconds. A camera that runs at about this interval loses none.
         report: called at the end with a line that says how many images were used, and before that
             with one for each reason why instructions were refused, and one for pictures.
 
@@ -162,7 +165,7 @@ def recorded_observations(
             seen += 1
             if (seen - 1) % every or recorded_ns < due_ns:
                 continue
-            due_ns = recorded_ns + round(interval * 1e9)
+            due_ns = recorded_ns + round(_NEARLY * interval * 1e9)
             picture = message(connection, data)
             frames.add(picture.header.frame_id)
             if len(frames) > 1:

@@ -32,15 +32,33 @@ def tabletop_examples(policy: Policy, seeds: Sequence[int]) -> Iterator[Example]
     yield from _driven(policy, env, starts, step=step, full_speed=MAX_MOTION, max_steps=36)
 
 
+def libero_starts(suite: str, seeds: Sequence[int]) -> list[Start]:
+    """Return an episode for each seed, the tasks one after the other: to load one takes seconds.
+
+    The layouts are drawn from the seeds; none is an official initial state.
+    """
+    from spec_vla_ros.sim.libero.suites import read_tasks
+
+    tasks = read_tasks(suite)
+    turns = max(len(seeds), len(tasks))
+    return [
+        Start(seed=seed, instruction=tasks[number * len(tasks) // turns].instruction)
+        for number, seed in enumerate(seeds)
+    ]
+
+
 def libero_examples(
-    policy: Policy, seeds: Sequence[int], *, suite: str, image_rotation: int
+    policy: Policy, starts: Sequence[Start], *, suite: str, image_rotation: int
 ) -> Iterator[Example]:
-    """Let the policy drive one episode of a suite of LIBERO a seed, and give what it sees.
+    """Let the policy drive episodes of a suite of LIBERO, and give what it sees.
 
-    The layouts are drawn from the seeds; none is an official initial state. Every second picture
-    is given: neighbours show nearly the same.
+    Every second picture is given: neighbours show nearly the same.
 
-    image_rotation: of the simulator's picture, degrees; see `libero_rotation`.
+    Args:
+        policy: what drives.
+        starts: see `libero_starts`.
+        suite: its name.
+        image_rotation: of the simulator's picture, degrees; see `libero_rotation`.
 
     Raises:
         ValueError: no such suite, or LIBERO is not installed.
@@ -53,12 +71,6 @@ def libero_examples(
     def step(action: np.ndarray, rng: np.random.Generator) -> None:
         env.step(action)
 
-    # The tasks one after the other, for to load one takes seconds.
-    share = -(-len(seeds) // len(env.tasks))
-    starts = [
-        Start(seed=seed, instruction=env.tasks[number // share].instruction)
-        for number, seed in enumerate(seeds)
-    ]
     yield from _driven(policy, env, starts, step=step, full_speed=FULL_SPEED, every=2)
 
 

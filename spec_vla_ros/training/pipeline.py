@@ -179,12 +179,13 @@ def train_on_frames(
     report(f'{len(frames)} frames')
     episodes = len(set(frames.episodes))
     stats = norm_stats(frames.actions.reshape(-1, 7), name=design.name, trajectories=episodes)
-    write_small_files(out, design, stats)
+    small = work / 'small'  # a policy that is in `out` stays whole until another is ready
+    write_small_files(small, design, stats)
     torch.manual_seed(hyperparameters.seed)
-    config = OpenVLAConfig.from_dict(json.loads((out / 'config.json').read_text()))
+    config = OpenVLAConfig.from_dict(json.loads((small / 'config.json').read_text()))
     text = replace(config.text, num_hidden_layers=hyperparameters.shallow_layers)
     shallow, codec = OpenVLA(replace(config, text=text)), config.codec()
-    prompts = PromptProcessor.from_file(out / 'tokenizer.json', vocab_size=config.vocab_size)
+    prompts = PromptProcessor.from_file(small / 'tokenizer.json', vocab_size=config.vocab_size)
     goal_head = nn.Linear(text.hidden_size, 6 + frames.things.shape[-1])
     said = design.instructions
     policy = PackedPolicy(shallow, prompts, codec, instructions=said, goal_head=goal_head)
@@ -225,6 +226,7 @@ def train_on_frames(
     model = deepen(shallow, config).to(device)
     policy = PackedPolicy(model, prompts, codec, instructions=said, goal_head=goal_head).to(device)
     train('grounding', hyperparameters.grounding, swapped=hyperparameters.swapped)
+    write_small_files(out, design, stats)
     save_weights(model, out / 'model.safetensors', dtype=torch.bfloat16)
     report(f'wrote {out}')
 

@@ -34,6 +34,7 @@ def jobs(monkeypatch):
 
     monkeypatch.setattr(drafter_data, 'worker_processes', Pool)
     monkeypatch.setattr(drafter_data, 'check_installed', lambda: None)
+    monkeypatch.setattr(drafter_data, 'libero_starts', lambda suite, seeds: list(seeds))
     return jobs
 
 
@@ -78,6 +79,14 @@ def test_a_published_fine_tune_needs_a_recipe_to_be_chosen(jobs, tmp_path, capsy
 def test_options_that_would_have_no_effect_are_refused(jobs, tmp_path, capsys, options, words):
     assert cli.main(['drafter-data', '--out', str(tmp_path / 'out'), *options]) == 2
     assert words in capsys.readouterr().err
+    assert not jobs
+
+
+@pytest.mark.parametrize('first', ['9000000', '8999999'])
+def test_nothing_is_learnt_from_what_is_evaluated(jobs, tmp_path, capsys, first):
+    command = ['drafter-data', '--out', str(tmp_path / 'out'), '--first-seed', first]
+    assert cli.main([*command, '--episodes', '2']) == 2
+    assert '9000000 .. 9099999 are for evaluation' in capsys.readouterr().err
     assert not jobs
 
 

@@ -148,6 +148,17 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, options, reason):
     assert not out.exists()
 
 
+def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path, capsys):
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
+    config = json.loads((folder / 'config.json').read_text())
+    (stats,) = config['norm_stats'].values()
+    config['norm_stats'] = {'libero_object_no_noops': stats}
+    (folder / 'config.json').write_text(json.dumps(config))
+    command = ['tune', str(spoken_bag(tmp_path / 'bag')), '--checkpoint', str(folder)]
+    assert cli.main([*command, '--out', str(tmp_path / 'out')]) == 2
+    assert 'give --recipe libero, or --recipe plain for none' in capsys.readouterr().err
+
+
 def test_recordings_that_hold_too_little(tmp_path, capsys):
     silent = record(tmp_path / 'silent', [(1, '/image', IMAGE, raw(PICTURES[0]))])
     blind = record(tmp_path / 'blind', [(1, '/instruction', STRING, said('go'))])

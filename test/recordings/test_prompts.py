@@ -364,4 +364,16 @@ def test_images_sooner_than_the_interval_are_left_out(tmp_path):
     topics = RecordingTopics('/camera/image', instruction='go')
     bag = record(tmp_path / 'bag', messages)
     seen = recorded_observations(bag, topics, interval=0.1, report=lambda text: None)
-    assert [(o.stamp_ns - 1) // 1_000_000 for o in seen] == [0, 110, 215, 400, 600]
+    assert [(o.stamp_ns - 1) // 1_000_000 for o in seen] == [0, 90, 200, 400, 480, 600]
+
+
+@pytest.mark.parametrize(('period', 'every'), [(100, 1), (50, 2), (33, 3)])
+def test_no_image_is_lost_to_the_jitter_of_a_camera_at_that_interval(tmp_path, period, every):
+    """Each second step would be twice as long, and look as if the actions had another scale."""
+    rng = np.random.default_rng(0)
+    times = [1000 + period * n + int(rng.integers(-4, 5)) for n in range(24)]  # milliseconds
+    messages = [(1_000_000 * t, '/camera/image', IMAGE, raw(PICTURES[0])) for t in times]
+    bag = record(tmp_path / 'bag', messages)
+    topics = RecordingTopics('/camera/image', instruction='go')
+    seen = recorded_observations(bag, topics, interval=0.1, report=lambda text: None)
+    assert [o.stamp_ns // 1_000_000 for o in seen] == times[::every]

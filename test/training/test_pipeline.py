@@ -13,7 +13,7 @@ from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.training import pipeline
-from spec_vla_ros.training.frames import load_frames
+from spec_vla_ros.training.frames import Frames, load_frames
 from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
 from spec_vla_ros.types import Observation
 
@@ -53,6 +53,39 @@ def test_from_seed_to_checkpoint(tmp_path, device):
     action = policy.infer(Observation(frames.images[0], 'pick up the green block'))
     assert action.values.shape == (7,)
     assert np.abs(action.values[:3]).max() <= 0.018 + 1e-6
+
+
+def test_a_policy_stays_whole_until_another_is_ready(tmp_path, monkeypatch):
+    work, out = tmp_path / 'work', tmp_path / 'out'
+    out.mkdir()
+    (out / 'config.json').write_text('of the policy before')
+
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, 'train_vision', interrupted)
+    rng = np.random.default_rng(0)
+    frames = Frames(
+        images=rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8),
+        instructions=np.zeros((4, 1), np.int64),
+        actions=rng.random((4, 1, 7), np.float32),
+        end_effector=rng.random((4, 10), np.float32),
+        things=rng.random((4, 1, 3), np.float32),
+        episodes=np.arange(4),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train_on_frames(
+            Hyperparameters(),
+            pipeline.TABLETOP,
+            frames,
+            full_speed=np.ones(6),
+            work=work,
+            out=out,
+            device=torch.device('cpu'),
+            report=print,
+        )
+    assert [path.name for path in out.iterdir()] == ['config.json']
+    assert (out / 'config.json').read_text() == 'of the policy before'
 
 
 @pytest.mark.parametrize(
