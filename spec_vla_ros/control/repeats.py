@@ -36,14 +36,16 @@ class RepeatWatch:
 
         Args:
             text: the instruction; an empty one, which cancels, is never a copy.
-            source: who gave it.
-            in_force: the instruction that is followed now.
+            source: who gave it; None where nobody tells: then each text counts by itself, so that
+                what one says is not taken for another's.
+            in_force: the instruction that is followed now; where it is refused, the text itself.
             now: monotonic seconds.
         """
         text = text.strip()
         self._said = {k: v for k, v in self._said.items() if now - v.at <= LONGEST_PAUSE}
-        before = self._said.get(source)
+        who = text if source is None else source
+        before = self._said.get(who)
         again = bool(text) and before is not None and before.text == text
         copies = before.copies if again and before is not None else 0
-        self._said[source] = _Said(text, now, copies + (again and text == in_force))
+        self._said[who] = _Said(text, now, copies + (again and text == in_force))
         return copies >= _ENOUGH

@@ -162,21 +162,25 @@ class Configured:
         return self.loop.close(timeout=WORKER_PATIENCE)
 
     def _on_instruction(self, text: str, source: Hashable) -> None:
-        before, now = self.loop.instruction, time.monotonic()
-        if self._repeats.is_copy(text, source=source, in_force=before, now=now):
-            if text.strip() != before:
+        said, before, refused = text.strip(), self.loop.instruction, self._emergency.pressed
+        # What is refused counts as said, or a reset would be the time to take the next copy.
+        in_force = said if refused else before
+        copy = self._repeats.is_copy(text, source=source, in_force=in_force, now=time.monotonic())
+        if refused and said:
+            self._node.get_logger().warning(
+                f'{said!r} is not taken: {self._emergency.text}; give it again then',
+                throttle_duration_sec=10.0,
+            )
+            return
+        if copy:
+            if said != before:
                 self._node.get_logger().warning(
-                    f'{text.strip()!r} is published again and again, and was ended: it is not '
+                    f'{said!r} is published again and again, and was ended or refused: it is not '
                     f'taken until its publisher pauses for {LONGEST_PAUSE:g} s or says something '
                     f'else; publish it once ({self._inputs.sources(Reason.NO_INSTRUCTION)})',
                     throttle_duration_sec=10.0,
                 )
             return
-        if self._emergency.pressed and text.strip():
-            self._node.get_logger().warning(
-                f'{text.strip()!r} is not taken: {self._emergency.text}; give it again then',
-                throttle_duration_sec=10.0,
-            )
         self._execute.preempt(text)
         self.loop.store_instruction(text)
 

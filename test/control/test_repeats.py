@@ -70,6 +70,15 @@ def test_what_was_said_once_more_to_be_sure_may_be_said_after_a_stop(follower):
     assert follower.hear('go')
 
 
+@pytest.mark.parametrize('other', ['', 'pick'])
+def test_copies_do_not_undo_what_another_asks_for_where_nobody_tells_who_it_is(follower, other):
+    for _ in range(3):
+        assert follower.hear('go', source=None)
+    assert follower.hear(other, source=None)
+    assert not follower.hear('go', source=None)
+    assert follower.instruction == other
+
+
 def test_an_empty_one_is_never_a_copy(follower):
     assert all(follower.hear('') for _ in range(5))
 

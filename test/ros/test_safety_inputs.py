@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Fault injection at the inputs of a running policy node: camera, instruction, parameters."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ from harness import STILL_IMAGE, new_world
 from rclpy.serialization import serialize_message
 from safety_bench import SafetyBench
 from spec_vla_ros.msg import PolicyStatus
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 from waiting import wait_for
 
 from spec_vla_ros.ros import qos
@@ -111,22 +112,42 @@ def test_an_instruction_that_is_not_utf8_is_refused(bench):
     bench.wait_moving()
 
 
+@contextlib.contextmanager
+def repeating(bench, text):
+    """Have somebody publish an instruction ten times a second."""
+    node = bench.world.remote.node
+    publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
+    timer = node.create_timer(0.1, lambda: publisher.publish(String(data=text)))
+    try:
+        yield
+    finally:
+        node.destroy_timer(timer)
+        node.destroy_publisher(publisher)
+
+
 @pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
 def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, monkeypatch, told):
     if not told:  # as on Jazzy
         monkeypatch.setattr('spec_vla_ros.ros.inputs.source_of', lambda info: None)
-    node = bench.world.remote.node
-    publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
-    timer = node.create_timer(0.1, lambda: publisher.publish(String(data='go')))
-    try:
+    with repeating(bench, 'go'):
         bench.wait_moving()
         time.sleep(0.5)  # some copies
         bench.stop()
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
-    finally:
-        node.destroy_timer(timer)
-        node.destroy_publisher(publisher)
+    bench.instruct('move')
+    bench.wait_moving()
+
+
+def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench):
+    button = bench.world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+    button.publish(Bool(data=True))
+    bench.wait_halted('EMERGENCY_STOP')
+    with repeating(bench, 'go'):
+        time.sleep(0.5)  # some copies, none of which is taken
+        bench.reset()
+        bench.wait_halted('NO_INSTRUCTION')
+        bench.assert_stands_still(commands=30)
     bench.instruct('move')
     bench.wait_moving()
 
