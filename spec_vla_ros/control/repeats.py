@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 LONGEST_PAUSE = 3.0
 """Seconds between two copies; after a longer silence the same words are given anew."""
@@ -30,6 +30,7 @@ class RepeatWatch:
 
     def __init__(self) -> None:
         self._said: dict[Hashable, _Said] = {}
+        self._deaf_since: float | None = None
 
     def is_copy(self, text: str, *, source: Hashable, in_force: str, now: float) -> bool:
         """Return whether an instruction only repeats what its publisher gave before.
@@ -49,3 +50,12 @@ class RepeatWatch:
         copies = before.copies if again and before is not None else 0
         self._said[who] = _Said(text, now, copies + (again and text == in_force))
         return copies >= _ENOUGH
+
+    def deaf_since(self, now: float) -> None:
+        """Note that nobody listens from now on, monotonic seconds: no publisher pauses by that."""
+        self._deaf_since = now
+
+    def hears_again(self, now: float) -> None:
+        """Note that somebody listens again, monotonic seconds; without effect if all the time."""
+        deaf, self._deaf_since = now - (self._deaf_since or now), None
+        self._said = {k: replace(v, at=v.at + deaf) for k, v in self._said.items()}

@@ -11,12 +11,13 @@ from rclpy.lifecycle import LifecycleNode
 
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.preconditions import EmergencyStop
-from spec_vla_ros.control.repeats import LONGEST_PAUSE, RepeatWatch
+from spec_vla_ros.control.repeats import LONGEST_PAUSE
 from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.execute import ExecuteServer, Result
+from spec_vla_ros.ros.given import Given
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.no_effect import NoEffect
@@ -39,6 +40,7 @@ class Configured:
         policy: loaded.
         current: returns the settings in force.
         emergency: the latch, which is older.
+        given: what is remembered of instructions, likewise.
         active: returns whether the node commands.
         held_back: returns why it may not be activated; empty when it may.
         on_finished: called from another thread when an inference has ended.
@@ -56,6 +58,7 @@ class Configured:
         status_topics: StatusTopics,
         current: Callable[[], PolicySettings],
         emergency: EmergencyStop,
+        given: Given,
         active: Callable[[], bool],
         held_back: Callable[[], str],
         on_finished: Callable[[], None],
@@ -76,9 +79,13 @@ class Configured:
             emergency=emergency,
             on_finished=on_finished,
         )
-        self._repeats = RepeatWatch()
+        self._repeats = given.repeats
         self._inputs = inputs = Inputs(
-            node, self.loop, compressed=compressed, on_instruction=self._on_instruction
+            node,
+            self.loop,
+            compressed=compressed,
+            on_instruction=self._on_instruction,
+            given=given.messages,
         )
         self._reports = Reports(
             node,
@@ -102,6 +109,7 @@ class Configured:
         self._no_effect = NoEffect(node)
         self._no_effect.look(settings)
         self._reports.report(None, now_ns=self._now_ns())
+        self._repeats.hears_again(time.monotonic())
 
     def apply(self, settings: PolicySettings) -> None:
         """Use these settings from the next tick and the next inference on."""
@@ -159,6 +167,7 @@ class Configured:
         """Close every topic; return whether the worker ended."""
         for topics in self._topics:
             topics.close()
+        self._repeats.deaf_since(time.monotonic())
         return self.loop.close(timeout=WORKER_PATIENCE)
 
     def _on_instruction(self, text: str, source: Hashable) -> None:

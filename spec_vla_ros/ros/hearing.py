@@ -22,6 +22,9 @@ NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announc
 REMEMBERED = 64
 """Messages; one comes again by another subscription within a few others."""
 
+Messages = deque[tuple[Hashable, int, int]]
+"""Which messages came: publisher, number, time."""
+
 MessageInfo = Mapping[str, Any]
 """What rclpy says of a message; which entries there are depends on distribution and middleware."""
 
@@ -39,6 +42,7 @@ class Listener:
         callback: given each message, and what rclpy says of it.
         profiles: a subscription for each.
         in_order: drop what a newer message of the same publisher has overtaken.
+        heard: messages that a listener before this one has heard; kept up to date.
     """
 
     def __init__(
@@ -50,21 +54,22 @@ class Listener:
         *,
         profiles: tuple[QoSProfile, ...] = qos.ANYBODY,
         in_order: bool = False,
+        heard: Messages | None = None,
     ) -> None:
         self._node, self._topic, self._callback = node, topic, callback
         self._profiles, self._in_order = profiles, in_order
         self._type = type_name(kind)
-        self._recent: deque[tuple[Hashable, int, int]] = deque(maxlen=REMEMBERED)
+        self._recent = nothing_heard() if heard is None else heard
         self._unnamed: set[bytes] = set()
 
-        def heard(message: Any, info: MessageInfo) -> None:  # rclpy counts the arguments
+        def hear(message: Any, info: MessageInfo) -> None:  # rclpy counts the arguments
             if self._is_news(info):
                 self._callback(message, info)
 
         # Without rclpy's own warning: what one of them does not hear another one does.
         silent = SubscriptionEventCallbacks(use_default_callbacks=False)
         self._subscriptions = [
-            node.create_subscription(kind, topic, heard, profile, event_callbacks=silent)
+            node.create_subscription(kind, topic, hear, profile, event_callbacks=silent)
             for profile in profiles
         ]
 
@@ -111,6 +116,11 @@ class Listener:
                 return False
         self._recent.append(message)
         return True
+
+
+def nothing_heard() -> Messages:
+    """Return the memory of a listener that has heard nothing yet."""
+    return deque(maxlen=REMEMBERED)
 
 
 def beside(node: Node, topic: str, kind: type, *, called: Callable[[str], bool]) -> list[str]:

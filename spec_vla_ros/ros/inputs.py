@@ -16,7 +16,14 @@ from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, source_of, type_name
+from spec_vla_ros.ros.hearing import (
+    Listener,
+    MessageInfo,
+    Messages,
+    beside,
+    source_of,
+    type_name,
+)
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 POSES = (type_name(PoseStamped),)
@@ -30,6 +37,7 @@ class Inputs:
         loop: takes images and poses.
         compressed: whether images come compressed.
         on_instruction: called with each instruction, and who gave it.
+        given: the instructions that were heard before; kept up to date.
     """
 
     def __init__(
@@ -39,6 +47,7 @@ class Inputs:
         *,
         compressed: bool,
         on_instruction: Callable[[str, Hashable], None],
+        given: Messages,
     ) -> None:
         self._node, self._loop = node, loop
         self.images_missed = 0  # published, and lost or overtaken on the way here
@@ -52,6 +61,7 @@ class Inputs:
             'instruction',
             lambda message, info: on_instruction(message.data, source_of(info)),
             in_order=True,
+            heard=given,
         )
         self._poses = Listener(
             node, PoseStamped, 'end_effector_pose', self._on_pose, profiles=(qos.MEASURED,)

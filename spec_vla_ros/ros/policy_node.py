@@ -22,6 +22,7 @@ from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
+from spec_vla_ros.ros.given import Given
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
@@ -74,6 +75,7 @@ class SpecVlaNode(LifecycleNode):
         keep_clock_while(self, lambda: self._active)
         self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
+        self._given = Given()
         self._finished = self.create_guard_condition(self._on_finished)
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
         self._ticker: Ticker | None = None
@@ -111,6 +113,7 @@ class SpecVlaNode(LifecycleNode):
                 status_topics=self._status_topics,
                 current=lambda: self._in_force,
                 emergency=self._emergency,
+                given=self._given,
                 active=lambda: self._active,
                 held_back=lambda: self._held_back,
                 on_finished=self._finished.trigger,

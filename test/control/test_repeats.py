@@ -79,6 +79,14 @@ def test_copies_do_not_undo_what_another_asks_for_where_nobody_tells_who_it_is(f
     assert follower.instruction == other
 
 
+def test_nobody_pauses_while_nobody_listens(follower):
+    repeated(follower)
+    follower.watch.deaf_since(follower.now)
+    follower.watch.hears_again(follower.now + 60.0)
+    assert not follower.hear('go', after=60.0 + LONGEST_PAUSE - 0.1)
+    assert follower.hear('go', after=LONGEST_PAUSE + 0.1)
+
+
 def test_an_empty_one_is_never_a_copy(follower):
     assert all(follower.hear('') for _ in range(5))
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from harness import STILL_IMAGE, new_world
 from rclpy.serialization import serialize_message
-from safety_bench import SafetyBench
+from safety_bench import NODE, SafetyBench
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, String
 from waiting import wait_for
 
+from spec_vla_ros.control.repeats import LONGEST_PAUSE
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
 
@@ -150,6 +151,41 @@ def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench):
         bench.assert_stands_still(commands=30)
     bench.instruct('move')
     bench.wait_moving()
+
+
+def configure_anew(bench, *, takes=0.0):
+    """Configure the node anew, as to change a start parameter, and activate it."""
+    remote = bench.world.remote
+    assert remote.deactivate(NODE)
+    assert remote.clean_up(NODE)
+    time.sleep(takes)
+    assert remote.configure(NODE)
+    assert remote.activate(NODE)
+
+
+@pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
+def test_configuring_anew_does_not_bring_back_what_was_ended(bench, monkeypatch, told):
+    if not told:  # as on Jazzy
+        for room in ('inputs', 'hearing'):
+            monkeypatch.setattr(f'spec_vla_ros.ros.{room}.source_of', lambda info: None)
+    bench.instruct('go')  # latched
+    bench.wait_moving()
+    bench.stop()
+    configure_anew(bench)
+    bench.wait_halted('NO_INSTRUCTION')
+    bench.assert_stands_still(commands=30)
+    bench.instruct('go')
+    bench.wait_moving()
+
+
+def test_configuring_anew_is_no_pause_of_who_repeats_the_instruction(bench):
+    with repeating(bench, 'go'):
+        bench.wait_moving()
+        time.sleep(0.5)  # some copies
+        bench.stop()
+        configure_anew(bench, takes=LONGEST_PAUSE)
+        bench.wait_halted('NO_INSTRUCTION')
+        bench.assert_stands_still(commands=30)
 
 
 def test_a_cancel_while_it_infers_discards_the_result(bench):
