@@ -70,6 +70,7 @@ class ControlLoop(Generic[Image]):
         self._requests: Requests[Image] = Requests(
             Inference(policy, to_rgb=to_rgb), clock=clock, on_finished=on_finished
         )
+        self._finishing = False  # the action that is executed is the last one
         self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
         self._fault = RUNNING
         self._halt = Halt(Reason.NO_INSTRUCTION)
@@ -138,7 +139,13 @@ class ControlLoop(Generic[Image]):
     def store_instruction(self, text: str) -> None:
         """Take an instruction; an empty one cancels, the one in force again changes nothing."""
         if self._preconditions.store_instruction(text):
+            self._finishing = False
             self._drop_everything()
+
+    def finish(self) -> None:
+        """Begin no further action until another instruction; the one that is executed goes on."""
+        self._finishing = True
+        self._requests.discard()
 
     def emergency_stop(self, source: str) -> None:
         """Command nothing but zero until `reset`, and forget the instruction.
@@ -225,7 +232,7 @@ class ControlLoop(Generic[Image]):
         return halt
 
     def _ask(self, settings: PolicySettings) -> None:
-        if not self.instruction:  # it has been refused just now
+        if not self.instruction or self._finishing:  # it has been refused just now, or is done
             return
         self._requests.ask(self._preconditions.images.newest, self.instruction, settings)
 

@@ -103,6 +103,8 @@ class Configured:
             node,
             refusal=self._refusal,
             begin=self.loop.store_instruction,
+            finish=self.loop.finish,
+            at_rest=lambda: self.loop.at_rest,
             end=lambda: self.loop.store_instruction(''),
         )
         self._topics = (self._execute, self._overlay, self._reports, inputs, self._outputs)
@@ -132,6 +134,7 @@ class Configured:
     def tick(self) -> None:
         """Publish what is to be said now; called at control rate."""
         now_ns, settings = self._now_ns(), self._current()
+        self._execute.look_at_the_clock()
         tick = self.loop.tick(now_ns, target=self._outputs.target)
         new = tick.new_action
         measured = self.loop.known_pose(now_ns)

@@ -50,6 +50,8 @@ class ExecuteServer:
         node: of the action.
         refusal: returns why an instruction cannot be taken now, or None.
         begin: called with the instruction of a goal that is taken.
+        finish: called when the last action of a goal has begun.
+        at_rest: returns whether no action is being executed.
         end: called when the instruction of a goal is no longer to be followed.
     """
 
@@ -59,10 +61,13 @@ class ExecuteServer:
         *,
         refusal: Callable[[str], str | None],
         begin: Callable[[str], None],
+        finish: Callable[[], None],
+        at_rest: Callable[[], bool],
         end: Callable[[], None],
     ) -> None:
         self._node = node
         self._refusal, self._begin, self._end = refusal, begin, end
+        self._begin_no_more, self._at_rest = finish, at_rest
         self._running: _Running | None = None
         self._server = _DeferredServer(
             node,
@@ -86,18 +91,22 @@ class ExecuteServer:
         if new is not None or tick.halt.reason is not running.halt.reason:
             running.halt = tick.halt
             self._tell(running, tick, latency_ms=latency_ms)
-        ends = tick.halt.lasting or tick.halt.reason in ENDS_BY_HALT
-        if ends and not running.handle.is_cancel_requested:
+        if tick.halt.lasting or tick.halt.reason in ENDS_BY_HALT:
             outcome = ENDS_BY_HALT.get(tick.halt.reason, Result.OUTCOME_GAVE_UP)
             self._finish(running, outcome, tick.halt.text)
         elif 0 < running.handle.request.step_limit <= running.steps:
-            text = f'{running.steps} actions were executed'
-            self._finish(running, Result.OUTCOME_STEP_LIMIT, text)
-        else:
-            self.look_at_the_clock()
+            if new is not None:
+                self._begin_no_more()
+            elif self._at_rest():
+                text, cut = f'{running.steps} actions were executed', tick.halt.text
+                text += f', the last of them until it halted: {cut}' if cut else ''
+                self._finish(running, Result.OUTCOME_STEP_LIMIT, text)
 
     def look_at_the_clock(self) -> None:
-        """End the goal if it is cancelled or its time is over, whether the node ticks or not."""
+        """End the goal if it is cancelled or its time is over, whether the node ticks or not.
+
+        Comes before a tick: none of its actions may begin then.
+        """
         running = self._running
         if running is None:
             return

@@ -33,6 +33,18 @@ def test_an_action_is_played_over_its_ticks_and_not_again(drive):
     assert sum(map(moves, driver.ticks)) == 3
 
 
+def test_a_loop_that_finishes_ends_what_it_has_begun_and_begins_no_more(drive):
+    driver = drive(wait_for_motion=False, step_duration=0.5)
+    driver.loop.store_instruction('go')
+    driver.until(began)
+    driver.loop.finish()
+    driver.until(lambda tick: driver.loop.at_rest)
+    assert not any(began(driver.tick()) for _ in range(5))
+    np.testing.assert_allclose(driver.travelled(), DELTA[:6], rtol=1e-9)
+    driver.loop.store_instruction('go on')
+    driver.until(began)
+
+
 def test_observations_are_from_after_the_motion(drive):
     driver = drive(settle_time=0.2)
     driver.loop.store_instruction('go')

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The action execute_instruction over DDS: limits, feedback, cancel, and whatever ends a goal."""
 
+import time
+
 import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
@@ -117,6 +119,57 @@ def test_a_goal_runs_until_it_is_canceled(client, twists):
     done, result = client.result(handle)
     assert (done, result.outcome) == (CANCELED, Result.OUTCOME_CANCELED)
     assert not twist_vector(twists.wait()).any()
+
+
+def test_no_action_begins_once_a_cancel_was_accepted(world, client, policy, twists):
+    """Between two ticks: the end of an inference makes one of its own."""
+    world.camera()
+    world.policy_node(lambda settings: policy, control_rate=1.0, image_timeout=5.0)
+    policy.open.clear()
+    handle = client.send()
+    wait_for(lambda: policy.observations, 'the inference to begin')
+    assert get(handle.cancel_goal_async()).goals_canceling
+    policy.open.set()
+    done, result = client.result(handle)
+    assert (done, result.steps) == (CANCELED, 0)
+    assert not any(twist_vector(twist).any() for twist in twists.messages)
+
+
+def test_no_action_begins_once_the_time_is_over(world, client, policy, twists):
+    world.camera()
+    world.policy_node(lambda settings: policy, control_rate=1.0, image_timeout=5.0)
+    policy.open.clear()
+    since, limit = time.monotonic(), 1.0
+    handle = client.send(time_limit=limit)
+    wait_for(lambda: policy.observations, 'the inference to begin')
+    wait_for(lambda: time.monotonic() > since + 1.05 * limit, 'the end of the time')
+    policy.open.set()
+    done, result = client.result(handle)
+    assert (done, result.steps) == (SUCCEEDED, 0)
+    assert not any(twist_vector(twist).any() for twist in twists.messages)
+
+
+def test_the_last_action_of_a_step_limit_is_executed_to_its_end(world, client, policy, twists):
+    world.camera()
+    world.policy_node(lambda settings: policy, step_duration=0.5, wait_for_motion=False)
+    done, result = client.result(client.send(step_limit=2))
+    assert (done, result.outcome) == (SUCCEEDED, Result.OUTCOME_STEP_LIMIT)
+    assert result.steps == 2
+    wait_for(lambda: not twist_vector(twists.last).any(), 'the arm to stand still')
+    travelled = sum(twist_vector(twist) for twist in twists.messages) / 30
+    np.testing.assert_allclose(travelled, 2 * FORWARD[:6], rtol=1e-9)
+
+
+def test_a_last_action_that_is_cut_short_is_told(world, client, policy):
+    world.policy_node(lambda settings: policy, step_duration=5.0, image_timeout=0.2)
+    camera = world.camera()
+    handle = client.send(step_limit=1)
+    wait_for(lambda: any(f.step for f in client.feedback), 'the action')
+    camera.covered = True
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (SUCCEEDED, Result.OUTCOME_STEP_LIMIT)
+    assert 'the last of them until it halted: ' in result.text
+    assert 'image_timeout' in result.text
 
 
 def test_one_goal_at_a_time(client, node):
