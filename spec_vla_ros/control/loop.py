@@ -33,6 +33,10 @@ HANG = 3
 """An inference that takes so many times inference_timeout is ended, where that can be done."""
 
 
+ENDED_BY_AN_INSTRUCTION = (Reason.TOO_MANY_FAILURES, Reason.FROZEN_IMAGE, Reason.POSE_MISSING)
+"""Reasons to halt that another instruction takes away; of a pose, that it is frozen."""
+
+
 class ControlLoop(Generic[Image]):
     """Camera images and an instruction in, velocities out. All calls from one thread.
 
@@ -136,9 +140,15 @@ class ControlLoop(Generic[Image]):
         """Keep an end-effector pose that has just arrived."""
         self._preconditions.store_pose(pose)
 
-    def store_instruction(self, text: str) -> None:
-        """Take an instruction; an empty one cancels, the one in force again changes nothing."""
-        if self._preconditions.store_instruction(text):
+    def store_instruction(self, text: str, *, anew: bool = False) -> None:
+        """Take an instruction; an empty one cancels, the one in force changes nothing.
+
+        anew: somebody gives it now: where the arm waits for an instruction, this is one, even if
+            it is in force.
+        """
+        given_up = self._preconditions.failures.latched is not None
+        waits = given_up or self._halt.reason in ENDED_BY_AN_INSTRUCTION
+        if self._preconditions.store_instruction(text, again=anew and waits):
             self._finishing = False
             self._drop_everything()
 

@@ -113,16 +113,18 @@ class Preconditions(Generic[Image]):
             self._frozen_pose.changed()
         self.poses.store(pose)
 
-    def store_instruction(self, text: str) -> bool:
+    def store_instruction(self, text: str, *, again: bool = False) -> bool:
         """Take an instruction; return whether anything has changed.
 
-        An empty one cancels, the one in force again changes nothing, and none is taken while the
+        An empty one cancels, the one in force changes nothing, and none is taken while the
         emergency stop is pressed: releasing it must not set the arm in motion.
+
+        again: take the one in force, too, as if it were another.
         """
         text = text.strip()
         bad = instruction_fault(text)
         same = bad is None and text == self.instruction and self._bad_instruction is None
-        if self.emergency.pressed or same:
+        if self.emergency.pressed or (same and not again):
             return False
         self._bad_instruction = bad
         self.instruction = '' if bad else text

@@ -102,7 +102,7 @@ class Configured:
         self._execute = ExecuteServer(
             node,
             refusal=self._refusal,
-            begin=self.loop.store_instruction,
+            begin=lambda text: self.loop.store_instruction(text, anew=True),
             finish=self.loop.finish,
             at_rest=lambda: self.loop.at_rest,
             end=lambda: self.loop.store_instruction(''),
@@ -194,7 +194,7 @@ class Configured:
                 )
             return
         self._execute.preempt(text)
-        self.loop.store_instruction(text)
+        self.loop.store_instruction(text, anew=True)
 
     def _refusal(self, instruction: str) -> str | None:
         """Return why an instruction cannot be carried out now."""

@@ -175,6 +175,33 @@ def test_a_new_instruction_is_a_new_chance(drive):
     assert driver.until(began).halt.reason is Reason.NONE
 
 
+def test_the_same_instruction_given_anew_is_a_new_chance_too(drive):
+    driver = drive(max_inference_failures=3)
+    driver.policy.answer = RuntimeError('boom')
+    driver.loop.store_instruction('go')
+    driver.until(lambda tick: driver.loop.counters.inference_errors == 3)
+    driver.policy.answer = DELTA
+    driver.loop.store_instruction('go', anew=True)
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_the_same_instruction_given_anew_lets_go_of_frozen_pixels(drive):
+    driver = started(drive, image_timeout=0.2)
+    driver.frozen = True
+    driver.until(halted_for(Reason.FROZEN_IMAGE))
+    driver.loop.store_instruction('go')  # a copy
+    assert driver.tick().halt.reason is Reason.FROZEN_IMAGE
+    driver.loop.store_instruction('go', anew=True)
+    assert driver.until(began).halt.reason is Reason.NONE
+
+
+def test_the_same_instruction_given_anew_changes_nothing_while_the_arm_moves(drive):
+    driver = started(drive)
+    driver.loop.store_instruction('go', anew=True)
+    assert moves(driver.tick())
+    assert driver.policy.resets == 1
+
+
 def test_the_emergency_stop_latches_through_everything_but_a_reset(drive):
     emergency = EmergencyStop()
     driver = started(drive, options={'emergency': emergency})
@@ -408,8 +435,8 @@ def test_a_target_does_not_leave_the_workspace_however_far_the_arm_lags(drive):
     assert driver.loop.counters.workspace_clamps > 10
 
 
-def test_a_pose_that_does_not_follow_the_arm_halts(drive):
-    """Or the box would hold nothing: the last transform, sent on and on with fresh stamps."""
+def until_the_pose_is_frozen(drive):
+    """Return a driver that halts for that, and what stores a pose by its x [m]."""
     driver = drive(**BOX, image_timeout=0.3)
     driver.loop.store_instruction('go')
 
@@ -421,6 +448,12 @@ def test_a_pose_that_does_not_follow_the_arm_halts(drive):
         pose(0.0)
         if driver.tick().halt.reason is Reason.POSE_MISSING and driver.travelled().any():
             break
+    return driver, pose
+
+
+def test_a_pose_that_does_not_follow_the_arm_halts(drive):
+    """Or the box would hold nothing: the last transform, sent on and on with fresh stamps."""
+    driver, pose = until_the_pose_is_frozen(drive)
     assert 'pose has not changed in 0.3' in driver.ticks[-1].halt.text
     assert np.linalg.norm(driver.travelled()[:3]) < 0.05
     for number in range(1, 60):
@@ -449,6 +482,15 @@ def test_a_pose_that_is_refused_is_not_where_the_arm_is(drive, change):
     assert driver.loop.known_pose(driver.now_ns) is good
     driver.loop.store_pose(dataclasses.replace(good, **change))
     assert driver.loop.known_pose(driver.now_ns) is None
+
+
+def test_the_same_instruction_given_anew_lets_go_of_a_frozen_pose(drive):
+    driver, pose = until_the_pose_is_frozen(drive)
+    driver.loop.store_instruction('go', anew=True)
+    for _ in range(5):
+        pose(0.0)
+        driver.tick()
+    assert driver.ticks[-1].halt.reason is Reason.NONE
 
 
 def test_an_arm_that_may_push_against_something_is_told_so(drive):

@@ -277,6 +277,16 @@ def test_giving_up_aborts_a_goal(world, client):
     assert result.steps == 0
 
 
+def test_a_goal_with_the_words_that_were_given_up_is_tried(world, client, policy, status):
+    policy.action = FORWARD * np.nan
+    world.policy_node(lambda settings: policy, max_inference_failures=3)
+    world.camera()
+    world.instruct('go')
+    status.wait(halted(PolicyStatus.REASON_TOO_MANY_FAILURES))
+    policy.action = FORWARD
+    assert client.result(client.send('go', step_limit=1))[0] == SUCCEEDED
+
+
 def depth(now_ns):
     message = rgb_to_image(STILL_IMAGE, stamp_ns=now_ns, frame_id='camera')
     message.encoding = '32FC1'

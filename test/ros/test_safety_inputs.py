@@ -39,6 +39,19 @@ def image(now_ns, **changes):
     return message
 
 
+@contextlib.contextmanager
+def repeating(bench, text):
+    """Have somebody publish an instruction ten times a second."""
+    node = bench.world.remote.node
+    publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
+    timer = node.create_timer(0.1, lambda: publisher.publish(String(data=text)))
+    try:
+        yield
+    finally:
+        node.destroy_timer(timer)
+        node.destroy_publisher(publisher)
+
+
 def test_a_frozen_picture_with_fresh_stamps_halts(bench):
     bench.set(image_timeout=0.3)
     bench.instruct('go')
@@ -50,6 +63,18 @@ def test_a_frozen_picture_with_fresh_stamps_halts(bench):
     bench.put_right()
     bench.instruct('go')
     bench.wait_moving()
+
+
+def test_the_same_instruction_again_lets_go_of_a_frozen_picture_and_copies_do_not(bench):
+    bench.set(image_timeout=0.3)
+    with repeating(bench, 'go'):
+        bench.wait_moving()
+        time.sleep(0.5)  # some copies
+        bench.camera.make = image
+        bench.wait_halted('FROZEN_IMAGE')
+        bench.assert_stands_still(commands=30)
+        bench.instruct('go')
+        bench.wait_moving()
 
 
 @pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
@@ -111,19 +136,6 @@ def test_an_instruction_that_is_not_utf8_is_refused(bench):
     assert 'UTF-8' in bench.wait_halted('BAD_INSTRUCTION').reason_text
     bench.instruct('go')
     bench.wait_moving()
-
-
-@contextlib.contextmanager
-def repeating(bench, text):
-    """Have somebody publish an instruction ten times a second."""
-    node = bench.world.remote.node
-    publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
-    timer = node.create_timer(0.1, lambda: publisher.publish(String(data=text)))
-    try:
-        yield
-    finally:
-        node.destroy_timer(timer)
-        node.destroy_publisher(publisher)
 
 
 @pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
