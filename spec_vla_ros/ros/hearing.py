@@ -19,6 +19,8 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from spec_vla_ros.ros import qos
 
 NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announcement is to come
+ONLY_WATCH = ('rosbag2_recorder', 'foxglove_bridge', '_ros2cli', 'rqt')
+"""How the names of nodes begin that show or record what they hear, and act upon nothing."""
 REMEMBERED = 64
 """Messages; one comes again by another subscription within a few others."""
 
@@ -140,8 +142,17 @@ def beside(node: Node, topic: str, kind: type, *, called: Callable[[str], bool])
         if name != topic
         and type_name(kind) in kinds
         and called(name.rpartition('/')[2])
-        and not node.count_subscribers(name)
+        and not listeners(node, name)
         for publisher in _named(node.get_publishers_info_by_topic(name))
+    ]
+
+
+def listeners(node: Node, topic: str) -> list[TopicEndpointInfo]:
+    """Return the subscribers of a topic, those left out that only watch."""
+    return [
+        subscriber
+        for subscriber in node.get_subscriptions_info_by_topic(topic)
+        if not subscriber.node_name.startswith(ONLY_WATCH)
     ]
 
 
@@ -175,7 +186,7 @@ def listening_elsewhere(node: Node, publisher: Publisher[Any]) -> list[str]:
         f'{node_of(subscriber)} subscribes to {name}'
         for name, kinds in node.get_topic_names_and_types()
         if name != publisher.topic_name and kind in kinds
-        for subscriber in _named(node.get_subscriptions_info_by_topic(name))
+        for subscriber in _named(listeners(node, name))
         if node_of(subscriber) != node.get_fully_qualified_name()
     ]
 

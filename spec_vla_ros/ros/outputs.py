@@ -13,11 +13,13 @@ from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output
 from spec_vla_ros.ros.gripper_outputs import make_gripper_output
-from spec_vla_ros.ros.hearing import also_publishing, listening_elsewhere, not_hearing
+from spec_vla_ros.ros.hearing import also_publishing, listeners, listening_elsewhere, not_hearing
 from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 
+_LOOK_EVERY = 1.0
+"""Seconds between two looks who hears the commands: not at every action, as it takes a while."""
 _SAID_EVERY = 10.0
 """Seconds between two warnings that nobody hears the commands."""
 _SHOWN = 4  # of those that listen on other topics
@@ -62,7 +64,7 @@ class Outputs:
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._frame = node, settings.command_frame
         self._commanding = False
-        self._said_again = 0.0  # when those that nobody hears may be said, monotonic seconds
+        self._look_again = 0.0  # when it is time to look who hears them, monotonic seconds
         self._gripper = make_gripper_output(node, settings)
         self._arm = make_arm_output(node, settings)
         self._actions = node.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
@@ -135,15 +137,19 @@ class Outputs:
 
     def _look_who_hears(self) -> None:
         """Say which commands go nowhere; those that cannot be heard are said, too."""
+        now = time.monotonic()
+        if now < self._look_again:
+            return
         arm = self._arm.publishers or (self._actions,)
         lost = [
             publisher
             for publisher in (*arm, *self._gripper.publishers)
             if not publisher.get_subscription_count()
+            or not listeners(self._node, publisher.topic_name)
         ]
-        if not lost or time.monotonic() < self._said_again:
+        self._look_again = now + (_SAID_EVERY if lost else _LOOK_EVERY)
+        if not lost:
             return
-        self._said_again = time.monotonic() + _SAID_EVERY
         there = [who for publisher in lost for who in listening_elsewhere(self._node, publisher)]
         elsewhere = f' ({"; ".join(there[:_SHOWN])})' if there else ''
         self._node.get_logger().warning(

@@ -8,7 +8,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.hearing import Listener, incompatibility
+from spec_vla_ros.ros.hearing import NOT_KNOWN_YET, Listener, incompatibility, listeners
 
 UNSUPPORTED = 2**64 - 1  # rmw's RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED
 
@@ -74,6 +74,25 @@ def test_where_order_does_not_matter_nothing_is_dropped(listen):
     anybody('released', info(2))
     latched('pressed', info(1))
     assert heard == ['released', 'pressed']
+
+
+@pytest.mark.parametrize(
+    ('name', 'acts'),
+    [
+        ('rosbag2_recorder', False),
+        ('rosbag2_recorder_1', False),
+        ('foxglove_bridge', False),
+        ('_ros2cli_4711', False),
+        ('rqt_gui_py_node_12', False),
+        ('servo_node', True),
+        ('my_rqt', True),
+        (NOT_KNOWN_YET, True),
+    ],
+)
+def test_who_only_watches_is_known_by_name(name, acts):
+    found = [types.SimpleNamespace(node_name=name)]
+    node = types.SimpleNamespace(get_subscriptions_info_by_topic=lambda topic: found)
+    assert listeners(node, '/estop') == (found if acts else [])
 
 
 def publisher(kind='std_msgs/msg/String', **offer):

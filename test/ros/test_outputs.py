@@ -10,6 +10,7 @@ from std_msgs.msg import Float64
 from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.settings.nodes import PolicySettings
 
 RATE = 30.0
@@ -59,6 +60,17 @@ def test_the_log_says_which_commands_nobody_subscribes_to(world, stderr):
     line = wait_for_line(stderr, 'nobody subscribes')
     assert '[WARN]' in line
     assert 'subscribes to /delta_twist_cmds, so' in line
+
+
+def test_who_only_watches_is_nobody_who_takes_the_commands(world, stderr):
+    world.record(Float64, 'gripper_command')
+    echo = RemoteNode('_ros2cli_4711', domain_id=world.domain_id)
+    try:
+        echo.node.create_subscription(TwistStamped, 'delta_twist_cmds', lambda message: None, 10)
+        start(world)
+        assert 'subscribes to /delta_twist_cmds, so' in wait_for_line(stderr, 'nobody subscribes')
+    finally:
+        echo.close()
 
 
 def test_the_log_says_who_subscribes_on_another_topic(world, stderr):

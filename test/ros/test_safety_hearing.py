@@ -248,6 +248,20 @@ def test_an_emergency_stop_on_a_topic_that_nobody_hears_halts(bench, person, top
     assert 'remap emergency_stop' in text
 
 
+def test_who_only_watches_is_nobody_who_hears_an_emergency_stop(bench, person):
+    recorder = RemoteNode('rosbag2_recorder', domain_id=bench.world.domain_id)
+    recorder.node.create_subscription(Bool, '/estop', lambda message: None, 10)
+    wait_for(lambda: bench.node.count_subscribers('/estop'), 'it to be seen')
+    try:
+        bench.instruct('go')
+        bench.wait_moving()
+        person.keeps_saying(Bool(data=True), '/estop')
+        text = bench.wait_halted('EMERGENCY_STOP').reason_text
+        assert '/person publishes on /estop, to which nobody listens' in text
+    finally:
+        recorder.close()
+
+
 def test_an_emergency_stop_that_another_node_hears_is_left_to_it(bench, person):
     person.remote.node.create_subscription(Bool, '/estop', lambda message: None, 10)
     bench.instruct('go')
