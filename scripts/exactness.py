@@ -22,7 +22,7 @@ from draft_plans import drives
 from torch import Tensor
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.cuda import runner_for
+from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache

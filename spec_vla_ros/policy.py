@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.action_decoder import ActionDecoder
-from spec_vla_ros.decoding.cuda import runner_for
+from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla

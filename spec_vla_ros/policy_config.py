@@ -37,7 +37,7 @@ class PolicyConfig:
     device: 'auto', 'cpu', 'cuda', 'cuda:1' and so on.
     dtype: 'auto' or one of `PRECISIONS`, see `load_openvla`.
     stored_as: None, or one of `STORED_AS` for the language model's weights, see `PackedLlama`.
-    cuda_graphs: whether passes are recorded on CUDA, see `decoding.cuda`.
+    cuda_graphs: whether passes are recorded on CUDA, see `cuda.graph_runner`.
     drafter: the folder of its drafter; None takes the folder `drafter` inside the checkpoint's,
         if there is one.
     draft_position_mode: one of `POSITION_MODES`; None takes what the drafter was made for.

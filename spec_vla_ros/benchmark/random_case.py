@@ -15,7 +15,7 @@ from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.timing import Method, Outcome
 from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
-from spec_vla_ros.decoding.cuda import runner_for
+from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import Decoded, FixedCount

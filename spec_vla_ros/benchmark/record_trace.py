@@ -13,7 +13,7 @@ from spec_vla_ros.benchmark.record import Recorder
 from spec_vla_ros.benchmark.report import machine
 from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.decoding.cuda import runner_for
+from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.planning.costs import Costs, measure_costs

@@ -26,7 +26,7 @@ class Run(Protocol):
     """Runs a step of decoding in a named phase: the seam at which a device does it its own way.
 
     A step is a function whose work depends on its arguments alone and never on reading a tensor on
-    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.GraphRunner`
+    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.graph_runner`
     repeats a recording of it, for which objects with a state say by their `key` what that depends
     on.
     """

@@ -6,16 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate
+from spec_vla_ros.decoding.generate import Decoded, autoregressive_generate, call_step
 from spec_vla_ros.decoding.speculative import speculative_generate
 
 
 class Runner:
-    """How a device decodes: here as the algorithms are written; see `cuda.GraphRunner`, too."""
+    """How a device decodes: here as the algorithms are written; see `cuda.graph_runner`, too."""
 
     def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
         """Run a step, see `generate.Run`."""
-        return step(*args)
+        return call_step(phase, step, *args)
 
     def autoregressive(self, *args: Any, **options: Any) -> Decoded:
         """Do what `autoregressive_generate` does."""

@@ -12,7 +12,7 @@ from small_models import merged
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import policy
-from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter

@@ -11,7 +11,7 @@ import torch
 from recorded_engine import needs_gpu
 from recorded_ops import OpRecorder
 
-from spec_vla_ros.decoding.cuda import GraphRunner, runner_for
+from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner, runner_for
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.decoding.runner import Runner

@@ -12,7 +12,7 @@ from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, rand
 
 from spec_vla_ros.action_codec import ActionCodec, NormStats
 from spec_vla_ros.action_decoder import ActionDecoder
-from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.decoding.speculative import verify_and_commit
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama

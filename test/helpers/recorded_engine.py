@@ -7,7 +7,7 @@ from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, merged, random_drafter, random_prompt, random_target
 
 from spec_vla_ros.decoding.acceptance import within_bins
-from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.cuda.recording import CudaRecorder
 from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter

@@ -6,7 +6,7 @@ import pytest
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.decoding.cuda import GraphRunner
+from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
