@@ -48,7 +48,7 @@ class Obedient:
     def hang(self):
         time.sleep(1000)
 
-    def hang_deaf(self):
+    def stall(self):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         time.sleep(1000)
 
@@ -64,7 +64,7 @@ class Obedient:
     def lose_the_device(self):
         raise RuntimeError('CUDA error: misaligned address')
 
-    def run_out_of_memory(self):
+    def exhaust(self):
         raise OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')
 
 

@@ -83,7 +83,7 @@ def test_what_the_policy_raises_comes_back_as_text_and_it_goes_on(start):
     policy = start()
     pid = policy.pid
     with pytest.raises(InferenceFailedError, match=r'^OutOfMemoryError: CUDA out of memory'):
-        ask(policy, 'run_out_of_memory')
+        ask(policy, 'exhaust')
     with pytest.raises(InstructionError, match=r'^no such word$'):
         ask(policy, 'refuse')
     ask(policy)
@@ -120,7 +120,7 @@ def test_a_hang_can_be_killed(start):
     policy = start()
     pid = policy.pid
     with pytest.raises(ProcessEndedError, match='SIGKILL'):
-        _while(lambda: ask(policy, 'hang_deaf'), after=0.5, do=policy.kill)
+        _while(lambda: ask(policy, 'stall'), after=0.5, do=policy.kill)
     wait_for(lambda: policy.trouble is None)
     assert policy.pid != pid
     ask(policy)
@@ -213,7 +213,7 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
         "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
         'print(policy.pid, flush=True)\n'
         'image = np.zeros((4, 4, 3), np.uint8)\n'
-        "policy.infer(Observation(image, 'hang_deaf'), Decoding(acceptance_threshold=(0,) * 7))\n"
+        "policy.infer(Observation(image, 'stall'), Decoding(acceptance_threshold=(0,) * 7))\n"
     )
     with start_python('-c', program, PYTHONPATH=f'{HELPERS}:{python_path()}') as parent:
         child = psutil.Process(int(parent.stdout.readline()))

@@ -102,7 +102,7 @@ def test_a_worker_that_dies_again_and_again_is_given_up_until_reset(bench):
 
 def test_an_inference_that_hangs_is_killed_and_does_not_act_afterwards(bench):
     pid, actions = bench.process.pid, len(bench.actions.messages)
-    bench.instruct('hang_deaf')
+    bench.instruct('stall')
     bench.wait_halted('INFERENCE_TIMEOUT')
     bench.wait_halted('WORKER_DOWN')
     assert bench.status.last.inference_timeouts > 0
@@ -114,7 +114,7 @@ def test_an_inference_that_hangs_is_killed_and_does_not_act_afterwards(bench):
 
 def test_out_of_memory_is_told_and_retries_are_bounded(bench):
     errors, actions = bench.status.last.inference_errors, len(bench.actions.messages)
-    bench.instruct('run_out_of_memory')
+    bench.instruct('exhaust')
     status = bench.wait_halted('TOO_MANY_FAILURES')
     assert 'OutOfMemoryError: CUDA out of memory' in status.reason_text
     assert status.inference_errors == errors + 3
