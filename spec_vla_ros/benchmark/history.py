@@ -15,6 +15,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 
+from spec_vla_ros.files import written_whole
+
 mpl.use('Agg')
 
 import matplotlib.pyplot as plt
@@ -43,7 +45,8 @@ def append(report: Mapping, path: Path) -> int:
     before = read(path) if path.exists() else []
     new = list(_entries(report))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('[\n' + ',\n'.join(map(json.dumps, [*before, *new])) + '\n]\n')
+    with written_whole(path) as partial:
+        partial.write_text('[\n' + ',\n'.join(map(json.dumps, [*before, *new])) + '\n]\n')
     return len(new)
 
 

@@ -111,12 +111,18 @@ def crew_from(args: argparse.Namespace) -> Crew:
     """Return how many processes run, and where.
 
     Raises:
-        ValueError: a certain GPU is asked for, where Ray hands them out.
+        ValueError: a certain GPU is asked for, where Ray hands them out; or a share of one, which
+            Ray alone does.
     """
     gpus = 0.0 if args.device == 'cpu' else args.gpus_per_process
     crew = Crew(processes=args.processes, cluster=args.ray, gpus=gpus)
     if crew.on_ray and ':' in (args.device or ''):
         raise ValueError(f"--device {args.device}: on Ray say 'cuda', it hands out the GPUs")
+    if args.gpus_per_process is not None and not crew.on_ray:
+        raise ValueError(
+            f'--gpus-per-process {args.gpus_per_process:g} is for Ray: give --processes 2 or '
+            'more, or --ray'
+        )
     return crew
 
 
@@ -139,11 +145,12 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
             "transformers' generate is compared with, and transformers is not installed: pip "
             "install '.[bench]', or give --without-generate"
         )
+    drafter = args.drafter or drafter_beside(checkpoint)
     return Setup(
         suite=args.benchmark,
         modes=modes,
-        checkpoint=checkpoint.absolute(),
-        drafter=args.drafter or drafter_beside(checkpoint.absolute()),
+        checkpoint=checkpoint.absolute(),  # Ray starts workers in other folders
+        drafter=drafter and drafter.absolute(),
         recipe=recipe,
         unnorm_key=key,
         device=args.device or 'auto',

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
-import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,15 @@ from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.suite_worker import Job, Result, Setup, SuiteWorker
 from spec_vla_ros.evaluation.summary import EpisodeFigures
 from spec_vla_ros.evaluation.workers import Crew, run_jobs
+from spec_vla_ros.files import contents, digest, files_in, written_whole
 from spec_vla_ros.models.checkpoint import resolve_device
 from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.types import Decoding
 
 KEY = ('suite', 'task', 'state', 'mode', 'settings')
-"""Which episode a line of the log is of; settings: see `digest`."""
+"""Which episode a line of the log is of; settings: see `_digest`."""
 
 _FIGURES = [field.name for field in dataclasses.fields(EpisodeFigures)]
-_SAMPLE, _SAMPLES = 2**20, 64  # bytes of a file that are read at once, and how often at most
 
 
 def run_benchmark(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> int:
@@ -55,7 +54,7 @@ def run_benchmark(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> in
     tasks = read_tasks(args.benchmark)
     chosen, states = tasks_from(args, tasks), states_from(args)
     setup, crew = setup_from(args, modes), crew_from(args)
-    settings = digest(setup)
+    settings = _digest(setup)
     jobs = [
         Job(task=task, state=state, mode=mode)
         for task in chosen  # a task takes seconds to load
@@ -107,7 +106,8 @@ class _Films:
         path = self.path('success' if result.figures.success else 'failure')
         if result.film is not None and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(result.film)
+            with written_whole(path) as partial:
+                partial.write_bytes(result.film)
 
 
 def _run(setup: Setup, jobs: Sequence[Job], crew: Crew, *, films: _Films) -> Iterator[Result]:
@@ -131,37 +131,20 @@ def _duration(seconds: float) -> str:
     return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'
 
 
-def digest(setup: Setup) -> str:
+def _digest(setup: Setup) -> str:
     """Return twelve digits that are others wherever the setup could lead to other results.
 
-    Modes are told apart by their names. Of weights some samples are read, 64 MB at most of a file.
+    Modes are told apart by their names.
     """
+    compared = [version('transformers')] if setup.generate else []
     said = {
         **_in_json(setup),
-        'checkpoint': _contents(setup.checkpoint),
-        'drafter': None if setup.drafter is None else _contents(setup.drafter),
-        'versions': [torch.__version__, mujoco.__version__],
+        'checkpoint': contents(files_in(setup.checkpoint)),
+        'drafter': None if setup.drafter is None else contents(files_in(setup.drafter)),
+        'versions': [torch.__version__, mujoco.__version__, *compared],
         'figures': _FIGURES,
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _contents(folder: Path) -> list[list[Any]]:
-    """Return name, size and a checksum of each file of a folder, those of its folders left out."""
-    return [
-        [path.name, path.stat().st_size, _checksum(path)]
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-    ]
-
-
-def _checksum(path: Path) -> str:
-    size, checksum = path.stat().st_size, hashlib.sha256()
-    with path.open('rb') as file:
-        for offset in range(0, size, max(_SAMPLE, size // _SAMPLES)):
-            file.seek(offset)
-            checksum.update(file.read(_SAMPLE))
-    return checksum.hexdigest()
+    return digest(said)
 
 
 def _in_json(setup: Setup) -> dict[str, Any]:

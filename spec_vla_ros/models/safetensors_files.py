@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from spec_vla_ros.files import written_whole
 from spec_vla_ros.models.folders import CheckpointError, check_readable, mend, shorten
 from spec_vla_ros.models.weight_files import INDEX, read_index, weight_files
 
@@ -47,14 +48,10 @@ def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
     """Write tensors into one file, to be read by whoever may read others that one writes.
 
     What safetensors writes itself, its owner only may read; a robot's node often is another user.
-    A file that is there stays until the new one is whole: a disk may be full.
+    A file that is there stays until the new one is whole.
     """
-    partial = file.with_name(f'{file.name}.partial')
-    try:
+    with written_whole(file) as partial:
         partial.write_bytes(save(dict(tensors), metadata={'format': 'pt'}))
-        partial.rename(file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:

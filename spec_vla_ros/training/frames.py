@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from PIL import Image
 
+from spec_vla_ros.files import written_whole
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -59,9 +61,9 @@ class Frames:
 
 def save_arrays(frames: DataclassInstance, path: Path) -> None:
     """Write a dataclass of arrays; the file appears whole or not at all."""
-    partial = path.with_suffix('.partial.npz')
-    np.savez(partial, **{f.name: getattr(frames, f.name) for f in fields(frames)})
-    partial.rename(path)
+    # To an open file: to a name without .npz numpy would add it.
+    with written_whole(path) as partial, partial.open('wb') as file:
+        np.savez(file, **{f.name: getattr(frames, f.name) for f in fields(frames)})
 
 
 def load_arrays(kind: type[Arrays], paths: list[Path]) -> Arrays:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from spec_vla_ros.files import written_whole
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -157,16 +159,14 @@ def _save(
         'optimiser': optimiser.state_dict(),
         'average': average,
     }
-    partial = path.with_suffix('.partial')
-    try:
-        torch.save(state, partial)
-    except RuntimeError as error:  # of torch's own writer, mostly a full disk
-        partial.unlink()
-        raise OSError(
-            f'{partial} cannot be written ({_short(error)}): make room, and give the command '
-            'again; it goes on from what was saved before'
-        ) from error
-    partial.rename(path)
+    with written_whole(path) as partial:
+        try:
+            torch.save(state, partial)
+        except RuntimeError as error:  # of torch's own writer, mostly a full disk
+            raise OSError(
+                f'{partial} cannot be written ({_short(error)}): make room, and give the command '
+                'again; it goes on from what was saved before'
+            ) from error
 
 
 def _resume(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spec_vla_ros.files import written_whole
+
 NOTE = 'made_from.json'
 
 
@@ -69,9 +71,8 @@ class MadeFrom:
     def write(self) -> None:
         """Write the note; it is whole or not there."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.note.with_suffix('.partial')
-        partial.write_text(json.dumps(self._noted(), indent=2) + '\n')
-        partial.rename(self.note)
+        with written_whole(self.note) as partial:
+            partial.write_text(json.dumps(self._noted(), indent=2) + '\n')
 
     def _noted(self) -> dict[str, Any]:
         """Return the options as they are read back."""

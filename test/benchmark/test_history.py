@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Results of the benchmark are appended to a dated list, which can be read again and drawn."""
 
+import errno
 import json
 from pathlib import Path
 
@@ -42,6 +43,22 @@ def test_results_are_appended_and_read_again(tmp_path):
         'figures': {'mean_ms': 10.0, 'times_generate': 2.0, 'target_passes': 3.5},
     }
     assert len(path.read_text().splitlines()) == 2 + 8  # an entry a line
+
+
+def test_a_full_disk_leaves_the_list_that_is_there(tmp_path, monkeypatch):
+    path = tmp_path / 'bench.json'
+    history.append(report(), path)
+    before, write_text = path.read_text(), Path.write_text
+
+    def half(file, text):
+        write_text(file, text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(Path, 'write_text', half)
+    with pytest.raises(OSError, match='No space left'):
+        history.append(report(), path)
+    assert path.read_text() == before
+    assert [file.name for file in tmp_path.iterdir()] == ['bench.json']
 
 
 @pytest.mark.parametrize('content', ['{}', '[{"date": "2026-11-24"}]', 'nothing'])

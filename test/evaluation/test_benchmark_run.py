@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """`spec-vla evaluate --benchmark`: what ran once is not run again, and the table is the same."""
 
+import errno
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -131,6 +133,55 @@ def test_other_weights_and_options_are_other_episodes(toy, policy, tmp_path):
     assert not begun
 
 
+def test_a_film_is_whole_or_not_there(toy, policy, tmp_path, monkeypatch):
+    """Half of one was kept, and never made again."""
+    write_bytes = Path.write_bytes
+
+    def half(path, data):
+        write_bytes(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    options = ['--episodes', '1', '--without-generate']
+    with monkeypatch.context() as full:
+        full.setattr(Path, 'write_bytes', half)
+        assert evaluate(policy, tmp_path, *options, modes=('strict',)) == 2
+    assert not [*tmp_path.glob('*.webp'), *tmp_path.glob('*.partial')]
+    assert evaluate(policy, tmp_path, *options, modes=('strict',)) == 0
+    assert [*tmp_path.glob('*.webp')]
+
+
+def test_another_release_of_transformers_makes_other_episodes(toy, policy, tmp_path, monkeypatch):
+    """Its generate is compared with."""
+    options = ['--episodes', '1', '--steps', '1']
+    for more in ([], ['--without-generate']):
+        assert evaluate(policy, tmp_path, *options, *more, modes=('strict',)) == 0
+    toy.begun.clear()
+    monkeypatch.setattr(benchmark_run, 'version', lambda package: f'another {package}')
+    assert evaluate(policy, tmp_path, *options, '--without-generate', modes=('strict',)) == 0
+    assert not toy.begun
+    assert evaluate(policy, tmp_path, *options, modes=('strict',)) == 0
+    assert len(toy.begun) == 2
+
+
+def test_workers_elsewhere_find_checkpoint_and_drafter(toy, policy, tmp_path, monkeypatch):
+    """Ray starts them in other folders."""
+    shutil.copytree(policy, tmp_path / 'policy')
+    setups = []
+
+    def run_jobs(worker, setup, *args, **options):
+        setups.append(setup)
+        raise ValueError('enough')
+
+    monkeypatch.setattr(benchmark_run, 'run_jobs', run_jobs)
+    monkeypatch.chdir(tmp_path)
+    for options in ([], ['--drafter', 'policy/drafter']):
+        assert evaluate('policy', tmp_path, *options) == 2
+    assert len(setups) == 2
+    for setup in setups:
+        assert setup.checkpoint == tmp_path / 'policy'
+        assert setup.drafter == tmp_path / 'policy' / 'drafter'
+
+
 def test_a_recipe_that_turns_pictures_gets_them_as_they_are(toy, policy, tmp_path):
     options = ['--episodes', '1', '--steps', '1', '--set', 'image_rotation=180']
     assert evaluate(policy, tmp_path, *options, '--without-generate', modes=('strict',)) == 0
@@ -152,6 +203,7 @@ def test_norm_stats_are_those_of_the_suite():
         (['--compare-every', '0'], '--compare-every 0: give at least one'),
         (['--first-seed', '9000000'], '--first-seed: only for the tabletop'),
         (['--ray', 'auto', '--device', 'cuda:1'], "on Ray say 'cuda'"),
+        (['--gpus-per-process', '0.5'], 'give --processes 2 or more, or --ray'),
         (['--unnorm-key', 'none'], "unknown unnorm_key 'none'"),
     ],
 )

@@ -82,3 +82,9 @@ def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
     reports = []
     run(tmp_path / 'state.pt', reports=reports)
     assert reports[0].startswith('6/12')
+
+
+def test_a_state_that_cannot_even_be_begun_is_told(tmp_path):
+    """The error said that there was no `state.partial` to remove."""
+    with pytest.raises(OSError, match=r'state\.partial cannot be written .*: make room'):
+        run(tmp_path / 'gone' / 'state.pt')
