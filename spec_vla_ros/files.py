@@ -35,6 +35,15 @@ def contents(files: Iterable[Path]) -> list[list[Any]]:
     return [[file.name, file.stat().st_size, _checksum(file)] for file in files]
 
 
+def fingerprint(files: Iterable[Path]) -> str:
+    """Return twelve digits that are others where files were added, renamed or changed.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    return digest(contents(files))
+
+
 def files_in(folder: Path) -> list[Path]:
     """Return the files of a folder by name, those of its folders left out."""
     return sorted(path for path in folder.iterdir() if path.is_file())

@@ -15,6 +15,7 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
+from spec_vla_ros.files import files_in, fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
@@ -23,6 +24,7 @@ from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
+from spec_vla_ros.recordings.files import files_of
 from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
@@ -33,7 +35,7 @@ from spec_vla_ros.recordings.prompts import (
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.training.drafter_data import FEATURES, Example, write_features
+from spec_vla_ros.training.drafter_data import Example, feature_files, write_features
 from spec_vla_ros.training.drafter_sources import (
     libero_examples,
     libero_starts,
@@ -174,8 +176,9 @@ def _from_recordings(
     every: int,
     policy: SpecVlaPolicy,
 ) -> Iterator[Example]:
-    def answer(seen: Observation) -> np.ndarray:
-        return policy.infer(seen, refuse_words=False).tokens
+    def answer(seen: Observation) -> Callable[[], np.ndarray]:
+        """Leave the work to who needs it: files of features that are there already do not."""
+        return lambda: policy.infer(seen, refuse_words=False).tokens
 
     for episode, path in recordings:
         yield from recorded_examples(
@@ -195,11 +198,17 @@ def _dealt(things: Sequence, count: int) -> list:
 def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     """Note in the folder what it is made from; files made from something else are not mixed in."""
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
+    asked['checkpoint'] = args.checkpoint.resolve()
+    contents = {'checkpoint_contents': fingerprint(files_in(args.checkpoint))}
+    if args.recording:
+        asked['recording'] = [path.resolve() for path in args.recording]
+        files = [file for path in args.recording for file in files_of(path)]
+        contents['recording_contents'] = fingerprint(files)
     if recipe != PLAIN:
         asked['recipe'] = str(recipe)
     way_on = 'give another --out (train-drafter takes several folders)'
-    made_from = MadeFrom(args.out, asked, way_on)
-    made_from.check(sorted(args.out.rglob(FEATURES)))
+    made_from = MadeFrom(args.out, asked, way_on, contents=contents)
+    made_from.check(feature_files(args.out))
     check_writable(args.out)
     made_from.write()
 

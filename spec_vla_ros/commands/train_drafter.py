@@ -15,12 +15,13 @@ from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, number, user_path
+from spec_vla_ros.files import files_in, fingerprint
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import check_place, save_drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
-from spec_vla_ros.training.drafter_data import TargetFeatures, read_features
+from spec_vla_ros.training.drafter_data import TargetFeatures, feature_files, read_features
 from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
 from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.training.target_head import load_target_head
@@ -163,8 +164,12 @@ def _made_from(args: argparse.Namespace, folder: Path, *, prompts: int) -> MadeF
         'prompts': prompts,
         **{name: getattr(args, name) for name in _NOTED},
     }
+    contents = {
+        'checkpoint_contents': fingerprint(files_in(args.checkpoint)),
+        'data_contents': fingerprint(f for path in args.data for f in feature_files(path)),
+    }
     way_on = f'give another --out, or remove {folder} to begin anew'
-    return MadeFrom(folder, options, way_on, grow=('iterations',))
+    return MadeFrom(folder, options, way_on, contents=contents, grow=('iterations',))
 
 
 def _hyperparameters(args: argparse.Namespace) -> DrafterHyperparameters:

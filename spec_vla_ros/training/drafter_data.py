@@ -7,8 +7,9 @@ teach the drafter something that it never sees.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
 _LOOKED_AT = 64  # examples
-FEATURES = 'features_*.safetensors'
-"""Name of a file of features."""
+_FEATURES = 'features_*.safetensors'
+
+Tokens = np.ndarray | Callable[[], np.ndarray]
+"""(D,) int64, the target's own choices; or what returns them, called where they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,12 @@ class Example:
     """One prompt, and what the target answered.
 
     image: (H, W, 3) uint8 RGB. episode: its number.
-    tokens: (D,) int64, the target's own choices.
     """
 
     image: np.ndarray
     instruction: str
     episode: int
-    tokens: np.ndarray
+    tokens: Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,9 @@ class TargetFeatures:
 def target_features(checkpoint: OpenVLACheckpoint, example: Example) -> dict[str, Tensor]:
     """Run the target on one prompt; tensors named as in `TargetFeatures`, without the N."""
     model, language_model = checkpoint.model, checkpoint.model.language_model
-    encode = ObservationEncoder(checkpoint, num_tokens=len(example.tokens))
+    tokens = torch.from_numpy(example.tokens() if callable(example.tokens) else example.tokens)
+    encode = ObservationEncoder(checkpoint, num_tokens=len(tokens))
     prompt = encode(Observation(example.image, example.instruction))
-    tokens = torch.from_numpy(example.tokens)
     chosen = language_model.embed(tokens[None, :-1].to(model.device))
     embeds = torch.cat((prompt, chosen), dim=1)
     positions = torch.arange(embeds.shape[1], device=model.device)
@@ -131,13 +133,14 @@ def write_features(
     """Write the features of all examples as numbered safetensors files.
 
     Files that are there already are kept: the same examples given again resume where it stopped.
+    The tokens of theirs are not asked for.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for number, shard in enumerate(_batches(examples, SHARD_SIZE)):
+    for number, shard in groupby(enumerate(examples), lambda numbered: numbered[0] // SHARD_SIZE):
         file = folder / f'features_{number:05d}.safetensors'
         if file.exists():
             continue
-        rows = [target_features(checkpoint, e) for e in shard]
+        rows = [target_features(checkpoint, example) for _, example in shard]
         columns = {
             name: torch.nn.utils.rnn.pad_sequence([r[name] for r in rows], batch_first=True)
             if name in ('embeds', 'hidden')
@@ -146,6 +149,11 @@ def write_features(
         }
         save_tensors(columns, file)
         report(f'{file.name}: {len(rows)} prompts')
+
+
+def feature_files(folder: Path) -> list[Path]:
+    """Return the files that `write_features` wrote into a folder and those inside it."""
+    return sorted(folder.rglob(_FEATURES))
 
 
 def read_features(*folders: Path, window: int | None = None) -> TargetFeatures:
@@ -166,9 +174,9 @@ def read_features(*folders: Path, window: int | None = None) -> TargetFeatures:
     first_episode = 0
     seen: set[Path] = set()
     for folder in folders:
-        files = sorted(folder.rglob(FEATURES))
+        files = feature_files(folder)
         if not files:
-            raise ValueError(f'{folder} has no {FEATURES}; make them with drafter-data')
+            raise ValueError(f'{folder} has no {_FEATURES}; make them with drafter-data')
         places = {file.resolve() for file in files}
         if places & seen:
             raise ValueError(
@@ -212,14 +220,3 @@ def _read_shard(file: Path, window: int | None) -> dict[str, Tensor]:
     features = TargetFeatures(**{name: shard[name] for name in TargetFeatures.__slots__})
     features = features.end_of_prompt(window)
     return {name: getattr(features, name) for name in TargetFeatures.__slots__}
-
-
-def _batches(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
-    batch: list[Example] = []
-    for example in examples:
-        batch.append(example)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

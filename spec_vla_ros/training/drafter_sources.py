@@ -11,7 +11,7 @@ import numpy as np
 from spec_vla_ros.evaluation.closed_loop import Start
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.environment import Environment
-from spec_vla_ros.training.drafter_data import Example
+from spec_vla_ros.training.drafter_data import Example, Tokens
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 _NOISE = (0.0, 0.0, 0.3)
@@ -78,7 +78,7 @@ def recorded_examples(
     path: Path,
     topics: RecordingTopics,
     *,
-    answer: Callable[[Observation], np.ndarray],
+    answer: Callable[[Observation], Tokens],
     episode: int,
     every: int = 1,
     report: Callable[[str], None],
@@ -88,7 +88,7 @@ def recorded_examples(
     Args:
         path: the recording.
         topics: where images and instructions are.
-        answer: returns the target's tokens (D,) for what was seen.
+        answer: returns the target's tokens for what was seen.
         episode: its number.
         every: take one image of so many.
         report: called at the end with a line that says how many images were used.

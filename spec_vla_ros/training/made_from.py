@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ class MadeFrom:
     folder: where the note is, and the files are.
     options: by name; what is no JSON is noted as its text. Options without influence on the files
     are left out.
+    contents: fingerprints of the files that the command reads, by name; noted like options. Notes
+    of older versions lack them.
     grow: names of numbers that may be larger than they were.
     way_on: what to do where the options differ, as an end of a sentence.
     """
@@ -28,6 +30,7 @@ class MadeFrom:
     folder: Path
     options: Mapping[str, Any]
     way_on: str
+    contents: Mapping[str, str] = field(default_factory=dict)
     grow: Collection[str] = ()
 
     @property
@@ -48,24 +51,35 @@ class MadeFrom:
         if example is None:
             return
         asked = self._noted()
+        unless_same = (
+            f'{self.way_on}; or, if they are those of now, write this into {NOTE}: '
+            f'{json.dumps(asked)}'
+        )
         try:
             before = json.loads(self.note.read_text())
+            lacking = [n for n in self.contents if n not in before]
             differ = [n for n in {**before, **asked} if not self._fits(n, before, asked)]
         except FileNotFoundError:
             raise ValueError(
                 f'{example} is there, but no {self.note}, which would say with which options it '
-                f'was made: {self.way_on}; or, if they are those of now, write this into '
-                f'{NOTE}: {json.dumps(asked)}'
+                f'was made: {unless_same}'
             ) from None
         except (ValueError, TypeError) as error:
             raise ValueError(
                 f'{self.note} cannot be read ({error}): remove it, and give the command again'
             ) from error
-        if differ:
-            changes = (f'{n} was {before.get(n)}, is {asked.get(n)}' for n in differ)
+        changes = [
+            f'{n} was {before.get(n)}, is {asked.get(n)}' for n in differ if n not in lacking
+        ]
+        if lacking:
             raise ValueError(
-                f'{self.folder} holds files that were made with other options (see {self.note}): '
-                f'{"; ".join(changes)}. Give the same again, or {self.way_on}'
+                f'{self.note} is of an older version and does not say {", ".join(lacking)}: '
+                f'{"; ".join([*changes, unless_same])}'
+            )
+        if differ:
+            raise ValueError(
+                f'{self.folder} holds files that were made with other options or contents (see '
+                f'{self.note}): {"; ".join(changes)}. Give the same again, or {self.way_on}'
             )
 
     def write(self) -> None:
@@ -75,8 +89,9 @@ class MadeFrom:
             partial.write_text(json.dumps(self._noted(), indent=2) + '\n')
 
     def _noted(self) -> dict[str, Any]:
-        """Return the options as they are read back."""
-        noted: dict[str, Any] = json.loads(json.dumps(dict(self.options), default=str))
+        """Return options and contents as they are read back."""
+        said = {**self.options, **self.contents}
+        noted: dict[str, Any] = json.loads(json.dumps(said, default=str))
         return noted
 
     def _fits(self, name: str, before: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:

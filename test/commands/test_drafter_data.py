@@ -5,6 +5,7 @@ import argparse
 import json
 
 import pytest
+from recording_files import IMAGE, PICTURES, raw, record
 
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
@@ -95,3 +96,62 @@ def test_options_that_are_left_out_are_noted_as_what_they_are(jobs, tmp_path):
     assert cli.main(['drafter-data', '--out', str(tmp_path)]) == 0
     noted = json.loads((tmp_path / 'made_from.json').read_text())
     assert (noted['episodes'], noted['first_seed'], noted['every']) == (3000, 3_000_000, 1)
+
+
+@pytest.fixture
+def features(tmp_path, jobs):
+    """Return a function that gives the command for a policy; its features are begun in `out`."""
+    out = tmp_path / 'out'
+
+    def command(policy, *options):
+        if not out.exists():
+            out.mkdir()
+            (out / 'features_00000.safetensors').touch()
+            begun = drafter_data_of(policy, tmp_path / 'new', *options)
+            assert begun == 0
+            (tmp_path / 'new' / 'made_from.json').rename(out / 'made_from.json')
+        return drafter_data_of(policy, out, *options)
+
+    return command
+
+
+def drafter_data_of(policy, out, *options):
+    return cli.main(['drafter-data', '--checkpoint', str(policy), '--out', str(out), *options])
+
+
+def write_policy(folder, *, weights=b'weights'):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / 'config.json').write_text((TABLETOP / 'config.json').read_text())
+    (folder / 'model.safetensors').write_bytes(weights)
+    return folder
+
+
+def test_features_of_weights_that_were_overwritten_are_not_kept(features, tmp_path, capsys):
+    policy = write_policy(tmp_path / 'policy')
+    assert features(policy) == 0
+    assert features(write_policy(policy, weights=b'WEIGHTS')) == 2
+    assert 'checkpoint_contents was' in capsys.readouterr().err
+    (write_policy(policy) / 'drafter').mkdir()  # which says nothing of the target
+    assert features(policy) == 0
+
+
+def test_features_of_recordings_that_were_made_anew_are_not_kept(features, tmp_path, capsys):
+    policy, bag = write_policy(tmp_path / 'policy'), tmp_path / 'bag'
+    options = ['--recording', str(bag), '--instruction', 'go', '--image-topic', '/image']
+    for pictures, status in ((PICTURES[:4], 0), (PICTURES[4:], 2)):
+        if bag.exists():
+            bag.rename(tmp_path / 'before')
+        record(bag, [(i, '/image', IMAGE, raw(p)) for i, p in enumerate(pictures)])
+        assert features(policy, *options) == status
+    assert 'recording_contents was' in capsys.readouterr().err
+
+
+def test_a_policy_is_the_same_however_its_path_is_given(features, tmp_path, monkeypatch, capsys):
+    for place in 'ab':
+        write_policy(tmp_path / place / 'policy')
+    monkeypatch.chdir(tmp_path / 'a')
+    assert features('policy') == 0
+    assert features(tmp_path / 'a' / 'policy') == 0
+    monkeypatch.chdir(tmp_path / 'b')
+    assert features('policy') == 2
+    assert 'checkpoint was' in capsys.readouterr().err

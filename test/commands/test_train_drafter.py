@@ -3,6 +3,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from safetensors.torch import load_file
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.commands import drafter_data
+from spec_vla_ros.models.safetensors_files import save_tensors
+from spec_vla_ros.policy import SpecVlaPolicy, load_policy
 from spec_vla_ros.training.curve import read_points
 from spec_vla_ros.training.drafter_data import read_features
 from spec_vla_ros.training.made_from import NOTE
@@ -47,6 +50,15 @@ def test_recordings_become_features(features):
     found = read_features(folder)
     assert found.episodes.tolist() == [0] * 4 + [1] * 4
     assert found.tokens.shape == (8, 7)
+
+
+def test_what_is_there_is_not_inferred_again(features, monkeypatch):
+    """For hours, when the command was given a second time."""
+    folder, options = features
+    monkeypatch.setattr(drafter_data, 'worker_processes', ThreadPoolExecutor)
+    monkeypatch.setattr(SpecVlaPolicy, 'infer', lambda *args, **options: pytest.fail('inferred'))
+    assert cli.main(['drafter-data', *options]) == 0
+    assert len(read_features(folder)) == 8
 
 
 def test_features_of_other_options_are_not_mixed_in(features, capsys):
@@ -167,6 +179,31 @@ def test_other_options_do_not_go_on(target, features, drafter, capsys, change):
     assert cli.main([*training(target, features[0], drafter), *options]) == 2
     assert said in capsys.readouterr().err
     assert (drafter / 'model.safetensors').read_bytes() == before
+
+
+@pytest.fixture
+def moved(target, features, drafter, tmp_path):
+    """Return a target, features and a training of them, each to be changed."""
+    target, data, out = (
+        shutil.copytree(folder, tmp_path / name)
+        for name, folder in (('target', target), ('features', features[0]), ('drafter', drafter))
+    )
+    note = out / 'training' / NOTE
+    noted = json.loads(note.read_text())
+    note.write_text(json.dumps({**noted, 'checkpoint': str(target), 'data': [str(data)]}))
+    assert cli.main(training(target, data, out)) == 0
+    return target, data, out
+
+
+@pytest.mark.parametrize('changed', ['data', 'checkpoint'])
+def test_a_drafter_of_what_has_changed_is_not_kept(moved, capsys, changed):
+    target, data, out = moved
+    file = next(data.rglob('features_*')) if changed == 'data' else target / 'model.safetensors'
+    tensors = load_file(file)
+    name = next(n for n in tensors if 'hidden' in n or 'norm' in n)
+    save_tensors({**tensors, name: tensors[name] * 1.5}, file)
+    assert cli.main(training(target, data, out)) == 2
+    assert f'{changed}_contents was' in capsys.readouterr().err
 
 
 def test_more_iterations_go_on(target, features, drafter, tmp_path, capsys):

@@ -11,8 +11,14 @@ from spec_vla_ros.training.made_from import NOTE, MadeFrom
 OPTIONS = {'seed': 0, 'data': [Path('a')], 'iterations': 20}
 
 
-def made_from(folder, **changes):
-    return MadeFrom(folder, {**OPTIONS, **changes}, 'give another --out', grow=('iterations',))
+def made_from(folder, *, contents=None, **changes):
+    return MadeFrom(
+        folder,
+        {**OPTIONS, **changes},
+        'give another --out',
+        contents=contents or {},
+        grow=('iterations',),
+    )
 
 
 @pytest.fixture
@@ -44,6 +50,23 @@ def test_the_same_and_more_of_the_same_go_on(folder, changes):
 def test_other_options_are_refused_by_name(folder, changes, said):
     with pytest.raises(ValueError, match=f'{NOTE}.*{said}.* or give another --out'):
         check(folder, **changes)
+
+
+def test_other_contents_are_refused(folder):
+    made_from(folder, contents={'weights': '12ab'}).write()
+    check(folder, contents={'weights': '12ab'})
+    with pytest.raises(ValueError, match=r'weights was 12ab, is 34cd.* or give another --out'):
+        check(folder, contents={'weights': '34cd'})
+
+
+def test_a_note_of_before_is_told_from_one_that_differs(folder):
+    """It cannot say whether what was read has changed."""
+    now = {'contents': {'weights': '12ab'}, 'data': [Path('/x/a')]}
+    said = rf'{NOTE} is of an older version and does not say weights: data was \[.*give another'
+    with pytest.raises(ValueError, match=said) as refused:
+        check(folder, **now)
+    (folder / NOTE).write_text(str(refused.value).partition(f'into {NOTE}: ')[2])
+    check(folder, **now)
 
 
 def test_where_nothing_was_made_anything_goes(folder):
