@@ -113,8 +113,7 @@ def _readable(file: Path) -> Iterator[Path]:
         plain = file
         if kind_of(file) == '.zstd':
             plain = Path(folder) / 'plain'
-            with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
-                shutil.copyfileobj(compressed, written)
+            _unpack(file, plain)
         suffix = kind_of(plain)
         if suffix not in ('.mcap', '.db3'):
             raise RecordingError(
@@ -126,3 +125,14 @@ def _readable(file: Path) -> Iterator[Path]:
             link.symlink_to(plain.resolve())
             plain = link
         yield plain
+
+
+def _unpack(file: Path, plain: Path) -> None:
+    try:
+        with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
+            shutil.copyfileobj(compressed, written)
+    except OSError as error:
+        raise OSError(
+            f'{file} cannot be unpacked into {plain.parents[1]} ({error.strerror}): make room, or '
+            'set the environment variable TMPDIR to a folder that has more'
+        ) from error

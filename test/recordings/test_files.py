@@ -1,8 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A recording is read whole, whatever its metadata.yaml has become; else the reason is told."""
 
+import errno
 import shutil
 import sqlite3
+from tempfile import gettempdir
 
 import numpy as np
 import pytest
@@ -80,6 +82,19 @@ def test_what_was_compressed_later_is_read(tmp_path):
     np.testing.assert_array_equal(pictures(folder), PICTURES)  # once, though it is there twice
     file.unlink()
     np.testing.assert_array_equal(pictures(folder), PICTURES)
+
+
+def test_where_there_is_no_room_to_unpack_is_said(tmp_path, monkeypatch):
+    file = tmp_path / 'run.mcap.zst'
+    file.write_bytes(zstd.compress(data_file(make(tmp_path / 'bag')).read_bytes()))
+
+    def full(compressed, written):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(shutil, 'copyfileobj', full)
+    why = rf'{file} cannot be unpacked into {gettempdir()} \(No space left on device\).* TMPDIR'
+    with pytest.raises(OSError, match=why):
+        pictures(file)
 
 
 @pytest.mark.parametrize('plugin', ['mcap', 'sqlite3'])
