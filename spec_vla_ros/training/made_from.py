@@ -52,8 +52,8 @@ class MadeFrom:
             return
         asked = self._noted()
         unless_same = (
-            f'{self.way_on}; or, if they are those of now, write this into {NOTE}: '
-            f'{json.dumps(asked)}'
+            f'{self.way_on}; or, if the files were made with what is given now, write this '
+            f'into {NOTE}: {json.dumps(asked)}'
         )
         try:
             before = json.loads(self.note.read_text())
