@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from importlib import import_module
 
 from spec_vla_ros.programs import INTERRUPTED
@@ -52,15 +53,18 @@ EXTRAS = {
 CUT_SHORT = 128 + signal.SIGPIPE
 """What a command ends with whose reader has gone, as shells have it."""
 
-_NO_MEMORY = (
-    'there is not enough memory: end what else runs on the device, or choose another --device, or '
-    'a --dtype of 16 bits'
-)
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
+    try:
+        return _run(_parse(argv))
+    except KeyboardInterrupt:  # while a command is imported, too, which takes seconds
+        print(' '.join(['spec-vla', *argv[:1]]) + ': interrupted', file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='spec-vla', description=__doc__.partition('\n')[0])
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (module, summary) in COMMANDS.items():
@@ -78,7 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 )
             command.add_arguments(subparser)
             subparser.set_defaults(run=command.run)
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         status: int = args.run(args)
         sys.stdout.flush()  # a reader that has gone, and a full disk, are told here at the latest
@@ -90,15 +97,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'spec-vla {args.command}: error: {error}', file=sys.stderr)
         _let_go_of_output()
         return 2
+    except BrokenExecutor:
+        what = (
+            'a process was ended from outside, as where memory runs out; the same command goes on '
+            f'from what is written: {_for_less_memory(args)}'
+        )
     except (RuntimeError, MemoryError) as error:
         if not _ran_out_of_memory(error):
             raise
         reason = str(error).partition('\n')[0]
-        print(f'spec-vla {args.command}: error: {_NO_MEMORY} ({reason})', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f'spec-vla {args.command}: interrupted', file=sys.stderr)
-        return INTERRUPTED
+        what = f'there is not enough memory: {_for_less_memory(args)} ({reason})'
+    print(f'spec-vla {args.command}: error: {what}', file=sys.stderr)
+    return 2
 
 
 def _let_go_of_output() -> None:
@@ -107,6 +117,18 @@ def _let_go_of_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _for_less_memory(args: argparse.Namespace) -> str:
+    """Say what helps, by options that the command has."""
+    ways = ['end what else runs on the device']
+    if 'device' in args:
+        ways.append('or choose another --device')
+    if 'dtype' in args:
+        ways.append('or a --dtype of 16 bits')
+    if getattr(args, 'processes', 1) > 1:
+        ways.append('or give fewer --processes')
+    return ', '.join(ways)
 
 
 def _ran_out_of_memory(error: Exception) -> bool:

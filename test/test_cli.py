@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 import torch
@@ -11,9 +12,12 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.commands import inspect
+from spec_vla_ros.commands import inspect, libero_expert
 
-NO_MEMORY = f'spec-vla inspect: error: {cli._NO_MEMORY}'
+NO_MEMORY = (
+    'spec-vla inspect: error: there is not enough memory: end what else runs on the device, or '
+    'choose another --device, or a --dtype of 16 bits'
+)
 NO_CPU_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # as torch says it
 
 
@@ -82,6 +86,42 @@ def test_what_is_no_fault_of_the_user_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(inspect, 'run', stop)
     with pytest.raises(RuntimeError, match='a bug'):
         cli.main(['inspect', 'folder'])
+
+
+OUT_OF_MEMORY = MemoryError('none')
+KILLED = BrokenProcessPool('a process was terminated abruptly')
+
+
+@pytest.mark.parametrize(
+    ('error', 'options', 'advice'),
+    [
+        (OUT_OF_MEMORY, [], 'end what else runs on the device (none)'),
+        (OUT_OF_MEMORY, ['--processes', '2'], 'or give fewer --processes (none)'),
+        (KILLED, [], 'goes on from what is written: end what else runs on the device\n'),
+        (KILLED, ['--processes', '2'], 'runs on the device, or give fewer --processes\n'),
+    ],
+)
+def test_where_memory_ran_out_only_options_of_the_command_are_named(
+    error, options, advice, monkeypatch, capsys
+):
+    def stop(args):
+        raise error
+
+    monkeypatch.setattr(libero_expert, 'run', stop)
+    assert cli.main(['libero-expert', *options]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f'{advice}\n' if error is OUT_OF_MEMORY else advice)
+    assert '--device' not in said
+    assert '--dtype' not in said
+
+
+def test_an_interrupt_while_a_command_is_imported_is_one_line_too(monkeypatch, capsys):
+    def interrupted(module):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, 'import_module', interrupted)
+    assert cli.main(['inspect', 'folder']) == 130
+    assert capsys.readouterr().err == 'spec-vla inspect: interrupted\n'
 
 
 def test_a_command_that_does_not_exist(capsys):
