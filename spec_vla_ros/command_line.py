@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -49,6 +49,28 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f'{text} begins with no home folder: {error}') from error
+
+
+def chosen_tasks(given: Sequence[int] | None, count: int) -> list[int]:
+    """Return the numbers of the tasks of a suite that --tasks names, each once; None: all.
+
+    Raises:
+        ValueError: there is no such task.
+    """
+    chosen = list(dict.fromkeys(range(count) if given is None else given))
+    if not set(chosen) <= set(range(count)):
+        raise ValueError(f'--tasks {given}: they are numbered 0 .. {count - 1}')
+    return chosen
+
+
+def check_initial_states(episodes: int, count: int) -> None:
+    """Make sure that a task has as many official initial states as --episodes asks for.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if episodes > count:
+        raise ValueError(f'--episodes {episodes}: a task has {count} official initial states')
 
 
 def check_writable(folder: Path) -> None:

@@ -17,10 +17,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import active_children, get_context
 from types import FrameType
+from typing import TypeVar
+
+Job = TypeVar('Job')
+Result = TypeVar('Result')
 
 INTERRUPTED = 130
 """What a program ends with that was interrupted, as shells have it for Ctrl-C."""
@@ -92,23 +97,63 @@ class DieWithParent:
             os._exit(1)
 
 
-def worker_processes(count: int) -> ProcessPoolExecutor:
-    """Return processes to work side by side, to be entered as a context.
+@contextlib.contextmanager
+def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes to work side by side.
 
     They are begun anew, since threads of renderer and torch do not survive a fork, and end with
-    this process, however it does: left behind, they would write on into its files.
+    this process, however it does: left behind, they would write on into its files. An exception
+    ends them in the midst of what they do, which may take hours, and drops what waits for them;
+    an interrupt is for this process to answer, not for them.
+
+    Raises:
+        BrokenProcessPool: by what waits for a job: a process was ended from outside.
     """
-    return ProcessPoolExecutor(
-        count, mp_context=get_context('spawn'), initializer=end_with, initargs=(os.getpid(),)
+    others = set(active_children())
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context('spawn'), initializer=_work_for, initargs=(os.getpid(),)
     )
+    try:
+        yield pool
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def end_with(parent: int) -> None:
-    """Let this process end within a second of its parent, given by its process id.
+def in_fresh_processes(
+    function: Callable[[Job], Result], jobs: Iterable[Job], *, count: int
+) -> Iterator[Result]:
+    """Do each job in a process of its own, some side by side, and yield results as they come.
 
-    Not by the kernel, as `DieWithParent`: pools begin processes in threads of their own, and the
-    kernel would end them with these, one perhaps with the lock for which all others then wait.
+    For what leaks memory; of `multiprocessing.Pool` one that is killed leaves its job undone, and
+    the pool waits for ever. Processes and exceptions are as those of `worker_processes`.
     """
+    waiting = iter(jobs)
+    with contextlib.ExitStack() as stack:
+
+        def begin(job: Job) -> tuple[Future[Result], ProcessPoolExecutor]:
+            pool = stack.enter_context(worker_processes(1))
+            return pool.submit(function, job), pool
+
+        running = dict(map(begin, islice(waiting, count)))
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                running.pop(done).shutdown()
+                result = done.result()
+                running.update(map(begin, islice(waiting, 1)))
+                yield result
+
+
+def _work_for(parent: int) -> None:
+    """Let this process end within a second of its parent, and leave interrupts to that.
+
+    Not by the kernel, as `DieWithParent`: executors may begin processes in threads of their own,
+    and the kernel would end them with these.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_behind, args=(parent,), daemon=True, name='parent').start()
 
 

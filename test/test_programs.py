@@ -9,7 +9,7 @@ import sys
 import weakref
 
 import pytest
-from processes import gone
+from processes import gone, run_python, start_python
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.programs import (
@@ -167,18 +167,72 @@ def test_no_worker_is_left_behind_however_its_parent_ends(tmp_path, number):
         wait_for(lambda: all(map(gone, workers)), 'the workers to end')
 
 
-POOL = """
-import os, time
-from multiprocessing import get_context
-from spec_vla_ros.programs import end_with
+ENDS_EARLY = """
+import os, signal, sys, time
+from spec_vla_ros.programs import worker_processes
+
+def work(job):
+    if job == 'wait':
+        print('at work', flush=True)
+        time.sleep(300)
+    elif job == 'fail':
+        raise ValueError('as one job does')
+    elif job == 'die':
+        os.kill(os.getpid(), signal.SIGKILL)
 
 if __name__ == '__main__':
-    with get_context('spawn').Pool(2, end_with, (os.getpid(),), maxtasksperchild=1) as pool:
-        pool.map(abs, range(2), chunksize=1)
-        time.sleep(3)  # until those that take their places wait for work, one with the lock
+    with worker_processes(2) as workers:
+        jobs = [workers.submit(work, job) for job in ('wait', sys.argv[1], *['wait'] * 9)]
+        jobs[1].result()
+        time.sleep(300)
 """
 
 
-def test_a_pool_whose_workers_were_replaced_comes_to_its_end(tmp_path):
-    (tmp_path / 'pool.py').write_text(POOL)
-    subprocess.run([sys.executable, str(tmp_path / 'pool.py')], check=True, timeout=PATIENCE)
+@pytest.mark.parametrize(
+    ('job', 'error'),
+    [
+        ('fail', 'ValueError: as one job does'),
+        ('die', 'BrokenProcessPool'),
+        ('wait', 'KeyboardInterrupt'),
+    ],
+)
+def test_an_error_ends_the_workers_in_the_midst_of_their_jobs(tmp_path, job, error):
+    """What is left would take hours, and nobody would ask for its results."""
+    (tmp_path / 'ends_early.py').write_text(ENDS_EARLY)
+    with start_python(tmp_path / 'ends_early.py', job) as program:
+        if job == 'wait':
+            assert [program.stdout.readline() for _ in range(2)] == ['at work\n'] * 2
+            program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode
+    assert said.count('at work') < 3
+    assert error in said.splitlines()[-1]
+
+
+FRESH = """
+import os, signal, sys
+from spec_vla_ros.programs import in_fresh_processes
+
+def work(job):
+    if job == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return job, os.getpid()
+
+if __name__ == '__main__':
+    for job, process in in_fresh_processes(work, range(5), count=2):
+        print(job, process, flush=True)
+"""
+
+
+def test_each_job_has_a_process_of_its_own(tmp_path):
+    (tmp_path / 'fresh.py').write_text(FRESH)
+    done = run_python(tmp_path / 'fresh.py', -1)
+    jobs, processes = zip(*(line.split() for line in done.stdout.splitlines()), strict=True)
+    assert sorted(jobs) == list('01234')
+    assert len(set(processes)) == 5
+
+
+def test_a_job_that_is_killed_is_an_error_and_no_wait_for_ever(tmp_path):
+    (tmp_path / 'fresh.py').write_text(FRESH)
+    done = run_python(tmp_path / 'fresh.py', 2, check=False)
+    assert 'BrokenProcessPool' in done.stderr.splitlines()[-1]

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from spec_vla_ros.command_line import user_path
+from spec_vla_ros.command_line import check_initial_states, chosen_tasks, user_path
 from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.measures import mean_squared_jerk, wilson_interval
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.libero.env import LiberoEnv, controller_input
 from spec_vla_ros.sim.libero.expert import FULL_SPEED, LiberoExpert
 from spec_vla_ros.sim.libero.motion import Disturbance
-from spec_vla_ros.sim.libero.suites import MAX_STEPS, Task, read_tasks
+from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task, read_tasks
 
 FIRST_SEED = 1_000_000
 """Of the layouts drawn here; what is trained on must have others."""
@@ -60,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
         ValueError: LIBERO is not installed, or an option is out of range.
     """
     tasks = read_tasks(args.suite)
-    chosen = range(len(tasks)) if args.tasks is None else args.tasks
-    if not set(chosen) <= set(range(len(tasks))):
-        raise ValueError(f'--tasks {args.tasks}: they are numbered 0 .. {len(tasks) - 1}')
+    chosen = chosen_tasks(args.tasks, len(tasks))
     for name in ('episodes', 'processes'):
         if getattr(args, name) < 1:
             raise ValueError(f'--{name} {getattr(args, name)}: give at least one')
+    if args.official:
+        check_initial_states(args.episodes, INITIAL_STATES)
     if not 0.0 <= args.noise <= 1.0:
         raise ValueError(f'--noise {args.noise} is not in 0 .. 1')
     log = EpisodeLog(args.out / 'libero_expert.jsonl', key=KEY)

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 
 from spec_vla_ros.checkpoints import libero_checkpoint
-from spec_vla_ros.command_line import user_path
+from spec_vla_ros.command_line import check_initial_states, chosen_tasks, user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Crew
@@ -83,9 +83,7 @@ def tasks_from(args: argparse.Namespace, tasks: Sequence[Task]) -> Sequence[int]
     Raises:
         ValueError: there is no such task, or another number is out of range.
     """
-    chosen = range(len(tasks)) if args.tasks is None else list(dict.fromkeys(args.tasks))
-    if not set(chosen) <= set(range(len(tasks))):
-        raise ValueError(f'--tasks {args.tasks}: they are numbered 0 .. {len(tasks) - 1}')
+    chosen = chosen_tasks(args.tasks, len(tasks))
     for name in ('processes', 'compare_every', 'steps'):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -100,10 +98,7 @@ def states_from(args: argparse.Namespace) -> range:
         ValueError: there are not so many.
     """
     states = range(EPISODES if args.episodes is None else args.episodes)
-    if len(states) > INITIAL_STATES:
-        raise ValueError(
-            f'--episodes {args.episodes}: a task has {INITIAL_STATES} official initial states'
-        )
+    check_initial_states(len(states), INITIAL_STATES)
     return states
 
 

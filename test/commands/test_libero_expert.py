@@ -60,6 +60,12 @@ def test_it_goes_on_where_it_was(ran, tmp_path, capsys):
     assert '| all | 4/8 |' in said
 
 
+def test_a_task_that_is_named_twice_counts_once(ran, tmp_path, capsys):
+    assert run(tmp_path, '--tasks', '3', '3', '--episodes', '2') == 0
+    assert len(ran) == 2
+    assert '| all | 1/2 |' in capsys.readouterr().out
+
+
 def test_official_states_and_noise_are_other_episodes(ran, tmp_path):
     assert run(tmp_path, '--tasks', '0', '--episodes', '1') == 0
     assert run(tmp_path, '--tasks', '0', '--episodes', '1', '--official') == 0
@@ -77,6 +83,7 @@ def test_official_states_and_noise_are_other_episodes(ran, tmp_path):
     [
         (['--tasks', '10'], 'they are numbered 0 .. 9'),
         (['--episodes', '0'], 'give at least one'),
+        (['--episodes', '51', '--official'], '--episodes 51: a task has 50 official initial'),
         (['--noise', '2'], 'is not in 0 .. 1'),
     ],
 )

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 
-from spec_vla_ros.programs import end_with
+from spec_vla_ros.programs import in_fresh_processes
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
 from spec_vla_ros.sim.libero.suites import read_tasks
@@ -149,12 +147,10 @@ def collect_files(
         ),
     ]
     missing = [job for job in wanted if not job.path.exists()]
-    # spawn: the renderer's threads do not survive a fork. Anew for each file: LIBERO leaks memory.
-    with get_context('spawn').Pool(
-        processes, end_with, (os.getpid(),), maxtasksperchild=1
-    ) as pool:
-        for done, name in enumerate(pool.imap_unordered(_collect, missing), 1):
-            report(f'{name}: {done} of {len(missing)} files')
+    # A process for each file: LIBERO leaks memory.
+    collected = in_fresh_processes(_collect, missing, count=processes)
+    for done, name in enumerate(collected, 1):
+        report(f'{name}: {done} of {len(missing)} files')
     return [job.path for job in wanted]
 
 
