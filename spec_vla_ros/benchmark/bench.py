@@ -147,6 +147,7 @@ def run(args: argparse.Namespace) -> int:
         _check_simulator()
     check_writable(args.out)
     trace = load_trace()
+    _check_threshold(args, trace, [n for n in names if n != SHIPPED])
     report: dict = {
         'date': date.today().isoformat(),
         **measured_on(device, args.threads),
@@ -167,6 +168,16 @@ def run(args: argparse.Namespace) -> int:
     if args.history is not None:
         print(f'appended to {args.history}: {history.append(report, args.history)} entries')
     return 0
+
+
+def _check_threshold(args: argparse.Namespace, trace: Trace, replayed: list[str]) -> None:
+    recorded = trace.about.get('acceptance_threshold')
+    if replayed and recorded != args.acceptance_threshold:
+        raise ValueError(
+            f'the accept lengths of {", ".join(map(repr, replayed))} were recorded at an '
+            f'acceptance threshold of {recorded}, not {args.acceptance_threshold}: give that, '
+            f'--record-trace before, or --cases {SHIPPED!r}'
+        )
 
 
 def _check_simulator() -> None:
@@ -195,7 +206,7 @@ def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name:
     return _summary(
         measured,
         config,
-        policy.passes(),
+        policy.passes(measured),
         device,
         dtype,
         prompt_length=policy.prompt_length,

@@ -11,7 +11,14 @@ import torch
 from spec_vla_ros.benchmark.random_case import CUDA_ONLY, RANDOM_CASES, RandomModel
 from spec_vla_ros.benchmark.record import Recorder
 from spec_vla_ros.benchmark.report import machine
-from spec_vla_ros.benchmark.trace import RECORDED, WAYS, Trace, load_trace, save_trace
+from spec_vla_ros.benchmark.trace import (
+    RECORDED,
+    WAYS,
+    Trace,
+    kept_cases,
+    load_trace,
+    save_trace,
+)
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.models.checkpoint import load_openvla
@@ -36,7 +43,7 @@ def record_trace(
 ) -> None:
     """Record the trace of cases with the trees that their measured costs choose.
 
-    Other cases keep what was recorded of them.
+    Other cases keep what was recorded of them, see `kept_cases`.
 
     Args:
         names: of `RANDOM_CASES`.
@@ -45,22 +52,26 @@ def record_trace(
         threads: of the CPU, to be said in the trace.
 
     Raises:
-        ValueError: the shipped policy has no drafter.
+        ValueError: the shipped policy has no drafter, or other cases cannot be kept.
     """
     checkpoint = load_openvla(TABLETOP, device='cpu')
     drafter = load_drafter_beside(checkpoint)
     if drafter is None:
         raise ValueError(f'{TABLETOP} has no drafter to record')
     before = load_trace() if RECORDED.exists() else Trace({}, {}, drafter.window)
-    ways, machines = dict(before.ways), dict(before.machines)
+    ways = kept_cases(
+        before, names, acceptance_threshold=acceptance_threshold, draft_window=drafter.window
+    )
+    machines = {name: before.machines[name] for name in ways}
+    today = date.today().isoformat()
     env = TabletopEnv(image_size=192)
     recorder = Recorder(checkpoint, drafter, acceptance_threshold=acceptance_threshold)
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     try:
         for name in names:
-            machines[name] = machine(device, threads)
+            machines[name] = f'{machine(device, threads)}, {today}'
             if name == CUDA_ONLY and device.type == 'cpu':
-                costs, machines[name] = FLAT_COSTS, 'nowhere: assumed costs'
+                costs, machines[name] = FLAT_COSTS, f'nowhere: assumed costs, {today}'
             else:
                 model = RandomModel(
                     RANDOM_CASES[name], device=device, dtype=dtype, draft_window=drafter.window
@@ -85,7 +96,7 @@ def record_trace(
     about = {
         'policy': checkpoint.folder.name,
         'command': 'spec-vla bench --record-trace',
-        'date': date.today().isoformat(),
+        'date': today,
         'seeds': [TRACE_SEEDS[0], TRACE_SEEDS[-1]],
         'acceptance_threshold': acceptance_threshold,
     }

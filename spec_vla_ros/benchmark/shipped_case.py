@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ import torch
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
-from spec_vla_ros.benchmark.timing import Method, Outcome
+from spec_vla_ros.benchmark.timing import Measured, Method, Outcome
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
@@ -68,7 +68,6 @@ class ShippedPolicy:
         self._checkpoint, self._frames = checkpoint, frames
         self._decodings = decodings(acceptance_threshold)
         self._policies: dict[str, SpecVlaPolicy] = {}
-        self._commits: dict[str, list[tuple[int, ...]]] = {name: [] for name in self._decodings}
         for name, decoding in self._decodings.items():
             policy = SpecVlaPolicy(checkpoint, drafter=load_drafter_beside(checkpoint))
             policy.warm_up(decoding)
@@ -84,11 +83,15 @@ class ShippedPolicy:
         ids = self._checkpoint.prompt_processor(self._frames[0].instruction)
         return ids.shape[1] + self._checkpoint.model.vision_backbone.num_patches
 
-    def passes(self) -> dict[str, list[list[Pass]]]:
-        """Return each way's passes of the target in all actions so far, without guesses' rows."""
+    def passes(self, measured: Mapping[str, Measured]) -> dict[str, list[list[Pass]]]:
+        """Return each way's passes of the target in all measured actions, without guesses' rows.
+
+        measured: of the `methods`, by name.
+        """
         found: dict[str, list[list[Pass]]] = {}
-        for name, commits in self._commits.items():
-            way = WayTrace(self._shapes(name), tuple(ActionTrace((), c) for c in commits))
+        for name in self._decodings:
+            actions = tuple(ActionTrace((), c) for c in measured[name].commits)
+            way = WayTrace(self._shapes(name), actions)
             found[name] = [
                 passes_of(way, a, prompt_length=self.prompt_length) for a in way.actions
             ]
@@ -119,7 +122,6 @@ class ShippedPolicy:
         if not frame.stamp_ns:
             policy.reset()
         action = policy.infer(frame, self._decodings[name])
-        self._commits[name].append(action.stats.commits)
         return Outcome(tuple(action.tokens.tolist()), action.stats)
 
     @torch.inference_mode()

@@ -34,6 +34,7 @@ class Measured:
     phases_ms: mean milliseconds of each phase, `rest` being what no phase counts.
     target_passes, tokens_per_pass: means, where known.
     peak_bytes: most device memory held during a run, on CUDA.
+    commits: tokens that each pass committed, for every run, where known.
     """
 
     action_ms: tuple[float, ...]
@@ -43,6 +44,7 @@ class Measured:
     tokens_per_pass: float | None
     peak_bytes: int | None
     tokens: tuple[tuple[int, ...], ...]
+    commits: tuple[tuple[int, ...], ...]
 
     @property
     def mean_ms(self) -> float:
@@ -128,4 +130,5 @@ def _measured(times: Sequence[list[float]], outcomes: Sequence[Outcome], peak: i
         per_pass,
         peak or None,
         tuple(o.tokens for o in outcomes[: len(times)]),
+        tuple(s.commits for s in stats),
     )

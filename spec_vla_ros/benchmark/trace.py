@@ -65,11 +65,11 @@ class WayTrace:
 class Trace:
     """A recorded run.
 
-    about: of which policy, on which episodes, when and how.
+    about: of which policy, on which episodes, how, and when the last case was recorded.
     ways: case of the benchmark -> way of decoding -> what was recorded with the trees that the
         measured costs of that case choose.
     draft_window: of the drafter that was recorded (see `Drafter`).
-    machines: case -> where its costs were measured, in words.
+    machines: case -> where and when its costs were measured, in words.
     """
 
     about: Mapping[str, object]
@@ -117,6 +117,31 @@ def load_trace(path: Path = RECORDED) -> Trace:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path} is no trace of accept lengths: {error!r}') from error
     return Trace(content, ways, window, machines)
+
+
+def kept_cases(
+    before: Trace, names: Sequence[str], *, acceptance_threshold: int, draft_window: int | None
+) -> dict[str, Mapping[str, WayTrace]]:
+    """Return what was recorded of the cases that are not recorded now.
+
+    Args:
+        before: the trace that there is.
+        names: of the cases that are recorded now.
+        acceptance_threshold: theirs, in bins.
+        draft_window: of their drafter.
+
+    Raises:
+        ValueError: they were recorded with others, which a trace has one of.
+    """
+    kept = {name: ways for name, ways in before.ways.items() if name not in names}
+    recorded = (before.about.get('acceptance_threshold'), before.draft_window)
+    if kept and recorded != (acceptance_threshold, draft_window):
+        raise ValueError(
+            f'the other cases were recorded at an acceptance threshold of {recorded[0]} with a '
+            f'drafter of window {recorded[1]}, not {acceptance_threshold} and {draft_window}: '
+            f'record {", ".join(map(repr, kept))} along with them'
+        )
+    return kept
 
 
 def _way(recorded: Mapping) -> WayTrace:

@@ -22,7 +22,14 @@ from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
 from spec_vla_ros.benchmark.timing import Outcome, take_turns
-from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, Trace, WayTrace, save_trace
+from spec_vla_ros.benchmark.trace import (
+    WAYS,
+    ActionTrace,
+    Trace,
+    WayTrace,
+    kept_cases,
+    save_trace,
+)
 from spec_vla_ros.cli import main
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
@@ -105,7 +112,8 @@ def tiny_case(monkeypatch, tmp_path):
     actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
     way = WayTrace(shapes, actions)
     path = tmp_path / 'trace.json'
-    save_trace(Trace({'policy': 'invented'}, {'tiny': dict.fromkeys(WAYS, way)}, None), path)
+    about = {'policy': 'invented', 'acceptance_threshold': 9}
+    save_trace(Trace(about, {'tiny': dict.fromkeys(WAYS, way)}, None), path)
     monkeypatch.setattr(bench.load_trace, '__defaults__', (path,))
 
 
@@ -176,6 +184,42 @@ def test_where_nothing_can_be_written_nothing_is_measured(tmp_path, monkeypatch,
     monkeypatch.setattr(bench, '_random', None)
     assert main(['bench', '--cases', 'tiny', '--out', str(tmp_path / 'file')]) == 2
     assert 'nothing can be written into the folder' in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures('tiny_case')
+def test_a_threshold_that_the_trace_was_not_recorded_at_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(bench, '_random', None)
+    options = ['--acceptance-threshold', '5', '--out', str(tmp_path)]
+    assert main(['bench', '--cases', 'tiny', *options]) == 2
+    said = capsys.readouterr().err
+    assert "the accept lengths of 'tiny' were recorded at an acceptance threshold of 9" in said
+
+
+@pytest.mark.parametrize(('threshold', 'window'), [(5, 8), (9, 2)])
+def test_cases_recorded_with_other_settings_are_not_mixed(threshold, window):
+    way = WayTrace((None,) * 7, (ActionTrace((), (1, 6)),))
+    before = Trace({'acceptance_threshold': 9}, {'a': {'strict': way}, 'b': {'strict': way}}, 8)
+    same = {'acceptance_threshold': 9, 'draft_window': 8}
+    assert kept_cases(before, ['a'], **same) == {'b': {'strict': way}}
+    other = {'acceptance_threshold': threshold, 'draft_window': window}
+    assert kept_cases(before, ['a', 'b'], **other) == {}
+    with pytest.raises(ValueError, match="record 'b' along with them"):
+        kept_cases(before, ['a'], **other)
+
+
+def test_what_was_decoded_before_the_measuring_does_not_count():
+    """As warming up, whose first action would count three times."""
+    commits = iter([(7,), (7,), (1, 6), (1, 3, 3)])
+
+    def decode(action):
+        found = next(commits)
+        stats = DecodeStats('strict', len(found), accept_lengths=found)
+        return Outcome((0,) * 7, stats)
+
+    for _ in range(2):
+        decode(0)
+    measured = take_turns({'strict': decode}, actions=2, repeats=1, device=CPU)
+    assert measured['strict'].commits == ((1, 6), (1, 3, 3))
 
 
 @pytest.mark.usefixtures('tiny_case')
