@@ -16,7 +16,7 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.files import files_in, fingerprint
-from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -43,12 +43,12 @@ from spec_vla_ros.training.drafter_sources import (
     tabletop_examples,
 )
 from spec_vla_ros.training.made_from import MadeFrom
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import PRECISIONS, Observation
 
 _OF_EPISODES = {'episodes': 3000, 'first_seed': 3_000_000}
 _OF_RECORDINGS = {'every': 1}
 """Options that belong to one kind of source alone, and what they are unless they are given."""
-_NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set')
+_NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set', 'device', 'dtype', 'threads')
 
 Source = Callable[..., Iterator[Example]]
 """Called with `policy=`, which it may let drive; can be sent to another process."""
@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe_options(parser)
     parser.add_argument('--out', type=user_path, required=True, help='folder for the features')
     parser.add_argument('--processes', type=int, default=1, help='run side by side')
+    parser.add_argument('--device', default='auto', help="'cpu', 'cuda' (default: %(default)s)")
+    parser.add_argument(
+        '--dtype', default='auto', choices=('auto', *PRECISIONS), help='of the weights'
+    )
+    parser.add_argument(
+        '--threads', type=at_least(1), default=1, help='of the CPU, for each process (default: 1)'
+    )
     simulator = parser.add_argument_group('prompts from the simulator')
     simulator.add_argument(
         '--benchmark', choices=list(MAX_STEPS), help='suite of LIBERO (default: the tabletop)'
@@ -103,14 +110,16 @@ def run(args: argparse.Namespace) -> int:
     _fill_in(args)
     recipe = recipe_from(args)
     check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
+    resolve_device(args.device)  # before recordings are looked through
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
     _claim(args, recipe)
     jobs = [
         (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
         for i, source in enumerate(sources)
     ]
+    write = partial(_write_part, device=args.device, dtype=args.dtype, threads=args.threads)
     with worker_processes(args.processes) as pool:
-        list(pool.map(_write_part, jobs))
+        list(pool.map(write, jobs))
     return 0
 
 
@@ -206,6 +215,8 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
         contents['recording_contents'] = fingerprint(files)
     if recipe != PLAIN:
         asked['recipe'] = str(recipe)
+    if args.dtype != 'auto':
+        asked['dtype'] = args.dtype
     way_on = 'give another --out (train-drafter takes several folders)'
     made_from = MadeFrom(args.out, asked, way_on, contents=contents)
     made_from.check(feature_files(args.out))
@@ -213,10 +224,12 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     made_from.write()
 
 
-def _write_part(job: tuple[Path, str | None, Recipe, Source, Path]) -> None:
+def _write_part(
+    job: tuple[Path, str | None, Recipe, Source, Path], *, device: str, dtype: str, threads: int
+) -> None:
     folder, unnorm_key, recipe, source, out = job
-    torch.set_num_threads(1)
-    checkpoint = load_openvla(folder)
+    torch.set_num_threads(threads)
+    checkpoint = load_openvla(folder, device=device, dtype=dtype)
     config = PolicyConfig(unnorm_key=unnorm_key, recipe=recipe)
     policy = SpecVlaPolicy(checkpoint, config=config)
     prepare = RecipePicture(recipe, side=max(checkpoint.config.image_sizes))

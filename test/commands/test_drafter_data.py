@@ -155,3 +155,43 @@ def test_a_policy_is_the_same_however_its_path_is_given(features, tmp_path, monk
     monkeypatch.chdir(tmp_path / 'b')
     assert features('policy') == 2
     assert 'checkpoint was' in capsys.readouterr().err
+
+
+def test_device_precision_and_threads_can_be_chosen(monkeypatch, tmp_path, capsys):
+    """The folder remembers of these only what changes the features, and old ones had none."""
+    loaded, threads = [], []
+
+    class Here:
+        """Runs the jobs in this process."""
+
+        def __init__(self, processes):
+            self.map = map
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+    def load(folder, **how):
+        loaded.append(how)
+        raise ValueError('that is enough')
+
+    monkeypatch.setattr(drafter_data, 'worker_processes', Here)
+    monkeypatch.setattr(drafter_data, 'load_openvla', load)
+    monkeypatch.setattr(drafter_data.torch, 'set_num_threads', threads.append)
+    options = ['--device', 'cpu', '--dtype', 'bfloat16', '--threads', '3']
+    assert cli.main(['drafter-data', '--out', str(tmp_path / 'a'), *options]) == 2
+    assert cli.main(['drafter-data', '--out', str(tmp_path / 'b')]) == 2
+    assert 'that is enough' in capsys.readouterr().err
+    assert loaded == [{'device': d, 'dtype': t} for d, t in [('cpu', 'bfloat16'), ('auto',) * 2]]
+    assert threads == [3, 1]
+    chosen, old = (json.loads((tmp_path / x / 'made_from.json').read_text()) for x in 'ab')
+    assert chosen == {**old, 'dtype': 'bfloat16'}
+    assert not {'device', 'threads', 'dtype'} & old.keys()
+
+
+def test_a_device_that_is_not_there_is_told_before_the_work(jobs, tmp_path, capsys):
+    assert cli.main(['drafter-data', '--out', str(tmp_path / 'out'), '--device', 'gpu']) == 2
+    assert "unknown device 'gpu'" in capsys.readouterr().err
+    assert not jobs
