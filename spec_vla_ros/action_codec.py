@@ -219,15 +219,20 @@ class ActionCodec:
         """(num_bins,) float64: where one bin ends and the next begins."""
         return np.linspace(-1.0, 1.0, self.num_bins)
 
+    def is_action(self, tokens: ArrayLike) -> bool:
+        """Whether every token of an answer is an action."""
+        ids = np.asarray(tokens, np.int64)
+        return bool(np.all((ids >= self.action_ids.start) & (ids < self.action_ids.stop)))
+
     def check_actions(self, tokens: ArrayLike) -> None:
         """Make sure that every token of an answer is an action.
 
         Raises:
             NotAnActionError: some are not; what they would be as bins is the farthest motion.
         """
-        ids = np.asarray(tokens, np.int64).reshape(-1)
-        wrong = np.flatnonzero((ids < self.action_ids.start) | (ids >= self.action_ids.stop))
-        if len(wrong):
+        if not self.is_action(tokens):
+            ids = np.asarray(tokens, np.int64).reshape(-1)
+            wrong = [i for i in ids if i not in self.action_ids]
             raise NotAnActionError(
                 f'the policy answered in words instead of an action: {len(wrong)} of {len(ids)} '
                 f'tokens are none of the action ids {self.action_ids.start} to '

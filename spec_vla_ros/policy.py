@@ -191,12 +191,13 @@ class SpecVlaPolicy:
         Args:
             observation: an image and an instruction.
             decoding: how.
-            refuse_words: whether an answer that is no action is an error. Otherwise its words
+            refuse_words: whether an answer in words is an error. Otherwise they
                 become the nearest bins, the fastest motion mostly: look at `Action.tokens`, and
                 never let a robot execute it.
 
         Raises:
-            NotAnActionError: some of the answer's tokens are no actions.
+            NotAnActionError: some of the answer's tokens are no actions; of words only where
+                these are refused, of what was computed with NaN always.
             InstructionError: the instruction has unknown words, or is refused as it is.
             ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
                 the decoding does not fit the policy.
@@ -215,8 +216,7 @@ class SpecVlaPolicy:
                 timer=timer,
             )
             tokens = decoded.tokens.numpy()
-            if refuse_words:
-                self._check_answer(tokens, prompt)
+            self._check_answer(tokens, prompt, refuse_words=refuse_words)
         normalised = self._codec.tokens_to_normalised(tokens)
         return Action(
             values=self._recipe.in_si_units(self._codec.stats.unnormalise(normalised)),
@@ -225,12 +225,14 @@ class SpecVlaPolicy:
             stats=decoded.stats,
         )
 
-    def _check_answer(self, tokens: np.ndarray, prompt: Tensor) -> None:
+    def _check_answer(self, tokens: np.ndarray, prompt: Tensor, *, refuse_words: bool) -> None:
         try:
             self._codec.check_actions(tokens)
         except NotAnActionError as error:
             if self._decoder.finite and prompt.isfinite().all():
-                raise
+                if refuse_words:
+                    raise
+                return
             dtype = self.checkpoint_info.dtype
             raise NotAnActionError(
                 f'the model computed NaN or infinity in {dtype}, so that its answer is no action. '

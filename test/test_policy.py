@@ -364,11 +364,13 @@ def test_words_instead_of_an_action_are_an_error(words, mode):
     ],
     ids=['prompt', 'passes'],
 )
-def test_numbers_that_overflow_are_not_called_words(tmp_path, where, mode):
+@pytest.mark.parametrize('refuse_words', [True, False])
+def test_numbers_that_overflow_are_not_called_words(tmp_path, where, mode, refuse_words):
     policy = load_policy(write_tiny_drafter(write_tiny(tmp_path)), device='cpu')
     where(policy._model.language_model.model).data.fill_(torch.inf)
+    seen = Observation(image(), INSTRUCTION)
     with pytest.raises(NotAnActionError, match='computed NaN or infinity in float32') as error:
-        policy.infer(Observation(image(), INSTRUCTION), Decoding(mode, 3))
+        policy.infer(seen, Decoding(mode, 3), refuse_words=refuse_words)
     assert len(error.value.tokens) == 7
 
 

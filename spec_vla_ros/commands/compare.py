@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
+from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
@@ -79,10 +80,14 @@ def run(args: argparse.Namespace) -> int:
             f'dimensions; an end effector has {DIMENSIONS}'
         )
     check_writable(args.out)
+    answers = Answers(policy)
     parts = [
-        _pairs(policy, recording, motion)
+        _pairs(answers, recording, motion, policy.codec.is_action)
         for recording, motion in zip(recordings, motions, strict=True)
     ]
+    answers.check()
+    if told := answers.told():
+        print(told)
     predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
     found = agreements(predicted, recorded)
     report = {
@@ -103,11 +108,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pairs(
-    policy: Policy, recording: Recording, motion: RecordedMotion
+    policy: Policy,
+    recording: Recording,
+    motion: RecordedMotion,
+    is_action: Callable[[np.ndarray], bool],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what was said and what was done from one picture to the next, (N, 7) each.
 
-    What is not covered by the recorded motion, and pauses, are left out.
+    What is not covered by the recorded motion, pauses and answers in words are left out.
     """
     stamps: list[int] = []
 
@@ -116,12 +124,13 @@ def _pairs(
             stamps.append(seen.stamp_ns)
             yield seen
 
-    said = [one.action.values for one in replay(policy, [noted], Decoding())]
+    said = [one.action for one in replay(policy, [noted], Decoding())]
     usual = np.median(np.diff(stamps)) if len(stamps) > 1 else 0
     pairs = [
-        (action, done)
+        (action.values, done)
         for action, (start, end) in zip(said, pairwise(stamps), strict=False)
         if end - start <= _LONGEST_PAUSE * usual
+        and is_action(action.tokens)
         and (done := motion.between(start, end)) is not None
     ]
     both = np.array(pairs).reshape(-1, 2, DIMENSIONS)

@@ -15,6 +15,7 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
+from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.files import files_in, fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.checkpoint_files import read_config
@@ -43,7 +44,7 @@ from spec_vla_ros.training.drafter_sources import (
     tabletop_examples,
 )
 from spec_vla_ros.training.made_from import MadeFrom
-from spec_vla_ros.types import PRECISIONS, Observation
+from spec_vla_ros.types import PRECISIONS, Decoding, Observation, Policy
 
 _OF_EPISODES = {'episodes': 3000, 'first_seed': 3_000_000}
 _OF_RECORDINGS = {'every': 1}
@@ -183,11 +184,11 @@ def _from_recordings(
     recordings: Sequence[tuple[int, Path]],
     topics: RecordingTopics,
     every: int,
-    policy: SpecVlaPolicy,
+    policy: Policy,
 ) -> Iterator[Example]:
     def answer(seen: Observation) -> Callable[[], np.ndarray]:
         """Leave the work to who needs it: files of features that are there already do not."""
-        return lambda: policy.infer(seen, refuse_words=False).tokens
+        return lambda: policy.infer(seen, Decoding()).tokens
 
     for episode, path in recordings:
         yield from recorded_examples(
@@ -231,14 +232,17 @@ def _write_part(
     torch.set_num_threads(threads)
     checkpoint = load_openvla(folder, device=device, dtype=dtype)
     config = PolicyConfig(unnorm_key=unnorm_key, recipe=recipe)
-    policy = SpecVlaPolicy(checkpoint, config=config)
+    answers = Answers(SpecVlaPolicy(checkpoint, config=config))
     prepare = RecipePicture(recipe, side=max(checkpoint.config.image_sizes))
     write_features(
         checkpoint,
-        (replace(seen, image=prepare(seen.image)) for seen in source(policy=policy)),
+        (replace(seen, image=prepare(seen.image)) for seen in source(policy=answers)),
         out,
         report=lambda text: _say(f'{out.name}/{text}'),
     )
+    answers.check()
+    if told := answers.told():
+        _say(f'{out.name}: {told}')
 
 
 def _say(text: str) -> None:

@@ -15,9 +15,11 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
+from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.tuning import (
     Replayed,
     Tolerance,
+    answered_by_all,
     figures,
     median_ms,
     recommend,
@@ -93,19 +95,27 @@ def run(args: argparse.Namespace) -> int:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
         policy = first.sibling()
         policy.warm_up(decoding)
-        replayed = list(replay(policy, recordings, decoding))
+        answers = Answers(policy)
+        replayed = list(replay(answers, recordings, decoding))
+        answers.check()
         print(f'{name}: {len(replayed)} actions', flush=True)
         return replayed
 
-    reference = run_way(AUTOREGRESSIVE, Decoding())
-    baselines = [median_ms(reference)]
-    results = {AUTOREGRESSIVE: figures(reference, reference, reference_ms=baselines[0])}
+    replayed = {AUTOREGRESSIVE: run_way(AUTOREGRESSIVE, Decoding())}
+    baselines = [median_ms(replayed[AUTOREGRESSIVE])]
+    around = {AUTOREGRESSIVE: baselines[0]}
     for way in ways:
-        replayed = run_way(way.name, way.decoding)
+        replayed[way.name] = run_way(way.name, way.decoding)
         # AR again after each way, so that a machine that slows down does not favour any
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
-        around = (baselines[-2] + baselines[-1]) / 2
-        results[way.name] = figures(replayed, reference, reference_ms=around)
+        around[way.name] = (baselines[-2] + baselines[-1]) / 2
+    kept = answered_by_all(replayed, first.codec.is_action)
+    reference = kept[AUTOREGRESSIVE]
+    results = {
+        name: figures(each, reference, reference_ms=around[name]) for name, each in kept.items()
+    }
+    if left_out := len(replayed[AUTOREGRESSIVE]) - len(reference):
+        print(f'{left_out} images are left out: some way answered them in words', flush=True)
     drift = max(baselines) / min(baselines)
 
     found = recommend(results, tolerance)
@@ -119,6 +129,7 @@ def run(args: argparse.Namespace) -> int:
         'recommended': {'decoding': found.name, 'r': found.r, 'temporal': found.temporal},
         'tree': list(args.tree),
         'drift': drift,
+        'left_out': left_out,
         'ways': results,
     }
     text = f'{markdown_tables(results)}\n{advice}\n'

@@ -19,6 +19,7 @@ from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
+from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
 from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
 from spec_vla_ros.evaluation.benchmark_options import add_benchmark_options
@@ -225,13 +226,13 @@ def _run_mode(job: _Job) -> dict:
     changes = job.dtype != 'auto' or job.stored_as is not None
     reference = job.policy(checkpoint)
     policy = job.policy() if changes else reference.sibling()
-    own = None
+    answers, compared, own = Answers(policy), Answers(reference), None
     if job.decoding.mode == 'strict':
-        own = policy.sibling() if changes else reference
+        own = Answers(policy.sibling()) if changes else compared
     policy.warm_up(job.decoding)
     reference.warm_up()
     env = TabletopEnv()
-    loop = ClosedLoop(policy, reference, env, own=own)
+    loop = ClosedLoop(answers, compared, env, own=own)
     done: list[EpisodeFigures] = []
     try:
         for seed in job.seeds:
@@ -241,4 +242,12 @@ def _run_mode(job: _Job) -> dict:
                 print(f'{job.name}: {successes} of {len(done)} episodes', flush=True)
     finally:
         env.close()
-    return {'dtype': job.stored_as or policy.info.dtype, **summarise(done)}
+    for name, asked in ((job.name, answers), (f'{job.name}, what it is compared with', compared)):
+        asked.check()
+        if told := asked.told():
+            print(f'{name}: {told}', flush=True)
+    return {
+        'dtype': job.stored_as or policy.info.dtype,
+        'answers_in_words': answers.in_words,
+        **summarise(done),
+    }

@@ -87,6 +87,28 @@ def replay(
             yield Replayed(action, 1e3 * (time.perf_counter() - start))
 
 
+def answered_by_all(
+    ways: Mapping[str, Sequence[Replayed]], is_action: Callable[[np.ndarray], bool]
+) -> dict[str, list[Replayed]]:
+    """Return the same without the observations to which some way answered in words.
+
+    Args:
+        ways: what each replayed, by name; of the same observations.
+        is_action: tokens (D,) -> whether they are one.
+
+    Raises:
+        ValueError: none is left.
+    """
+    kept = [
+        number
+        for number, each in enumerate(zip(*ways.values(), strict=True))
+        if all(is_action(one.action.tokens) for one in each)
+    ]
+    if not kept:
+        raise ValueError('to each of the images some way of decoding answers in words')
+    return {name: [replayed[number] for number in kept] for name, replayed in ways.items()}
+
+
 def median_ms(replayed: Sequence[Replayed]) -> float:
     """Return the median time of an action."""
     return float(np.median([one.milliseconds for one in replayed]))

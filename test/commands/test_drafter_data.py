@@ -6,6 +6,7 @@ import json
 
 import pytest
 from recording_files import IMAGE, PICTURES, raw, record
+from words import Here, answer_in_words_once
 
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
@@ -161,18 +162,6 @@ def test_device_precision_and_threads_can_be_chosen(monkeypatch, tmp_path, capsy
     """The folder remembers of these only what changes the features, and old ones had none."""
     loaded, threads = [], []
 
-    class Here:
-        """Runs the jobs in this process."""
-
-        def __init__(self, processes):
-            self.map = map
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *args):
-            pass
-
     def load(folder, **how):
         loaded.append(how)
         raise ValueError('that is enough')
@@ -195,3 +184,12 @@ def test_a_device_that_is_not_there_is_told_before_the_work(jobs, tmp_path, caps
     assert cli.main(['drafter-data', '--out', str(tmp_path / 'out'), '--device', 'gpu']) == 2
     assert "unknown device 'gpu'" in capsys.readouterr().err
     assert not jobs
+
+
+@pytest.mark.slow
+def test_an_answer_in_words_ends_no_work_of_hours(monkeypatch, tmp_path, capsys):
+    answer_in_words_once(monkeypatch)
+    monkeypatch.setattr(drafter_data, 'worker_processes', Here)
+    assert cli.main(['drafter-data', '--episodes', '1', '--out', str(tmp_path)]) == 0
+    assert len(list(tmp_path.rglob('features_*'))) == 1
+    assert 'part_0: 1 of ' in capsys.readouterr().out

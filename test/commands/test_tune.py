@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from recording_files import IMAGE, PICTURES, STRING, raw, record, said
 from toy_checkpoint import write_tiny, write_tiny_drafter
+from words import answer_in_words_once
 
 from spec_vla_ros import cli, policy
 from spec_vla_ros.commands import record_sim, tune
@@ -96,6 +97,25 @@ def test_any_checkpoint_with_a_drafter(target, tmp_path, packed):
     assert report['ways']['relaxed mm=2']['actions'] == len(PICTURES)
     assert '| relaxed mm=2 + temporal |' in (tmp_path / 'out' / 'tune.md').read_text()
     assert len(packed) == 1  # all ways run over the same weights
+
+
+def test_an_answer_in_words_is_left_out_of_all_ways(target, tmp_path, monkeypatch, capsys):
+    answer_in_words_once(monkeypatch)
+    bag = spoken_bag(tmp_path / 'bag')
+    options = ['--checkpoint', str(target), '--unnorm-key', 'tiny', '--out', str(tmp_path / 'out')]
+    assert cli.main(['tune', str(bag), *options]) == 0
+    report = json.loads((tmp_path / 'out' / 'tune.json').read_text())
+    assert {way['actions'] for way in report['ways'].values()} == {len(PICTURES) - 1}
+    assert report['left_out'] == 1
+    assert '1 images are left out: some way answered them in words' in capsys.readouterr().out
+
+
+def test_a_policy_that_was_never_taught_actions_is_refused(tmp_path, capsys):
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'words', answers='words'))
+    bag = spoken_bag(tmp_path / 'bag')
+    options = ['--checkpoint', str(folder), '--unnorm-key', 'tiny', '--out', str(tmp_path / 'out')]
+    assert cli.main(['tune', str(bag), *options]) == 2
+    assert 'the policy answered in words instead of an action' in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_replay(

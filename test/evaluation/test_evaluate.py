@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from words import Here, answer_in_words_once
 
 from spec_vla_ros import policy
 from spec_vla_ros.cli import main
@@ -103,24 +104,26 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_episodes(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ('call', 'of'),
+    [(0, 'autoregressive'), (1, 'autoregressive, what it is compared with')],
+)
+def test_an_answer_in_words_is_counted_and_ends_nothing(monkeypatch, tmp_path, capsys, call, of):
+    answer_in_words_once(monkeypatch, call=call)
+    monkeypatch.setattr(evaluate, 'worker_processes', Here)
+    options = ['--episodes', '1', '--modes', 'autoregressive', '--out', str(tmp_path)]
+    assert main(['evaluate', *options]) == 0
+    assert rows(tmp_path)['modes']['autoregressive']['answers_in_words'] == 1 - call
+    assert f'{of}: 1 of ' in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_policies_of_a_mode_share_their_weights(monkeypatch, tmp_path):
     packed, pack = [], policy.PackedLlama
 
     def noted(model, **options):
         packed.append(model)
         return pack(model, **options)
-
-    class Here:
-        """Runs the modes in this process."""
-
-        def __init__(self, processes):
-            self.map = map
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *args):
-            pass
 
     monkeypatch.setattr(policy, 'PackedLlama', noted)
     monkeypatch.setattr(evaluate, 'worker_processes', Here)
