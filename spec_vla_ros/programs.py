@@ -118,9 +118,9 @@ def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
     except BaseException:
         for worker in set(active_children()) - others:
             worker.terminate()
-        raise
-    finally:
         pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def in_fresh_processes(
