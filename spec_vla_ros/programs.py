@@ -168,7 +168,7 @@ class StopRequestedError(RuntimeError):
 
 
 class StopRequest:
-    """Whether one of the signals has come; see `noting_signals`."""
+    """Whether one of the signals has come; without a lock, since handlers note it."""
 
     def __init__(self) -> None:
         self._came = False

@@ -19,14 +19,14 @@ from rclpy.timer import Timer
 from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
-from spec_vla_ros.programs import log_to_stderr
+from spec_vla_ros.programs import StopRequest, log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.given import Given
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.spin import Ending, read_command_line, spin_node
+from spec_vla_ros.ros.spin import read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.ros.ticker import USE_SIM_TIME, Ticker, keep_clock_while
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -310,12 +310,12 @@ def main() -> None:
     """Run the policy node until it is interrupted or terminated."""
     read_command_line(DESCRIPTION, node='spec_vla')
     log_to_stderr()
-    ending = Ending()  # to load a large checkpoint takes minutes
-    make_policy = partial(make_policy_here_or_there, interrupted=ending.told)
+    told = StopRequest()  # to load a large checkpoint takes minutes
+    make_policy = partial(make_policy_here_or_there, interrupted=lambda: told.came)
     spin_node(
         partial(SpecVlaNode, make_policy=make_policy),
         before_exit=SpecVlaNode.halt,
-        ending=ending,
+        told=told,
     )
 
 

@@ -19,7 +19,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from spec_vla_ros.programs import DieWithParent, keep_freed_memory
+from spec_vla_ros.programs import DieWithParent, StopRequest, keep_freed_memory
 from spec_vla_ros.ros.parameter_files import malformed_parameters
 from spec_vla_ros.ros.remaps import malformed
 from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
@@ -38,21 +38,6 @@ parameters and names are set as ROS does it:
   --ros-args -r __ns:=/arm        a namespace for all of them"""
 
 NodeType = TypeVar('NodeType', bound=Node)
-
-
-class Ending:
-    """Whether a node is to end; without a lock, since signal handlers tell it."""
-
-    def __init__(self) -> None:
-        self._told = False
-
-    def tell(self) -> None:
-        """It is to end."""
-        self._told = True
-
-    def told(self) -> bool:
-        """Return whether it is."""
-        return self._told
 
 
 def read_command_line(description: str, *, node: str) -> None:
@@ -78,16 +63,16 @@ def spin_node(
     make_node: Callable[[], NodeType],
     *,
     before_exit: Callable[[NodeType], None] | None = None,
-    ending: Ending | None = None,
+    told: StopRequest | None = None,
 ) -> None:
     """Spin a node until it is told to end, then let it say its last word and exit with 0.
 
     Told to end it is by SIGINT, by SIGTERM, and by the end of its terminal (SIGHUP).
     rclpy's own signal handlers would close the context first, and nothing could be published.
 
-    ending: is told as soon as the node is, for what takes long in its callbacks.
+    told: notes that the node is to end as soon as it is, for what takes long in its callbacks.
     """
-    ending = ending or Ending()
+    told = told or StopRequest()
     keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         arguments = with_whole_numbers(sys.argv, folder=folder)
@@ -103,7 +88,7 @@ def spin_node(
             sys.exit(f'error: {"; ".join(reasons) or wrong_argument}')
 
     def stop(_signal: int, _frame: object) -> None:
-        ending.tell()
+        told.note()
         faulthandler.dump_traceback_later(LAST_WORD - 1)
         signal.alarm(LAST_WORD)  # whatever hangs by then is killed
 
@@ -119,7 +104,7 @@ def spin_node(
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not ending.told():
+        while not told.came:
             executor.spin_once(timeout_sec=0.1)
     except ExternalShutdownException:
         pass
