@@ -17,8 +17,7 @@ from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.execute import ExecuteServer, Result
-from spec_vla_ros.ros.given import Given
-from spec_vla_ros.ros.inputs import Inputs
+from spec_vla_ros.ros.inputs import Given, Inputs
 from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.no_effect import NoEffect
 from spec_vla_ros.ros.outputs import Outputs, in_words

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
@@ -12,6 +13,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.repeats import RepeatWatch
 from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import SEVERAL, Pose
 from spec_vla_ros.ros import qos
@@ -21,12 +23,24 @@ from spec_vla_ros.ros.hearing import (
     MessageInfo,
     Messages,
     beside,
+    nothing_heard,
     source_of,
     type_name,
 )
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 POSES = (type_name(PoseStamped),)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The instructions that were given while the node lives: configuring anew brings none back.
+
+    A latched publisher's last message goes to every new subscription, whatever became of it.
+    """
+
+    messages: Messages = field(default_factory=nothing_heard)
+    repeats: RepeatWatch = field(default_factory=RepeatWatch)
 
 
 class Inputs:

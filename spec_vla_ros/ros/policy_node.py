@@ -22,7 +22,7 @@ from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import StopRequest, log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
-from spec_vla_ros.ros.given import Given
+from spec_vla_ros.ros.inputs import Given
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings

@@ -70,21 +70,21 @@ class ModelSettings:
         default=0,
         low=0,
         high=32,
-        only=('draft_plan', ('',)),
+        only={'draft_plan': ('',)},
     )
     draft_depth: int = parameter(
         'Levels of the draft tree, where draft_top_k is not 0',
         default=6,
         low=1,
         high=32,
-        only=('draft_top_k', range(1, 33)),
+        only={'draft_top_k': range(1, 33)},
     )
     draft_nodes: int = parameter(
         'Draft tokens in the tree, where draft_top_k is not 0',
         default=49,
         low=1,
         high=256,
-        only=('draft_top_k', range(1, 33)),
+        only={'draft_top_k': range(1, 33)},
     )
     draft_plan: str = parameter(
         'A fixed draft plan, written as in draft_plan of the statistics, for the same drafts on '
@@ -107,7 +107,7 @@ class ModelSettings:
         low=0,
         high=ANY,
         live=True,
-        only=('decoding_mode', (RELAXED,)),
+        only={'decoding_mode': (RELAXED,)},
     )
     acceptance_tolerance_translation: float = parameter(
         'How far a draft token may be along each of x, y and z, in place of acceptance_threshold '
@@ -117,7 +117,7 @@ class ModelSettings:
         low=-1.0,
         high=0.05,
         live=True,
-        only=('decoding_mode', (RELAXED,)),
+        only={'decoding_mode': (RELAXED,)},
     )
     acceptance_tolerance_rotation: float = parameter(
         'How far a draft token may be about each of these axes; otherwise as '
@@ -127,7 +127,7 @@ class ModelSettings:
         low=-1.0,
         high=0.2,
         live=True,
-        only=('decoding_mode', (RELAXED,)),
+        only={'decoding_mode': (RELAXED,)},
     )
     acceptance_by_dimension: tuple[int, ...] = parameter(
         'The threshold of each action dimension; -1: acceptance_threshold, and 0 for the gripper; '
@@ -137,7 +137,7 @@ class ModelSettings:
         low=-1,
         high=ANY,
         live=True,
-        only=('decoding_mode', (RELAXED,)),
+        only={'decoding_mode': (RELAXED,)},
     )
     temporal_draft: bool = parameter(
         'Verify guesses from the previous actions inside the prefill, in the speculative modes',

@@ -57,7 +57,7 @@ class InterfaceSettings:
         low=0.0,
         high=5.0,
         live=True,
-        only=('wait_for_motion', (True,)),
+        only={'wait_for_motion': (True,)},
     )
 
 

@@ -29,7 +29,7 @@ class OutputSettings:
         'MoveIt Servo takes it by default',
         default=SPEED,
         choices=(SPEED, UNITLESS),
-        only=('command_type', (TWIST,)),
+        only={'command_type': (TWIST,)},
     )
     twist_linear_scale: float = parameter(
         "The speed that is 1 in unitless twists; MoveIt Servo's scale.linear",
@@ -37,7 +37,7 @@ class OutputSettings:
         unit='m/s',
         low=0.001,
         high=10.0,
-        only=('twist_units', (UNITLESS,)),
+        only={'twist_units': (UNITLESS,)},
     )
     twist_angular_scale: float = parameter(
         "The turning speed that is 1 in unitless twists; MoveIt Servo's scale.rotational",
@@ -45,7 +45,7 @@ class OutputSettings:
         unit='rad/s',
         low=0.001,
         high=10.0,
-        only=('twist_units', (UNITLESS,)),
+        only={'twist_units': (UNITLESS,)},
     )
     gripper_type: str = parameter(
         "Commands to the gripper: positions on gripper_command ('position'), goals of the action "
@@ -59,14 +59,14 @@ class OutputSettings:
         default=0.0,
         low=-1000.0,
         high=1000.0,
-        only=('gripper_type', GRIPPERS),
+        only={'gripper_type': GRIPPERS},
     )
     gripper_open: float = parameter(
         'The position that opens the gripper',
         default=1.0,
         low=-1000.0,
         high=1000.0,
-        only=('gripper_type', GRIPPERS),
+        only={'gripper_type': GRIPPERS},
     )
     gripper_max_effort: float = parameter(
         'Of the goals of the action gripper_cmd; 0: no limit',
@@ -74,7 +74,7 @@ class OutputSettings:
         unit='N',
         low=0.0,
         high=1000.0,
-        only=('gripper_type', (ACTION, PARALLEL)),
+        only={'gripper_type': (ACTION, PARALLEL)},
     )
 
     def gripper_position(self, opening: float) -> float:

@@ -22,8 +22,8 @@ class Meaning:
     frame: whether it names a frame of tf2.
     live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
         node when it is configured.
-    only: another parameter, and the values of that with which this one counts; None: with all.
-    also: a further such pair, either of which is enough.
+    only: other parameters, and the values of each with which this one counts; one of them is
+        enough. Empty: it always counts.
     """
 
     description: str
@@ -33,8 +33,7 @@ class Meaning:
     choices: tuple[str, ...] = ()
     frame: bool = False
     live: bool = False
-    only: tuple[str, Container[Any]] | None = None
-    also: tuple[str, Container[Any]] | None = None
+    only: Mapping[str, Container[Any]] = dataclasses.field(default_factory=dict)
 
 
 def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
@@ -54,12 +53,11 @@ def without_effect(settings: DataclassInstance) -> list[str]:
     """Return in words each parameter that is not its default, and counts for nothing."""
     found = []
     for field in dataclasses.fields(settings):
-        value, meaning = getattr(settings, field.name), meaning_of(field)
-        pairs = [pair for pair in (meaning.only, meaning.also) if pair is not None]
-        if not pairs or value == field.default:
+        value, only = getattr(settings, field.name), meaning_of(field).only
+        if not only or value == field.default:
             continue
-        if not any(getattr(settings, other) in values for other, values in pairs):
-            why = ', '.join(f'{other} is {getattr(settings, other)!r}' for other, _ in pairs)
+        if not any(getattr(settings, other) in values for other, values in only.items()):
+            why = ', '.join(f'{other} is {getattr(settings, other)!r}' for other in only)
             found.append(f'{field.name} {value!r} has no effect: {why}')
     return found
 

@@ -109,14 +109,14 @@ class SafetySettings:
         unit='s',
         low=1.0,
         high=3600.0,
-        only=('inference_worker', ('process',)),
+        only={'inference_worker': ('process',)},
     )
     max_worker_restarts: int = parameter(
         'How often in a row a dead inference process is started again, until reset',
         default=3,
         low=0,
         high=100,
-        only=('inference_worker', ('process',)),
+        only={'inference_worker': ('process',)},
     )
     max_velocity: tuple[float, ...] = parameter(
         'Clamp the commanded velocity along and about x, y, z',
@@ -134,7 +134,7 @@ class SafetySettings:
         low=0.0,
         high=1000.0,
         live=True,
-        only=('command_type', (TWIST, POSE)),
+        only={'command_type': (TWIST, POSE)},
     )
     workspace_min: tuple[float, ...] = parameter(
         'Least x, y, z of the end effector in command_frame; both corners the same: no box',
@@ -175,8 +175,7 @@ class SafetySettings:
         low=0.0,
         high=1.0,
         live=True,
-        only=('gripper_type', GRIPPERS),
-        also=('command_type', (MESSAGE,)),
+        only={'gripper_type': GRIPPERS, 'command_type': (MESSAGE,)},
     )
     gripper_max: float = parameter(
         'Greatest gripper opening that is commanded',
@@ -184,8 +183,7 @@ class SafetySettings:
         low=0.0,
         high=1.0,
         live=True,
-        only=('gripper_type', GRIPPERS),
-        also=('command_type', (MESSAGE,)),
+        only={'gripper_type': GRIPPERS, 'command_type': (MESSAGE,)},
     )
     max_gripper_rate: float = parameter(
         'Clamp the change of the commanded gripper opening; 0: no limit',
@@ -194,8 +192,7 @@ class SafetySettings:
         low=0.0,
         high=100.0,
         live=True,
-        only=('gripper_type', GRIPPERS),
-        also=('command_type', (MESSAGE,)),
+        only={'gripper_type': GRIPPERS, 'command_type': (MESSAGE,)},
     )
     dry_run: bool = parameter(
         'Publish everything but commands to arm and gripper; with command_type message these are '
