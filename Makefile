@@ -65,7 +65,8 @@ lint: setup ## Check style, types, and what is written from the settings.
 	@$(ACTIVATE); $(LINT)
 
 test: setup ## Run the linters and every test.
-	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 $(PYTEST_ARGS)
+	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS) && \
+		{ $(PYTEST) -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]; } # 5: PYTEST_ARGS choose none
 
 test-fast: setup ## Run the tests without nodes, training and emulated CUDA graphs, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)

@@ -182,7 +182,8 @@ class FrozenWatch:
         return (
             f'{self._what} not changed in {unchanged:.2f} s (image_timeout={timeout}), in '
             f'which the arm was commanded to move {self._translation * 1e3:.0f} mm and '
-            f'{self._rotation:.2f} rad'
+            f'{self._rotation:.2f} rad; the same instruction again tries once more '
+            '(detect_frozen_image: false where motions may go unseen)'
         )
 
 

@@ -155,6 +155,7 @@ def test_motion_that_does_not_show_is_noticed_after_the_timeout(twist):
     assert clock.fault is None
     clock.pass_time(0.1, twist)
     assert 'pixels have not changed in 0.6' in clock.fault
+    assert 'the same instruction again tries once more' in clock.fault
 
 
 def test_a_short_motion_must_show_even_if_the_arm_then_waits():

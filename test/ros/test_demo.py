@@ -150,6 +150,7 @@ def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):
         assert shown.is_animated
 
 
+@pytest.mark.alone
 def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
     """The promise of `make demo`, small: figures, picture, and no quarrel between two of them."""
     folders = [tmp_path / 'one', tmp_path / 'two']
