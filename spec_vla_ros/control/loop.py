@@ -254,7 +254,7 @@ class ControlLoop(Generic[Image]):
             self._errors += 1
             self._note_error(action)
             return None
-        refused = refusal(action.values, settings.action_limits)
+        refused = refusal(action.values, self._settings.action_limits)
         if refused is not None:
             self._rejected += 1
             self._fail(Reason.ACTION_REJECTED, refused)

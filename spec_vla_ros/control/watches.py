@@ -145,11 +145,10 @@ class FrozenWatch:
 
     Args:
         what: what is watched and has not changed, in words.
-        parameter: the name of its timeout.
     """
 
-    def __init__(self, what: str = 'the pixels have', *, parameter: str = 'image_timeout') -> None:
-        self._what, self._parameter = what, parameter
+    def __init__(self, what: str = 'the pixels have') -> None:
+        self._what = what
         self.changed()
 
     def changed(self) -> None:

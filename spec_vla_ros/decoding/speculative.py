@@ -79,6 +79,7 @@ def speculative_generate(
         if not left:
             break
         shape = tree(left)
+        check_depth(shape, left)
         # Propose a tree below the bonus token; verify it, accept its longest path, commit that.
         committed = speculative_round(pair, committed.root, shape, len(tokens), run=run)
         draft_passes += drafter.passes(shape) if shape else 0
@@ -220,10 +221,10 @@ def verify(
     return Verified(greedy(target.logits(hidden[0, -len(draft) :])), hidden)
 
 
-def check_depth(draft: DraftTree, most: int) -> None:
+def check_depth(draft: DraftTree | TreeShape | None, most: int) -> None:
     """Raise ValueError where a draft is too deep for a sequence of `most` tokens."""
-    if draft.depth >= most:
+    if draft is not None and draft.depth >= most:
         raise ValueError(
-            f'the draft is {draft.depth} tokens deep, at most {most - 1} can be guessed of a '
-            f'sequence of {most}: the last token is always the bonus'
+            f'the draft is {draft.depth} tokens deep, at most {most - 1} can be drafted where '
+            f'{most} are left: the last token is always the bonus'
         )

@@ -82,7 +82,7 @@ class TemporalDraft:
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
-        self._drafts += 1
+        self._drafts, self._offered = self._drafts + 1, None
         if not nodes and self._drafts % _COUNT_EVERY:
             return None  # what nobody asks for need not be known of every action
         guesses, predictors = self._guesses()
@@ -126,9 +126,10 @@ class TemporalDraft:
     def reset(self, *, situations: bool = False) -> None:
         """Forget the motion, and, if asked to, what was chosen in which situation before."""
         self._motion.clear()
+        self._offered = None
         if situations:
             self._table.clear()
-            self._rates[:], self._offered, self._drafts = _UNKNOWN_RATE, None, 0
+            self._rates[:], self._drafts = _UNKNOWN_RATE, 0
             between = [0.0] * (len(self._resting_ids) - 2)
             self._held[:] = [1 - _UNKNOWN_WHOLE, *between, _UNKNOWN_WHOLE]
 

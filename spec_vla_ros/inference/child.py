@@ -35,9 +35,11 @@ class PolicyChild:
 
     def __init__(self, factory: str, settings: PolicySettings) -> None:
         self._channel, theirs = channel_pair()
-        self._image = SharedImage()
-        descriptors = (theirs.fileno(), self._image.descriptor)
-        with theirs:
+        with contextlib.ExitStack() as unless_started, theirs:
+            unless_started.callback(self._channel.close)
+            self._image = SharedImage()
+            unless_started.callback(self._image.close)
+            descriptors = (theirs.fileno(), self._image.descriptor)
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, '-m', 'spec_vla_ros.inference.process_main'),
@@ -48,6 +50,7 @@ class PolicyChild:
                 env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
+            unless_started.pop_all()
         self.info = PolicyInfo()  # what the policy said last of itself
         self._in_use = threading.Lock()
         self._closed = False

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 
 from spec_vla_ros.inference.child import PolicyChild
-from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
+from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError, describe
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 
@@ -151,7 +151,7 @@ class ProcessPolicy:
         """Start a process, wait for its end, return how it ended."""
         try:
             child = PolicyChild(self._factory, self._settings)
-        except OSError as error:  # no memory, no descriptors
+        except Exception as error:  # no memory, no descriptors, or settings that cannot be sent
             return self._down(error)
         with self._changed:
             self._child = child
@@ -179,6 +179,8 @@ class ProcessPolicy:
             return TimeoutError(f'the policy was not loaded within configure_timeout={limit:g} s')
         except (InferenceFailedError, ProcessEndedError) as failure:
             return failure
+        except Exception as error:  # an answer that nobody foresaw
+            return InferenceFailedError(describe(error))
         return None
 
     def _down(self, reason: Exception) -> str:

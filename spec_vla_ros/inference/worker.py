@@ -9,12 +9,14 @@ when it comes, because the instruction it was computed for no longer counts.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+_LOG = logging.getLogger(__name__)
 Request = TypeVar('Request')
 Result = TypeVar('Result')
 
@@ -130,6 +132,8 @@ class InferenceWorker(Generic[Request, Result]):
                 outcome = self._infer(request)
             except Exception as error:  # the reader decides what it means
                 outcome = error
+            except BaseException as error:  # SystemExit would end this thread, and nobody knew
+                outcome = RuntimeError(f'{type(error).__name__}: {error}')
             with self._changed:
                 self._started_at = None
                 counts = generation == self._generation
@@ -139,7 +143,10 @@ class InferenceWorker(Generic[Request, Result]):
                 else:
                     self._discarded += 1
             if counts:
-                self._on_finished()
+                try:
+                    self._on_finished()
+                except Exception:
+                    _LOG.exception('what is to be told of a result failed')
 
 
 class Supervisor(Protocol):

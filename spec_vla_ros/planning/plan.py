@@ -40,11 +40,22 @@ class TreePlan:
     shapes: for 1, 2, ... tokens left, the tree, or None where a plain pass is faster.
     expected_ms: expected milliseconds of decoding that many tokens.
     guesses: how many guesses to verify inside the prefill, where there are any.
+
+    Raises:
+        ValueError: a tree is so deep that no token would be left for the bonus.
     """
 
     shapes: tuple[TreeShape | None, ...]
     expected_ms: tuple[float, ...]
     guesses: int = 0
+
+    def __post_init__(self) -> None:
+        for left, shape in enumerate(self.shapes, start=1):
+            if shape is not None and shape.depth >= left:
+                raise ValueError(
+                    f'a tree of depth {shape.depth} with {left} tokens left: at most {left - 1} '
+                    'levels can be drafted'
+                )
 
     def __call__(self, left: int) -> TreeShape | None:
         """Return the tree to draft with `left` tokens to go."""
@@ -82,15 +93,11 @@ class TreePlan:
         if int(guesses) > MAX_NODES:
             raise ValueError(f'{text!r}: at most {MAX_NODES} guesses are made')
         shapes: list[TreeShape | None] = []
-        for left, match in enumerate(found, start=1):
+        for match in found:
             if match is None or match[1] is None:
                 shapes.append(None)
                 continue
             width, depth = int(match[1]), int(match[2])
-            if depth >= left:
-                raise ValueError(
-                    f'{text!r}: with {left} tokens left at most {left - 1} levels can be drafted'
-                )
             shapes.append(TreeShape(width, depth, width * depth))
         return cls(tuple(shapes), (0.0,) * len(shapes), int(guesses))
 

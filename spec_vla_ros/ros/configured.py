@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from contextlib import ExitStack
 
 from rclpy.clock import Clock
 from rclpy.lifecycle import LifecycleNode
@@ -66,51 +67,58 @@ class Configured:
         settings = current()
         self._node, self._policy, self._current = node, policy, current
         self._emergency, self._active = emergency, active
-        self._outputs = Outputs(node, settings)
         compressed = settings.image_transport == 'compressed'
         to_rgb = compressed_to_rgb if compressed else image_to_rgb
-        self.loop = ControlLoop(
-            policy,
-            to_rgb=lambda image: check_scene(to_rgb(image)),
-            settings=settings,
-            same_pixels=same_pixels,
-            supervisor=policy if isinstance(policy, ProcessPolicy) else None,
-            emergency=emergency,
-            on_finished=on_finished,
-        )
-        self._repeats = given.repeats
-        self._inputs = inputs = Inputs(
-            node,
-            self.loop,
-            compressed=compressed,
-            on_instruction=self._on_instruction,
-            given=given.messages,
-        )
-        self._reports = Reports(
-            node,
-            status_topics,
-            self.loop,
-            policy,
-            settings=current,
-            inputs=inputs,
-            outputs=self._outputs,
-            held_back=held_back,
-            steady=steady,
-        )
-        self._overlay = Overlay(node, self.loop, inputs, to_rgb=to_rgb, settings=settings)
-        self._execute = ExecuteServer(
-            node,
-            refusal=self._refusal,
-            begin=lambda text: self.loop.store_instruction(text, anew=True),
-            finish=self.loop.finish,
-            at_rest=lambda: self.loop.at_rest,
-            end=lambda: self.loop.store_instruction(''),
-        )
-        self._topics = (self._execute, self._overlay, self._reports, inputs, self._outputs)
-        self._no_effect = NoEffect(node)
-        self._no_effect.look(settings)
-        self._reports.report(None, now_ns=self._now_ns())
-        self._repeats.hears_again(time.monotonic())
+        with ExitStack() as made:  # what comes too late to be made takes the rest along
+            self._outputs = Outputs(node, settings)
+            made.callback(self._outputs.close)
+            self.loop = ControlLoop(
+                policy,
+                to_rgb=lambda image: check_scene(to_rgb(image)),
+                settings=settings,
+                same_pixels=same_pixels,
+                supervisor=policy if isinstance(policy, ProcessPolicy) else None,
+                emergency=emergency,
+                on_finished=on_finished,
+            )
+            made.callback(lambda: self.loop.close(timeout=WORKER_PATIENCE))
+            self._repeats = given.repeats
+            self._inputs = inputs = Inputs(
+                node,
+                self.loop,
+                compressed=compressed,
+                on_instruction=self._on_instruction,
+                given=given.messages,
+            )
+            made.callback(inputs.close)
+            self._reports = Reports(
+                node,
+                status_topics,
+                self.loop,
+                policy,
+                settings=current,
+                inputs=inputs,
+                outputs=self._outputs,
+                held_back=held_back,
+                steady=steady,
+            )
+            made.callback(self._reports.close)
+            self._overlay = Overlay(node, self.loop, inputs, to_rgb=to_rgb, settings=settings)
+            made.callback(self._overlay.close)
+            self._execute = ExecuteServer(
+                node,
+                refusal=self._refusal,
+                begin=lambda text: self.loop.store_instruction(text, anew=True),
+                finish=self.loop.finish,
+                at_rest=lambda: self.loop.at_rest,
+                end=lambda: self.loop.store_instruction(''),
+            )
+            made.callback(self._execute.close)
+            self._no_effect = NoEffect(node)
+            self._no_effect.look(settings)
+            self._reports.report(None, now_ns=self._now_ns())
+            self._repeats.hears_again(time.monotonic())
+            self._made = made.pop_all()
 
     def apply(self, settings: PolicySettings) -> None:
         """Use these settings from the next tick and the next inference on."""
@@ -167,10 +175,9 @@ class Configured:
 
     def close(self) -> bool:
         """Close every topic; return whether the worker ended."""
-        for topics in self._topics:
-            topics.close()
+        self._made.close()
         self._repeats.deaf_since(time.monotonic())
-        return self.loop.close(timeout=WORKER_PATIENCE)
+        return self.loop.close(timeout=0.0)
 
     def _on_instruction(self, text: str, source: Hashable) -> None:
         said, before, refused = text.strip(), self.loop.instruction, self._emergency.pressed

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,12 +21,15 @@ from visualization_msgs.msg import Marker, MarkerArray
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.tick import RUNNING, Halt, NewAction, Reason, Tick
 from spec_vla_ros.control.watches import Pose
+from spec_vla_ros.inference.wire import describe
+from spec_vla_ros.inference.worker import InferenceWorker
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import ImageError, rgb_to_image, to_nanoseconds, to_time
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import accept_length
 
+PATIENCE = 1.0  # seconds a picture gets to be drawn when the node is cleaned up
 PATH_STEPS = 10
 """The predicted path is where the end effector comes to when this many actions are the same."""
 
@@ -65,6 +69,7 @@ class Overlay:
     ) -> None:
         self._node, self._loop, self._inputs = node, loop, inputs
         self._to_rgb, self._frame = to_rgb, settings.command_frame
+        self._artist = InferenceWorker(self._draw)  # drawing takes longer than a tick may
         self._latest: NewAction | None = None
         self._shown = RUNNING
         self._markers = node.create_lifecycle_publisher(MarkerArray, 'markers', qos.COMMAND)
@@ -91,22 +96,45 @@ class Overlay:
                 )
             )
         if self._images.get_subscription_count() and self._inputs.image is not None:
-            self._publish_image(tick, self._inputs.image)
+            self._show_image(tick, self._inputs.image)
 
     def close(self) -> None:
         """Close the topics."""
+        self._artist.close(timeout=PATIENCE)
         for publisher in (self._markers, self._images):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def _publish_image(self, tick: Tick, message: Image | CompressedImage) -> None:
+    def _show_image(self, tick: Tick, message: Image | CompressedImage) -> None:
+        """Have a picture drawn; it takes the place of one that is not begun yet."""
+        drawn = self._artist.poll()
+        if drawn is not None and isinstance(drawn.outcome, Exception):
+            self._node.get_logger().warning(
+                f'annotated_image cannot be drawn: {describe(drawn.outcome)}',
+                throttle_duration_sec=10.0,
+            )
+        lines = [self._loop.instruction, *caption(self._latest, tick.halt)]
+        self._artist.discard()  # one that is being drawn is published all the same, before this
+        self._artist.submit(_Drawing(message, lines, good=tick.halt.reason is Reason.NONE))
+
+    def _draw(self, drawing: _Drawing) -> None:
+        """Draw and publish; in the artist's thread."""
         try:
-            picture = self._to_rgb(message)
+            picture = self._to_rgb(drawing.message)
         except ImageError:  # the loop has halted for it, and says so
             return
-        lines = [self._loop.instruction, *caption(self._latest, tick.halt)]
-        picture = annotated(picture, lines, good=tick.halt.reason is Reason.NONE)
-        stamp_ns, frame_id = to_nanoseconds(message.header.stamp), message.header.frame_id
-        self._images.publish(rgb_to_image(picture, stamp_ns=stamp_ns, frame_id=frame_id))
+        picture = annotated(picture, drawing.lines, good=drawing.good)
+        header = drawing.message.header
+        stamp_ns = to_nanoseconds(header.stamp)
+        self._images.publish(rgb_to_image(picture, stamp_ns=stamp_ns, frame_id=header.frame_id))
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """An image to be published with lines of words; good: whether the arm is at work."""
+
+    message: Image | CompressedImage
+    lines: Sequence[str]
+    good: bool
 
 
 def marker_array(

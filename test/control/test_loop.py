@@ -170,7 +170,7 @@ def test_a_bad_answer_halts_until_a_good_one(drive, answer, reason, words):
     assert driver.until(began).halt.reason is Reason.NONE
 
 
-def test_limits_are_those_in_force_when_the_inference_began(drive):
+def test_limits_are_those_in_force_when_the_action_would_begin(drive):
     driver = drive()
     driver.policy.gate.clear()
     driver.loop.store_instruction('go')
@@ -178,8 +178,8 @@ def test_limits_are_those_in_force_when_the_inference_began(drive):
         driver.tick()
     driver.loop.apply(PolicySettings(**MODE, max_step_translation=0.001))
     driver.policy.gate.set()
-    driver.until(began)
     driver.until(halted_for(Reason.ACTION_REJECTED))
+    assert not any(tick.new_action for tick in driver.ticks)
 
 
 def test_stopping_forgets_images_but_not_the_instruction(drive):

@@ -197,8 +197,14 @@ def test_a_prefill_without_guesses_is_no_verify_round():
 def test_a_guess_at_the_last_token_is_refused():
     target, prompt = random_target(0), random_prompt(0)
     deep = merged(torch.full((1, 7), 100))
-    with pytest.raises(ValueError, match='at most 6 can be guessed'):
+    with pytest.raises(ValueError, match='at most 6 can be drafted'):
         speculate(target, random_drafter(0), prompt, draft=deep)
+
+
+def test_a_tree_too_deep_for_the_tokens_left_is_refused():
+    target, prompt = random_target(0), random_prompt(0)
+    with pytest.raises(ValueError, match='is 6 tokens deep, at most 5 can be drafted'):
+        speculate(target, random_drafter(0), prompt, tree=lambda left: TreeShape(1, 6, 6))
 
 
 def test_stats_account_for_the_time():

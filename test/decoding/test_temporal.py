@@ -175,6 +175,19 @@ def test_it_is_counted_how_far_guesses_hold_also_where_none_are_asked_for(tempor
         assert held[-1] > 0.9  # the last token is not guessed
 
 
+def test_a_guess_that_was_never_judged_counts_for_no_later_choice(temporal):
+    for step in range(60):
+        said = {'instruction': 'lift', 'stamp_ns': step}
+        temporal.draft(**said, thresholds=(0,) * D)
+        temporal.record(np.array([150] * D), **said)
+    known = {size: held.copy() for size, held in temporal.held().items()}
+    temporal.draft(instruction='lift', stamp_ns=60, thresholds=(0,) * D)  # and decoding fails
+    temporal.draft(instruction='lift', stamp_ns=61, thresholds=(0,) * D, nodes=0)
+    temporal.record(np.array([200] * D), instruction='lift', stamp_ns=61)
+    for size, held in temporal.held().items():
+        np.testing.assert_array_equal(held, known[size])
+
+
 def test_more_guesses_never_hold_less_far(temporal):
     rng = np.random.default_rng(0)
     for step in range(200):

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,6 +75,23 @@ def obedient(settings):
 
 def cannot_load(settings):
     raise ValueError(f'no checkpoint in {settings.checkpoint!r}')
+
+
+class Stranger(Obedient):
+    """Says of itself what nobody has asked for."""
+
+    @property
+    def info(self):
+        return Unforeseen()
+
+
+@dataclass(frozen=True)
+class Unforeseen(PolicyInfo):
+    mood: str = 'good'
+
+
+def says_too_much(settings):
+    return Stranger()
 
 
 def dies_while_loading(settings):

@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A policy in a process: what comes back, and what happens when the process dies."""
 
+import gc
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import pytest
 from processes import gone, python_path, start_python
 from waiting import PATIENCE, wait_for
 
+from spec_vla_ros.inference import child
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError
 from spec_vla_ros.settings.nodes import PolicySettings
@@ -173,6 +175,7 @@ def test_a_restart_that_cannot_load_gives_up_too(start, tmp_path):
         ('dies_while_loading', ProcessEndedError, 'SIGKILL'),
         ('never_loads', TimeoutError, 'configure_timeout=1 s'),
         ('no_such_function', InferenceFailedError, 'AttributeError'),
+        ('says_too_much', InferenceFailedError, "TypeError.*'mood'"),
     ],
 )
 def test_what_cannot_be_loaded_fails_with_the_reason(start, name, error, words):
@@ -180,6 +183,21 @@ def test_what_cannot_be_loaded_fails_with_the_reason(start, name, error, words):
     with pytest.raises(error, match=words):
         start(name, checkpoint='/nowhere', configure_timeout=timeout)
     assert not running_policies()
+
+
+def test_a_process_that_cannot_be_started_fails_with_the_reason_and_leaves_nothing(
+    start, monkeypatch
+):
+    def fail(*args, **kwargs):
+        raise OSError(12, 'Cannot allocate memory')
+
+    monkeypatch.setattr(child.subprocess, 'Popen', fail)
+    gc.collect()
+    before = len(os.listdir('/proc/self/fd'))
+    for _ in range(3):
+        with pytest.raises(OSError, match='Cannot allocate memory'):
+            start()
+    assert len(os.listdir('/proc/self/fd')) == before
 
 
 def test_loading_is_given_up_when_the_node_is_to_end(start):
@@ -198,9 +216,9 @@ def test_loading_is_given_up_when_the_node_is_to_end(start):
 def running_policies():
     """Command lines of the policies that this process has started and that still run."""
     found = []
-    for child in psutil.Process().children():
+    for process in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):  # ended meanwhile
-            found.append(' '.join(child.cmdline()))
+            found.append(' '.join(process.cmdline()))
     return [command for command in found if 'inference.process_main' in command]
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The inference worker: one at a time, newest wins, discarded results never surface."""
 
+import sys
 import threading
 
 import pytest
@@ -114,6 +115,26 @@ def test_an_exception_comes_back_and_the_worker_goes_on(gate, worker):
     assert str(finished.outcome) == 'no such thing'
     worker.submit('next')
     assert wait_for(worker.poll).outcome == 'answer to next'
+
+
+def test_what_would_end_the_thread_comes_back_as_an_error_and_the_worker_goes_on():
+    worker = InferenceWorker(sys.exit)
+    for code in (3, 4):
+        assert worker.submit(code)
+        assert str(wait_for(worker.poll).outcome) == f'SystemExit: {code}'
+    assert worker.close(timeout=PATIENCE)
+
+
+def test_who_fails_to_be_told_of_a_result_does_not_end_the_worker(caplog):
+    def fail():
+        raise ValueError('nobody is there')
+
+    worker = InferenceWorker(str, on_finished=fail)
+    for number in (1, 2):
+        assert worker.submit(number)
+        assert wait_for(worker.poll).outcome == str(number)
+    assert worker.close(timeout=PATIENCE)
+    assert 'nobody is there' in caplog.text
 
 
 def test_running_time_is_that_of_the_current_call():

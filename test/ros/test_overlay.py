@@ -86,6 +86,20 @@ class TestOverDds:
         np.testing.assert_array_equal(inside, [90, 90, 90])
         assert found.header.frame_id == 'camera'
 
+    def test_a_picture_that_cannot_be_drawn_is_told_and_ends_nothing(
+        self, world, policy, monkeypatch, capfd
+    ):
+        def fail(*given, **named):
+            raise SyntaxError('not a TIFF file')
+
+        monkeypatch.setattr(overlay, 'annotated', fail)
+        world.record(Image, 'annotated_image', qos.CAMERA)
+        start(world, policy)
+        told = 'annotated_image cannot be drawn: SyntaxError: not a TIFF file'
+        wait_for(lambda: told in capfd.readouterr().err, 'the warning')
+        count = len(policy.observations)
+        wait_for(lambda: len(policy.observations) > count + 3, 'further actions')
+
     def test_nothing_is_drawn_while_nobody_looks(self, world, policy, monkeypatch):
         drawn = []
         monkeypatch.setattr(overlay, 'annotated', lambda *given, **named: drawn.append(given))

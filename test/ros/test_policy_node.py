@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy node over DDS, with a scripted policy: what it publishes, and when it halts."""
 
+import threading
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 from waiting import PATIENCE, wait_for
 
-from spec_vla_ros.ros import policy_node, qos
+from spec_vla_ros.ros import configured, policy_node, qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
 
 pytestmark = pytest.mark.dds
@@ -283,6 +284,25 @@ def test_a_configuration_that_fails_unforeseen_lets_go_of_the_policy(world, poli
     assert world.remote.state('/spec_vla') == 'unconfigured'
     # What is read when it is configured can be set again, so it waits for another try.
     assert world.remote.set_parameters('/spec_vla', {'control_rate': 20.0}).successful
+    monkeypatch.undo()
+    assert world.remote.configure('/spec_vla')
+
+
+def test_a_configuration_that_fails_half_way_leaves_nothing_behind(world, policy, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError('the middleware refuses a topic')
+
+    node = world.policy_node(lambda settings: policy, active=False)
+
+    def made():
+        kinds = (node.publishers, node.subscriptions, node.timers, node.services, node.waitables)
+        threads = [thread.name for thread in threading.enumerate()]
+        return [len(list(kind)) for kind in kinds], threads.count('inference')
+
+    before = made()
+    monkeypatch.setattr(configured, 'ExecuteServer', fail)
+    assert not world.remote.configure('/spec_vla')
+    wait_for(lambda: made() == before, 'all that was made to be gone')
     monkeypatch.undo()
     assert world.remote.configure('/spec_vla')
 
