@@ -66,7 +66,7 @@ lint: setup ## Check style, types, and what is written from the settings.
 
 test: setup ## Run the linters and every test.
 	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS) && \
-		{ $(PYTEST) -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]; } # 5: PYTEST_ARGS choose none
+		{ $(PYTEST) -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]; } # 5: there is none among the chosen
 
 test-fast: setup ## Run the tests without nodes, training and emulated CUDA graphs, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)

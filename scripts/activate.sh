@@ -3,6 +3,7 @@
 #
 # To be sourced, from any directory, after `make setup`: the shell in which nodes start.
 # SPEC_VLA_ENV names another environment than this folder's, see setup_env.sh.
+[ -n "${BASH_VERSION:-}" ] || { echo 'activate: only bash can read this; type bash first' >&2; return 1; }
 _spec_vla_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$_spec_vla_root/scripts/clean_env.sh"
 _spec_vla_env=${SPEC_VLA_ENV:-$_spec_vla_root}
@@ -13,6 +14,9 @@ export FASTDDS_DEFAULT_PROFILES_FILE=$_spec_vla_root/config/fastdds_localhost.xm
 unset FASTRTPS_DEFAULT_PROFILES_FILE # its name until Jazzy; later ones warn of it
 [ "${SPEC_VLA_ROS:-}" != ros-jazzy ] || export FASTRTPS_DEFAULT_PROFILES_FILE=$FASTDDS_DEFAULT_PROFILES_FILE
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
+# Where the home folder cannot be written, logs go where results do.
+mkdir -p "${ROS_LOG_DIR:-${ROS_HOME:-$HOME/.ros}/log}" 2>/dev/null ||
+    export ROS_LOG_DIR=$_spec_vla_root/results/logs/ros
 # The simulator draws without a screen, with what was found to work.
 export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_env/.venv/.mujoco_gl")}
 unset _spec_vla_root _spec_vla_env ROS_LOCALHOST_ONLY ROS_STATIC_PEERS

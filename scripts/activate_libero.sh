@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 #
 # To be sourced, from any directory, after `make libero`: activate.sh, with LIBERO.
+[ -n "${BASH_VERSION:-}" ] || { echo 'activate: only bash can read this; type bash first' >&2; return 1; }
 _spec_vla_scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$_spec_vla_scripts/activate.sh"
 # ROS from wheels looks for its libraries beside the interpreter: it is told where .venv has them.

@@ -14,6 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1
 env=$(realpath -m "${SPEC_VLA_ENV:-.}")
 ros=${SPEC_VLA_ROS:-ros}
 constraints=${SPEC_VLA_CONSTRAINTS:-requirements/constraints.txt}
+PYTHON=${PYTHON:-$(cat "$env/.venv/.chosen" 2>/dev/null || true)} # once chosen, it stays
 
 # For drawing without a screen; where EGL does not work, libosmesa6 does instead.
 drawing=(libegl1 libopengl0 libgl1-mesa-dri)
@@ -39,13 +40,16 @@ find_python() {
 }
 
 check_tools() {
-    local missing=() headers
+    local missing=() headers version
+    [ "$(uname -m)" = x86_64 ] ||
+        fail "ROS 2 has wheels for x86-64 only, this is $(uname -m); see docs/reference/versions.md"
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     command -v g++ >/dev/null || missing+=(g++)
     command -v cmake >/dev/null || missing+=(cmake)
     command -v make >/dev/null || missing+=(make)
-    "$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+    "$python" -c 'import venv, ensurepip' 2>/dev/null || missing+=("python$version-venv")
     headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
-    [ -e "$headers/Python.h" ] || missing+=(python3-dev)
+    [ -e "$headers/Python.h" ] || missing+=("python$version-dev")
     can_draw || missing+=("${drawing[@]}")
     [ ${#missing[@]} -eq 0 ] || fail "missing on this machine: ${missing[*]}." \
         "On Debian and Ubuntu: sudo apt install ${missing[*]}"
@@ -73,13 +77,25 @@ PY
         fi
     done
     fail "the simulator cannot draw without a screen here (see $env/build/renderer.log)." \
-        "On Debian and Ubuntu: sudo apt install ${drawing[*]}"
+        "On Debian and Ubuntu: sudo apt install ${drawing[*]}, or libosmesa6 where these are installed"
+}
+
+forget_another_environment() { # one of another Python, or that was made in another place
+    local wants before
+    before=$(cat "$env/.venv/.made_for" 2>/dev/null || true)
+    wants="$PWD $env $("$python" -c 'import os, sys; print(os.path.realpath(sys.executable), *sys.version_info[:2])')"
+    [ -z "$before" ] || [ "$before" = "$wants" ] ||
+        rm -rf "$env/.venv" "$env/build/spec_vla_ros" "$env/install"
+    mkdir -p "$env/.venv"
+    echo "$wants" >"$env/.venv/.made_for"
+    echo "${PYTHON:-}" >"$env/.venv/.chosen"
 }
 
 install_wheels() {
-    say "installing into $env/.venv with $("$python" --version); about 3 minutes the first time"
+    say "installing into $env/.venv with $("$python" --version); about 3 minutes the first time, and what torch takes to fetch"
+    forget_another_environment
     if ! "$python" -m venv "$env/.venv"; then
-        fail "could not create $env/.venv; on Debian and Ubuntu: sudo apt install python3-venv"
+        fail "could not create $env/.venv"
     fi
     . "$env/.venv/bin/activate"
     # Pip as it comes with Python may search for minutes where a newer one resolves at once.
@@ -93,7 +109,7 @@ install_wheels() {
     python -m pip install --quiet --no-deps --no-build-isolation -e .
     choose_renderer
     # The message wheels export the include path of the container they were built in.
-    { grep -rl '"/opt/python/cp3' "$env/.venv/share" --include='*Export.cmake' || true; } | xargs -r sed -i \
+    { grep -rlZ '"/opt/python/cp3' "$env/.venv/share" --include='*Export.cmake' || true; } | xargs -0 -r sed -i \
         's#INTERFACE_INCLUDE_DIRECTORIES "/opt/python/[^"]*"#INTERFACE_INCLUDE_DIRECTORIES ""#'
     # colcon chains the environment of whatever prefix it finds ROS in: make .venv such a prefix.
     local shell
@@ -115,14 +131,15 @@ build_messages() {
 
 mkdir -p "$env/build"
 exec 9>"$env/build/.setup.lock"
-flock 9 # two makes at once in one clone take turns
+flock -n 9 || { say 'another make is at work in this clone; waiting for it'; flock 9; }
 
 wheels_digest=$(digest requirements/*.txt "$constraints" scripts/setup_env.sh setup.py \
     <<<"$PWD ${PYTHON:-} $ros")
 build_digest=$(digest action/* msg/* srv/* CMakeLists.txt package.xml \
     <<<"$wheels_digest $(find config examples launch scripts spec_vla_ros -type f -not -name "*.pyc" | sort)")
 
-if [ "$(cat "$env/.venv/.stamp" 2>/dev/null)" != "$wheels_digest" ]; then
+if [ "$(cat "$env/.venv/.stamp" 2>/dev/null)" != "$wheels_digest" ] ||
+    ! "$env/.venv/bin/python" -c '' 2>/dev/null; then # its Python may be gone after an upgrade
     python=$(find_python)
     check_tools
     rm -f "$env/.venv/.stamp"

@@ -144,6 +144,21 @@ def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
         )
 
 
+def _cuda_computes() -> bool:
+    """Whether there is a CUDA device that this torch has kernels for.
+
+    Builds of torch leave out older cards, and report them all the same.
+    """
+    if not torch.cuda.is_available():
+        return False
+    try:
+        torch.ones(1, device='cuda').add(1).item()
+    except RuntimeError as error:
+        _LOG.warning('the CUDA device is not used: %s', str(error).splitlines()[0])
+        return False
+    return True
+
+
 def resolve_device(device: str) -> torch.device:
     """'auto' or a torch device name -> device.
 
@@ -151,7 +166,7 @@ def resolve_device(device: str) -> torch.device:
         ValueError: there is no such device.
     """
     if device == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+        return torch.device('cuda' if _cuda_computes() else 'cpu')
     try:
         chosen = torch.device(device)
     except RuntimeError as error:

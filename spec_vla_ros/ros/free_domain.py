@@ -50,14 +50,19 @@ def free_domain(*, directory: Path | None = None) -> Iterator[int]:
 def keep_to_this_machine() -> None:
     """Let nodes of this process and of its children, those to come, discover nobody elsewhere."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ.pop('ROS_STATIC_PEERS', None)
+    for elsewhere in ('ROS_STATIC_PEERS', 'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT'):
+        os.environ.pop(elsewhere, None)
 
 
 def _try_lock(path: Path) -> int | None:
     """Return the descriptor that holds the lock, or None when another process has it."""
     try:
-        # For reading, so that a file which another user created can be locked as well.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
+        # For reading, and not to be created where it is there (fs.protected_regular), so that a
+        # file which another user created can be locked as well.
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)
     except PermissionError:
         return None
     try:

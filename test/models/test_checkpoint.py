@@ -306,6 +306,18 @@ def test_cuda_devices_that_are_not_there_are_told(monkeypatch):
         resolve_device('cuda:9')
 
 
+def test_auto_leaves_a_card_alone_that_this_torch_has_no_kernels_for(monkeypatch, caplog):
+    def fail(*size, **options):
+        raise RuntimeError('CUDA error: no kernel image is available\nCompile with ...')
+
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch, 'ones', fail)
+    assert resolve_device('auto') == torch.device('cpu')
+    assert 'not used: CUDA error: no kernel image is available' in caplog.text
+    monkeypatch.setattr(torch, 'ones', lambda *size, **options: torch.zeros(1))
+    assert resolve_device('auto') == torch.device('cuda')
+
+
 @pytest.mark.parametrize(
     ('dtype', 'knows', 'warnings'),
     [
