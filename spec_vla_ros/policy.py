@@ -7,7 +7,6 @@ import copy
 import logging
 import time
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -33,7 +32,6 @@ from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
-from spec_vla_ros.models.prompts import UnknownWordsError
 from spec_vla_ros.models.quantised import check_stored_as
 from spec_vla_ros.models.recipe_checks import check_dimensions, crop_doubt, doubts, suggestion
 from spec_vla_ros.models.recipe_pictures import RecipePicture
@@ -41,11 +39,10 @@ from spec_vla_ros.models.recipes import Recipe, read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.planning.plan import TreePlan
-from spec_vla_ros.policy_config import CheckpointInfo, PolicyConfig
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import (
     Action,
     Decoding,
-    InstructionError,
     NotAnActionError,
     Observation,
     PolicyInfo,
@@ -122,7 +119,7 @@ class SpecVlaPolicy:
         _LOG.info(
             '%s, weights in %s, %s',
             self._model.device,
-            config.stored_as or self.checkpoint_info.dtype,
+            config.stored_as or self._dtype,
             'no drafter' if drafter is None else 'with a drafter',
         )
         self._log_recipe()
@@ -136,35 +133,25 @@ class SpecVlaPolicy:
         for line in filter(None, [*doubts(recipe, stats), *hints]):
             _LOG.warning('%s: %s', folder, line)
 
-    @cached_property
-    def checkpoint_info(self) -> CheckpointInfo:
-        """What is loaded."""
-        config = self._checkpoint.config
-        return CheckpointInfo(
-            folder=self._checkpoint.folder,
-            unnorm_key=self._codec.stats.key,
-            unnorm_keys=tuple(sorted(config.norm_stats)),
-            action_dimensions=self._codec.stats.dimensions,
-            parameters=self._parameters,
-            device=str(self._model.device),
-            dtype=str(self._model.dtype).removeprefix('torch.'),
-        )
+    @property
+    def _dtype(self) -> str:
+        return str(self._model.dtype).removeprefix('torch.')
 
     @property
     def info(self) -> PolicyInfo:
         """What it is and where it runs; may be read from any thread."""
-        loaded, device = self.checkpoint_info, self._model.device
+        device = self._model.device
         memory: dict[str, float] = {}
         if device.type == 'cuda':
             memory['device_memory_mb'] = torch.cuda.memory_allocated(device) / 1e6
             memory['device_memory_peak_mb'] = torch.cuda.max_memory_allocated(device) / 1e6
         return PolicyInfo(
-            checkpoint=str(loaded.folder),
-            unnorm_key=loaded.unnorm_key,
+            checkpoint=str(self._checkpoint.folder),
+            unnorm_key=self._codec.stats.key,
             recipe=str(self._recipe),
-            device=loaded.device,
-            dtype=loaded.dtype,
-            parameters=loaded.parameters,
+            device=str(device),
+            dtype=self._dtype,
+            parameters=self._parameters,
             has_drafter=self._has_drafter,
             **memory,
         )
@@ -233,11 +220,10 @@ class SpecVlaPolicy:
                 if refuse_words:
                     raise
                 return
-            dtype = self.checkpoint_info.dtype
             raise NotAnActionError(
-                f'the model computed NaN or infinity in {dtype}, so that its answer is no action. '
-                'Weights of bfloat16 overflow in float16: load them with dtype bfloat16 or '
-                'float32; if it is so there too, the weights are damaged',
+                f'the model computed NaN or infinity in {self._dtype}, so that its answer is no '
+                'action. Weights of bfloat16 overflow in float16: load them with dtype bfloat16 '
+                'or float32; if it is so there too, the weights are damaged',
                 tokens=error.tokens,
             ) from error
 
@@ -271,11 +257,8 @@ class SpecVlaPolicy:
                 f'the observation is of type {type(observation).__name__}: give an '
                 'Observation(image, instruction)'
             )
-        try:
-            with self._in_turn:
-                return self._encoder(observation)
-        except UnknownWordsError as unknown:
-            raise InstructionError(str(unknown)) from unknown
+        with self._in_turn:
+            return self._encoder(observation)
 
     @torch.inference_mode()
     def warm_up(self, decoding: Decoding = _DEFAULT_DECODING) -> None:

@@ -70,16 +70,3 @@ class PolicyConfig:
             check_choice('stored_as', self.stored_as, STORED_AS)
         if self.draft_position_mode is not None:
             check_choice('draft_position_mode', self.draft_position_mode, POSITION_MODES)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointInfo:
-    """What is loaded, for logs and diagnostics."""
-
-    folder: Path
-    unnorm_key: str
-    unnorm_keys: tuple[str, ...]
-    action_dimensions: int
-    parameters: int
-    device: str
-    dtype: str

@@ -62,10 +62,6 @@ _EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 
 
-class UnknownWordsError(ValueError):
-    """An instruction has words that the policy's tokenizer does not know; the message has them."""
-
-
 def prompt_of(backbone: object) -> str:
     """`llm_backbone_id` of config.json -> the prompt that this language model was trained with.
 
@@ -144,9 +140,8 @@ class PromptProcessor:
         """Instruction in words, or a prompt's token ids -> ids of the whole prompt, (1, L) int64.
 
         Raises:
-            UnknownWordsError: the instruction has words that the tokenizer does not know.
-            InstructionError: it is empty, neither words nor ids, or `instruction_fault` says why
-                it is refused.
+            InstructionError: it is empty, neither words nor ids, has words that the tokenizer does
+                not know, or `instruction_fault` says why it is refused.
             ValueError: there is no tokenizer, or half characters in the instruction.
         """
         if isinstance(instruction, str):
@@ -182,7 +177,7 @@ class PromptProcessor:
         prompt = self._template.format(instruction=words)
         ids, unknown = encode(self._tokenizer, prompt)
         if unknown:
-            raise UnknownWordsError(
+            raise InstructionError(
                 f'the policy does not know the words {", ".join(map(repr, unknown))}: use the '
                 'words of the instructions it was trained on'
             )

@@ -69,10 +69,10 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         known, asked = read_config(folder).keys_unasked, settings.unnorm_key or None
         require_choice(known, asked, option='observation_recipe:=')
     loaded = policy.load_policy(folder, config=config)
-    dimensions = loaded.checkpoint_info.action_dimensions
+    dimensions = loaded.codec.stats.dimensions
     if dimensions != 7:
         raise ValueError(
-            f'unnorm_key {loaded.checkpoint_info.unnorm_key!r} has {dimensions} dimensions; this '
+            f'unnorm_key {loaded.info.unnorm_key!r} has {dimensions} dimensions; this '
             'node drives an end effector with 7: position, rotation, gripper'
         )
     loaded.warm_up(settings.resolved(has_drafter=loaded.info.has_drafter).decoding)

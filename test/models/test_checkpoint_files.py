@@ -68,7 +68,7 @@ def test_flat_statistics_are_the_only_data_set(folder):
     statistics(folder, {'action': bounds, 'proprio': bounds, 'num_trajectories': 3})
     policy = load_policy(folder, device='cpu')
     np.testing.assert_array_equal(policy.codec.stats.q99, bounds['q99'])
-    assert policy.checkpoint_info.unnorm_keys == ('tiny',)
+    assert policy.info.unnorm_key == 'tiny'
 
 
 def test_flat_statistics_replace_those_of_the_model_that_was_fine_tuned(folder):
@@ -124,7 +124,7 @@ def test_a_fine_tunes_own_statistics_come_first(folder, caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
     bounds = {'q01': [-0.02] * 7, 'q99': [0.04] * 7}
     statistics(folder, {'mine': {'action': bounds}})
-    assert load_policy(folder, device='cpu').checkpoint_info.unnorm_key == 'mine'
+    assert load_policy(folder, device='cpu').info.unnorm_key == 'mine'
     assert 'fine-tuned from' not in caplog.text
     load_policy(folder, device='cpu', unnorm_key='tiny')
     assert "'tiny' are in config.json alone, and so of the model that this one was" in caplog.text

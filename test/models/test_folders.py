@@ -84,7 +84,7 @@ def test_a_relative_path_that_is_not_there_is_told_with_where_it_was_looked_for(
 def test_home_folders_are_found(folder, monkeypatch):
     monkeypatch.setenv('HOME', str(folder.parent))
     policy = load_policy('~/checkpoint', device='cpu', drafter='~/checkpoint/drafter')
-    assert policy.checkpoint_info.folder == folder
+    assert policy.info.checkpoint == str(folder)
     assert policy.info.has_drafter
 
 

@@ -10,10 +10,10 @@ from tokenizers import Tokenizer
 from toy_checkpoint import tiny_tokenizer, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.prompts import PromptProcessor, UnknownWordsError
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.text_tokenizers import read_sentencepiece, read_tokenizer
 from spec_vla_ros.policy import load_policy
-from spec_vla_ros.types import Observation
+from spec_vla_ros.types import InstructionError, Observation
 
 EXPECTED = 'In: What action should the robot take to pick up the red block?\nOut:'
 
@@ -89,7 +89,7 @@ def test_words_that_a_sentencepiece_model_does_not_know(tmp_path):
     prompts = PromptProcessor(
         read_sentencepiece(file), vocab_size=320, template='what {instruction}'
     )
-    with pytest.raises(UnknownWordsError, match='\u96ea'):
+    with pytest.raises(InstructionError, match='\u96ea'):
         prompts('\u96ea')
 
 
