@@ -146,8 +146,8 @@ class NormStats:
         )
         return alike
 
-    def stranger(self, files: Mapping[str, str]) -> str | None:
-        """Say in words that these stats are not the fine-tune's own, which others are; else None.
+    def foreign_warning(self, files: Mapping[str, str]) -> str | None:
+        """Return a warning if these stats are not the fine-tune's own; None if they are.
 
         files: which file each data set of the checkpoint is from.
         """

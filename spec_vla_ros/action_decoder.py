@@ -117,35 +117,35 @@ class ActionDecoder:
             timer: counts the milliseconds of each phase.
 
         Raises:
-            ValueError: a speculative mode without a drafter, or acceptance limits that do not fit
-                the actions.
+            ValueError: a speculative mode without a drafter, or acceptance thresholds that do not
+                fit the actions.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
         situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
-        limits = self._limits(decoding)
-        tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(limits)
+        thresholds = self._thresholds_in_force(decoding)
+        tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(thresholds)
         off = tree is not None and not _drafts_anything(tree, temporal=decoding.temporal)
         guesses: DraftTree | None = None
         if tree is not None and decoding.temporal:
             most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
             # Also where nothing is drafted: it counts whether guesses would hold again.
-            guesses = self._temporal.draft(**situation, thresholds=limits, nodes=most)
+            guesses = self._temporal.draft(**situation, thresholds=thresholds, nodes=most)
         if tree is None or off:
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
             decoded = self._speculative(
-                prompt, decoding.mode, tree=tree, limits=limits, guesses=guesses, run=run
+                prompt, decoding.mode, tree=tree, thresholds=thresholds, guesses=guesses, run=run
             )
         if tree is not None:
-            self._planner.observe(limits, decoded)
+            self._planner.observe(thresholds, decoded)
         self._temporal.record(decoded.choices.numpy(), **situation)
         stats = replace(
             decoded.stats(
                 decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
             ),
-            acceptance_thresholds=limits if decoding.mode == 'relaxed' else (),
+            acceptance_thresholds=thresholds if decoding.mode == 'relaxed' else (),
             guesses=0 if guesses is None else len(guesses) - 1,
             draft_plan=tree.text if isinstance(tree, TreePlan) else '',
             drafting_off=off,
@@ -167,7 +167,7 @@ class ActionDecoder:
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
         """Return how large draft trees grow now, in a speculative mode."""
-        return self._planner.plan(self._limits(decoding))
+        return self._planner.plan(self._thresholds_in_force(decoding))
 
     @property
     def finite(self) -> bool:
@@ -178,7 +178,7 @@ class ActionDecoder:
         """Forget the motion so far, see `TemporalDraft.reset`."""
         self._temporal.reset(situations=situations)
 
-    def _limits(self, decoding: Decoding) -> tuple[int, ...]:
+    def _thresholds_in_force(self, decoding: Decoding) -> tuple[int, ...]:
         """Return how many bins drafts may be off in each dimension; none unless relaxed."""
         count = self._stop.count
         if decoding.mode != 'relaxed':
@@ -202,7 +202,7 @@ class ActionDecoder:
         mode: str,
         *,
         tree: TreeShape | TreePlan,
-        limits: tuple[int, ...],
+        thresholds: tuple[int, ...],
         guesses: DraftTree | None,
         run: Run,
     ) -> Decoded:
@@ -215,8 +215,8 @@ class ActionDecoder:
             self._target,
             self._drafter,
             prompt,
-            accept=self._accept(limits, prompt.device),
-            tree=self._spaced_tree(tree, limits),
+            accept=self._accept(thresholds, prompt.device),
+            tree=self._spaced_tree(tree, thresholds),
             stop=self._stop,
             draft=guesses,
             cache=self._cache,
@@ -224,21 +224,21 @@ class ActionDecoder:
         )
 
     # Recordings need the same objects again.
-    def _accept(self, limits: tuple[int, ...], device: torch.device) -> AcceptanceRule:
-        if limits not in self._rules:
+    def _accept(self, thresholds: tuple[int, ...], device: torch.device) -> AcceptanceRule:
+        if thresholds not in self._rules:
             ids = self._codec.action_ids
-            self._rules[limits] = (
-                within_bins(limits, action_ids=ids, device=device)
-                if any(limits)
+            self._rules[thresholds] = (
+                within_bins(thresholds, action_ids=ids, device=device)
+                if any(thresholds)
                 else exact_match()
             )
-        return self._rules[limits]
+        return self._rules[thresholds]
 
-    def _spaced_tree(self, tree: TreeShape | TreePlan, limits: tuple[int, ...]) -> TreeRule:
-        known, rule = self._spaced.get(limits, (None, None))
+    def _spaced_tree(self, tree: TreeShape | TreePlan, thresholds: tuple[int, ...]) -> TreeRule:
+        known, rule = self._spaced.get(thresholds, (None, None))
         if rule is None or known != tree:
-            rule = spaced(tree, limits)
-            self._spaced[limits] = tree, rule
+            rule = spaced(tree, thresholds)
+            self._spaced[thresholds] = tree, rule
         return rule
 
 

@@ -130,7 +130,7 @@ class PhaseTimer:
 def least_ms(
     runs: Mapping[Name, Callable[[], object]], *, device: torch.device, repeats: int = 9
 ) -> dict[Name, float]:
-    """Return the least milliseconds of each run: whatever disturbs only adds.
+    """Return the least milliseconds of each run: disturbances only ever add time.
 
     All are timed in turns. A machine that is busy for a moment then slows a little of everything,
     and not all of one run: what is compared would be wrong. On a CPU the time counts that the

@@ -129,7 +129,11 @@ class SpecVlaPolicy:
         _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
         files = self._checkpoint.config.norm_stats_files
         folder = self._checkpoint.folder
-        hints = (suggestion(recipe, stats), crop_doubt(recipe, folder), stats.stranger(files))
+        hints = (
+            suggestion(recipe, stats),
+            crop_doubt(recipe, folder),
+            stats.foreign_warning(files),
+        )
         for line in filter(None, [*doubts(recipe, stats), *hints]):
             _LOG.warning('%s: %s', folder, line)
 

@@ -126,8 +126,8 @@ def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormSta
         print(f'norm stats  {key}: {stats.dimensions} dimensions, usable')
         if stats.dimensions != DIMENSIONS:
             print(f'            by the library only: the policy node drives {DIMENSIONS}')
-        stranger = stats.stranger(config.norm_stats_files)
-        for line in [*_bounds(stats, recipe), *([stranger] if stranger else [])]:
+        foreign = stats.foreign_warning(config.norm_stats_files)
+        for line in [*_bounds(stats, recipe), *([foreign] if foreign else [])]:
             print(f'            {line}')
     return usable
 

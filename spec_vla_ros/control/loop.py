@@ -34,7 +34,7 @@ HANG = 3
 
 
 ENDED_BY_AN_INSTRUCTION = (Reason.TOO_MANY_FAILURES, Reason.FROZEN_IMAGE, Reason.POSE_MISSING)
-"""Reasons to halt that another instruction takes away; of a pose, that it is frozen."""
+"""Halts that an instruction ends; POSE_MISSING only where the pose stayed the same."""
 
 
 class ControlLoop(Generic[Image]):

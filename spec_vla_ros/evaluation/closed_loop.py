@@ -107,7 +107,7 @@ class ClosedLoop:
         own: one more, in the precision of `policy`; what it gives autoregressively is compared.
             It may be the reference.
         generate: another implementation, observation -> tokens (D,), that is timed beside them.
-        compare_every: the reference and others decode each so-manieth observation, from the first
+        compare_every: the reference and others decode every Nth observation, from the first
             on.
         max_steps: ends episodes earlier than the simulator does.
     """

@@ -32,7 +32,7 @@ class Setup:
     suite: of LIBERO. modes: ways of decoding by name.
     checkpoint, drafter, recipe, unnorm_key, device, dtype, stored_as, tree: the policy, see
         `PolicyConfig`.
-    compare_every: autoregressive decoding and `generate` decode each so-manieth observation too.
+    compare_every: autoregressive decoding and `generate` decode every Nth observation too.
     generate: whether transformers' `generate` does; it holds the language model a second time.
     max_steps: ends episodes earlier than the suite does.
     """

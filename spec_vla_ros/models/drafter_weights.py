@@ -11,9 +11,9 @@ from torch import Tensor
 from spec_vla_ros.models.checkpoint_kind import refuse_other_tensors
 from spec_vla_ros.models.folders import CheckpointError, is_there, mend, shorten
 from spec_vla_ros.models.safetensors_files import (
-    check_stored_as,
     find_tensors,
     read_all,
+    refuse_quantised_numbers,
     without_computed,
 )
 
@@ -57,7 +57,7 @@ def _unpickled(file: Path) -> dict[str, Tensor]:
                     f'{file} holds {key!r}, which is no weight, as what a trainer saves to go on: '
                     "save the model's state_dict() alone"
                 )
-            check_stored_as(key, file, _KINDS.get(weight.dtype, f'{weight.dtype}'))
+            refuse_quantised_numbers(key, file, _KINDS.get(weight.dtype, f'{weight.dtype}'))
         return without_computed(read)
     except CheckpointError:
         raise

@@ -203,7 +203,7 @@ def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
         )
 
 
-def check_stored_as(key: str, file: Path, kind: str) -> None:
+def refuse_quantised_numbers(key: str, file: Path, kind: str) -> None:
     """Refuse numbers that are not what they seem: quantised ones mean others.
 
     kind: as safetensors names it.
@@ -230,7 +230,7 @@ def _read_header(file: Path) -> list[StoredTensor]:
             f'{file} is truncated or not a safetensors file ({error}): {mend(file)}'
         ) from error
     for key, _, dtype in found:
-        check_stored_as(key, file, dtype)
+        refuse_quantised_numbers(key, file, dtype)
     return [
         StoredTensor(key, file, shape, int(torch.Size(shape).numel()) * _BYTES[dtype])
         for key, shape, dtype in found
