@@ -26,7 +26,7 @@ def remaps_in_no_force(
     """Return in words each remap that renames nothing of this node.
 
     What is for a node of another name is that one's, if others are for this one by its name. A
-    whole name may be a library's, unless it is nearly one of the node's.
+    whole name may be a library's, unless it is nearly one of the node's, or becomes one.
 
     Args:
         arguments: a command line, of which what stands between --ros-args and -- is looked at.
@@ -56,6 +56,8 @@ def remaps_in_no_force(
             continue
         if name in known:
             hint = f'; {name} is a parameter, which -p sets: -p {name}:={rule["other"]}'
+        elif _whole(rule['other'], namespace, node) in whole:
+            hint = f'; it is the wrong way round: write {rule["other"]}:={name}'
         elif name.startswith('/'):
             own_name = _whole(name.strip('/'), namespace, node)
             near = own_name if own_name in whole else nearest(name, whole, cutoff=ALIKE)

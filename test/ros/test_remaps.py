@@ -35,6 +35,25 @@ def test_a_remap_in_no_force_is_told(rule, words, flag):
 
 
 @pytest.mark.parametrize(
+    ('theirs', 'ours'),
+    [
+        ('/safety/stop_button', 'emergency_stop'),
+        ('/safety/stop_button', '/lab/emergency_stop'),
+        ('/camera/color/image_raw', 'image'),
+        ('/ee_pose', 'end_effector_pose'),
+        ('/robot/cartesian_cmd', 'delta_twist_cmds'),
+        ('/prompt', 'instruction'),
+        ('estop', 'emergency_stop'),
+        ('/halt', '~/stop'),
+    ],
+)
+def test_a_remap_the_wrong_way_round_is_told(theirs, ours):
+    """The node would hear its own name, and nobody would press that button."""
+    (problem,) = told(f'{theirs}:={ours}', node='/lab/spec_vla')
+    assert problem.endswith(f'; it is the wrong way round: write {ours}:={theirs}')
+
+
+@pytest.mark.parametrize(
     'rule',
     [
         *(f'{name}:=x' for name in (*OF_THE_NODE, *POLICY_NAMES)),
@@ -48,6 +67,7 @@ def test_a_remap_in_no_force_is_told(rule, words, flag):
         '/tf:=tf',
         'tf_static:=/robot/tf_static',
         '/scan:=/lidar',
+        '/scan:=/image',
     ],
 )
 def test_what_ros_allows_is_not_told(rule):
