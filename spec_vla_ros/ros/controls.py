@@ -12,16 +12,12 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
 from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside
-from spec_vla_ros.ros.names import nearest
+from spec_vla_ros.ros.names import sounds_like_a_stop
 
 LOOK_PERIOD = 0.5
 """Seconds between two looks for publishers of the emergency stop that cannot be heard."""
 
 _SAID_EVERY = 10.0  # seconds
-
-EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop')
-"""What an emergency stop is called."""
-_SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
 
 Done = tuple[bool, str]
 """Whether it could be done, and in words what came of it."""
@@ -92,8 +88,3 @@ class Controls:
             return response
 
         return answer
-
-
-def sounds_like_a_stop(name: str) -> bool:
-    """Whether a topic of this name, without its namespace, is taken for an emergency stop."""
-    return bool(nearest(name, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE))

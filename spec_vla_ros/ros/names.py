@@ -71,6 +71,10 @@ ALSO_CALLED = {
 }
 """Name of a node -> what it is taken to be called: its programs, its package."""
 
+EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop')
+"""What an emergency stop is called."""
+_SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
+
 ALIKE = 0.8
 """How alike, from 0 to 1, a misspelt name is to what it means."""
 
@@ -82,6 +86,11 @@ def means(name: str, node: str) -> bool:
     if name == node or _NUMBERED.sub('', name) == _NUMBERED.sub('', node):
         return False
     return name in ALSO_CALLED.get(node, ()) or bool(nearest(name, (node,), cutoff=ALIKE))
+
+
+def sounds_like_a_stop(name: str) -> bool:
+    """Whether a topic of this name, without its namespace, is taken for an emergency stop."""
+    return bool(nearest(name, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE))
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -35,6 +35,52 @@ def test_a_remap_in_no_force_is_told(rule, words, flag):
 
 
 @pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('/lab/spec_vla/emergency_stop', 'emergency_stop'),
+        ('/spec_vla/emergency_stop', 'emergency_stop'),
+        ('/lab/policy_node/image', 'image'),
+        ('/lab/spec_vla/image/compressed', 'image/compressed'),
+        ('estop', 'emergency_stop'),
+        ('e_stop', 'emergency_stop'),
+        ('E-Stop', 'emergency_stop'),
+    ],
+)
+def test_it_is_told_which_name_was_meant(name, meant):
+    (problem,) = told(f'{name}:=/estop', node='/lab/spec_vla')
+    assert problem.endswith(f'; did you mean {meant}?')
+
+
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [
+        ('emergency_stop:=/estop', 'emergency_stop:=/estop2'),
+        ('/lab/emergency_stop:=/estop', 'emergency_stop:=/estop2'),
+        ('emergency_stop:=/estop', 'spec_vla:emergency_stop:=/estop2'),
+        ('image:=image', 'image:=/cam'),
+    ],
+)
+def test_of_two_remaps_of_one_name_the_second_is_told(first, second):
+    (problem,) = told(first, second, node='/lab/spec_vla')
+    assert problem.startswith(f'-r {second} is in no force: ROS takes the first, -r {first}')
+
+
+@pytest.mark.parametrize(
+    ('first', 'second'),
+    [
+        ('image:=/cam', 'image:=/cam'),
+        ('spec_vla:image:=/cam', 'image:=/other'),
+        ('image:=/cam', 'camera:image:=/other'),
+        ('image:=/cam', 'image:=image'),
+        ('diagnostics:=/robot/health', 'diagnostics:=/diagnostics'),
+    ],
+)
+def test_two_remaps_of_one_name_may_be_meant(first, second):
+    """The last two: what SetRemap around the launch file and its own defaults make."""
+    assert told('spec_vla:instruction:=/say', first, second, node='/lab/spec_vla') == []
+
+
+@pytest.mark.parametrize(
     ('theirs', 'ours'),
     [
         ('/safety/stop_button', 'emergency_stop'),
@@ -68,6 +114,9 @@ def test_a_remap_the_wrong_way_round_is_told(theirs, ours):
         'tf_static:=/robot/tf_static',
         '/scan:=/lidar',
         '/scan:=/image',
+        '/conveyor/emergency_stop:=/estop',
+        '/other/spec_vla/emergency_stop:=/estop',
+        '/lab/spec_vla/camera_info:=/info',
     ],
 )
 def test_what_ros_allows_is_not_told(rule):
