@@ -205,6 +205,13 @@ class TestWithoutTheLaunchSystem:
         with pytest.raises(RuntimeError, match=r'dryrun is no argument.*did you mean dry_run:='):
             bring_up(file=file, checkpoint='/models/one', dryrun='true')
 
+    @pytest.mark.parametrize('file', FILES)
+    def test_another_name_of_an_argument_ends_the_launch(self, bring_up, file, monkeypatch):
+        bring_up(file=file, checkpoint='/models/one', params='mine.yaml')  # an including file's
+        monkeypatch.setattr(sys, 'argv', ['ros2', 'launch', 'spec_vla_ros', file])
+        with pytest.raises(RuntimeError, match=r'params is no .*did you mean params_file:='):
+            bring_up(file=file, checkpoint='/models/one', params='mine.yaml')
+
     def test_a_compressed_topic_chooses_compressed_images(self, bring_up):
         (node,) = [
             m for m in bring_up(image_topic='/cam/rgb/compressed') if m.kind == 'LifecycleNode'

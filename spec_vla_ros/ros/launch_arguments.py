@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from spec_vla_ros.ros.names import ALIKE, nearest
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, Arguments
@@ -17,17 +18,72 @@ FILE_OF = {
 }
 """Name of a node -> the argument that names the file of its parameters."""
 
+ALSO_CALLED = {
+    'params_file': (
+        *(
+            'params',
+            'params_path',
+            'param_file',
+            'parameter_file',
+            'parameters_file',
+            'parameters',
+        ),
+        *('config', 'config_file', 'config_path', 'params_yaml', 'yaml'),
+    ),
+    'emergency_stop_topic': ('estop_topic', 'e_stop_topic', 'estop', 'e_stop', 'stop_topic'),
+    'image_topic': ('camera_topic', 'rgb_topic', 'color_topic', 'image', 'camera'),
+    'command_topic': ('cmd_topic', 'twist_topic', 'cmd_vel_topic', 'velocity_topic'),
+    'instruction_topic': ('prompt_topic', 'task_topic'),
+    'pose_topic': ('ee_pose_topic', 'end_effector_pose_topic'),
+    'namespace': ('ns',),
+    'observation_recipe': ('recipe',),
+    'checkpoint': ('ckpt', 'ckpt_path', 'model_path', 'checkpoint_dir', 'weights'),
+    'dry_run': ('dry',),
+    'use_sim_time': ('sim_time',),
+    'max_velocity': ('max_vel', 'max_speed'),
+}
+"""An argument, or a parameter -> other names that people give it."""
 
-def refuse_unknown(given: Iterable[str], arguments: Arguments) -> None:
+OF_NOBODY_ELSE = ('estop_topic', 'e_stop_topic')
+"""Of these, what an including file would hardly have for itself; config is anybody's."""
+
+OF_THE_LAUNCH_SYSTEM = (
+    *('ros_namespace', 'ros_params', 'ros_remaps', 'global_params', 'launch-prefix'),
+    *('launch-prefix-filter', 'emulate_tty', 'sigterm_timeout', 'sigkill_timeout', 'log_level'),
+)
+"""Names that it keeps, or reads where any process is started."""
+
+
+def on_command_line(words: Sequence[str]) -> bool:
+    """Whether `ros2 launch` was given one of our files, so that nobody else's includes it.
+
+    words: of the command line, with the package and the file's name, or with its path.
+    """
+    files = {f'{name}.launch.py' for name in LAUNCHES}
+    for before, word in zip(('', *words), words, strict=False):
+        path = Path(word)
+        if path.name in files and (
+            (before == 'spec_vla_ros' and word == path.name)
+            or all((path.parent / file).is_file() for file in files)
+        ):
+            return True
+    return False
+
+
+def refuse_unknown(
+    given: Iterable[str], arguments: Arguments, *, command_line: Sequence[str] = ()
+) -> None:
     """Refuse what the launch system would ignore in silence.
 
     It hands a file what an including file declares for itself, too. So a name is taken for a wrong
     one if it is nearly one of the file's, a parameter of one of its nodes, or another of our
-    files' argument; arm_namespace is another's name, not a wrong one of namespace.
+    files' argument; arm_namespace is another's name, not a wrong one of namespace. Where one of
+    our files is what was launched, nobody includes it, and every other name is a wrong one.
 
     Args:
         given: names that are given from outside, before the file declares its own.
         arguments: of the file.
+        command_line: words of the command line of this process.
 
     Raises:
         RuntimeError: a name is wrong; says which, and what to write.
@@ -36,19 +92,25 @@ def refuse_unknown(given: Iterable[str], arguments: Arguments) -> None:
     ours = {*arguments, *POLICY_ARGUMENTS}  # they reach the file that ours include
     others = [set(each) for each in LAUNCHES.values() if not set(each) <= found]
     known = ours.union(*(each for each in LAUNCHES.values() if set(each) <= found))
-    problems = [
-        f'{name} {why}'
-        for name in sorted(found - known)
-        if (why := _why(name, ours, arguments, others=set().union(*others)))
-    ]
+    included = not on_command_line(command_line)
+    problems = []
+    for name in sorted(found - known - {*OF_THE_LAUNCH_SYSTEM}):
+        why = _why(name, ours, arguments, others=set().union(*others), included=included)
+        if why or not included:
+            problems.append(f'{name} {why or "is no argument of this launch file"}')
     if problems:
-        raise RuntimeError(
-            f'{"; ".join(problems)} (an including launch file keeps a name of its own to itself '
-            'with GroupAction(..., forwarding=False))'
+        way_on = (
+            'an including launch file keeps a name of its own to itself with GroupAction(..., '
+            'forwarding=False)'
+            if included
+            else '--show-args lists those that there are'
         )
+        raise RuntimeError(f'{"; ".join(problems)} ({way_on})')
 
 
-def _why(name: str, ours: set[str], arguments: Arguments, *, others: set[str]) -> str:
+def _why(
+    name: str, ours: set[str], arguments: Arguments, *, others: set[str], included: bool
+) -> str:
     """Return what is wrong with a name that is no argument; empty: it is somebody else's."""
     parameters = {
         field.name: file
@@ -63,8 +125,12 @@ def _why(name: str, ours: set[str], arguments: Arguments, *, others: set[str]) -
         )
     if name in others:
         return 'is no argument of this launch file, but of another one'
-    near = nearest(name, {*ours, *parameters}, cutoff=ALIKE)
-    if not near or name.endswith(f'_{near}'):
+    called = {also: meant for meant, names in ALSO_CALLED.items() for also in names}
+    near = called.get(name.lower(), '') if not included or name in OF_NOBODY_ELSE else ''
+    if near not in {*ours, *parameters}:
+        near = nearest(name, {*ours, *parameters}, cutoff=ALIKE)
+        near = '' if name.endswith(f'_{near}') else near
+    if not near:
         return ''
     if near in ours:
         return f'is no argument of this launch file; did you mean {near}:=?'

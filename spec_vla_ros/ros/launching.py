@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,7 +46,7 @@ def described(arguments: Arguments, start: Callable[[Given], Entities]) -> Launc
     share = get_package_share_directory('spec_vla_ros')
 
     def check(context: LaunchContext) -> Entities:
-        refuse_unknown(context.launch_configurations, arguments)
+        refuse_unknown(context.launch_configurations, arguments, command_line=sys.argv)
         return []
 
     def started(context: LaunchContext) -> Entities:

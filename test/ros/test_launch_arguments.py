@@ -1,9 +1,18 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Names that a launch file is given and does not have: which are told, and which are others'."""
 
+from pathlib import Path
+
 import pytest
 
-from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_unknown
+from spec_vla_ros.ros.launch_arguments import (
+    ALSO_CALLED,
+    FILE_OF,
+    OF_NOBODY_ELSE,
+    OF_THE_LAUNCH_SYSTEM,
+    on_command_line,
+    refuse_unknown,
+)
 from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, LIBERO_ARGUMENTS, POLICY_ARGUMENTS
 from spec_vla_ros.settings.tables import LAUNCHES, NODES
 
@@ -44,8 +53,56 @@ def test_what_an_including_file_has_for_itself_is_none_of_our_business(name):
     refuse_unknown([name], POLICY_ARGUMENTS)
 
 
+LAUNCHED = ['/opt/ros/bin/ros2', 'launch', 'spec_vla_ros', 'spec_vla.launch.py']
+
+
+@pytest.mark.parametrize(
+    ('name', 'words'),
+    [
+        *(
+            (name, f'did you mean {meant}:=?')
+            for meant, names in ALSO_CALLED.items()
+            for name in names
+            if meant != 'max_velocity'
+        ),
+        ('max_vel', 'did you mean the parameter max_velocity'),
+        ('Config', 'did you mean params_file:=?'),
+        ('arm_namespace', 'is no argument of this launch file (--show-args'),
+        ('robot_ip', 'is no argument of this launch file (--show-args'),
+    ],
+)
+def test_where_ours_is_launched_every_other_name_is_told(name, words):
+    """The node would run by the default file, and command the arm."""
+    with pytest.raises(RuntimeError) as refused:
+        refuse_unknown(['checkpoint', name], POLICY_ARGUMENTS, command_line=LAUNCHED)
+    assert str(refused.value).startswith(f'{name} ')
+    assert words in str(refused.value)
+    assert 'forwarding' not in str(refused.value)
+
+
+@pytest.mark.parametrize('name', OF_NOBODY_ELSE)
+def test_another_name_of_the_emergency_stop_is_told_whoever_includes_ours(name):
+    with pytest.raises(RuntimeError, match=f'^{name} .*did you mean emergency_stop_topic:='):
+        refuse_unknown([name], POLICY_ARGUMENTS)
+    refuse_unknown(['config', 'params', 'ns', 'camera_topic'], POLICY_ARGUMENTS)
+
+
+def test_what_the_launch_system_keeps_is_not_told():
+    refuse_unknown(OF_THE_LAUNCH_SYSTEM, POLICY_ARGUMENTS, command_line=LAUNCHED)
+
+
+def test_what_is_launched_is_seen_on_the_command_line(tmp_path):
+    ours = Path(__file__).parents[2] / 'launch' / 'demo.launch.py'
+    assert on_command_line(LAUNCHED)
+    assert on_command_line(['ros2', 'launch', str(ours), 'checkpoint:=x'])
+    for theirs in ('demo.launch.py', str(tmp_path / 'spec_vla.launch.py')):
+        assert not on_command_line(['ros2', 'launch', theirs])
+        assert not on_command_line(['ros2', 'launch', 'my_robot', theirs, 'package:=spec_vla_ros'])
+
+
 @pytest.mark.parametrize('including', [DEMO_ARGUMENTS, LIBERO_ARGUMENTS])
 def test_our_own_files_include_the_one_of_the_policy_node(including):
+    refuse_unknown(including, POLICY_ARGUMENTS, command_line=LAUNCHED)
     refuse_unknown(including, POLICY_ARGUMENTS)
     refuse_unknown(['command_topic'], including)
 
