@@ -2,8 +2,9 @@
 """Which instructions a policy can be given: what it would act out, though it is none, is refused.
 
 A policy answers any words with motion. So whole instructions that say stop, in the languages below
-and with the words around it that people use, are told apart here; a task that has such a word
-somewhere ("stop the ball", "hold the cup") is none of them.
+and with the words around it that people use, are told apart here, and those that begin with it
+("stop, there is a person"); a task that has such a word somewhere ("stop the ball", "hold the
+cup", "lift it, then stop") is none of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from functools import lru_cache
 _YES_NO = frozenset({'none', 'null', 'true', 'false', 'yes', 'on'})
 """What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like, or mean by them."""
 
-_PLACEHOLDERS = frozenset({'n a', 'na', 'nan', 'nil', 'undefined'})
+_PLACEHOLDERS = frozenset(
+    {
+        *('n a', 'na', 'nan', 'nil', 'undefined', 'unknown', 'default', 'noop', 'no op'),
+        *('placeholder', 'dummy', 'your instruction here', 'instruction here', 'your task here'),
+    }
+)
 """What programs write where there is nothing; without punctuation, as all that follows."""
 
 
@@ -58,7 +64,7 @@ _WORDS = (
     # English
     r's+to+p+|stop(?:ped|ping|s)|e?stop|emergency|cancel|halt|abort|freeze|pause|wait|quit|hold',
     r'stay|cease|desist|terminate|kill|disable|shutdown|standby|idle|enough|nothing|no|nope|never',
-    r'off',
+    r'off|brak(?:e|ing)|dont|do not',
     # German
     r'halte|anhalten|warten?|aufhoren|abbruch|abbrechen|stillstand|notaus|nothalt|nein',
     r'stehenbleiben',
@@ -105,6 +111,24 @@ _AROUND = frozenset(
 )
 """Words around it that make no task of it: stop is all that is said."""
 
+_STOPS = re.compile(r'(?<![^ ])(?:e?stop(?:ped|ping)?|emergency|halt|shutdown)(?![^ ])')
+_AROUND_A_STOP = frozenset(
+    {
+        *('pressed', 'triggered', 'activated', 'active', 'engaged', 'button', 'obstacle'),
+        *('motor', 'motors', 'servo', 'servos', 'safety', 'protective', 'soft', 'hard'),
+    }
+)
+"""Words around these, and not around hold or off, which are done to a button or a motor."""
+
+_CLAUSE = re.compile(r'[,;:!?。、]|\.(?= |$)| [-–—]+ |[–—]')
+_REASON = re.compile(r' (?:because|there|or|before|you)(?![^ ])')
+"""What ends the first clause: what follows says why to stop, or what else could be done."""
+
+_NO = frozenset({'no', 'nope', 'never', 'nothing', 'nein', 'non', 'nao', 'нет'})
+"""What is no stop where more follows: no, the red one."""
+
+_SPELT = re.compile(r'(?<![^ ])[^\W\d_](?: [^\W\d_]){2,}(?![^ ])')
+
 _PROMPT = re.compile(
     r'what action should (?:the )?robot take|\[/?inst\]|(?:out|assistant) ?:$|'
     r'^(?:in|input|(?:language.)?instruction|prompt|task|goal|command|data|text|user|human|system'
@@ -138,9 +162,19 @@ _TO_CANCEL = "to cancel, send {data: ''} or call the service stop"
 
 
 def says_stop(text: str) -> bool:
-    """Return whether stop, in whatever words, is all that an instruction says."""
-    rest, found = _SAYS_STOP.subn(' ', _plain(text))
-    return found > 0 and _AROUND.issuperset(rest.split())
+    """Return whether stop, in whatever words, is all that an instruction says, or says first."""
+    plain = _SPELT.sub(lambda spelt: spelt[0].replace(' ', ''), _plain(text))
+    if _is_stop(plain):
+        return True
+    clause = _plain(next(filter(_plain, _CLAUSE.split(_folded(text))), ''))
+    first = _REASON.split(clause, maxsplit=1)[0]
+    return first != plain and not _NO & {*first.split()} and _is_stop(first)
+
+
+def _is_stop(plain: str) -> bool:
+    rest, found = _SAYS_STOP.subn(' ', plain)
+    around = _AROUND | _AROUND_A_STOP if _STOPS.search(plain) else _AROUND
+    return found > 0 and around.issuperset(rest.split())
 
 
 @lru_cache(maxsize=64)  # asked again with each image; the texts are short

@@ -7,7 +7,10 @@ from spec_vla_ros.instructions import says_stop
 from spec_vla_ros.types import MAX_INSTRUCTION, instruction_fault
 
 OTHERS = ('NONE', 'Null', 'FALSE', 'yes', 'none.')
-PLACEHOLDERS = ('n/a', 'N/A', 'nan', 'NaN', 'undefined')
+PLACEHOLDERS = (
+    *('n/a', 'N/A', 'nan', 'NaN', 'undefined', 'noop', 'no-op', 'unknown', 'default'),
+    *('placeholder', 'dummy', 'your instruction here'),
+)
 STOP_IN_OTHER_WORDS = (
     *('ESTOP', 'robot, stop', "don't move", 'don’t move', 'stand still', 'hold', 'no!', 'ok stop'),
     *(
@@ -48,6 +51,21 @@ STOP_IN_OTHER_WORDS = (
     *('fermati', 'Non muoverti', 'stai fermo', 'pare', 'não se mova', 'Pare o robô agora'),
     *('стоп', 'Стой!', 'Робот, остановись', 'не двигайся'),
     *('停止', '请停下来！', '机器人，停', '别动', '止まれ', 'ストップ', '動かないでください'),
+    *('emergency stop pressed', 'estop triggered', 'stop motors', 'stop button', 'brake'),
+    *(
+        'stop there is a person',
+        'stop because of the human',
+        'stop or you hit it',
+        'wait there is',
+    ),
+    *('stop - obstacle', 'Stop! There is a person', 'stop. pick up the red block', 'stop: person'),
+    *(
+        'stop before you hit the cup',
+        'stop, pick up the red block',
+        '停，把红色的拿起来',
+        'stop—now what',
+    ),
+    *('protective stop', 'safety stop', 'soft stop', 'S.T.O.P.', 's t o p', 'do not', "don't"),
     *('멈춰', '멈추세요', '정지', '로봇, 멈춰!', '움직이지 마세요'),
 )
 TASKS = (
@@ -59,6 +77,25 @@ TASKS = (
         'keep the cup still',
         'press pause twice',
     ),
+    *(
+        'stop the rolling ball with the gripper',
+        'press the stop button',
+        'pick up the brake light',
+    ),
+    *(
+        'pick up the block, then stop',
+        'lift it. stop',
+        'no, pick up the red block',
+        'hold the motor',
+    ),
+    *(
+        'stop-sign to the left',
+        'hold the button',
+        'turn off the motor',
+        'stop the ball, then lift it',
+    ),
+    *('put the dummy on the default plate', 'move the t o p', 'stop the ball before it falls'),
+    *('hold the cup or the bowl', 'put the block there, or stop', 'brake light into the box'),
     *('do not move the cup', 'put the naan on the undefined plate', 'move it to the robot'),
     *(
         'halte die Tasse',
