@@ -82,7 +82,7 @@ class SpecVlaPolicy:
         self._model = checkpoint.model
         self._parameters = sum(p.numel() for p in checkpoint.model.parameters())  # all of them yet
         self._recipe = recipe = read_recipe(config.recipe)
-        codec = _codec(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
+        codec = codec_of(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
         self._codec = codec
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
         packed = None if drafter is None else PackedDrafter(drafter)
@@ -301,7 +301,7 @@ def load_policy(
     config = replace(config, **options)
     folder = folder_path(checkpoint)
     # What is wrong ends before weights are read, which may take minutes.
-    _codec(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
+    codec_of(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(folder)
     if drafter_folder := config.drafter or drafter_beside(folder):
         read_drafter_config(drafter_folder)
@@ -312,10 +312,14 @@ def load_policy(
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)
 
 
-def _codec(
+def codec_of(
     folder: Path, config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None
 ) -> ActionCodec:
-    """Return the codec with the norm stats that were asked for, or that the recipe is for."""
+    """Return the codec with the norm stats that were asked for, or that the recipe is for.
+
+    Raises:
+        CheckpointError: there are none, or they do not fit the recipe.
+    """
     with blaming(f'{folder}'):
         codec = config.codec(recipe.key_among(config.keys_unasked, unnorm_key))
         check_dimensions(recipe, codec.stats)

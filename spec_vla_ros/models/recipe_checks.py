@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from spec_vla_ros.models.recipes import (
 )
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
+_FARTHEST_TURN = 1.0  # radians, likewise; degrees are more
 _STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
 _SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
 _LEAST_PART = 0.6  # of its range that a gripper uses; [0, 1] taken for [-1, 1] is 0.5
@@ -40,19 +40,44 @@ def check_dimensions(recipe: Recipe, stats: NormStats) -> None:
         )
 
 
+def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
+    """Return in which way the arm's actions cannot be metres and radians; nothing: they may be."""
+    if stats.dimensions != DIMENSIONS:
+        return []
+    step, turn = _farthest(recipe, stats)
+    found = []
+    if step > _FARTHEST_STEP:
+        libero = ", as LIBERO's have, which the recipe libero is for"
+        found.append(
+            f'a step of {step:.2f} cannot be metres: these actions have a scale of their own'
+            f'{libero if "libero" in stats.key.lower() else ""}; action_scale says what 1.0 is'
+        )
+    if turn > _FARTHEST_TURN:
+        found.append(
+            f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'
+        )
+    return found
+
+
+def refuse_other_units(recipe: Recipe, stats: NormStats) -> None:
+    """Raise ValueError where the arm's actions cannot be metres and radians; see `unit_doubts`.
+
+    For what moves an arm, where nobody said what the actions are.
+    """
+    if found := unit_doubts(recipe, stats):
+        raise ValueError(
+            f'norm stats {stats.key!r}: {"; ".join(found)}. Set action_scale, or '
+            'observation_recipe to what the policy was trained on: plain, if it is right as it is'
+        )
+
+
 def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
     """Return what cannot be right, each with what would mend it; nothing for other robots."""
     if stats.dimensions != DIMENSIONS:
         return []
-    said = farthest_actions(stats)
-    step, turn = (np.abs(recipe.in_si_units(said)[:, part]).max() for part in (_XYZ, _ROTATION))
-    as_said = np.abs(said[:, _XYZ]).max()
-    found = []
-    if step > _FARTHEST_STEP:
-        found.append(
-            f'a step of {step:.2f} cannot be metres: these actions have a scale of their own; '
-            'action_scale says what 1.0 is'
-        )
+    step, turn = _farthest(recipe, stats)
+    as_said = np.abs(farthest_actions(stats)[:, _XYZ]).max()
+    found = unit_doubts(recipe, stats)
     if step == turn == 0:
         found.append('every step and turn is 0: the arm would never move, whatever it is told')
     elif still := np.flatnonzero(stats.without_range[: DIMENSIONS - 1]).tolist():
@@ -60,16 +85,18 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
             f'{", ".join(DIMENSION_NAMES[d] for d in still)}: q01 and q99 are the same, so that '
             'the arm would never move that way; right only where it never did in the training data'
         )
-    if turn > math.pi:
-        found.append(
-            f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'
-        )
     if recipe.action_scale[0] != 1.0 and as_said < _STEP_IN_METRES:
         found.append(
             f'steps of at most {as_said:.3f} look like metres as they are; with action_scale '
             f'{recipe.action_scale[0]:g} the farthest is {1e3 * step:.2g} mm'
         )
     return found + _doubts_of_the_gripper(recipe, float(stats.q01[-1]), float(stats.q99[-1]))
+
+
+def _farthest(recipe: Recipe, stats: NormStats) -> tuple[float, float]:
+    """Return the largest step and turn that the policy can say, by the recipe."""
+    said = np.abs(recipe.in_si_units(farthest_actions(stats)))
+    return float(said[:, _XYZ].max()), float(said[:, _ROTATION].max())
 
 
 def _doubts_of_the_gripper(recipe: Recipe, least: float, most: float) -> list[str]:

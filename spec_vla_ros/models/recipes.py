@@ -120,8 +120,12 @@ class Recipe:
 
         None where that does not choose.
         """
-        mine = [key for key in keys if fnmatchcase(key, self.unnorm_key)]
+        mine = [key for key in keys if self.is_for(key)]
         return mine[0] if asked is None and len(mine) == 1 else asked
+
+    def is_for(self, key: str) -> bool:
+        """Whether norm stats of this name are those that it is for; case does not count."""
+        return fnmatchcase(key.lower(), self.unnorm_key.lower())
 
     def __str__(self) -> str:
         changes = _differences(self, (*_OF_PICTURES, *_OF_ACTIONS))
@@ -183,7 +187,7 @@ def libero_rotation(recipe: Recipe) -> int:
 
 def suggested_recipe(unnorm_key: str) -> Recipe | None:
     """Return the recipe that the name of a checkpoint's norm stats hints at, if any does."""
-    named = (recipe for recipe in RECIPES.values() if fnmatchcase(unnorm_key, recipe.unnorm_key))
+    named = (recipe for recipe in RECIPES.values() if recipe.is_for(unnorm_key))
     return next(named, None)
 
 

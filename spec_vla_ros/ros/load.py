@@ -47,14 +47,16 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         ) from missing
     from spec_vla_ros.models.checkpoint_files import read_config
     from spec_vla_ros.models.folders import folder_path
+    from spec_vla_ros.models.recipe_checks import refuse_other_units
     from spec_vla_ros.models.recipes import PLAIN, read_recipe, require_choice
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
+    recipe = read_recipe(settings.observation_recipe or PLAIN, **settings.recipe_changes)
     config = PolicyConfig(
         unnorm_key=settings.unnorm_key or None,
-        recipe=read_recipe(settings.observation_recipe or PLAIN, **settings.recipe_changes),
+        recipe=recipe,
         device=settings.device,
         dtype=settings.dtype,
         stored_as=settings.stored_as or None,
@@ -66,8 +68,10 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     folder = folder_path(settings.checkpoint or TABLETOP)
     if not settings.observation_recipe:  # single fields leave the others as they are
         # A warning in the log would not keep the arm from moving twenty times too far.
-        known, asked = read_config(folder).keys_unasked, settings.unnorm_key or None
-        require_choice(known, asked, option='observation_recipe:=')
+        checkpoint, asked = read_config(folder), config.unnorm_key
+        require_choice(checkpoint.keys_unasked, asked, option='observation_recipe:=')
+        if 'action_scale' not in settings.recipe_changes:
+            refuse_other_units(recipe, policy.codec_of(folder, checkpoint, recipe, asked).stats)
     loaded = policy.load_policy(folder, config=config)
     dimensions = loaded.codec.stats.dimensions
     if dimensions != 7:

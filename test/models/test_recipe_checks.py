@@ -69,13 +69,22 @@ def test_ways_in_which_it_would_never_move_are_named():
     assert line.startswith('roll, pitch: q01 and q99 are the same')
 
 
-def test_rotations_in_degrees():
+# The largest turns that OpenVLA's data sets in metres have: of fractal20220817_data.
+FRACTAL = {
+    'q01': [-0.2245, -0.1482, -0.2316, -0.3518, -0.4193, -0.4364, 0.0],
+    'q99': [0.1782, 0.1494, 0.2184, 0.5893, 0.3527, 0.448, 1.0],
+}
+
+
+@pytest.mark.parametrize('degrees', [3, 9])
+def test_rotations_in_degrees(degrees):
     degrees = {
         name: [*BRIDGE_ORIG[name][:3], turn, turn, turn, BRIDGE_ORIG[name][-1]]
-        for name, turn in (('q01', -9), ('q99', 9))
+        for name, turn in (('q01', -degrees), ('q99', degrees))
     }
     (line,) = doubts(PLAIN, stats(degrees))
-    assert 'a turn of 9.00 cannot be radians' in line
+    assert f'a turn of {degrees["q99"][3]:.2f} cannot be radians' in line
+    assert doubts(PLAIN, stats(FRACTAL)) == []
     assert doubts(read_recipe(action_scale=(1.0, np.pi / 180)), stats(degrees)) == []
 
 

@@ -141,6 +141,8 @@ def test_one_field_is_changed():
     [
         ('libero_object', LIBERO),
         ('libero_10_no_noops', LIBERO),
+        ('LIBERO_Spatial', LIBERO),
+        ('small_libero_object', None),  # shipped, in metres
         ('bridge_orig', BRIDGE),
         ('tabletop', None),
         ('fractal20220817_data', None),

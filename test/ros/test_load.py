@@ -4,12 +4,16 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
+from spec_vla_ros.checkpoints import TABLETOP, libero_checkpoint
 from spec_vla_ros.ros.load import policy_from_settings
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Decoding
+
+LIBERO_OBJECT = libero_checkpoint('libero_object')
 
 
 def settings(folder, **changes):
@@ -42,6 +46,43 @@ def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path):
     for changes in ({}, {'image_crop': 0.9}):
         asked = settings(folder, observation_recipe='plain', **changes)
         assert policy_from_settings(asked).info.recipe.startswith('plain')
+
+
+def with_bounds(folder, key, bounds, **changes):
+    """Give a checkpoint one data set, whose arm goes from and to these, one or six."""
+    low, high = (np.broadcast_to(b, 6).tolist() for b in bounds)
+    action = {'q01': [*low, 0.0], 'q99': [*high, 1.0], 'mask': [True] * 6 + [False]}
+    config = json.loads((folder / 'config.json').read_text())
+    config['norm_stats'] = {key: {'action': {**action, **changes}}}
+    (folder / 'config.json').write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('key', 'most', 'words'),
+    [
+        ('my_robot', 0.94, 'a step of 0.94 cannot be metres'),
+        ('modified_libero_rlds', 0.94, "as LIBERO's have, which the recipe libero is for"),
+        ('LIBERO_Spatial', 0.94, "'LIBERO_Spatial' are those of the recipe libero"),
+        ('in_mm', 15.0, 'a step of 15.00 cannot be metres'),
+        ('in_degrees', [0.01] * 3 + [3.0] * 3, 'a turn of 3.00 cannot be radians'),
+    ],
+)
+def test_actions_that_cannot_be_metres_need_their_scale_to_be_said(tmp_path, key, most, words):
+    """A warning in the log keeps no arm from moving twenty times too far."""
+    folder = with_bounds(write_tiny(tmp_path / 'tiny'), key, (-np.array(most), most))
+    for changes in ({}, {'image_crop': 0.9}):
+        with pytest.raises(ValueError, match='observation_recipe') as refused:
+            policy_from_settings(settings(folder, **changes))
+        assert words in str(refused.value)
+    assert policy_from_settings(settings(folder, observation_recipe='plain'))
+    if key != 'LIBERO_Spatial':
+        assert policy_from_settings(settings(folder, action_scale=(0.05, 0.5)))
+
+
+def test_the_shipped_policies_need_no_choice():
+    for folder in (TABLETOP, LIBERO_OBJECT):
+        policy_from_settings(settings(folder))
 
 
 def with_statistics(folder, *, base, own):
