@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from spec_vla_ros.action_codec import NormStats
 from spec_vla_ros.models.recipes import (
     DIMENSION_NAMES,
     DIMENSIONS,
+    OF_ACTIONS,
     PLAIN,
     Recipe,
     suggested_recipe,
@@ -123,6 +125,34 @@ def crop_doubt(recipe: Recipe, folder: Path) -> str | None:
         f'{folder.name} was fine-tuned on random crops, as {_CROPPED} says, and is shown whole '
         'pictures: image_crop 0.9 is what OpenVLA evaluates such models with'
     )
+
+
+def require_choice(
+    keys: Iterable[str], asked: str | None, *, option: str, said: Iterable[str] | None = None
+) -> None:
+    """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
+
+    Args:
+        keys: of the norm stats that may be chosen unasked.
+        asked: which of them to use; None: the only ones.
+        option: what chooses a recipe, as it stands before the recipe's name.
+        said: fields of the recipe that was given; None: none was. A file that says nothing of the
+            actions does not choose what these are.
+    """
+    known = [asked] if asked else list(keys)
+    if len(known) != 1:
+        return  # which to use is asked for elsewhere
+    hinted = suggested_recipe(known[0])
+    if hinted is None:
+        return
+    mine = f'norm stats {known[0]!r} are those of the recipe {hinted.name}'
+    if said is None:
+        raise ValueError(f'{mine}: give {option}{hinted.name}, or {option}{PLAIN.name} for none')
+    if hinted.changes_actions and {*OF_ACTIONS}.isdisjoint(said):
+        raise ValueError(
+            f'{mine}, and the recipe that was given says nothing of actions: write action_scale '
+            f'and what differs of the gripper into its file, as in {hinted}'
+        )
 
 
 def suggestion(recipe: Recipe, stats: NormStats) -> str | None:

@@ -7,7 +7,14 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from spec_vla_ros.models.recipes import PLAIN, RECIPES, Recipe, read_recipe, require_choice
+from spec_vla_ros.models.recipe_checks import require_choice
+from spec_vla_ros.models.recipes import (
+    PLAIN,
+    RECIPES,
+    Recipe,
+    fields_said,
+    read_recipe,
+)
 from spec_vla_ros.strict_yaml import merged, read_yaml
 
 
@@ -54,5 +61,7 @@ def check_chosen(args: argparse.Namespace, keys: Iterable[str], asked: str | Non
 
     For what takes hours: a warning would be read at its end.
     """
-    if args.recipe is None:
-        require_choice(keys, asked, option='--recipe ')
+    said = None
+    if args.recipe is not None:
+        said = fields_said(args.recipe) | {text.partition('=')[0].strip() for text in args.set}
+    require_choice(keys, asked, option='--recipe ', said=said)

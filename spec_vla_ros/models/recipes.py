@@ -95,7 +95,7 @@ class Recipe:
     @property
     def changes_actions(self) -> bool:
         """Whether what the policy says is not yet metres, radians and an opening in [0, 1]."""
-        return bool(_differences(self, _OF_ACTIONS))
+        return bool(_differences(self, OF_ACTIONS))
 
     def in_si_units(self, values: np.ndarray) -> np.ndarray:
         """Un-normalised actions (..., 7) -> metres, radians, opening: 0 closed, 1 open.
@@ -128,13 +128,14 @@ class Recipe:
         return fnmatchcase(key.lower(), self.unnorm_key.lower())
 
     def __str__(self) -> str:
-        changes = _differences(self, (*_OF_PICTURES, *_OF_ACTIONS))
+        changes = _differences(self, (*_OF_PICTURES, *OF_ACTIONS))
         said = ', '.join(f'{name} {_in_words(value)}' for name, value in changes.items())
         return f'{self.name} ({said or "pictures and actions as they are"})'
 
 
 _OF_PICTURES = ('image_rotation', 'jpeg_quality', 'resampling', 'image_crop')
-_OF_ACTIONS = ('gripper_range', 'gripper_inverted', 'gripper_binary', 'action_scale')
+OF_ACTIONS = ('gripper_range', 'gripper_inverted', 'gripper_binary', 'action_scale')
+"""Fields that say what the actions are."""
 
 PLAIN = Recipe()
 
@@ -191,26 +192,31 @@ def suggested_recipe(unnorm_key: str) -> Recipe | None:
     return next(named, None)
 
 
-def require_choice(keys: Iterable[str], asked: str | None, *, option: str) -> None:
-    """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
+def fields_said(recipe: str | Path) -> frozenset[str]:
+    """Return the fields that a recipe says: all of one that has a name, of a file its own.
 
-    Args:
-        keys: of the norm stats that may be chosen unasked.
-        asked: which of them to use; None: the only ones.
-        option: what chooses a recipe, as it stands before the recipe's name.
+    Raises ValueError: as `read_recipe`.
     """
-    known = [asked] if asked else list(keys)
-    if len(known) != 1:
-        return  # which to use is asked for elsewhere
-    hinted = suggested_recipe(known[0])
-    if hinted is not None:
-        raise ValueError(
-            f'norm stats {known[0]!r} are those of the recipe {hinted.name}: give '
-            f'{option}{hinted.name}, or {option}{PLAIN.name} for none'
-        )
+    if str(recipe) in RECIPES:
+        return frozenset(field.name for field in dataclasses.fields(Recipe))
+    return frozenset(_said_in(Path(recipe).expanduser()))
 
 
 def _from_file(path: Path) -> Recipe:
+    said = _said_in(path)
+    try:
+        found = _changed(dataclasses.replace(PLAIN, name=path.stem), said)
+        if 'name' in said and found != RECIPES.get(found.name, found):
+            raise ValueError(
+                f'the recipe {found.name} has other values, and a file is based on plain alone: '
+                'write all fields that differ from plain into it, and a name of its own'
+            )
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{path} is no recipe: {error}') from error
+    return found
+
+
+def _said_in(path: Path) -> dict[Any, Any]:
     if not path.is_file():
         raise ValueError(
             f'recipe {str(path)!r} is none of {", ".join(RECIPES)}, and there is no such file'
@@ -220,9 +226,9 @@ def _from_file(path: Path) -> Recipe:
         said = read_yaml(path.read_text())
         if not isinstance(said, dict):
             raise ValueError('it holds no fields')
-        return _changed(dataclasses.replace(PLAIN, name=path.stem), said)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise ValueError(f'{path} is no recipe: {error}') from error
+    return said
 
 
 def _changed(recipe: Recipe, changes: dict[Any, Any]) -> Recipe:

@@ -47,8 +47,8 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         ) from missing
     from spec_vla_ros.models.checkpoint_files import read_config
     from spec_vla_ros.models.folders import folder_path
-    from spec_vla_ros.models.recipe_checks import refuse_other_units
-    from spec_vla_ros.models.recipes import PLAIN, read_recipe, require_choice
+    from spec_vla_ros.models.recipe_checks import refuse_other_units, require_choice
+    from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
@@ -66,12 +66,14 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         tree=_tree(settings),
     )
     folder = folder_path(settings.checkpoint or TABLETOP)
-    if not settings.observation_recipe:  # single fields leave the others as they are
-        # A warning in the log would not keep the arm from moving twenty times too far.
-        checkpoint, asked = read_config(folder), config.unnorm_key
-        require_choice(checkpoint.keys_unasked, asked, option='observation_recipe:=')
-        if 'action_scale' not in settings.recipe_changes:
-            refuse_other_units(recipe, policy.codec_of(folder, checkpoint, recipe, asked).stats)
+    # A warning in the log would not keep the arm from moving twenty times too far.
+    checkpoint, asked, changes = read_config(folder), config.unnorm_key, settings.recipe_changes
+    chosen = settings.observation_recipe or None  # single fields leave the others as they are
+    said = {*changes, *(fields_said(chosen) if chosen else ())}
+    option = 'observation_recipe:='
+    require_choice(checkpoint.keys_unasked, asked, option=option, said=said if chosen else None)
+    if 'action_scale' not in said:
+        refuse_other_units(recipe, policy.codec_of(folder, checkpoint, recipe, asked).stats)
     loaded = policy.load_policy(folder, config=config)
     dimensions = loaded.codec.stats.dimensions
     if dimensions != 7:

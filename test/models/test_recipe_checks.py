@@ -12,9 +12,10 @@ from spec_vla_ros.models.recipe_checks import (
     crop_doubt,
     doubts,
     farthest_actions,
+    require_choice,
     suggestion,
 )
-from spec_vla_ros.models.recipes import BRIDGE, LIBERO, PLAIN, read_recipe
+from spec_vla_ros.models.recipes import BRIDGE, LIBERO, PLAIN, RECIPES, fields_said, read_recipe
 
 # As the published checkpoints have them, rounded.
 LIBERO_OBJECT = {
@@ -121,6 +122,20 @@ def test_a_hint_is_said_and_not_taken(recipe):
     line = suggestion(recipe, stats(LIBERO_OBJECT, key='libero_object_no_noops'))
     assert 'recipe libero (image_rotation 180' in line
     assert 'suggested, and not applied; in force is plain' in line
+
+
+def test_a_file_that_says_nothing_of_actions_does_not_choose_them(tmp_path):
+    file = tmp_path / 'mine.yaml'
+    for text in ('image_rotation: 180\nimage_crop: 0.9', '{}'):
+        file.write_text(text)
+        said = fields_said(file)
+        with pytest.raises(ValueError, match=r'nothing of actions: .*action_scale 0\.05 0\.5'):
+            require_choice(['libero_goal'], None, option='', said=said)
+        require_choice(['bridge_orig', 'mine'], 'bridge_orig', option='', said=said)
+        require_choice(['mine'], None, option='', said=said)
+    file.write_text('action_scale: [1, 1]')
+    for each in (file, *RECIPES):
+        require_choice(['libero_goal'], None, option='', said=fields_said(each))
 
 
 @pytest.mark.parametrize('recipe', [LIBERO, BRIDGE])

@@ -98,6 +98,14 @@ def test_every_recipe_can_be_written_as_a_file(tmp_path):
         ('a: [', 'is no recipe'),
         ('image_crop: 0.9\nimage_crop: 0.8', 'image_crop is given twice, as 0.9 and as 0.8'),
         ('image_crop: 0.9\n---\nimage_crop: 0.9', 'found another document'),
+        (
+            'name: libero\nimage_crop: 1.0',
+            'recipe libero has other values, and a file is based on p',
+        ),
+        (
+            'name: plain\nimage_crop: 0.9',
+            'write all fields that differ from plain into it, and a na',
+        ),
         ('resampling: area', "resampling 'area' is none of , lanczos"),
     ],
 )

@@ -80,6 +80,19 @@ def test_actions_that_cannot_be_metres_need_their_scale_to_be_said(tmp_path, key
         assert policy_from_settings(settings(folder, action_scale=(0.05, 0.5)))
 
 
+def test_a_file_of_pictures_does_not_say_what_actions_are(tmp_path):
+    file = tmp_path / 'mine.yaml'
+    file.write_text('image_rotation: 180')
+    for key, words in (('libero_goal', 'says nothing of actions'), ('mine', 'cannot be metres')):
+        folder = with_bounds(write_tiny(tmp_path / key), key, (-0.94, 0.94))
+        with pytest.raises(ValueError, match=words):
+            policy_from_settings(settings(folder, observation_recipe=str(file)))
+        asked = {'observation_recipe': str(file), 'action_scale': (0.05, 0.5)}
+        assert policy_from_settings(settings(folder, **asked))
+    folder = with_bounds(write_tiny(tmp_path / 'in_metres'), 'mine', (-0.02, 0.02))
+    assert policy_from_settings(settings(folder, observation_recipe=str(file)))
+
+
 def test_the_shipped_policies_need_no_choice():
     for folder in (TABLETOP, LIBERO_OBJECT):
         policy_from_settings(settings(folder))
