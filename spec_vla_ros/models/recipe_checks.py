@@ -23,6 +23,8 @@ _FARTHEST_TURN = 1.0  # radians, likewise; degrees are more
 _STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
 _SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
 _LEAST_PART = 0.6  # of its range that a gripper uses; [0, 1] taken for [-1, 1] is 0.5
+_NEAR_ZERO = 0.01  # of a range; quantiles of an arm that mostly stood still may miss 0 by a hair
+_ROUNDING = 1e-6
 _CROPPED = '--image_aug'  # in a folder's name
 _XYZ, _ROTATION = slice(0, 3), slice(3, 6)
 
@@ -61,6 +63,32 @@ def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
     return found
 
 
+def restless(stats: NormStats) -> str | None:
+    """Say which ranges of the arm leave 0 out, so that it could never stand still; else None."""
+    if stats.dimensions != DIMENSIONS:
+        return None
+    slack = _NEAR_ZERO * (stats.q99 - stats.q01) + _ROUNDING
+    moving = stats.mask & ((stats.q01 > slack) | (stats.q99 < -slack))
+    named = [
+        f'{DIMENSION_NAMES[d]} ({stats.q01[d]:g} to {stats.q99[d]:g})'
+        for d in np.flatnonzero(moving[: DIMENSIONS - 1])
+    ]
+    if not named:
+        return None
+    return (
+        f'0 is not in the range of {", ".join(named)}, so that the arm could never stand still: '
+        'are these absolute poses? An action here is a displacement'
+    )
+
+
+def refuse_restless(stats: NormStats) -> None:
+    """Raise ValueError where the arm could never stand still; see `restless`."""
+    if found := restless(stats):
+        raise ValueError(
+            f'norm stats {stats.key!r}: {found}; train on displacements, and take their statistics'
+        )
+
+
 def refuse_other_units(recipe: Recipe, stats: NormStats) -> None:
     """Raise ValueError where the arm's actions cannot be metres and radians; see `unit_doubts`.
 
@@ -80,6 +108,7 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
     step, turn = _farthest(recipe, stats)
     as_said = np.abs(farthest_actions(stats)[:, _XYZ]).max()
     found = unit_doubts(recipe, stats)
+    found += filter(None, [restless(stats)])
     if step == turn == 0:
         found.append('every step and turn is 0: the arm would never move, whatever it is told')
     elif still := np.flatnonzero(stats.without_range[: DIMENSIONS - 1]).tolist():

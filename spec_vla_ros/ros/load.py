@@ -47,7 +47,11 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         ) from missing
     from spec_vla_ros.models.checkpoint_files import read_config
     from spec_vla_ros.models.folders import folder_path
-    from spec_vla_ros.models.recipe_checks import refuse_other_units, require_choice
+    from spec_vla_ros.models.recipe_checks import (
+        refuse_other_units,
+        refuse_restless,
+        require_choice,
+    )
     from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
@@ -72,8 +76,10 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     said = {*changes, *(fields_said(chosen) if chosen else ())}
     option = 'observation_recipe:='
     require_choice(checkpoint.keys_unasked, asked, option=option, said=said if chosen else None)
+    stats = policy.codec_of(folder, checkpoint, recipe, asked).stats
+    refuse_restless(stats)
     if 'action_scale' not in said:
-        refuse_other_units(recipe, policy.codec_of(folder, checkpoint, recipe, asked).stats)
+        refuse_other_units(recipe, stats)
     loaded = policy.load_policy(folder, config=config)
     dimensions = loaded.codec.stats.dimensions
     if dimensions != 7:

@@ -13,6 +13,7 @@ from spec_vla_ros.models.recipe_checks import (
     doubts,
     farthest_actions,
     require_choice,
+    restless,
     suggestion,
 )
 from spec_vla_ros.models.recipes import BRIDGE, LIBERO, PLAIN, RECIPES, fields_said, read_recipe
@@ -62,6 +63,27 @@ def test_an_arm_that_would_never_move():
     nothing = {name: [*[0.0] * 6, v] for name, v in (('q01', 0.0), ('q99', 1.0))}
     (line,) = doubts(PLAIN, stats(nothing))
     assert 'the arm would never move' in line
+
+
+@pytest.mark.parametrize(
+    ('low', 'high', 'named'),
+    [
+        (0.0049, 0.0051, True),
+        (0.005, 0.02, True),
+        (-0.02, -0.005, True),
+        (0.2, 0.29, True),
+        (0.0, 0.02, False),
+        (1e-4, 0.02, False),  # mostly at rest
+        (-0.02, 5e-7, False),
+        (0.0, 0.0, False),
+    ],
+)
+def test_an_arm_that_could_never_stand_still(low, high, named):
+    moving = {n: [v, *BRIDGE_ORIG[n][1:]] for n, v in (('q01', low), ('q99', high))}
+    said = [line for line in doubts(PLAIN, stats(moving)) if 'never stand still' in line]
+    assert len(said) == named
+    assert not named or f'the range of x ({low:g} to {high:g})' in said[0]
+    assert restless(stats(moving, mask=[False] * 7)) is None
 
 
 def test_ways_in_which_it_would_never_move_are_named():

@@ -80,6 +80,19 @@ def test_actions_that_cannot_be_metres_need_their_scale_to_be_said(tmp_path, key
         assert policy_from_settings(settings(folder, action_scale=(0.05, 0.5)))
 
 
+ABSOLUTE = ([0.2, -0.1, 0.05, 2.5, -0.3, -0.4], [0.29, 0.1, 0.3, 3.1, 0.3, 0.4])
+
+
+@pytest.mark.parametrize('recipe', ['', 'plain'])
+def test_an_arm_that_could_never_stand_still_is_not_driven(tmp_path, recipe):
+    """As with absolute poses, which no scale makes displacements of."""
+    folder = with_bounds(write_tiny(tmp_path / 'tiny'), 'mine', ABSOLUTE)
+    asked = settings(folder, observation_recipe=recipe)
+    words = r"'mine': 0 is not in .*x \(0.2 to 0.29\), z .*, roll .*: are these absolute poses"
+    with pytest.raises(ValueError, match=words):
+        policy_from_settings(asked)
+
+
 def test_a_file_of_pictures_does_not_say_what_actions_are(tmp_path):
     file = tmp_path / 'mine.yaml'
     file.write_text('image_rotation: 180')
