@@ -36,7 +36,7 @@ class ConventionSettings:
         high=1.0,
     )
     gripper_range: tuple[float, ...] = parameter(
-        'What the policy says at the two ends of the gripper, the lower one first; both the same: '
+        'What the policy says at the two ends of the gripper, the lower one first; both 0: '
         'as the recipe says',
         default=_AS_RECIPE,
         low=-1000.0,
@@ -62,7 +62,7 @@ class ConventionSettings:
             changes['image_rotation'] = self.image_rotation
         if self.image_crop > 0:
             changes['image_crop'] = self.image_crop
-        if self.gripper_range[0] != self.gripper_range[1]:
+        if self.gripper_range != _AS_RECIPE:
             changes['gripper_range'] = self.gripper_range
         if self.gripper_inverted:
             changes['gripper_inverted'] = True

@@ -77,6 +77,11 @@ class PolicySettings(
                 'twists can say with twist_linear_scale and twist_angular_scale; lower it'
             )
 
+        if self.gripper_range[0] == self.gripper_range[1] != 0:
+            raise ValueError(
+                f'gripper_range: {self.gripper_range} are both the same; set what the policy says '
+                'at the two ends, the lower one first, or both to 0 for what the recipe says'
+            )
         if self.gripper_type != NONE and self.gripper_open == self.gripper_closed:
             raise ValueError(
                 f'gripper_open: {self.gripper_open} is also gripper_closed, so the gripper would '

@@ -137,7 +137,7 @@ class SafetySettings:
         only={'command_type': (TWIST, POSE)},
     )
     workspace_min: tuple[float, ...] = parameter(
-        'Least x, y, z of the end effector in command_frame; both corners the same: no box',
+        'Least x, y, z of the end effector in command_frame; both corners 0: no box',
         default=(0.0, 0.0, 0.0),
         unit='m',
         low=-10.0,
@@ -213,10 +213,15 @@ class SafetySettings:
                 f'gripper_min: {self.gripper_min} is above gripper_max={self.gripper_max}'
             )
         low, high = self.workspace_min, self.workspace_max
+        if low == high and any(low):
+            raise ValueError(
+                f'workspace_min: {low} is also workspace_max, which is no box; set the two '
+                'opposite corners, or both to 0 for no box'
+            )
         if low != high and not all(a < b for a, b in zip(low, high, strict=True)):
             raise ValueError(
                 f'workspace_min: {low} is not below workspace_max={high} on every axis; set both '
-                'together, or both the same for no box'
+                'together, or both to 0 for no box'
             )
 
     @cached_property

@@ -108,7 +108,7 @@ def test_limits_that_contradict_each_other(low, high, gripper):
         assert 'workspace_min' in refusal or 'gripper_min' in refusal
         return
     assert settings.gripper_min <= settings.gripper_max
-    assert low == high or all(a < b for a, b in zip(low, high, strict=True))
+    assert low == high == (0, 0, 0) or all(a < b for a, b in zip(low, high, strict=True))
     use(settings)
 
 

@@ -33,6 +33,14 @@ def test_defaults_are_valid_and_described(kind):
         ({'command_frame': '/base_link'}, "begin without a slash: 'base_link'"),
         ({'command_frame': 'base_link '}, "'base_link ' is no frame of tf2, .* have no blanks"),
         ({'gripper_open': 0.0}, 'gripper_open: 0.0 is also gripper_closed'),
+        (
+            {'gripper_range': (1.0, 1.0)},
+            r'gripper_range: \(1.0, 1.0\) are both the same; set what',
+        ),
+        (
+            {'workspace_min': (0.6, 0.4, 0.4), 'workspace_max': (0.6, 0.4, 0.4)},
+            r'workspace_min: \(0.6, 0.4, 0.4\) is also workspace_max, .* or both to 0 for no box',
+        ),
         ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
         ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
