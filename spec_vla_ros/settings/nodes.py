@@ -87,6 +87,24 @@ class PolicySettings(
                 f'gripper_open: {self.gripper_open} is also gripper_closed, so the gripper would '
                 "never move; set both as the gripper's driver takes them, or gripper_type 'none'"
             )
+        if self.gripper_type != NONE:
+            self._refuse_positions_for_openings()
+
+    def _refuse_positions_for_openings(self) -> None:
+        """Refuse the limits of an opening that were given as the gripper's driver says positions.
+
+        gripper_max: 0.04 for a gripper of 0.04 m would let it open by 4 %.
+        """
+        least, most = self.gripper_min, self.gripper_max
+        for name, limit, in_use, end in (
+            ('gripper_max', most, most < 1, 'gripper_open'),
+            ('gripper_min', least, least > 0, 'gripper_closed'),
+        ):
+            if in_use and limit == getattr(self, end):
+                raise ValueError(
+                    f'{name}: {limit} is also {end}, which is a position; {name} is an opening '
+                    'from 0 (closed) to 1 (open), whatever the positions are'
+                )
 
     @cached_property
     def needs_pose(self) -> bool:

@@ -41,6 +41,14 @@ def test_defaults_are_valid_and_described(kind):
             {'workspace_min': (0.6, 0.4, 0.4), 'workspace_max': (0.6, 0.4, 0.4)},
             r'workspace_min: \(0.6, 0.4, 0.4\) is also workspace_max, .* or both to 0 for no box',
         ),
+        (
+            {'gripper_open': 0.04, 'gripper_max': 0.04},
+            'gripper_max: 0.04 is also gripper_open, .* is an opening from 0',
+        ),
+        (
+            {'gripper_closed': 0.8, 'gripper_open': 0.0, 'gripper_min': 0.8},
+            'gripper_min: 0.8 is also gripper_closed',
+        ),
         ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
         ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
@@ -51,6 +59,19 @@ def test_defaults_are_valid_and_described(kind):
 def test_bad_values_are_refused_with_the_valid_ones(changes, reason):
     with pytest.raises(ValueError, match=reason):
         changed(PolicySettings(), changes, running=False)
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        {'gripper_max': 1.0},
+        {'gripper_open': 0.04, 'gripper_max': 0.5},
+        {'gripper_closed': 0.04, 'gripper_open': 0.0},
+        {'gripper_type': 'none', 'gripper_open': 0.04, 'gripper_max': 0.04},
+    ],
+)
+def test_openings_that_are_no_positions_are_taken(given):
+    changed(PolicySettings(), given, running=False)
 
 
 def test_what_needs_a_restart_is_refused_while_running():
