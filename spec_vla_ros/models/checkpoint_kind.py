@@ -16,11 +16,11 @@ from spec_vla_ros.action_codec import STATISTICS
 from spec_vla_ros.models.folders import CheckpointError, missing, shorten
 
 _OFT_FILES = (
-    'action_head--*',
-    'proprio_projector--*',
-    'noisy_action_projector--*',
+    *('action_head*', 'diffusion_head*', 'proprio_projector*', 'noisy_action_projector*'),
     'vision_backbone--*',
 )
+_MODELLING = 'modeling_prismatic.py'
+_OFT_CODE = ('NUM_ACTIONS_CHUNK', 'L1RegressionActionHead')
 _OFT_TENSORS = ('action_head.', 'proprio_projector.', 'noisy_action_projector.')
 
 _UNIVLA_FILES = ('action_decoder*',)
@@ -60,7 +60,7 @@ def refuse_other_files(folder: Path) -> None:
             several checkpoints.
     """
     names = _names(folder)
-    oft = _matching(names, _OFT_FILES)
+    oft = _matching(names, _OFT_FILES) or [*_parts_inside(folder), *_oft_code(folder)]
     if oft:
         raise CheckpointError(
             f'{folder} is an OpenVLA-OFT checkpoint ({shorten(oft)}): a head of its own gives its '
@@ -207,6 +207,24 @@ def _inside(folder: Path, patterns: Iterable[str], *, depth: int) -> list[Path]:
     places = ('*/' * level + pattern for pattern in patterns for level in range(1, depth + 1))
     found = {file.parent for place in places for file in folder.glob(place)}
     return sorted(p for p in found if 'drafter' not in p.relative_to(folder).parts)
+
+
+def _parts_inside(folder: Path) -> list[str]:
+    """List the heads in a folder inside of a checkpoint, which is no checkpoint by itself."""
+    if not (folder / 'config.json').is_file():
+        return []
+    found = (file for pattern in _OFT_FILES for file in folder.glob(f'*/{pattern}'))
+    own = (file for file in found if not (file.parent / 'config.json').exists())
+    return sorted(str(file.relative_to(folder)) for file in own)
+
+
+def _oft_code(folder: Path) -> list[str]:
+    """Say what the model's own code, which is read and never run, has of OpenVLA-OFT's."""
+    try:
+        code = (folder / _MODELLING).read_text(encoding='utf-8', errors='replace')
+    except OSError:  # none, as usual
+        return []
+    return [f'{word} in {_MODELLING}' for word in _OFT_CODE if word in code]
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:

@@ -13,7 +13,11 @@ from typing import Any
 
 from spec_vla_ros.models.folders import CheckpointError, shorten
 
-_OFT_KEYS = ('use_l1_regression', 'use_diffusion', 'num_actions_chunk', 'action_chunk_size')
+_OFT_KEYS = (
+    *('use_l1_regression', 'use_diffusion', 'use_film', 'num_actions_chunk', 'action_chunk_size'),
+)
+_CHUNKS = ('num_action_chunks', 'action_chunk', 'action_horizon')
+"""How many actions are answered at once; 1 is one as here."""
 _SEVERAL_IMAGES = ('num_images_in_input', 'image_sequence_len')
 _MORE_INPUTS = ('use_wrist_image', 'use_proprio')
 _TOKENIZERS = (None, 'action_tokenizer')
@@ -30,11 +34,15 @@ _OTHER_NAMES = {
         'a TraceVLA checkpoint: it was trained on two images, the second with the traces of '
         'recent motion drawn into it, which are not made here'
     ),
-    r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot)(?![a-z])': (
+    r'(?<![a-z])univla': (
+        'a UniVLA checkpoint: its tokens are no actions, and a decoder of its own makes these of '
+        'them'
+    ),
+    r'(?<![a-z])(ecot|embodied[-_ ]?(cot|chain)|cot|cot[-_ ]?vla|emma[-_ ]?x)(?![a-z])': (
         'a reasoning checkpoint (embodied chain of thought): it writes a plan in words before '
         'each action, which takes hundreds of tokens and is not decoded here'
     ),
-    r'(?<![a-z])oft(?![a-z])': (
+    r'(?<![a-z])(oft|openvla[-_ ]?oft)(?![a-z])': (
         'an OpenVLA-OFT checkpoint, whose actions come from a head of its own, in *.pt files that '
         'are not here'
     ),
@@ -63,6 +71,7 @@ def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
     if kind != 'openvla':
         raise CheckpointError(_family(kind, config))
     oft = [key for key in _OFT_KEYS if config.get(key)]
+    oft += [key for key in _CHUNKS if config.get(key) not in (None, 0, 1)]
     if oft:
         raise CheckpointError(
             f'config.json has {shorten(oft)}, as OpenVLA-OFT has: its actions do not come token '

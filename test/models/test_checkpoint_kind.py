@@ -50,6 +50,11 @@ def touch(folder, *names):
         'action_head--150000_checkpoint.pt',
         'proprio_projector--150000_checkpoint.pt',
         'noisy_action_projector--latest_checkpoint.pt',
+        'action_head.pt',
+        'action_head_1000.pt',
+        'diffusion_head--1.pt',
+        'proprio_projector.pt',
+        'heads/action_head--1_checkpoint.pt',
     ],
 )
 def test_openvla_oft_is_refused_by_its_heads(folder, name):
@@ -58,6 +63,19 @@ def test_openvla_oft_is_refused_by_its_heads(folder, name):
     assert 'OpenVLA-OFT' in message
     assert name in message
     assert 'not autoregressive' in message
+
+
+@pytest.mark.parametrize('word', ['NUM_ACTIONS_CHUNK', 'L1RegressionActionHead'])
+def test_openvla_oft_is_refused_by_its_code_which_is_not_run(folder, word):
+    code = f'raise SystemExit({word!r})'
+    (folder / 'modeling_prismatic.py').write_text(code)
+    assert f'OpenVLA-OFT checkpoint ({word} in modeling_prismatic.py)' in refusal(folder)
+
+
+def test_heads_of_another_checkpoint_inside_are_its_own(folder):
+    touch(folder, 'oft/config.json', 'oft/action_head.pt')
+    (folder / 'modeling_prismatic.py').write_bytes(b'class OpenVLAForActionPrediction: \xff')
+    assert load_policy(folder, device='cpu').infer(SEEN)
 
 
 def test_univla_is_refused_by_its_decoder(folder):
@@ -70,6 +88,10 @@ def test_univla_is_refused_by_its_decoder(folder):
     [
         ('use_l1_regression', True, 'OpenVLA-OFT'),
         ('num_actions_chunk', 8, 'OpenVLA-OFT'),
+        ('use_film', True, 'OpenVLA-OFT'),
+        ('num_action_chunks', 8, 'OpenVLA-OFT'),
+        ('action_chunk', 8, 'OpenVLA-OFT'),
+        ('action_horizon', 8, 'OpenVLA-OFT'),
         ('num_images_in_input', 2, 'more than one image'),
         ('image_sequence_len', 2, 'more than one image'),
         ('use_wrist_image', True, 'more than one image'),
@@ -97,6 +119,8 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         folder,
         'config.json',
         num_images_in_input=1,
+        use_film=False,
+        action_horizon=1,
         use_wrist_image=False,
         action_tokenizer='action_tokenizer',
         architectures=['OpenVLAForActionPrediction'],
@@ -170,7 +194,15 @@ def test_tracevla_is_refused_by_its_name(tmp_path, name):
     assert 'rename the folder' in message
 
 
-@pytest.mark.parametrize('name', ['ecot-openvla-7b-oxe', 'embodied_cot', 'Embodied-CoT-bridge'])
+@pytest.mark.parametrize('name', ['univla-7b', 'UniVLA-libero'])
+def test_univla_is_refused_by_its_name(tmp_path, name):
+    assert 'UniVLA checkpoint' in refusal(write_tiny(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['ecot-openvla-7b-oxe', 'embodied_cot', 'Embodied-CoT-bridge', 'Emma-X', 'CoTVLA', 'cot-vla'],
+)
 def test_reasoning_checkpoints_are_refused_by_their_name(tmp_path, name):
     assert 'reasoning' in refusal(write_tiny(tmp_path / name))
 
@@ -185,6 +217,8 @@ def test_reasoning_checkpoints_are_refused_by_where_they_came_from(folder):
     'name',
     [
         'openvla-7b-oft-finetuned-libero-spatial',
+        'RLinf-OpenVLAOFT-GRPO-LIBERO-object',
+        'OpenVLAOFT',
         'models--moojink--openvla-7b-oft-finetuned-libero-spatial/snapshots/abc',
     ],
 )
@@ -194,7 +228,9 @@ def test_openvla_oft_is_refused_by_its_name_where_its_heads_are_missing(tmp_path
     assert 'rename the folder' in message
 
 
-@pytest.mark.parametrize('name', ['second', 'apricot', 'cotton-picker', 'soft-grasp', 'loft'])
+@pytest.mark.parametrize(
+    'name', ['second', 'apricot', 'cotton-picker', 'soft-grasp', 'loft', 'gemma-xl']
+)
 def test_other_names_mean_nothing(tmp_path, name):
     assert load_policy(write_tiny(tmp_path / name), device='cpu').infer(SEEN)
 
