@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from spec_vla_ros.action_codec import STATISTICS, STATS_FORMAT
 from spec_vla_ros.models.checkpoint_kind import (
@@ -31,7 +32,9 @@ from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
 
 _LARGEST_IMAGE = 4096
-_STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt)', re.IGNORECASE)
+_STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt|ya?ml)', re.IGNORECASE)
+_MAYBE_STATISTICS = re.compile(r'((norm|action)[-_ ]?)?stat(istic)?s\.(json|ya?ml)', re.IGNORECASE)
+"""Of these only those with bounds: others may be figures of a training."""
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
 
 
@@ -147,6 +150,21 @@ def _check_sizes(config: OpenVLAConfig) -> None:
         raise ValueError(f'{config.num_bins} action bins in {config.vocab_size} token ids')
 
 
+def _are_others(path: Path, own: Mapping[str, Any]) -> bool:
+    """Whether a file holds norm stats, as its name or its content says, that `own` does not."""
+    if _STATISTICS.match(path.name):
+        return True
+    try:
+        if not _MAYBE_STATISTICS.fullmatch(path.name) or b'q01' not in path.read_bytes():
+            return False
+        content = read_json(path) if path.suffix == '.json' else {}
+    except (OSError, CheckpointError):  # a folder, or a file that is none of a checkpoint
+        return False
+    content = content.get('norm_stats', content)
+    known = isinstance(content, Mapping) and all(own.get(k) == v for k, v in content.items())
+    return not content or not known
+
+
 def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
     """Add what dataset_statistics.json holds to the norm stats of config.json.
 
@@ -156,13 +174,19 @@ def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
     if not isinstance(own, Mapping):
         raise CheckpointError(f'{folder}: norm_stats in config.json are no object of data sets')
     file = folder / STATISTICS
-    meant = [path.name for path in folder.iterdir() if _STATISTICS.match(path.name)]
+    meant = [path.name for path in folder.iterdir() if _are_others(path, own)]
     if meant and not is_there(file):
         raise CheckpointError(
             f'{folder} has {shorten(meant)} and no {STATISTICS}, so its actions would be '
-            'un-normalised by those of another robot: give it this name'
+            'un-normalised by those of another robot: give it this name, and write it as JSON'
         )
     extra = read_json(file) if is_there(file) else {}
+    if own and not extra and is_there(file):
+        raise CheckpointError(
+            f'{file} holds no data set, so that the actions would be un-normalised by those of '
+            f'{shorten(own)} in config.json: copy the file of the training, or remove it if these '
+            'are its own'
+        )
     action = extra.get('action')
     if isinstance(action, Mapping) and 'action' not in action:
         extra, own = {next(iter(own)) if len(own) == 1 else file.stem: extra}, {}

@@ -109,15 +109,38 @@ def test_a_fine_tune_without_its_own_statistics_is_told_where_they_are(folder):
         load_policy(folder, device='cpu', unnorm_key='yours')
 
 
+MINE = {'mine': {'action': {'q01': [-0.02] * 7, 'q99': [0.04] * 7}}}
+
+
 @pytest.mark.parametrize(
-    'name', ['dataset_statistics (1).json', 'Dataset-Stats.json', 'dataset_statistics.json.txt']
+    'name',
+    [
+        *('dataset_statistics (1).json', 'Dataset-Stats.json', 'dataset_statistics.json.txt'),
+        *('dataset_statistics.yaml', 'norm_stats.json', 'stats.json', 'statistics.json'),
+        'action_stats.json',
+    ],
 )
 def test_statistics_of_another_name_are_told_and_not_passed_over(folder, name):
-    (folder / name).write_text('{}')
+    (folder / name).write_text(json.dumps(MINE))
     with pytest.raises(CheckpointError, match=rf'has {re.escape(name)} and no dataset_statistics'):
         read_config(folder)
-    (folder / 'dataset_statistics.json').write_text('{}')
+    statistics(folder, MINE)
     assert read_config(folder)
+
+
+def test_figures_of_a_training_are_no_statistics(folder):
+    (folder / 'stats.json').write_text('{"loss": 0.1}')
+    (folder / 'statistics.json').mkdir()
+    config = json.loads((folder / 'config.json').read_text())
+    for copy in (config['norm_stats'], {'norm_stats': config['norm_stats']}):
+        (folder / 'norm_stats.json').write_text(json.dumps(copy))
+        assert read_config(folder)
+
+
+def test_a_file_without_a_data_set_is_told_and_not_passed_over(folder):
+    statistics(folder, {})
+    with pytest.raises(CheckpointError, match=r'holds no data set, .* by those of tiny in config'):
+        read_config(folder)
 
 
 def test_a_fine_tunes_own_statistics_come_first(folder, caplog, monkeypatch):
