@@ -183,17 +183,33 @@ def keys_unasked(norm_stats: Iterable[str], files: Mapping[str, str]) -> list[st
 
 def _instead(entry: Any) -> str:
     """Say in words what a data set's statistics have, where bounds are missing."""
-    action = entry.get('action', entry) if isinstance(entry, Mapping) else None
+    if not isinstance(entry, Mapping):
+        return ''
+    if _has_bounds(entry):
+        return " (they are there without 'action' around them)"
+    inside = [str(key) for key, value in entry.items() if _bounds(value)]
+    if inside:
+        return (
+            f' ({", ".join(map(repr, inside[:3]))} inside of it are data sets, which must not be '
+            'in another name)'
+        )
+    alike = [k for k, v in entry.items() if _has_bounds(v) and str(k).lower().startswith('action')]
+    if alike:
+        return f" (they are in {alike[0]!r}, which must be called 'action')"
+    action = entry.get('action', entry)
     there = ', '.join(sorted(map(str, action))) if isinstance(action, Mapping) else ''
-    where = 'action has' if isinstance(entry, Mapping) and 'action' in entry else 'there is'
+    where = 'action has' if 'action' in entry else 'there is'
     return f' ({where} {there}, which mean other ranges or none)' if there else ''
 
 
 def _bounds(entry: Any) -> Mapping[str, Any] | None:
     """Return a data set's statistics of its actions; None where bounds are missing."""
     action = entry.get('action') if isinstance(entry, Mapping) else None
-    has_bounds = isinstance(action, Mapping) and {'q01', 'q99'} <= action.keys()
-    return action if has_bounds else None
+    return action if _has_bounds(action) else None
+
+
+def _has_bounds(values: Any) -> bool:
+    return isinstance(values, Mapping) and {'q01', 'q99'} <= values.keys()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,24 @@ def test_stats_that_would_move_the_arm_wrongly_are_refused(action, message):
         NormStats.select({'broken': {'action': action}}, files={'broken': 'some.json'})
 
 
+BOUNDS = {'q01': [0.0], 'q99': [1.0]}
+
+
+@pytest.mark.parametrize(
+    ('entry', 'words'),
+    [
+        (BOUNDS, "they are there without 'action' around them"),
+        ({'actions': BOUNDS, 'proprio': BOUNDS}, "in 'actions', which must be called 'action'"),
+        ({'mine': {'action': BOUNDS}}, "'mine' inside of it are data sets, which must not be in"),
+        ({'proprio': BOUNDS}, 'there is proprio, which mean'),
+    ],
+)
+def test_a_level_too_many_or_too_few_is_told_as_such(entry, words):
+    with pytest.raises(ValueError, match=r"'broken' lack action\.q01") as refused:
+        NormStats.select({'broken': entry})
+    assert words in str(refused.value)
+
+
 def test_of_data_sets_that_all_lack_bounds_none_is_to_be_chosen():
     with pytest.raises(ValueError, match=r"'actions', 'state', none of them with action\.q01"):
         NormStats.select({'actions': {'q01': [0.0]}, 'state': {}})

@@ -158,8 +158,10 @@ def _are_others(path: Path, own: Mapping[str, Any]) -> bool:
         if not _MAYBE_STATISTICS.fullmatch(path.name) or b'q01' not in path.read_bytes():
             return False
         content = read_json(path) if path.suffix == '.json' else {}
-    except (OSError, CheckpointError):  # a folder, or a file that is none of a checkpoint
+    except OSError:  # a folder, or a file of somebody else's
         return False
+    except CheckpointError:
+        return True
     content = content.get('norm_stats', content)
     known = isinstance(content, Mapping) and all(own.get(k) == v for k, v in content.items())
     return not content or not known

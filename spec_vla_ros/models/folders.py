@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,9 @@ def mend(file: Path) -> str:
     return 'download it again'
 
 
+_TRAILING = re.compile(r',\s*[}\]]')  # as YAML and Python allow it, and editors leave it
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -109,6 +113,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(_FORBIDDEN.format(file=path)) from error
     except _TwiceError as error:
         raise CheckpointError(f'{path} says {error}: remove the one that is wrong') from error
+    except json.JSONDecodeError as error:
+        comma = _TRAILING.search(text)
+        way_on = mend(path)
+        if comma and error.pos in range(comma.start(), comma.end() + 1):
+            line = text.count('\n', 0, comma.start()) + 1
+            way_on = f'remove the comma before the closing bracket, in line {line}'
+        raise CheckpointError(f'{path} is not valid JSON ({error}): {way_on}') from error
     except ValueError as error:
         raise CheckpointError(f'{path} is not valid JSON ({error}): {mend(path)}') from error
     if not isinstance(content, dict):

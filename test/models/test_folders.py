@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
-from spec_vla_ros.models.folders import CheckpointError, folder_path
+from spec_vla_ros.models.folders import CheckpointError, folder_path, read_json
 from spec_vla_ros.policy import load_policy
 
 WEIGHTS, STATISTICS = 'model.safetensors', 'dataset_statistics.json'
@@ -104,3 +104,16 @@ def test_what_is_no_path_is_told():
     """As of a variable of the environment that is not set."""
     with pytest.raises(CheckpointError, match='None is no folder: give its path'):
         load_policy(None)
+
+
+@pytest.mark.parametrize('text', ['{"a": 1,}', '{"a":\n[1,\n]}', '{"a": {"b": 1, }}'])
+def test_a_comma_too_many_is_told_as_such(tmp_path, text):
+    """Downloading a file again does not mend what somebody wrote."""
+    file = tmp_path / 'some.json'
+    file.write_text(text)
+    line = 2 if '\n' in text else 1
+    with pytest.raises(CheckpointError, match=f'remove the comma before .* in line {line}$'):
+        read_json(file)
+    file.write_text('{"a": 1 "b": [1,2]}')
+    with pytest.raises(CheckpointError, match='download it again'):
+        read_json(file)
