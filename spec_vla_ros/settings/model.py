@@ -23,6 +23,8 @@ from spec_vla_ros.types import (
 AUTO, RELAXED = 'auto', 'relaxed'
 ANY = 255
 """As many bins as a token can be off: no limit."""
+MOST = 64
+"""A quarter of an action's range; beyond it, it is the drafter's action that is executed."""
 
 Self = TypeVar('Self', bound='ModelSettings')
 
@@ -105,7 +107,7 @@ class ModelSettings:
         default=15,
         unit='bins',
         low=0,
-        high=ANY,
+        high=MOST,
         live=True,
         only={'decoding_mode': (RELAXED,)},
     )
@@ -135,7 +137,7 @@ class ModelSettings:
         default=(-1, -1, -1, -1, -1, -1, -1),
         unit='bins',
         low=-1,
-        high=ANY,
+        high=MOST,
         live=True,
         only={'decoding_mode': (RELAXED,)},
     )

@@ -50,9 +50,11 @@ def test_defaults_are_valid_and_described(kind):
             'gripper_min: 0.8 is also gripper_closed',
         ),
         ({'decoding_mode': 'Relaxed'}, "'Relaxed' is none of 'auto', 'autoregressive', 'strict'"),
-        ({'acceptance_threshold': 256}, r'256 is outside \[0, 255\] bins'),
+        ({'acceptance_threshold': 65}, r'65 is outside \[0, 64\] bins'),
+        ({'acceptance_threshold': 255}, r'255 is outside \[0, 64\] bins'),
+        ({'acceptance_by_dimension': (255,) * 7}, r'255 is outside \[-1, 64\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
-        ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 255\] bins'),
+        ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 64\] bins'),
         ({'colour': 'red'}, 'colour: no such parameter; there are checkpoint, '),
     ],
 )
