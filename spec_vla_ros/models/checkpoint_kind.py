@@ -196,7 +196,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _has_weights(names: Iterable[str]) -> bool:
-    return any(n.endswith('.safetensors') and not n.startswith('adapter_') for n in names)
+    return any(n.endswith('.safetensors') and not n.startswith(('adapter_', '.')) for n in names)
 
 
 def _inside(folder: Path, patterns: Iterable[str], *, depth: int) -> list[Path]:

@@ -16,6 +16,7 @@ from spec_vla_ros.models.safetensors_files import (
     refuse_quantised_numbers,
     without_computed,
 )
+from spec_vla_ros.models.weight_files import safetensors
 
 _KINDS = {
     torch.float64: 'F64',
@@ -33,7 +34,7 @@ def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
             message says which.
     """
     pickled = folder / 'pytorch_model.bin'
-    if any(folder.glob('*.safetensors*')):
+    if safetensors(folder, '*'):
         found = find_tensors(folder)
         weights = {k: (weight, found[k].file) for k, weight in read_all(found).items()}
     elif is_there(pickled):

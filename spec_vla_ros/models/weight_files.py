@@ -41,10 +41,10 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
     Raises:
         CheckpointError: there are none, some are missing, or they are of two sets.
     """
-    there = sorted(path.name for path in folder.glob('*.safetensors'))
+    there = [p.name for p in safetensors(folder)]
     names = sorted({*weight_map.values()} or {*there, *_all_of_numbered(there)})
     strays = [name for name in there if name not in names]
-    strays += [p.name for p in folder.glob('*.safetensors.index.json') if p.name != INDEX]
+    strays += [p.name for p in safetensors(folder, '.index.json') if p.name != INDEX]
     if strays:
         raise CheckpointError(
             f'{folder} holds two sets of weights: {INDEX if weight_map else shorten(names)}, and '
@@ -63,11 +63,21 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
     return [folder / name for name in names]
 
 
+def safetensors(folder: Path, ending: str = '') -> list[Path]:
+    """Return the files *.safetensors and then `ending`, without hidden ones.
+
+    macOS leaves such beside what it copies to another file system (._model.safetensors).
+    """
+    found = folder.glob(f'*.safetensors{ending}')
+    return sorted(path for path in found if not path.name.startswith('.'))
+
+
 def files_of_a_model(folder: Path) -> list[str]:
     """Return the names of what makes a folder a model's: config.json, and weights."""
     kinds = ('.safetensors', *_PICKLED)
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    return [name for name in there if name == 'config.json' or name.endswith(kinds)]
+    visible = (name for name in there if not name.startswith('.'))
+    return [name for name in visible if name == 'config.json' or name.endswith(kinds)]
 
 
 def _all_of_numbered(names: list[str]) -> Iterator[str]:
@@ -81,7 +91,7 @@ def _all_of_numbered(names: list[str]) -> Iterator[str]:
 
 def _instead(folder: Path) -> str:
     """Return in words what a folder without weights in safetensors has, and what to do."""
-    names = [path.name for path in folder.iterdir()]
+    names = [path.name for path in folder.iterdir() if not path.name.startswith('._')]
     if any(name.endswith(_PICKLED) for name in names):
         return (
             '; pickled weights (.bin, .pt) are not loaded, since they can run code: convert them '

@@ -72,7 +72,9 @@ def test_numbers_that_no_drafter_has_are_refused(tmp_path, weights, target, wron
 def test_both_formats_load(tmp_path, weights, target, pickled, dtype):
     stored = {k: v.to(dtype) for k, v in weights.items()}
     stored['embed_tokens.weight'] = target.model.embed_tokens.weight.to(dtype)
-    loaded = load_drafter(write(tmp_path / 'd', stored, pickled=pickled), target, num_patches=4)
+    folder = write(tmp_path / 'd', stored, pickled=pickled)
+    (folder / '._model.safetensors').write_bytes(b'of macOS')
+    loaded = load_drafter(folder, target, num_patches=4)
     for name, parameter in loaded.named_parameters():
         assert parameter.dtype == torch.float32
         assert torch.equal(parameter, stored[name].float())

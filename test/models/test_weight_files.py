@@ -4,7 +4,7 @@
 import pytest
 
 from spec_vla_ros.models.folders import CheckpointError
-from spec_vla_ros.models.weight_files import weight_files
+from spec_vla_ros.models.weight_files import INDEX, files_of_a_model, weight_files
 
 SHARDS = [f'model-{i:05}-of-00003.safetensors' for i in (1, 2, 3)]
 
@@ -17,6 +17,18 @@ def touch(folder, *names):
 
 def test_numbered_files_need_no_index(tmp_path):
     assert [f.name for f in weight_files(touch(tmp_path, *SHARDS), {})] == SHARDS
+
+
+def test_hidden_files_are_none_of_the_weights(tmp_path):
+    """As macOS leaves them beside what it copies to a stick: they were refused as cut off."""
+    hidden = [f'._{name}' for name in (*SHARDS, INDEX, 'config.json')]
+    touch(tmp_path, *SHARDS, INDEX, *hidden)
+    for weight_map in (
+        {},
+        dict.fromkeys('abc', SHARDS[0]) | dict(zip('xyz', SHARDS, strict=True)),
+    ):
+        assert [f.name for f in weight_files(tmp_path, weight_map)] == SHARDS
+    assert files_of_a_model(tmp_path) == SHARDS
 
 
 def test_without_an_index_their_numbers_say_which_are_missing(tmp_path):
