@@ -32,6 +32,16 @@ ZSTD = b'\x28\xb5\x2f\xfd'
 _KINDS = {ZSTD: '.zstd', _MCAP: '.mcap', b'SQLite format 3\0': '.db3', b'#ROSBAG V': '.bag'}
 """What a file begins with -> the suffix that it should have."""
 
+_PACKED = {
+    b'\x1f\x8b': 'gunzip -k',
+    b'BZh': 'bunzip2 -k',
+    b'\x04\x22\x4d\x18': 'lz4 -d',
+    b'\xfd7zXZ\0': 'unxz -k',
+    b'PK\x03\x04': 'unzip',
+}
+"""What a file begins with that other programs packed -> what unpacks it."""
+_OF_TAR = re.compile(r'\.(tar(\.\w+)?|tgz|tbz2?|txz)$', re.IGNORECASE)
+
 
 class RecordingError(ValueError):
     """A recording cannot be used; the message says why."""
@@ -67,6 +77,18 @@ def kind_of(file: Path) -> str:
     with file.open('rb') as content:
         beginning = content.read(_LONGEST)
     return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')
+
+
+def why_cut_off(file: Path, unpacked: Path) -> str:
+    """Return in words how a compressed file is saved whose end is missing.
+
+    unpacked: what could be unpacked of it.
+    """
+    plain = file.with_name(f'cut_{_plain_name(file)}')
+    then = f'then {_recover(plain)}' if kind_of(unpacked) == '.mcap' else f'give {plain.name} then'
+    return (
+        f'{file} was cut off: copy it again, or save a part: `zstd -dc {file} > {plain}`, {then}'
+    )
 
 
 def why_unreadable(files: list[Path], error: Exception) -> str:
@@ -125,6 +147,7 @@ def _refuse_others(file: Path) -> None:
             f'{file} is a recording of ROS 1: convert it with `rosbags-convert --src {file} --dst '
             f'{file.with_suffix("")}` (of the package rosbags), and give the folder that it makes'
         )
+    _refuse_packed(file)
     profile = _profile(file)
     if profile not in (None, 'ros2'):
         raise RecordingError(
@@ -135,6 +158,26 @@ def _refuse_others(file: Path) -> None:
         raise RecordingError(
             f'{file} lacks messages that are in {left.name} still, as where its recorder was '
             f"killed: `sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'` moves them into it"
+        )
+    with file.open('rb') as content:
+        if not content.read(1 << 20).strip(b'\0'):
+            raise RecordingError(
+                f'{file} is empty: its recorder was killed before it wrote, or the disk was full; '
+                'give another one'
+            )
+
+
+def _refuse_packed(file: Path) -> None:
+    """Refuse a file that other programs than zstd packed, or that holds several in one."""
+    with file.open('rb') as content:
+        beginning = content.read(_LONGEST)
+    how = next((how for begin, how in _PACKED.items() if beginning.startswith(begin)), '')
+    if _OF_TAR.search(file.name) and kind_of(file) in ('', '.zstd'):
+        how = 'tar -xf'
+    if how:
+        raise RecordingError(
+            f'{file} is packed, as is read of zstd alone: unpack it, `{how} {file}`, and give '
+            'what comes out'
         )
 
 

@@ -25,6 +25,7 @@ from spec_vla_ros.recordings.files import (
     RecordingError,
     files_of,
     kind_of,
+    why_cut_off,
     why_unreadable,
 )
 
@@ -131,6 +132,8 @@ def _unpack(file: Path, plain: Path) -> None:
     try:
         with zstd.open(file, 'rb') as compressed, open(plain, 'wb') as written:
             shutil.copyfileobj(compressed, written)
+    except EOFError as error:
+        raise RecordingError(why_cut_off(file, plain)) from error
     except OSError as error:
         raise OSError(
             f'{file} cannot be unpacked into {plain.parents[1]} ({error.strerror}): make room, or '

@@ -170,8 +170,16 @@ def test_messages_that_a_killed_recorder_left_beside_are_told(tmp_path):
     ('name', 'content', 'reason'),
     [
         ('old.bag.active', b'#ROSBAG V2.0\n', 'is a recording of ROS 1: convert'),
-        ('bag.tar.gz', b'\x1f\x8b', 'holds neither MCAP nor SQLite; give the folder'),
-        ('bag.mcap', b'', 'holds neither MCAP nor SQLite; give the folder'),
+        ('bag.tar.gz', b'\x1f\x8b', r'unpack it, `tar -xf \S+bag\.tar\.gz`'),
+        ('bag.tar.zst', zstd.compress(b'bag/'), r'unpack it, `tar -xf \S+bag\.tar\.zst`'),
+        ('bag.tar', b'bag/metadata.yaml', r'unpack it, `tar -xf \S+bag\.tar`'),
+        ('run.mcap.gz', b'\x1f\x8b\x08', r'unpack it, `gunzip -k \S+run\.mcap\.gz`'),
+        ('run.mcap.bz2', b'BZh9', 'unpack it, `bunzip2 -k'),
+        ('run.mcap.lz4', b'\x04\x22\x4d\x18', 'unpack it, `lz4 -d'),
+        ('run.zip', b'PK\x03\x04', 'unpack it, `unzip'),
+        ('run.txt', b'words', 'holds neither MCAP nor SQLite; give the folder'),
+        ('bag.mcap', b'', 'is empty: its recorder was killed before it wrote, or the disk was'),
+        ('bag.db3', bytes(4096), 'is empty: its recorder was killed'),
         ('cut.db3', b'SQLite format 3\0', r'`sqlite3 \S+cut\.db3 \.recover \| sqlite3 \S+whole_c'),
     ],
 )
@@ -179,3 +187,18 @@ def test_other_files_are_told_with_the_way_on(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RecordingError, match=rf'{name} .*{reason}'):
         check_recording(tmp_path / name, TOPICS)
+
+
+def test_a_compressed_file_that_was_cut_off_is_told_with_the_way_on(tmp_path):
+    content = zstd.compress(data_file(make(tmp_path / 'bag')).read_bytes())
+    (tmp_path / 'run.mcap.zst').write_bytes(content[: len(content) // 2])
+    reason = r'run\.mcap\.zst was cut off: copy it again, or .*`zstd -dc \S+ > \S+cut_run\.mcap`'
+    with pytest.raises(RecordingError, match=reason):
+        check_recording(tmp_path / 'run.mcap.zst', TOPICS)
+
+
+def test_an_empty_file_of_a_folder_is_told(tmp_path):
+    folder = make(tmp_path / 'bag')
+    data_file(folder).write_bytes(b'')
+    with pytest.raises(RecordingError, match=r'bag\.mcap is empty'):
+        check_recording(folder, TOPICS)
