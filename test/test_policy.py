@@ -412,6 +412,23 @@ def test_words_become_the_nearest_bins_when_asked_for(words):
     np.testing.assert_allclose(action.values, 0.05 * policy.codec.tokens_to_normalised(0))
 
 
+def test_predict_wants_a_published_fine_tunes_recipe(tmp_path, capsys):
+    """As the node does, which would move by what is printed here."""
+    folder = write_tiny(tmp_path / 'tiny')
+    config = json.loads((folder / 'config.json').read_text())
+    config['norm_stats'] = {'libero_goal_no_noops': config['norm_stats']['tiny']}
+    (folder / 'config.json').write_text(json.dumps(config))
+    Image.fromarray(image()).save(tmp_path / 'x.png')
+    options = ['--checkpoint', str(folder), '--image', str(tmp_path / 'x.png'), '--device', 'cpu']
+    command = ['predict', *options, '--instruction', INSTRUCTION]
+    assert cli.main(command) == 2
+    said = capsys.readouterr()
+    assert 'give --recipe libero, or --recipe plain for none' in said.err
+    assert not said.out
+    for recipe in ('libero', 'plain'):
+        assert cli.main([*command, '--recipe', recipe]) == 0
+
+
 def test_predict_says_that_the_answer_is_no_action(words, tmp_path, capsys):
     Image.fromarray(image()).save(tmp_path / 'x.png')
     options = ['--checkpoint', str(words), '--image', str(tmp_path / 'x.png'), '--device', 'cpu']

@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
+from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.pixels import check_scene, file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
@@ -30,10 +31,12 @@ def run(args: argparse.Namespace) -> int:
     """Print tokens, action and timings; how far loading is goes to the log."""
     log_to_stderr()
     image = check_scene(file_to_rgb(args.image))
+    recipe = recipe_from(args)
+    check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
     policy = load_policy(
         args.checkpoint,
         unnorm_key=args.unnorm_key,
-        recipe=recipe_from(args),
+        recipe=recipe,
         device=args.device,
         dtype=args.dtype,
     )

@@ -59,7 +59,7 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
 def check_chosen(args: argparse.Namespace, keys: Iterable[str], asked: str | None) -> None:
     """Raise ValueError where no recipe was given and one should be, see `require_choice`.
 
-    For what takes hours: a warning would be read at its end.
+    A warning would be read at the end of what takes hours, and overlooked beside an action.
     """
     said = None
     if args.recipe is not None:
