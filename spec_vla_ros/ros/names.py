@@ -71,8 +71,12 @@ ALSO_CALLED = {
 }
 """Name of a node -> what it is taken to be called: its programs, its package."""
 
-EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop')
+EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop', 'kill_switch')
 """What an emergency stop is called."""
+_OF_A_STOP = re.compile(
+    r'^(?:robot|hardware|software|hard|soft)_?|_?(?:button|pressed|cmd|signal)$', re.IGNORECASE
+)
+"""Around what it is called; _state, _status and _active tell how it stands, and press none."""
 _SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
 
 ALIKE = 0.8
@@ -90,7 +94,8 @@ def means(name: str, node: str) -> bool:
 
 def sounds_like_a_stop(name: str) -> bool:
     """Whether a topic of this name, without its namespace, is taken for an emergency stop."""
-    return bool(nearest(name, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE))
+    names = (name, _OF_A_STOP.sub('', name))
+    return any(nearest(each, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE) for each in names)
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -1,0 +1,29 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""Which topics are taken for an emergency stop by their names."""
+
+import pytest
+
+from spec_vla_ros.ros.names import sounds_like_a_stop
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('emergency_stop', 'estop', 'e_stop', 'EStop', 'emergency_stop_', 'kill_switch'),
+        *('estop_button', 'emergency_stop_button', 'e_stop_pressed', 'EStopButton', 'estop_cmd'),
+        *('robot_estop', 'hardware_estop', 'software_e_stop', 'soft_estop_signal'),
+    ],
+)
+def test_an_emergency_stop_is_known_by_its_name(name):
+    assert sounds_like_a_stop(name)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        *('emergency_stop_state', 'estop_status', 'e_stop_active', 'robot_state', 'pressed'),
+        *('button', 'robot_cmd', 'gripper_cmd', 'soft', 'joint_states', 'robot_description', ''),
+    ],
+)
+def test_other_names_are_none(name):
+    assert not sounds_like_a_stop(name)
