@@ -19,7 +19,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     A file that is there stays until the new one is whole: a disk may be full.
     """
-    partial = path.with_suffix('.partial')
+    partial = path.with_name(f'{path.name}.partial')
     try:
         yield partial
         partial.rename(path)

@@ -76,8 +76,8 @@ def test_a_state_of_another_model_is_refused(tmp_path):
 def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / 'state.pt', stop_at=4)
-    (tmp_path / 'state.partial').symlink_to('/dev/full')
-    with pytest.raises(OSError, match=r'state\.partial cannot be written .*: make room'):
+    (tmp_path / 'state.pt.partial').symlink_to('/dev/full')
+    with pytest.raises(OSError, match=r'state\.pt\.partial cannot be written .*: make room'):
         run(tmp_path / 'state.pt')
     reports = []
     run(tmp_path / 'state.pt', reports=reports)
@@ -85,6 +85,6 @@ def test_a_full_disk_is_told_and_what_was_saved_is_kept(tmp_path):
 
 
 def test_a_state_that_cannot_even_be_begun_is_told(tmp_path):
-    """The error said that there was no `state.partial` to remove."""
-    with pytest.raises(OSError, match=r'state\.partial cannot be written .*: make room'):
+    """The error said that there was no `state.pt.partial` to remove."""
+    with pytest.raises(OSError, match=r'state\.pt\.partial cannot be written .*: make room'):
         run(tmp_path / 'gone' / 'state.pt')
