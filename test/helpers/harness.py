@@ -2,6 +2,7 @@
 """Nodes under test, each spun in a thread of its own, and somebody who watches them over DDS."""
 
 import contextlib
+import copy
 import functools
 import sys
 import threading
@@ -13,7 +14,7 @@ from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import String
@@ -85,9 +86,8 @@ class ScriptedPolicy:
 class Recorder:
     """Every message of a topic, in order."""
 
-    def __init__(self, remote, kind, topic, profile):
+    def __init__(self):
         self.messages = []
-        remote.subscribe(kind, topic, self.messages.append, profile)
 
     @property
     def last(self):
@@ -97,6 +97,23 @@ class Recorder:
         """Return the first message from now on that satisfies the predicate."""
         start = len(self.messages)
         return wait_for(lambda: next(filter(predicate, self.messages[start:]), None), what)
+
+
+def deep(profile):
+    """Return a profile that keeps whatever cannot be taken at once, if none may be lost."""
+    profile = copy.copy(profile)
+    if profile.reliability == ReliabilityPolicy.RELIABLE:
+        profile.depth = 1000
+    return profile
+
+
+def take_all(subscription, recorder):
+    """Yield what has come: when it was published, whose it is, the message."""
+    handle = subscription.handle
+    with handle:
+        while (taken := handle.take_message(subscription.msg_type, False)) is not None:
+            message, info = taken
+            yield info['source_timestamp'], recorder, message
 
 
 class Camera:
@@ -150,9 +167,32 @@ class World:
             'observer', domain_id=domain_id, while_waiting=self.children.check
         )
         self._spun = []
+        self._recorded = []  # subscriptions, each with its recorder
 
     def record(self, kind, topic, profile=qos.COMMAND):
-        return Recorder(self.remote, kind, topic, profile)
+        """Record a topic; nothing of it is lost while the observer is held up.
+
+        Of what is sent as a camera's pictures are, the newest counts here, too.
+        """
+        recorder = Recorder()
+        subscription = self.remote.node.create_subscription(
+            kind, topic, lambda message, info: self._keep(recorder, message, info), deep(profile)
+        )
+        self._recorded.append((subscription, recorder))
+        return recorder
+
+    def _keep(self, recorder, message, info):
+        """Keep a message, and before it what was published before it on other topics.
+
+        An observer that was held up is handed one message of each topic in turn: it would hear of
+        a halt before it hears the last motions.
+        """
+        came, more = [(info['source_timestamp'], recorder, message)], True
+        while more:
+            more = [taken for entry in list(self._recorded) for taken in take_all(*entry)]
+            came += more
+        for _, whose, kept in sorted(came, key=lambda entry: entry[0]):
+            whose.messages.append(kept)
 
     def log(self):
         """Everything that nodes write into their logs."""
