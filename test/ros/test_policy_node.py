@@ -21,6 +21,7 @@ from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nano
 
 pytestmark = pytest.mark.dds
 RATE = 30.0
+PATIENT = {'image_timeout': 10.0, 'inference_timeout': 100.0}  # where no time limit is tested
 
 
 class Topics:
@@ -48,7 +49,7 @@ def moving(twist):
 
 
 def test_image_and_instruction_in_commands_out(world, topics, policy):
-    world.policy_node(lambda settings: policy)
+    world.policy_node(lambda settings: policy, **PATIENT)
     world.camera()
     world.instruct('pick up the red block')
     action = topics.actions.wait()
@@ -77,7 +78,7 @@ def test_each_delta_is_applied_exactly_once(world, topics):
     def five_then_none(observation):
         return FORWARD * np.array([next(deltas, 0.0)] * 6 + [1])
 
-    world.policy_node(lambda settings: ScriptedPolicy(five_then_none))
+    world.policy_node(lambda settings: ScriptedPolicy(five_then_none), **PATIENT)
     world.camera()
     world.instruct('go')
     wait_for(lambda: len(topics.actions.messages) >= 8, 'eight actions')
@@ -95,7 +96,7 @@ def test_commands_come_at_the_control_rate_while_it_moves(world, topics):
         time.sleep(0.05)  # so long that commands are due before the next action
         return FORWARD
 
-    world.policy_node(lambda settings: ScriptedPolicy(slow))
+    world.policy_node(lambda settings: ScriptedPolicy(slow), **PATIENT)
     world.camera(rate=47.0)  # out of step with the commands
     world.instruct('go')
     wait_for(lambda: len(topics.actions.messages) > 60, 'sixty actions')
@@ -106,7 +107,7 @@ def test_commands_come_at_the_control_rate_while_it_moves(world, topics):
 
 
 def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
-    world.policy_node(lambda settings: policy)
+    world.policy_node(lambda settings: policy, **PATIENT)
     world.camera()
     world.instruct('go')
     wait_for(lambda: len(topics.actions.messages) >= 4, 'four actions')
@@ -117,11 +118,12 @@ def test_the_next_observation_is_taken_after_the_motion(world, topics, policy):
 
 
 def test_stale_image_halts_and_a_new_one_resumes(world, topics, policy):
-    world.policy_node(lambda settings: policy, image_timeout=1.0)
+    world.policy_node(lambda settings: policy, **PATIENT)
     camera = world.camera()
     world.instruct('go')
     topics.twists.wait(moving)
     camera.covered = True
+    assert world.remote.set_parameters('/spec_vla', {'image_timeout': 1.0}).successful
     status = topics.status.wait(halted(PolicyStatus.REASON_STALE_IMAGE))
     assert 'image_timeout=1.0' in status.reason_text
     halted_at = to_nanoseconds(status.header.stamp)
@@ -130,9 +132,11 @@ def test_stale_image_halts_and_a_new_one_resumes(world, topics, policy):
     late = [t for t in topics.twists.messages if to_nanoseconds(t.header.stamp) >= halted_at]
     assert late
     assert not any(map(moving, late))
+    seen = len(topics.status.messages)
     camera.covered = False
     topics.twists.wait(moving)
-    assert topics.status.wait(running).halts == 1
+    resumed = wait_for(lambda: next(filter(running, topics.status.messages[seen:]), None), 'that')
+    assert resumed.halts == 1
 
 
 def test_no_instruction_halts_and_an_empty_one_cancels(world, topics, policy):
@@ -158,7 +162,7 @@ def test_a_huge_instruction_is_refused_with_a_reason(world, topics, policy):
 
 def test_an_instruction_change_discards_the_running_inference(world, topics, policy):
     policy.open.clear()
-    world.policy_node(lambda settings: policy, inference_timeout=100.0)
+    world.policy_node(lambda settings: policy, **PATIENT)
     world.camera()
     instruction = world.instruct('old')
     wait_for(lambda: policy.observations, 'the inference to begin')
@@ -173,7 +177,7 @@ def test_an_instruction_change_discards_the_running_inference(world, topics, pol
 
 
 def test_an_inference_that_hangs_halts_and_recovers(world, topics, policy):
-    world.policy_node(lambda settings: policy, inference_timeout=0.2)
+    world.policy_node(lambda settings: policy, image_timeout=10.0, inference_timeout=0.2)
     world.camera()
     world.instruct('go')
     topics.twists.wait(moving)
@@ -198,7 +202,7 @@ def test_an_inference_that_hangs_halts_and_recovers(world, topics, policy):
 )
 def test_a_bad_action_halts_and_never_moves(world, topics, action, reason, words):
     policy = ScriptedPolicy(action)
-    world.policy_node(lambda settings: policy)
+    world.policy_node(lambda settings: policy, **PATIENT)
     world.camera()
     world.instruct('go')
     status = topics.status.wait(halted(getattr(PolicyStatus, f'REASON_{reason}')))
@@ -317,7 +321,7 @@ def test_enabling_says_when_the_transition_fails(world, policy, monkeypatch):
 
 
 def test_a_dry_run_begins_with_a_zero_twist(world, topics, policy):
-    world.policy_node(lambda settings: policy, step_duration=5.0)
+    world.policy_node(lambda settings: policy, step_duration=5.0, **PATIENT)
     world.camera()
     world.instruct('go')
     topics.twists.wait(moving)
