@@ -20,7 +20,7 @@ BREATH = 0.005
 """Seconds after each frame that belong to whatever else has come, however late the frame is."""
 
 PATIENCE = 1.0
-"""Seconds since the latest stamped order for which time waits for the next one."""
+"""Seconds since the latest stamped order for which time waits for the next one, by default."""
 
 ANOTHER_CLOCK = 1.0  # seconds; a command that is stamped so far from now has no stamp of ours
 PACE_OVER = 40  # frames
@@ -108,10 +108,11 @@ class SteppedTime:
     Args:
         node: publishes the clock, and says in its log how fast time passes where it lags behind.
         interval: between two frames, seconds.
+        patience: seconds since the latest stamped order for which time waits for the next one.
     """
 
-    def __init__(self, node: Node, *, interval: float) -> None:
-        self._node, self._interval = node, interval
+    def __init__(self, node: Node, *, interval: float, patience: float = PATIENCE) -> None:
+        self._node, self._interval, self._patience = node, interval, patience
         self._interval_ns = round(interval * NANOSECONDS)
         self._now_ns = 0
         self._waiting: list[tuple[int, Order]] = []  # when each is due, in the order of arrival
@@ -187,7 +188,7 @@ class SteppedTime:
     def _commander_lags(self) -> bool:
         """Whether what is expected by now may still be on its way."""
         late = self._ordered_ns < self._expected_ns <= self._now_ns
-        return late and time.monotonic() < self._ordered_at + PATIENCE
+        return late and time.monotonic() < self._ordered_at + self._patience
 
     def _note_pace(self) -> None:
         self._began.append(time.monotonic())

@@ -7,7 +7,7 @@ import time
 import pytest
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
@@ -93,10 +93,12 @@ def test_a_reset_drops_what_waits(obeyed):
 class Robot(Node):
     """Makes frames, each of which takes a while, and takes what comes in between."""
 
-    def __init__(self, takes, **kwargs):
+    def __init__(self, takes, *, ordered=(), patience=PATIENCE, **kwargs):
         super().__init__('robot', **kwargs)
         self.frames, self.answers = [], 0
-        self.stepped = SteppedTime(self, interval=0.05)
+        self.stepped = SteppedTime(self, interval=0.05, patience=patience)
+        for stamp_ns in ordered:
+            self.obey(stamp_ns)
         self.create_timer(0.001, self._on_other)
         self.stepped.call_at_each_frame(self._on_frame)
         self._takes = takes
@@ -104,6 +106,9 @@ class Robot(Node):
     def _on_frame(self):
         self.stepped.next_frame(lambda *, now: time.sleep(self._takes))
         self.frames.append((time.monotonic(), self.answers))
+
+    def obey(self, stamp_ns):
+        self.stepped.obey(lambda *, now: None, stamp_ns=stamp_ns)
 
     def _on_other(self):
         self.answers += 1
@@ -119,20 +124,29 @@ def test_time_is_not_faster_than_the_computers(world):
     assert stamps == list(range(stamps[0], stamps[-1] + 1, 50 * MS))
 
 
+def stamps_of_orders(period):
+    """Of one every so many frames, from the first frame on."""
+    return [(1 + period * i) * 50 * MS for i in range(5)]
+
+
 @pytest.mark.parametrize('period', [1, 2, 3])
-def test_time_waits_for_a_commander_who_is_held_up_and_not_for_ever(world, period):
+def test_time_waits_for_a_commander_who_is_held_up(world, period):
     """Whatever his rate: what comes late by this computer's clock is in time by the stamps."""
-    robot = world.spin(lambda context: Robot(0.0, context=context))
-    wait_for(lambda: len(robot.frames) >= 2, 'frames')
-    stamps = [(2 + period * i) * 50 * MS for i in range(4)]
-    for stamp_ns in stamps:
+    stamps = stamps_of_orders(period)
+    shown = stamps[:2]  # how often he comes
+    robot = world.spin(lambda context: Robot(0.0, ordered=shown, context=context))
+    for stamp_ns in stamps[2:]:
         wait_for(lambda due=stamp_ns: robot.stepped.now_ns >= due, 'the time of the order')
-        time.sleep(0.12 if stamp_ns > stamps[1] else 0.0)  # two have shown how often he comes
-        late = robot.stepped.now_ns - stamp_ns
-        robot.stepped.obey(lambda *, now: None, stamp_ns=stamp_ns)
-        assert stamp_ns <= stamps[1] or not late
-    last = len(robot.frames)
-    wait_for(lambda: len(robot.frames) > last + 20, 'time to go on without him')
+        time.sleep(0.12)
+        assert robot.stepped.now_ns == stamp_ns
+        robot.obey(stamp_ns)
+
+
+@pytest.mark.parametrize('period', [1, 2, 3])
+def test_time_does_not_wait_for_ever(world, period):
+    shown = stamps_of_orders(period)[:2]
+    robot = world.spin(lambda context: Robot(0.0, ordered=shown, patience=1.0, context=context))
+    wait_for(lambda: len(robot.frames) > 1 + 2 * period + 20, 'time to go on without him')
 
 
 def test_slow_frames_slow_time_and_leave_room_for_what_else_comes(world):

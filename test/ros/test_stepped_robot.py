@@ -15,7 +15,7 @@ from rclpy.clock import Clock, ClockType
 from spec_vla_ros.msg import EpisodeStatus, VlaAction
 from spec_vla_ros.srv import ResetEpisode
 from std_msgs.msg import String
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
@@ -78,7 +78,9 @@ def start(world):
                 name='libero_robot',
                 settings=LiberoRobotSettings,
                 simulate=lambda node, settings: Simulation(
-                    env, VelocitySteps(env), SteppedTime(node, interval=env.interval)
+                    env,
+                    VelocitySteps(env),
+                    SteppedTime(node, interval=env.interval, patience=PATIENCE),
                 ),
                 context=context,
             )
