@@ -3,7 +3,6 @@
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 
@@ -25,11 +24,12 @@ class TransformException(Exception):  # noqa: N818
 
 
 class Buffer:
-    """Knows one transform at most."""
+    """Knows one transform at most, and how often it was asked."""
 
-    found = None
+    found, asked = None, 0
 
     def lookup_transform(self, target, source, when):
+        self.asked += 1
         assert (target, source, when.nanoseconds) == ('base_link', 'tool0', 0)
         if self.found is None:
             raise TransformException('no such frame')
@@ -62,15 +62,21 @@ def transform(seconds):
     return found
 
 
+def look_again(node):
+    """Wait until the node has looked for a transform a few times more."""
+    asked = node._buffer.asked
+    wait_for(lambda: node._buffer.asked > asked + 3, 'the node to look')
+
+
 def test_each_transform_is_a_pose_of_its_time(node):
     node, poses = node
-    time.sleep(0.1)
+    look_again(node)
     assert not poses.messages
-    for seconds in (7, 8):
+    for count, seconds in enumerate((7, 8, 9), 1):
         node._buffer.found = transform(seconds)
-        wait_for(lambda: len(poses.messages) > seconds - 7, 'a pose')  # noqa: B023
-        time.sleep(0.1)  # for a second one of the same transform
-    assert [pose.header.stamp.sec for pose in poses.messages] == [7, 8]
+        wait_for(lambda count=count: len(poses.messages) >= count, 'a pose')
+        look_again(node)  # a second pose of the same transform would come before the next one's
+    assert [pose.header.stamp.sec for pose in poses.messages] == [7, 8, 9]
     pose = poses.messages[0]
     assert pose.header.frame_id == 'base_link'
     position, orientation = pose.pose.position, pose.pose.orientation

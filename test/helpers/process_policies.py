@@ -19,7 +19,10 @@ class OutOfMemoryError(RuntimeError):
 
 
 class Obedient:
-    """Does what the instruction says: answer, or fail in some way."""
+    """Does what the instruction says: answer, or fail in some way.
+
+    Behind 'hang' or 'stall' may stand a file, which is made when the inference has begun.
+    """
 
     def __init__(self):
         self.resets = 0
@@ -36,7 +39,8 @@ class Obedient:
         self.resets += 1
 
     def infer(self, observation, decoding):
-        getattr(self, observation.instruction.partition(' ')[0])()
+        what, _, self._begun = observation.instruction.partition(' ')
+        getattr(self, what)()
         values = np.array(DELTA)
         stats = DecodeStats(decoding.mode, 1, accept_lengths=(3, 4), phases_ms={'vision': 1.5})
         # what was seen, for the test to compare
@@ -47,11 +51,13 @@ class Obedient:
         pass
 
     def hang(self):
+        if self._begun:
+            open(self._begun, 'w').close()
         time.sleep(1000)
 
     def stall(self):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        time.sleep(1000)
+        self.hang()
 
     def crash(self):
         os.kill(os.getpid(), signal.SIGSEGV)

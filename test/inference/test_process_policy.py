@@ -5,7 +5,6 @@ import gc
 import os
 import signal
 import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +42,12 @@ def start(monkeypatch):
     for policy in started:
         policy.close()
         assert policy.pid is None
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A file that is there once an inference told so has begun."""
+    return tmp_path / 'begun'
 
 
 def ask(policy, instruction='go', image=IMAGE):
@@ -118,11 +123,11 @@ def test_where_the_device_failed_another_process_takes_over(start):
     assert ask(policy).stats.mode == 'relaxed'
 
 
-def test_a_hang_can_be_killed(start):
+def test_a_hang_can_be_killed(start, begun):
     policy = start()
     pid = policy.pid
     with pytest.raises(ProcessEndedError, match='SIGKILL'):
-        _while(lambda: ask(policy, 'stall'), after=0.5, do=policy.kill)
+        _while(lambda: ask(policy, f'stall {begun}'), begun=begun, do=policy.kill)
     wait_for(lambda: policy.trouble is None)
     assert policy.pid != pid
     ask(policy)
@@ -136,8 +141,15 @@ def test_a_death_between_inferences_is_noticed(start):
     ask(policy)
 
 
-def test_restarts_are_bounded_and_can_be_asked_for_again(start):
+def test_restarts_are_bounded_and_can_be_asked_for_again(start, monkeypatch):
     policy = start(max_worker_restarts=2)
+    waits, wait_for_change = [], policy._changed.wait_for
+
+    def noted(predicate, timeout=None):
+        waits.append(timeout)
+        return wait_for_change(predicate, timeout)
+
+    monkeypatch.setattr(policy._changed, 'wait_for', noted)
     for _ in range(2):
         with pytest.raises(ProcessEndedError):
             ask(policy, 'crash')
@@ -145,12 +157,13 @@ def test_restarts_are_bounded_and_can_be_asked_for_again(start):
     with pytest.raises(ProcessEndedError):
         ask(policy, 'crash')
     wait_for(lambda: 'given up after 2 restarts, until reset' in policy.trouble)
-    time.sleep(0.1)
-    assert policy.pid is None
+    wait_for(lambda: None in waits, 'it to wait without a time limit')
+    assert (policy.pid, policy.restarts) == (None, 2)
     with pytest.raises(ProcessEndedError, match='given up'):
         ask(policy)
     policy.recover()
     wait_for(lambda: policy.trouble is None)
+    assert policy.restarts == 3
     ask(policy)
     # an inference that succeeds begins the count anew
     for _ in range(3):
@@ -222,7 +235,7 @@ def running_policies():
     return [command for command in found if 'inference.process_main' in command]
 
 
-def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path):
+def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(begun):
     program = (
         'import numpy as np\n'
         'from spec_vla_ros.types import Decoding, Observation\n'
@@ -231,28 +244,33 @@ def test_the_process_ends_with_its_parent_even_killed_in_mid_inference(tmp_path)
         "policy = ProcessPolicy('process_policies:obedient', PolicySettings())\n"
         'print(policy.pid, flush=True)\n'
         'image = np.zeros((4, 4, 3), np.uint8)\n'
-        "policy.infer(Observation(image, 'stall'), Decoding(acceptance_threshold=(0,) * 7))\n"
+        f"policy.infer(Observation(image, 'stall {begun}'), Decoding('strict'))\n"
     )
     with start_python('-c', program, PYTHONPATH=f'{HELPERS}:{python_path()}') as parent:
         child = psutil.Process(int(parent.stdout.readline()))
-        time.sleep(0.2)
-        assert child.is_running()
+        wait_for(begun.exists, 'the inference to begin')
+        assert not gone(child)
         parent.kill()
     wait_for(lambda: gone(child), 'its end')
 
 
-def test_closing_ends_a_running_inference(start):
+def test_closing_ends_a_running_inference(start, begun):
     policy = start()
     with pytest.raises(ProcessEndedError):
-        _while(lambda: ask(policy, 'hang'), after=0.5, do=policy.close)
+        _while(lambda: ask(policy, f'hang {begun}'), begun=begun, do=policy.close)
     assert policy.pid is None
 
 
-def _while(action, *, after, do):
-    """Run an action; meanwhile, after some seconds, do something else."""
-    timer = threading.Timer(after, do)
-    timer.start()
+def _while(action, *, begun, do):
+    """Run an inference; once it has begun, do something else."""
+
+    def then():
+        wait_for(begun.exists, 'the inference to begin')
+        do()
+
+    thread = threading.Thread(target=then)
+    thread.start()
     try:
         action()
     finally:
-        timer.join()
+        thread.join()
