@@ -3,6 +3,8 @@
 
 import contextlib
 import time
+from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, String
 from waiting import wait_for
 
-from spec_vla_ros.control.repeats import LONGEST_PAUSE
+from spec_vla_ros.control import repeats
+from spec_vla_ros.control.repeats import LONGEST_PAUSE, RepeatWatch
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
 
@@ -39,6 +42,24 @@ def image(now_ns, **changes):
     return message
 
 
+@pytest.fixture
+def heard(monkeypatch):
+    """Return how often the node has heard an instruction that somebody repeats.
+
+    Whoever repeats it may be held up for a minute here, and is not taken to give it anew.
+    """
+    monkeypatch.setattr(repeats, 'LONGEST_PAUSE', 60.0)
+    is_copy, heard = RepeatWatch.is_copy, Counter()
+
+    def noted(watch, text, **said):
+        copy = is_copy(watch, text, **said)
+        heard[text] += 1
+        return copy
+
+    monkeypatch.setattr(RepeatWatch, 'is_copy', noted)
+    return heard
+
+
 @contextlib.contextmanager
 def repeating(bench, text):
     """Have somebody publish an instruction ten times a second.
@@ -56,6 +77,18 @@ def repeating(bench, text):
         node.destroy_publisher(publisher)
 
 
+def silent(heard, *, seconds):
+    """Wait, and return whether nothing was heard meanwhile."""
+    before = heard.total()
+    time.sleep(seconds)
+    return heard.total() == before
+
+
+def wait_for_copies(heard, text):
+    """Wait until the node has heard enough to know that somebody repeats it."""
+    wait_for(lambda: heard[text] >= 3, 'some copies')
+
+
 def test_a_frozen_picture_with_fresh_stamps_halts(bench):
     bench.set(image_timeout=0.3)
     bench.instruct('go')
@@ -69,15 +102,18 @@ def test_a_frozen_picture_with_fresh_stamps_halts(bench):
     bench.wait_moving()
 
 
-def test_the_same_instruction_again_lets_go_of_a_frozen_picture_and_copies_do_not(bench):
+def test_the_same_instruction_again_lets_go_of_a_frozen_picture_and_copies_do_not(
+    bench, heard, monkeypatch
+):
     bench.set(image_timeout=0.3)
     with repeating(bench, 'go ahead'):
         bench.wait_moving()
-        time.sleep(0.5)  # some copies
+        wait_for_copies(heard, 'go ahead')
         bench.camera.make = image
         bench.wait_halted('FROZEN_IMAGE')
         bench.assert_stands_still(commands=30)
-    time.sleep(LONGEST_PAUSE + 0.5)
+    monkeypatch.setattr(repeats, 'LONGEST_PAUSE', LONGEST_PAUSE)
+    wait_for(lambda: silent(heard, seconds=LONGEST_PAUSE + 0.5), 'a pause')
     bench.instruct('go ahead')
     bench.wait_moving()
 
@@ -144,12 +180,13 @@ def test_an_instruction_that_is_not_utf8_is_refused(bench):
 
 
 @pytest.mark.parametrize('told', [True, False], ids=['told who', 'not told who'])
-def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, monkeypatch, told):
+def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, heard, monkeypatch, told):
     if not told:  # as on Jazzy
         monkeypatch.setattr('spec_vla_ros.ros.inputs.source_of', lambda info: None)
-    with repeating(bench, f'go on, {told}'):
+    words = f'go on, {told}'
+    with repeating(bench, words):
         bench.wait_moving()
-        time.sleep(0.5)  # some copies
+        wait_for_copies(heard, words)
         bench.stop()
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
@@ -157,12 +194,12 @@ def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, monkeypatch,
     bench.wait_moving()
 
 
-def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench):
+def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench, heard):
     button = bench.world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
     button.publish(Bool(data=True))
     bench.wait_halted('EMERGENCY_STOP')
     with repeating(bench, 'go off'):
-        time.sleep(0.5)  # some copies, none of which is taken
+        wait_for_copies(heard, 'go off')  # none of which is taken
         bench.reset()
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
@@ -170,12 +207,12 @@ def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench):
     bench.wait_moving()
 
 
-def configure_anew(bench, *, takes=0.0):
+def configure_anew(bench, *, meanwhile=lambda: None):
     """Configure the node anew, as to change a start parameter, and activate it."""
     remote = bench.world.remote
     assert remote.deactivate(NODE)
     assert remote.clean_up(NODE)
-    time.sleep(takes)
+    meanwhile()
     assert remote.configure(NODE)
     assert remote.activate(NODE)
 
@@ -195,12 +232,15 @@ def test_configuring_anew_does_not_bring_back_what_was_ended(bench, monkeypatch,
     bench.wait_moving()
 
 
-def test_configuring_anew_is_no_pause_of_who_repeats_the_instruction(bench):
+def test_configuring_anew_is_no_pause_of_who_repeats_the_instruction(bench, heard, monkeypatch):
+    later = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(later))
+    monkeypatch.setattr('spec_vla_ros.ros.configured.time', clock)
     with repeating(bench, 'go back'):
         bench.wait_moving()
-        time.sleep(0.5)  # some copies
+        wait_for_copies(heard, 'go back')
         bench.stop()
-        configure_anew(bench, takes=LONGEST_PAUSE)
+        configure_anew(bench, meanwhile=lambda: later.append(3600.0))  # as if it took an hour
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
 
