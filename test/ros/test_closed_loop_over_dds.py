@@ -18,6 +18,7 @@ ROBOT = 'spec_vla_ros.ros.sim_node'
 UP = np.array([0.0, 0.0, 0.004, 0, 0, 0, 1.0])
 
 
+@pytest.mark.alone
 def test_the_robot_moves_by_the_actions_deltas(world):
     """Five actions, then none: the arm ends where their sum says.
 

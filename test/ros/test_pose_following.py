@@ -61,6 +61,7 @@ def quaternion(message):
     return np.array([turn.x, turn.y, turn.z, turn.w])
 
 
+@pytest.mark.alone
 def test_the_arm_ends_where_the_deltas_say(world):
     """In real time: what counts is a time in which the machine let robot and node be."""
     world.process('robot', ROBOT)

@@ -82,6 +82,7 @@ def test_camera_and_pose_come_together(world, robot):
     assert shared & {to_nanoseconds(m.header.stamp) for m in robot.poses.messages}
 
 
+@pytest.mark.alone
 def test_thirty_frames_a_second(robot):
     def period_of_sixty():
         stamps = [to_nanoseconds(m.header.stamp) for m in robot.images.messages[-61:]]

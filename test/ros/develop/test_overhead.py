@@ -56,8 +56,9 @@ def test_the_busy_policy_says_how_long_it_computed():
 
 @pytest.mark.dds
 @pytest.mark.slow
+@pytest.mark.alone
 def test_it_measures_real_nodes(tmp_path, monkeypatch, capsys):
-    arguments = ['--seconds', '2', '--rounds', '1', '--workers', 'process']
+    arguments = ['--seconds', '10', '--rounds', '1', '--workers', 'process']
     arguments += ['--results', str(tmp_path)]
     monkeypatch.setattr(sys, 'argv', ['overhead', *arguments])
     main()

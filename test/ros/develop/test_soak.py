@@ -26,6 +26,7 @@ MB = 2**20
 
 @pytest.mark.dds
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_minute(tmp_path):
     """No missed halt, nothing that dies by itself; of growth and rates a minute says little."""
     arguments = ('--minutes', '1', '--results', tmp_path)
