@@ -10,8 +10,10 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import matplotlib as mpl
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from spec_vla_ros import Observation, load_openvla
@@ -26,10 +28,6 @@ from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import TabletopEnv
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
 
 SEED, STEPS, LIMIT = 9_045_005, 3, 3
 SHAPE = TreeShape(top_k=3, depth=4, nodes=11)
@@ -123,7 +121,8 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
 def draw(found: Verification, path: Path) -> None:
     """Draw the tree, its accepted path, and what the target chose along it."""
     place = _rows(found.parents)
-    figure, axes = plt.subplots(figsize=(11, 0.62 * (max(place) + 3)), layout='constrained')
+    figure = Figure(figsize=(11, 0.62 * (max(place) + 3)), layout='constrained')
+    axes = figure.subplots()
     for node, parent in enumerate(found.parents[1:], start=1):
         on_path = node in found.path
         axes.plot(
@@ -160,10 +159,9 @@ def draw(found: Verification, path: Path) -> None:
         'rejected': REJECTED,
         'behind a rejected one': UNREACHED,
     }
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in words.values()]
+    handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in words.values()]
     figure.legend(handles, words, loc='outside lower center', ncols=3, frameon=False)
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _rows(parents: list[int]) -> list[float]:
@@ -194,7 +192,7 @@ def _colour(found: Verification, node: int) -> str:
     return ACCEPTED if found.accepted(node) else REJECTED
 
 
-def _box(axes: plt.Axes, x: float, y: float, text: str, colour: str) -> None:
+def _box(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     axes.text(
         x,
         y,

@@ -14,12 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from spec_vla_ros.files import written_whole
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
 
 FIGURES = ('mean_ms', 'times_generate', 'times_autoregressive', 'target_passes', 'times_floor')
 """What is kept of a way's figures, see `report.summarise`; what a way lacks is left out."""
@@ -72,9 +69,8 @@ def read(path: Path) -> list[dict]:
 def plot(entries: Sequence[Mapping], picture: Path) -> None:
     """Draw every way over the runs: a panel for each case, a line for each way on each machine."""
     cases = list(dict.fromkeys(entry['case'] for entry in entries))
-    figure, axes = plt.subplots(
-        1, len(cases), figsize=(4.2 * len(cases), 4.4), layout='constrained', squeeze=False
-    )
+    figure = Figure(figsize=(4.2 * len(cases), 4.4), layout='constrained')
+    axes = figure.subplots(1, len(cases), squeeze=False)
     ways = list(dict.fromkeys(e['way'] for e in entries if COMPARED in e['figures']))
     machines = list(dict.fromkeys(entry['machine'] for entry in entries))
     for panel, case in zip(axes[0], cases, strict=True):
@@ -87,7 +83,7 @@ def plot(entries: Sequence[Mapping], picture: Path) -> None:
             ]
             panel.plot(
                 *zip(*points, strict=True) if points else ([], []),
-                color=plt.get_cmap('tab10')(ways.index(way)),
+                color=mpl.colormaps['tab10'](ways.index(way)),
                 marker='osD^v'[machines.index(machine) % 5],
                 label=way if machine == machines[0] else None,
             )
@@ -99,7 +95,6 @@ def plot(entries: Sequence[Mapping], picture: Path) -> None:
     figure.suptitle(signs, fontsize=9)
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc='outside lower center', ncols=6)
     figure.savefig(picture, dpi=110)
-    plt.close(figure)
 
 
 def _entries(report: Mapping) -> Iterator[dict]:

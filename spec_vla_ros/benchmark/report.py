@@ -10,14 +10,12 @@ from pathlib import Path
 import matplotlib as mpl
 import torch
 import transformers
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from spec_vla_ros.benchmark.timing import Measured
 from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.measures import Exactness
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
 
 PHASES = ('vision', 'prefill', 'decode', 'draft', 'verify', 'rest')
 BEGIN, END = '<!-- bench: begin -->', '<!-- bench: end -->'
@@ -141,10 +139,9 @@ def markdown(report: Mapping) -> str:
 def plot(report: Mapping, path: Path) -> None:
     """Draw the phases of each way, stacked, a panel for each case."""
     cases = report['cases']
-    figure, axes = plt.subplots(
-        1, len(cases), figsize=(4.2 * len(cases), 4), layout='constrained', squeeze=False
-    )
-    colours = plt.get_cmap('tab10')
+    figure = Figure(figsize=(4.2 * len(cases), 4), layout='constrained')
+    axes = figure.subplots(1, len(cases), squeeze=False)
+    colours = mpl.colormaps['tab10']
     for panel, (name, case) in zip(axes[0], cases.items(), strict=True):
         rows = {w: r for w, r in case['methods'].items() if 'first token' not in w}
         for place, row in enumerate(rows.values()):
@@ -159,10 +156,9 @@ def plot(report: Mapping, path: Path) -> None:
         panel.invert_yaxis()
         panel.set(title=name, xlabel='milliseconds an action')
         panel.grid(axis='x', alpha=0.3)
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colours(i)) for i in range(len(PHASES))]
+    handles = [Rectangle((0, 0), 1, 1, color=colours(i)) for i in range(len(PHASES))]
     figure.legend(handles, PHASES, loc='outside lower center', ncols=len(PHASES))
     figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def _about(case: Mapping) -> str:

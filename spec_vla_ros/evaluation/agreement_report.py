@@ -6,12 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.agreement import GRIPPER, Agreement
 from spec_vla_ros.models.recipes import DIMENSION_NAMES
@@ -51,9 +47,8 @@ def plot(
     predicted: np.ndarray, recorded: np.ndarray, found: Sequence[Agreement], path: Path
 ) -> None:
     """Draw what the policy says over what the arm did, (N, 7) each, a panel for each dimension."""
-    figure, panels = plt.subplots(
-        len(found), 1, figsize=(12, 1.7 * len(found)), sharex=True, layout='constrained'
-    )
+    figure = Figure(figsize=(12, 1.7 * len(found)), layout='constrained')
+    panels = figure.subplots(len(found), 1, sharex=True)
     for axes, each in zip(panels, found, strict=True):
         dimension = DIMENSION_NAMES.index(each.name)
         factor, unit = unit_of(dimension)
@@ -65,4 +60,3 @@ def plot(
     panels[0].legend(loc='upper left', fontsize=8, ncols=2)
     panels[-1].set_xlabel('pictures used')
     figure.savefig(path, dpi=100)
-    plt.close(figure)

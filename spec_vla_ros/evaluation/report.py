@@ -6,12 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.measures import Exactness
 from spec_vla_ros.evaluation.ways import REPLAYED, by_threshold
@@ -94,7 +90,8 @@ def dimension_table(results: Mapping[str, Mapping]) -> str:
 
 def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
     """Draw success and speed against the threshold, with and without temporal drafts."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    figure = Figure(figsize=(10, 4), layout='constrained')
+    left, right = figure.subplots(1, 2)
     for temporal, label in ((False, 'drafter'), (True, 'drafter + temporal')):
         points = by_threshold(results, REPLAYED, temporal=temporal)
         if not points:
@@ -120,4 +117,3 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
             axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
-    plt.close(figure)

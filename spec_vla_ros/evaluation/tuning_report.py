@@ -6,11 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.tuning import Tolerance
 from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
@@ -110,7 +107,8 @@ def summary(
 
 def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
     """Draw cost against deviation, and the deviation of each dimension against r."""
-    figure, panels = plt.subplots(2, 3, figsize=(15, 8), layout='constrained')
+    figure = Figure(figsize=(15, 8), layout='constrained')
+    panels = figure.subplots(2, 3)
     arm = _is_arm(results)
     off, scale, unit = ('translation_m', 1e3, 'mm') if arm else ('worst_bins', 1.0, 'bins')
     for axes, cost, label in (
@@ -137,11 +135,10 @@ def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
     for axes in panels.flat:
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
-    plt.close(figure)
 
 
 def _cost(
-    axes: plt.Axes,
+    axes: Axes,
     results: Mapping[str, Mapping],
     *,
     cost: str,
@@ -174,7 +171,7 @@ def _cost(
     axes.legend(fontsize=8)
 
 
-def _accept_lengths(axes: plt.Axes, results: Mapping[str, Mapping]) -> None:
+def _accept_lengths(axes: Axes, results: Mapping[str, Mapping]) -> None:
     for temporal, label in _TEMPORAL.items():
         points = by_threshold(results, REPLAYED, temporal=temporal)
         axes.plot(

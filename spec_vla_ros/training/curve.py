@@ -9,11 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.episode_log import cut_off_torn_line, whole_lines
 
@@ -63,7 +59,8 @@ def write_curve(points: Sequence[CurvePoint], folder: Path) -> None:
     content = [dataclasses.asdict(point) for point in points]
     (folder / 'curve.json').write_text(json.dumps(content, indent=2) + '\n')
     at = [point.iteration for point in points]
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 4), layout='constrained')
+    figure = Figure(figsize=(13, 4), layout='constrained')
+    left, middle, right = figure.subplots(1, 3)
     left.plot(at, [point.loss for point in points], '.-', label='training')
     left.plot(at, [point.validation_loss for point in points], '.-', label='validation')
     left.set(ylabel='loss', yscale='log')
@@ -80,4 +77,3 @@ def write_curve(points: Sequence[CurvePoint], folder: Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(fontsize='small')
     figure.savefig(folder / 'curve.png', dpi=120)
-    plt.close(figure)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 
 from spec_vla_ros.benchmark import history
 from spec_vla_ros.cli import main
@@ -81,7 +82,7 @@ def test_runs_are_drawn_by_machine_and_case(tmp_path, monkeypatch):
     for day, hardware in ((24, 'a CPU'), (25, 'another'), (26, 'a CPU')):
         history.append(report(date=f'2026-11-{day}', hardware=hardware), path)
     drawn = []
-    monkeypatch.setattr(history.plt.Axes, 'plot', lambda self, x, y, **how: drawn.append((x, y)))
+    monkeypatch.setattr(Axes, 'plot', lambda self, x, y, **how: drawn.append((x, y)))
     history.plot(history.read(path), tmp_path / 'picture.png')
     assert sorted(map(len, (x for x, _ in drawn))) == [1] * 4 + [2] * 4
     assert {x for x, _ in drawn} == {(0, 2), (1,)}

@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-
-mpl.use('Agg')
-
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from spec_vla_ros.ros.develop.soak.faults import MARGIN
 from spec_vla_ros.ros.develop.soak.growth import Sample, by_process
@@ -118,7 +115,8 @@ def _rate(value: float | None) -> str:
 
 def plot(outcome: Outcome, path: Path) -> None:
     """Draw memory, threads and descriptors over time, and how soon each fault halted the arm."""
-    figure, panels = plt.subplots(2, 2, figsize=(12, 8), layout='constrained')
+    figure = Figure(figsize=(12, 8), layout='constrained')
+    panels = figure.subplots(2, 2)
     for axes, name, scale, label in (
         (panels[0, 0], 'memory', 2**20, 'own memory, MB'),
         (panels[0, 1], 'threads', 1, 'threads'),
@@ -140,11 +138,10 @@ def plot(outcome: Outcome, path: Path) -> None:
     for each in panels.flat:
         each.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
-    plt.close(figure)
 
 
 def _draw_lives(
-    axes: plt.Axes,
+    axes: Axes,
     samples: Sequence[Sample],
     name: str,
     *,
