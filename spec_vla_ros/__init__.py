@@ -16,7 +16,7 @@ _HOME = {
     'DecodeStats': 'types',
     'Policy': 'types',
     'ActionCodec': 'action_codec',
-    'NormStats': 'action_codec',
+    'NormStats': 'norm_stats',
     'SpecVlaPolicy': 'policy',
     'PolicyConfig': 'policy',
     'load_policy': 'policy',

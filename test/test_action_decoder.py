@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.planning.costs import Costs
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.planning.rates import RateTable

@@ -10,7 +10,10 @@ from processes import run_python
 import spec_vla_ros
 
 PACKAGE = Path(__file__).parent.parent / 'spec_vla_ros'
-DECODING = {'types', 'instructions', 'action_codec', 'device', 'decoding', 'planning'}
+DECODING = {
+    *('types', 'instructions', 'norm_stats', 'action_codec', 'device'),
+    *('decoding', 'planning'),
+}
 CORE = {*DECODING, 'strict_yaml', 'action_decoder', 'models', 'policy_config', 'policy'}
 EVERYTHING = {
     *CORE,
@@ -42,7 +45,8 @@ MAY_IMPORT = {
     'jpeg': set(),
     'pixels': {'types', 'jpeg'},
     'raw_pixels': {'pixels'},
-    'action_codec': {'types'},
+    'norm_stats': set(),
+    'action_codec': {'types', 'norm_stats'},
     'device': set(),
     'decoding': {'types', 'action_codec', 'device'},
     'planning': {'device', 'decoding'},
@@ -92,6 +96,7 @@ OUTSIDE = {  # third-party modules that a part may not import
     'instructions': {'torch', 'numpy', *ROS},
     'pixels': {'torch', *ROS},
     'raw_pixels': {'torch', *ROS},
+    'norm_stats': {'torch', *ROS},
     'action_codec': {'torch', *ROS},
     'settings': {'torch', 'mujoco', *ROS},
     'inference': {'torch', 'mujoco', *ROS},

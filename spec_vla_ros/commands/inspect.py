@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spec_vla_ros.action_codec import STATISTICS, NormStats
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.models.checkpoint_files import (
     read_config,
@@ -32,6 +31,7 @@ from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import DIMENSIONS, Recipe
 from spec_vla_ros.models.safetensors_files import check_tensors
 from spec_vla_ros.models.text_tokenizers import require_tokenizer, tokenizer_file
+from spec_vla_ros.norm_stats import STATISTICS, NormStats
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import InstructionError, Observation
 

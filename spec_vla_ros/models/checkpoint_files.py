@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.action_codec import STATISTICS, STATS_FORMAT
 from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_files,
     refuse_other_tensors,
@@ -30,6 +29,7 @@ from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
+from spec_vla_ros.norm_stats import STATISTICS, STATS_FORMAT
 
 _LARGEST_IMAGE = 4096
 _STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt|ya?ml)', re.IGNORECASE)

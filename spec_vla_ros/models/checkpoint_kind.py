@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from spec_vla_ros.action_codec import STATISTICS
 from spec_vla_ros.models.folders import CheckpointError, missing, shorten
+from spec_vla_ros.norm_stats import STATISTICS
 
 _OFT_FILES = (
     *('action_head*', 'diffusion_head*', 'proprio_projector*', 'noisy_action_projector*'),

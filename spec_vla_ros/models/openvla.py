@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats, keys_unasked
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.device import upload
 from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.prompts import DEFAULT_BACKBONE, prompt_of
 from spec_vla_ros.models.vision import Projector, VisionBackbone
+from spec_vla_ros.norm_stats import NormStats, keys_unasked
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _ARCHITECTURES = ('no-align+fused-gelu-mlp', 'no-align+gelu-mlp')

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from spec_vla_ros.action_codec import NormStats
 from spec_vla_ros.models.recipes import (
     DIMENSION_NAMES,
     DIMENSIONS,
@@ -17,6 +16,7 @@ from spec_vla_ros.models.recipes import (
     Recipe,
     suggested_recipe,
 )
+from spec_vla_ros.norm_stats import NormStats
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 _FARTHEST_TURN = 1.0  # radians, likewise; degrees are more

@@ -10,12 +10,13 @@ from recorded_engine import SHAPES, Engine, graphs, guesses, needs_gpu, prompts
 from recorded_ops import OpRecorder, torch_only  # noqa: F401 - a fixture
 from small_models import ACTION_IDS, CONFIG, random_drafter, random_prompt, random_target
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.decoding.speculative import verify_and_commit
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import Decoding
 
 pytestmark = pytest.mark.slow

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.evaluation.answers import FEWEST, Answers
+from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import Decoding, NotAnActionError
 
 CODEC = ActionCodec(NormStats('test', -np.ones(7), np.ones(7), np.ones(7, bool)), vocab_size=320)

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Episode, Start, Step, drive
 from spec_vla_ros.evaluation.report import (
@@ -18,6 +18,7 @@ from spec_vla_ros.evaluation.report import (
     plot_sweep,
 )
 from spec_vla_ros.evaluation.summary import EpisodeFigures, figures, summarise
+from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import expert_action

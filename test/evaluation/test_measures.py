@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from spec_vla_ros.action_codec import ActionCodec, NormStats
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.measures import (
@@ -19,6 +19,7 @@ from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import DecodeStats, Decoding
 
 

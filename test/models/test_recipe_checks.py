@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.action_codec import NormStats
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_checks import (
@@ -17,6 +16,7 @@ from spec_vla_ros.models.recipe_checks import (
     suggestion,
 )
 from spec_vla_ros.models.recipes import BRIDGE, LIBERO, PLAIN, RECIPES, fields_said, read_recipe
+from spec_vla_ros.norm_stats import NormStats
 
 # As the published checkpoints have them, rounded.
 LIBERO_OBJECT = {
