@@ -96,7 +96,8 @@ def refuse_unknown(
     problems = []
     for name in sorted(found - known - {*OF_THE_LAUNCH_SYSTEM}):
         why = _why(name, ours, arguments, others=set().union(*others), included=included)
-        if why or not included:
+        handed_on = included and name in OF_NOBODY_ELSE and 'emergency_stop_topic' in found
+        if not handed_on and (why or not included):
             problems.append(f'{name} {why or "is no argument of this launch file"}')
     if problems:
         way_on = (

@@ -85,6 +85,7 @@ def test_another_name_of_the_emergency_stop_is_told_whoever_includes_ours(name):
     with pytest.raises(RuntimeError, match=f'^{name} .*did you mean emergency_stop_topic:='):
         refuse_unknown([name], POLICY_ARGUMENTS)
     refuse_unknown(['config', 'params', 'ns', 'camera_topic'], POLICY_ARGUMENTS)
+    refuse_unknown([name, 'emergency_stop_topic'], POLICY_ARGUMENTS)  # handed on as it should be
 
 
 def test_what_the_launch_system_keeps_is_not_told():
