@@ -1,12 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The figures of the overhead measurement, and that it runs."""
 
+import itertools
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.ros.develop.overhead import observer
 from spec_vla_ros.ros.develop.overhead.__main__ import main
 from spec_vla_ros.ros.develop.overhead.busy_policy import PHASE, BusyPolicy
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, lateness_ms, spread, table
@@ -52,6 +56,42 @@ def test_the_busy_policy_says_how_long_it_computed():
     assert policy.info.checkpoint == 'quick'
     assert policy._policy.asked > 1
     assert action.stats.phases_ms[PHASE] >= 20
+
+
+def test_what_is_said_while_the_figures_are_made_is_none_of_them(monkeypatch):
+    """Messages come in another thread; one at that moment ended the measurement."""
+    monkeypatch.setattr(observer, 'SETTLING', 0.0)
+    say = {}
+
+    def stamped(ns, **fields):
+        return SimpleNamespace(header=SimpleNamespace(stamp=to_time(ns)), **fields)
+
+    class Statistics:
+        def __init__(self, number):
+            self.sequence, self.phase_names, self.phase_ms = number, [PHASE], [20.0]
+
+        @property
+        def transport_ms(self):
+            step(self.sequence + 100)
+            return 1.0
+
+    def step(number):
+        begins = number * 100 * MS
+        taken = to_time(begins - 24 * MS)
+        say['action'](stamped(begins, sequence=number, observation_stamp=taken))
+        say['spec_vla/statistics'](Statistics(number))
+        say['delta_twist_cmds'](stamped(begins), {'source_timestamp': begins})
+
+    remote = SimpleNamespace(
+        node=SimpleNamespace(create_publisher=lambda *_: SimpleNamespace(publish=lambda _: None)),
+        subscribe=lambda kind, topic, callback, profile: say.update({topic: callback}),
+        set_parameters=lambda node, parameters: None,
+    )
+    numbers = itertools.count(1)
+    found = observer.Observer(remote, check=lambda: step(next(numbers))).overhead(0.01)
+    assert found.actions == next(numbers) - 1
+    assert found.transport_ms == pytest.approx((1.0, 1.0, 1.0))
+    assert found.overhead_ms == pytest.approx((3.0, 3.0, 3.0))
 
 
 @pytest.mark.dds

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from geometry_msgs.msg import TwistStamped
 from std_msgs.msg import String
@@ -23,6 +25,19 @@ CONTROL_RATE = PolicySettings().control_rate
 SETTLING = 1.0  # seconds after a change, not counted
 
 
+@dataclass(slots=True)
+class _Heard:
+    """What was said in one stretch of time.
+
+    published: of a command with this stamp, when it was. actions: by the stamp of their first
+    command. statistics: by the number of the action.
+    """
+
+    published: dict[int, int] = field(default_factory=dict)
+    actions: dict[int, VlaAction] = field(default_factory=dict)
+    statistics: dict[int, DecodeStatistics] = field(default_factory=dict)
+
+
 class Observer:
     """Switches a policy node between two ways of working and takes figures of each.
 
@@ -33,9 +48,7 @@ class Observer:
 
     def __init__(self, remote: RemoteNode, *, check: Callable[[], None]) -> None:
         self._remote, self._check = remote, check
-        self._published: dict[int, int] = {}  # of a command with this stamp, when it was
-        self._actions: dict[int, VlaAction] = {}  # by the stamp of their first command
-        self._statistics: dict[int, DecodeStatistics] = {}  # by the number of the action
+        self._heard, self._lock = _Heard(), threading.Lock()  # is heard in another thread
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
         remote.subscribe(DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND)
@@ -44,13 +57,13 @@ class Observer:
 
     def overhead(self, seconds: float) -> Overhead:
         """Measure image to command, the arm resting while the model works."""
-        self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
+        heard = self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
         transports, overheads = [], []
-        for stamp, action in self._actions.items():
-            statistics = self._statistics.get(action.sequence)
-            if stamp in self._published and statistics is not None:
+        for stamp, action in heard.actions.items():
+            statistics = heard.statistics.get(action.sequence)
+            if stamp in heard.published and statistics is not None:
                 taken = to_nanoseconds(action.observation_stamp)
-                latency_ms = (self._published[stamp] - taken) / 1e6
+                latency_ms = (heard.published[stamp] - taken) / 1e6
                 transports.append(statistics.transport_ms)
                 overheads.append(latency_ms - statistics.transport_ms - _model_ms(statistics))
         return Overhead(
@@ -59,25 +72,33 @@ class Observer:
 
     def jitter(self, seconds: float) -> Jitter:
         """Measure when commands come while the model works without a pause."""
-        self._observe({'wait_for_motion': False, 'step_duration': 1 / CONTROL_RATE}, seconds)
-        stamps = sorted(self._published)
+        heard = self._observe(
+            {'wait_for_motion': False, 'step_duration': 1 / CONTROL_RATE}, seconds
+        )
+        stamps = sorted(heard.published)
         off = lateness_ms(
-            [self._published[stamp] for stamp in stamps],
-            [stamp in self._actions for stamp in stamps],
+            [heard.published[stamp] for stamp in stamps],
+            [stamp in heard.actions for stamp in stamps],
             period_s=1 / CONTROL_RATE,
         )
         return Jitter(
             commands_hz=len(stamps) / seconds,
-            busy=sum(map(_model_ms, self._statistics.values())) / 1e3 / seconds,
+            busy=sum(map(_model_ms, heard.statistics.values())) / 1e3 / seconds,
             jitter_ms=spread(off),
         )
 
-    def _observe(self, parameters: dict[str, object], seconds: float) -> None:
+    def _observe(self, parameters: dict[str, object], seconds: float) -> _Heard:
+        """Return what is heard for so long; nothing is added to it any more."""
         self._remote.set_parameters(NODE, parameters)
         self._wait(SETTLING)
-        for kept in (self._published, self._actions, self._statistics):
-            kept.clear()
+        self._begin_anew()
         self._wait(seconds)
+        return self._begin_anew()
+
+    def _begin_anew(self) -> _Heard:
+        with self._lock:
+            heard, self._heard = self._heard, _Heard()
+        return heard
 
     def _wait(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
@@ -86,13 +107,16 @@ class Observer:
             self._check()
 
     def _on_twist(self, message: TwistStamped, info: MessageInfo) -> None:
-        self._published[to_nanoseconds(message.header.stamp)] = info['source_timestamp']
+        with self._lock:
+            self._heard.published[to_nanoseconds(message.header.stamp)] = info['source_timestamp']
 
     def _on_action(self, message: VlaAction) -> None:
-        self._actions[to_nanoseconds(message.header.stamp)] = message
+        with self._lock:
+            self._heard.actions[to_nanoseconds(message.header.stamp)] = message
 
     def _on_statistics(self, message: DecodeStatistics) -> None:
-        self._statistics[message.sequence] = message
+        with self._lock:
+            self._heard.statistics[message.sequence] = message
 
 
 def _model_ms(statistics: DecodeStatistics) -> float:
