@@ -15,8 +15,10 @@ unset FASTRTPS_DEFAULT_PROFILES_FILE # its name until Jazzy; later ones warn of 
 [ "${SPEC_VLA_ROS:-}" != ros-jazzy ] || export FASTRTPS_DEFAULT_PROFILES_FILE=$FASTDDS_DEFAULT_PROFILES_FILE
 export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST
 # Where the home folder cannot be written, logs go where results do.
-mkdir -p "${ROS_LOG_DIR:-${ROS_HOME:-$HOME/.ros}/log}" 2>/dev/null ||
+if [ -z "${ROS_LOG_DIR:-}${ROS_HOME:-}" ] && ! [ -w "${HOME:-/}" ]; then
     export ROS_LOG_DIR=$_spec_vla_root/results/logs/ros
+    mkdir -p "$ROS_LOG_DIR"
+fi
 # The simulator draws without a screen, with what was found to work.
 export MUJOCO_GL=${MUJOCO_GL:-$(cat "$_spec_vla_env/.venv/.mujoco_gl")}
 unset _spec_vla_root _spec_vla_env ROS_LOCALHOST_ONLY ROS_STATIC_PEERS

@@ -14,7 +14,11 @@ from typing import Any
 from spec_vla_ros.models.folders import CheckpointError, shorten
 
 _OFT_KEYS = (
-    *('use_l1_regression', 'use_diffusion', 'use_film', 'num_actions_chunk', 'action_chunk_size'),
+    'use_l1_regression',
+    'use_diffusion',
+    'use_film',
+    'num_actions_chunk',
+    'action_chunk_size',
 )
 _CHUNKS = ('num_action_chunks', 'action_chunk', 'action_horizon')
 """How many actions are answered at once; 1 is one as here."""

@@ -69,7 +69,7 @@ class Configured:
         self._emergency, self._active = emergency, active
         compressed = settings.image_transport == 'compressed'
         to_rgb = compressed_to_rgb if compressed else image_to_rgb
-        with ExitStack() as made:  # what comes too late to be made takes the rest along
+        with ExitStack() as made:  # where one cannot be made, those before it are closed
             self._outputs = Outputs(node, settings)
             made.callback(self._outputs.close)
             self.loop = ControlLoop(
@@ -177,7 +177,7 @@ class Configured:
         """Close every topic; return whether the worker ended."""
         self._made.close()
         self._repeats.deaf_since(time.monotonic())
-        return self.loop.close(timeout=0.0)
+        return self.loop.close(timeout=0.0)  # which has been waited for
 
     def _on_instruction(self, text: str, source: Hashable) -> None:
         said, before, refused = text.strip(), self.loop.instruction, self._emergency.pressed

@@ -18,17 +18,10 @@ FILE_OF = {
 }
 """Name of a node -> the argument that names the file of its parameters."""
 
-ALSO_CALLED = {
+OTHER_NAMES = {
     'params_file': (
-        *(
-            'params',
-            'params_path',
-            'param_file',
-            'parameter_file',
-            'parameters_file',
-            'parameters',
-        ),
-        *('config', 'config_file', 'config_path', 'params_yaml', 'yaml'),
+        *('params', 'params_path', 'params_yaml', 'param_file', 'parameter_file'),
+        *('parameters', 'parameters_file', 'config', 'config_file', 'config_path', 'yaml'),
     ),
     'emergency_stop_topic': ('estop_topic', 'e_stop_topic', 'estop', 'e_stop', 'stop_topic'),
     'image_topic': ('camera_topic', 'rgb_topic', 'color_topic', 'image', 'camera'),
@@ -126,7 +119,7 @@ def _why(
         )
     if name in others:
         return 'is no argument of this launch file, but of another one'
-    called = {also: meant for meant, names in ALSO_CALLED.items() for also in names}
+    called = {also: meant for meant, names in OTHER_NAMES.items() for also in names}
     near = called.get(name.lower(), '') if not included or name in OF_NOBODY_ELSE else ''
     if near not in {*ours, *parameters}:
         near = nearest(name, {*ours, *parameters}, cutoff=ALIKE)

@@ -31,7 +31,7 @@ def make_policy(
 
 
 def policy_from_settings(settings: PolicySettings) -> Policy:
-    """Load the checkpoint, check that it drives an end effector, and run it once.
+    """Check that the checkpoint drives an end effector, load it, and run it once.
 
     Raises whatever says why it cannot be used, see `spec_vla_ros.policy.load_policy`.
     """
@@ -52,7 +52,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         refuse_restless,
         require_choice,
     )
-    from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
+    from spec_vla_ros.models.recipes import DIMENSIONS, PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
@@ -72,21 +72,19 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     folder = folder_path(settings.checkpoint or TABLETOP)
     # A warning in the log would not keep the arm from moving twenty times too far.
     checkpoint, asked, changes = read_config(folder), config.unnorm_key, settings.recipe_changes
-    chosen = settings.observation_recipe or None  # single fields leave the others as they are
-    said = {*changes, *(fields_said(chosen) if chosen else ())}
-    option = 'observation_recipe:='
-    require_choice(checkpoint.keys_unasked, asked, option=option, said=said if chosen else None)
+    chosen = settings.observation_recipe  # single fields leave the others as they are
+    said = {*changes, *fields_said(chosen)} if chosen else None
+    require_choice(checkpoint.keys_unasked, asked, option='observation_recipe:=', said=said)
     stats = policy.codec_of(folder, checkpoint, recipe, asked).stats
+    if stats.dimensions != DIMENSIONS:
+        raise ValueError(
+            f'unnorm_key {stats.key!r} has {stats.dimensions} dimensions; this node drives an end '
+            f'effector with {DIMENSIONS}: position, rotation, gripper'
+        )
     refuse_restless(stats)
-    if 'action_scale' not in said:
+    if 'action_scale' not in (said or changes):
         refuse_other_units(recipe, stats)
     loaded = policy.load_policy(folder, config=config)
-    dimensions = loaded.codec.stats.dimensions
-    if dimensions != 7:
-        raise ValueError(
-            f'unnorm_key {loaded.info.unnorm_key!r} has {dimensions} dimensions; this '
-            'node drives an end effector with 7: position, rotation, gripper'
-        )
     loaded.warm_up(settings.resolved(has_drafter=loaded.info.has_drafter).decoding)
     return loaded
 

@@ -69,11 +69,11 @@ class Overlay:
     ) -> None:
         self._node, self._loop, self._inputs = node, loop, inputs
         self._to_rgb, self._frame = to_rgb, settings.command_frame
-        self._artist = InferenceWorker(self._draw)  # drawing takes longer than a tick may
         self._latest: NewAction | None = None
         self._shown = RUNNING
         self._markers = node.create_lifecycle_publisher(MarkerArray, 'markers', qos.COMMAND)
         self._images = node.create_lifecycle_publisher(Image, 'annotated_image', qos.CAMERA)
+        self._artist = InferenceWorker(self._draw)  # drawing takes longer than a tick may
 
     def ticked(self, tick: Tick, *, now_ns: int) -> None:
         """Show what a tick brought, if it brought anything."""

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from spec_vla_ros.ros.launch_arguments import (
-    ALSO_CALLED,
     FILE_OF,
     OF_NOBODY_ELSE,
     OF_THE_LAUNCH_SYSTEM,
+    OTHER_NAMES,
     on_command_line,
     refuse_unknown,
 )
@@ -61,7 +61,7 @@ LAUNCHED = ['/opt/ros/bin/ros2', 'launch', 'spec_vla_ros', 'spec_vla.launch.py']
     [
         *(
             (name, f'did you mean {meant}:=?')
-            for meant, names in ALSO_CALLED.items()
+            for meant, names in OTHER_NAMES.items()
             for name in names
             if meant != 'max_velocity'
         ),

@@ -106,6 +106,16 @@ def test_a_file_of_pictures_does_not_say_what_actions_are(tmp_path):
     assert policy_from_settings(settings(folder, observation_recipe=str(file)))
 
 
+def test_eight_dimensions_are_told_before_weights_are_read(tmp_path):
+    folder = write_tiny(tmp_path / 'tiny')
+    (folder / 'model.safetensors').write_bytes(b'')
+    config = json.loads((folder / 'config.json').read_text())
+    config['norm_stats'] = {'two_hands': {'action': {'q01': [-0.02] * 8, 'q99': [0.02] * 8}}}
+    (folder / 'config.json').write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"'two_hands' has 8 dimensions; .* effector with 7"):
+        policy_from_settings(settings(folder))
+
+
 def test_the_shipped_policies_need_no_choice():
     for folder in (TABLETOP, LIBERO_OBJECT):
         policy_from_settings(settings(folder))
