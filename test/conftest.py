@@ -10,6 +10,7 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 # One thread each: two suites side by side would otherwise wait for each other at every barrier.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 sys.path.insert(0, str(ROOT))  # the source tree is tested, whatever is installed
+# A shell's background jobs ignore interrupts, and so would every program that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _ros_is_here() -> bool:
