@@ -118,11 +118,14 @@ class ControlLoop(Generic[Image]):
         """Use these settings from the next tick and the next inference on.
 
         A dry run that ends or begins does so between actions: half of one that was begun without
-        an arm would be the other half with it.
+        an arm would be the other half with it. Nor does a faster motion go on under a slower limit
+        of acceleration: it would slow down far behind where its action ends.
         """
         if settings.dry_run != self._settings.dry_run:
             self._drop_everything()
             self._limits.forget_gripper()
+        elif settings.motion_limits.slower_than(self._settings.motion_limits):
+            self._drop_everything()
         self._settings = settings
 
     def store_image(

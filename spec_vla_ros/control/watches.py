@@ -19,6 +19,18 @@ NANOSECONDS = 1_000_000_000
 SEVERAL = 'one of several publishers'
 """The source of an image that may be another publisher's than the one before."""
 
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sent something, and in which frame: one publisher may relay two cameras, or two arms.
+
+    publisher: None where that is not known.
+    """
+
+    publisher: Hashable
+    frame_id: str
+
+
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
 _ONE_SIMULATED = 'does one of them follow use_sim_time, and the other not'
@@ -97,7 +109,8 @@ class ImageWatch(Generic[Image]):
                 return None
             if not 0 <= now_ns - other.arrival_ns <= timeout * NANOSECONDS:
                 return None
-        return 'two publishers send images on the same topic: which of them shows the arm?'
+        who = _both(newest.source, other and other.source)
+        return f'{who} send images on the same topic: which of them shows the arm?'
 
     def staleness(self, *, now_ns: int, timeout: float) -> str | None:
         """Return why the newest image is too old or from the future; None when it is fresh.
@@ -124,6 +137,13 @@ class ImageWatch(Generic[Image]):
                 f"the camera lags, or its clock and the node's differ{played}"
             )
         return None
+
+
+def _both(one: Hashable, other: Hashable) -> str:
+    """Say in words who two sources are."""
+    if isinstance(one, Source) and isinstance(other, Source) and one.frame_id != other.frame_id:
+        return f'the frames {one.frame_id!r} and {other.frame_id!r}'
+    return 'two publishers'
 
 
 def _two_clocks(what: str, *, stamp_ns: int, now_ns: int) -> str:
@@ -256,7 +276,8 @@ class PoseWatch:
             and abs(now_ns - other.stamp_ns) <= timeout * NANOSECONDS
         )
         if several:
-            return 'two publishers send end-effector poses on the same topic: which is the arm?'
+            who = _both(pose.source, other and other.source)
+            return f'{who} send end-effector poses on the same topic: which is the arm?'
         if pose.frame_id != frame_id:
             return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
         if not pose.has_position:

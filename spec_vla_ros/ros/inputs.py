@@ -15,7 +15,7 @@ from std_msgs.msg import String
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.repeats import RepeatWatch
 from spec_vla_ros.control.tick import Reason
-from spec_vla_ros.control.watches import SEVERAL, Pose
+from spec_vla_ros.control.watches import SEVERAL, Pose, Source
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.hearing import (
@@ -124,6 +124,8 @@ class Inputs:
 
     def _on_image(self, message: Image | CompressedImage, info: MessageInfo) -> None:
         self.image, source = message, self._note_sequence(info)
+        if source != SEVERAL:
+            source = Source(source, message.header.frame_id)
         self._loop.store_image(
             message,
             stamp_ns=to_nanoseconds(message.header.stamp),
@@ -135,6 +137,8 @@ class Inputs:
         source = source_of(info)
         if source is None and self._node.count_publishers(self._poses.topic) > 1:
             source = SEVERAL
+        else:
+            source = Source(source, message.header.frame_id)
         point, turn = message.pose.position, message.pose.orientation
         self._loop.store_pose(
             Pose(

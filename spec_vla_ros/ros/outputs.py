@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.publisher import Publisher
 
 from spec_vla_ros.control.tick import NewAction, Reason, Tick
 from spec_vla_ros.control.watches import Pose
@@ -76,7 +77,12 @@ class Outputs:
     @property
     def topic(self) -> str:
         """The topic of the commands to the arm, as it is remapped."""
-        return str((*self._arm.publishers, self._actions)[0].topic_name)
+        return str(self._commands[0].topic_name)
+
+    @property
+    def _commands(self) -> tuple[Publisher, ...]:
+        """What arm and gripper are commanded by: actions, where there is nothing else."""
+        return (*(self._arm.publishers or (self._actions,)), *self._gripper.publishers)
 
     @property
     def gripper(self) -> str:
@@ -90,10 +96,9 @@ class Outputs:
 
     def troubles(self) -> tuple[str, ...]:
         """Return in words who misses the commands, and who commands the same arm or gripper."""
-        commands = (*self._arm.publishers, *self._gripper.publishers)
         return tuple(
             text
-            for publisher in commands
+            for publisher in self._commands
             for look in (not_hearing, also_publishing)
             for text in look(self._node, publisher)
         )
@@ -140,10 +145,9 @@ class Outputs:
         now = time.monotonic()
         if now < self._look_again:
             return
-        arm = self._arm.publishers or (self._actions,)
         lost = [
             publisher
-            for publisher in (*arm, *self._gripper.publishers)
+            for publisher in self._commands
             if not publisher.get_subscription_count()
             or not listeners(self._node, publisher.topic_name)
         ]

@@ -40,6 +40,13 @@ class MotionLimits:
     acceleration: np.ndarray
     box: np.ndarray | None = None
 
+    def slower_than(self, other: MotionLimits) -> bool:
+        """Whether some velocity or acceleration is limited more."""
+        return bool(
+            (self.velocity < other.velocity).any()
+            or (self.acceleration < other.acceleration).any()
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GripperLimits:

@@ -108,6 +108,27 @@ def test_what_a_dry_run_began_ends_with_it_and_the_arm_speeds_up_from_rest(drive
     assert np.abs(driver.ticks[-1].twist.linear).max() <= 1.001 * step
 
 
+@pytest.mark.parametrize(
+    'tighter', [{'max_acceleration': (0.01,) * 6}, {'max_velocity': (0.004,) * 3 + (1.0,) * 3}]
+)
+def test_a_tighter_limit_of_speed_ends_the_motion_it_is_too_late_for(drive, tighter):
+    driver = started(drive)
+    driver.tick()
+    driver.loop.apply(PolicySettings(**MODE, step_duration=2.0, **tighter))
+    assert not moves(driver.tick(frame=False))
+    driver.until(began)  # and the next action is executed under the new limits
+    path = np.zeros(3)
+    while driver.tick(frame=False).new_action is None and len(driver.ticks) < 300:
+        path += driver.ticks[-1].twist.linear / 30
+    assert np.linalg.norm(path) <= 1.001 * np.linalg.norm(DELTA[:3])
+
+
+def test_a_wider_limit_of_speed_leaves_the_motion_as_it_is(drive):
+    driver = started(drive)
+    driver.loop.apply(PolicySettings(**MODE, step_duration=2.0, max_velocity=(3.0,) * 6))
+    assert moves(driver.tick(frame=False))
+
+
 def test_a_target_pose_needs_an_orientation(drive):
     driver = drive(command_type='pose', pose_timeout=1.0)
     driver.loop.store_instruction('go')

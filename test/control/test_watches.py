@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.control.watches import SEVERAL, FrozenWatch, ImageWatch, Pose, PoseWatch
+from spec_vla_ros.control.watches import SEVERAL, FrozenWatch, ImageWatch, Pose, PoseWatch, Source
 
 SECOND = 1_000_000_000
 
@@ -108,6 +108,13 @@ def test_two_publishers_are_ambiguous_until_one_is_silent(passed_ns, ambiguous):
         watch.store(source, stamp_ns=0, now_ns=10 * SECOND, source=source)
     found = watch.ambiguity(now_ns=10 * SECOND + passed_ns, timeout=0.5)
     assert ('two publishers' in found) if ambiguous else (found is None)
+
+
+def test_two_cameras_that_one_publisher_relays_are_told_by_their_frames(watch):
+    for frame in ('front', 'wrist'):
+        watch.store(frame, stamp_ns=0, now_ns=11 * SECOND, source=Source('bag', frame))
+    found = watch.ambiguity(now_ns=11 * SECOND, timeout=0.5)
+    assert "the frames 'wrist' and 'front' send images on the same topic" in found
 
 
 def test_an_image_of_which_nobody_knows_who_of_several_sent_it_is_ambiguous(watch):
@@ -282,6 +289,14 @@ def test_poses_of_two_publishers_are_not_to_be_relied_on():
     assert watch.fault(now_ns=STAMP + SECOND // 4, **asked) is None
     watch.store(pose_from(SEVERAL, STAMP + SECOND // 4))
     assert 'two publishers send' in watch.fault(now_ns=STAMP + SECOND // 4, **asked)
+
+
+def test_poses_of_two_arms_that_one_publisher_relays_are_not_to_be_relied_on():
+    watch = PoseWatch()
+    for frame in ('base_link', 'left_base', 'base_link'):
+        watch.store(pose_from(Source('bridge', frame), STAMP))
+        found = watch.fault(now_ns=STAMP, timeout=0.2, frame_id='base_link')
+    assert "the frames 'base_link' and 'left_base' send end-effector poses" in found
 
 
 def test_a_pose_of_the_future_is_told_as_one():

@@ -275,6 +275,13 @@ class TestMessageOnly:
         assert not targets.messages
         assert not grippers.messages
 
+    def test_whoever_publishes_actions_too_is_told(self, world):
+        world.remote.node.create_publisher(VlaAction, 'action', qos.COMMAND)
+        status = world.record(PolicyStatus, 'status', qos.LATCHED)
+        start(world, command_type='message', gripper_type='none')
+        found = status.wait(lambda s: s.not_heard).not_heard
+        assert found[0].endswith(' publishes on /action, too: it would be obeyed as well')
+
     def test_the_action_is_within_the_limits(self, world, actions, stderr):
         limits = {'max_velocity': [0.05] * 6, 'max_acceleration': [0.1] * 6, 'gripper_max': 0.5}
         start(world, command_type='message', gripper_type='none', **limits)
