@@ -62,16 +62,10 @@ def run(args: argparse.Namespace) -> int:
     if args.suite is None:
         train_policy(scaled(Hyperparameters(seed=args.seed), args.scale), **common)
         return 0
-    from spec_vla_ros.training.libero.pipeline import (
-        HYPERPARAMETERS,
-        HYPERPARAMETERS_OF,
-        train_libero_policy,
-    )
+    from spec_vla_ros.training.libero.pipeline import suite_recipe, train_libero_policy
 
-    hyperparameters = scaled(
-        replace(HYPERPARAMETERS_OF.get(args.suite, HYPERPARAMETERS), seed=args.seed), args.scale
-    )
-    train_libero_policy(args.suite, hyperparameters, **common)
+    usual = suite_recipe(args.suite).hyperparameters
+    train_libero_policy(args.suite, scaled(replace(usual, seed=args.seed), args.scale), **common)
     return 0
 
 

@@ -17,6 +17,15 @@ IMAGE_SIZE = 128
 _CLOSES = 0.002  # metres from a frame to the next
 _OPENING = 0.04  # metres that labels of the gripper's opening are in units of
 
+_RISE = np.array([0.0, 0.0, 0.005, 0.0, 0.0, 0.0], np.float32)
+"""Of the hand while fingers close and open, metres an action: 1 cm until they have closed."""
+
+_LIFTED, _PUSHED = (0.005, 0.030), 0.03
+"""Metres: how high a thing is that begins to be lifted, and one that is; how far aside one may be
+pushed that is not."""
+
+_FINGERS_MOVE = [Phase.CLOSE.value, Phase.CARRY.value, Phase.OPEN.value]
+
 
 @dataclass(frozen=True, slots=True)
 class LiberoFrames:
@@ -62,6 +71,30 @@ class LiberoFrames:
         actions = self.actions.copy()
         actions[rows, self.wanted[rows], :6] = 0.0
         return replace(self, actions=actions)
+
+    def rising_until_lifted(self) -> LiberoFrames:
+        """Return the same frames with a slow rise asked for where fingers close or open.
+
+        The hand rises on slowly until the thing has visibly left its place. Where a picture does
+        not show whether fingers are closed, a label to rest would be learned for ever: the next
+        picture is the same. A rim is still held when the fingers have met it 1 cm higher.
+        """
+        rows = np.arange(len(self))
+        carried = (self.phases == Phase.CARRY.value) * self._away()
+        share = np.where(np.isin(self.phases, _FINGERS_MOVE), carried, 1.0)[:, None]
+        actions = self.actions.copy()
+        motion = actions[rows, self.wanted, :6]
+        actions[rows, self.wanted, :6] = share * motion + (1.0 - share) * _RISE
+        return replace(self, actions=actions)
+
+    def _away(self) -> np.ndarray:
+        """Return by how much the wanted thing has left where its episode began (N,), 0 to 1."""
+        places = self.things[np.arange(len(self)), self.wanted]
+        begins = (np.diff(self.episodes, prepend=-1) != 0) | (np.diff(self.tasks, prepend=-1) != 0)
+        way = places - places[begins][np.cumsum(begins) - 1]
+        aside = np.linalg.norm(way[:, :2], axis=1) - _PUSHED
+        near, far = _LIFTED
+        return np.clip((np.maximum(abs(way[:, 2]), aside) - near) / (far - near), 0.0, 1.0)
 
     def under_instructions(self, count: int, *, seed: int) -> Frames:
         """Return those frames that are labelled at all, each seen under `count` instructions.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
@@ -22,7 +22,7 @@ from spec_vla_ros.training.libero.collect import (
     glimpses,
     named_things,
 )
-from spec_vla_ros.training.libero.frames import IMAGE_SIZE, load_libero_frames
+from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames, load_libero_frames
 from spec_vla_ros.training.pipeline import (
     Hyperparameters,
     Report,
@@ -32,11 +32,47 @@ from spec_vla_ros.training.pipeline import (
 )
 from spec_vla_ros.training.small_model import Design
 
-HYPERPARAMETERS = Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True)
-"""Of a suite whose things lie anywhere. Files are of one task each, in turn."""
 
-HYPERPARAMETERS_OF = {'libero_spatial': replace(HYPERPARAMETERS, files=30)}
-"""Of the suites that ask for another one: Spatial's things hardly move within a task."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteRecipe:
+    """What differs between suites.
+
+    hyperparameters: files are of one task each, in turn. empty_hands: layouts of each task that
+    are shown with empty hands. relabel: what becomes of the expert's labels before training.
+    """
+
+    hyperparameters: Hyperparameters
+    empty_hands: int
+    relabel: Callable[[LiberoFrames], LiberoFrames]
+
+
+_USUAL = SuiteRecipe(
+    hyperparameters=Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True),
+    empty_hands=0,
+    relabel=LiberoFrames.resting_while_fingers_close,
+)
+_USUAL_LOOP = _USUAL.hyperparameters
+
+SUITE_RECIPES = {
+    # Its things hardly move within a task, and are held by their rims. Each picture is for one
+    # instruction, so it is learned by heart sooner.
+    'libero_spatial': SuiteRecipe(
+        hyperparameters=replace(
+            _USUAL_LOOP,
+            files=30,
+            language=replace(_USUAL_LOOP.language, iterations=2500),
+            grounding=replace(_USUAL_LOOP.grounding, iterations=600),
+        ),
+        empty_hands=30,
+        relabel=LiberoFrames.rising_until_lifted,
+    ),
+}
+
+
+def suite_recipe(suite: str) -> SuiteRecipe:
+    """Return how a policy for a suite is trained."""
+    return SUITE_RECIPES.get(suite, _USUAL)
+
 
 _INSTRUCTIONS_PER_FRAME = 3
 FIRST_SEED = 2_000_000
@@ -45,9 +81,6 @@ FIRST_SEED = 2_000_000
 _SEEDS_PER_SOURCE = 1_000_000
 _LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each task
 _FIRST_EMPTY_HANDS = 600_000
-
-_EMPTY_HANDS = {'libero_spatial': 30}
-"""Layouts of each task with empty hands, of the suites that need them."""
 
 
 def train_libero_policy(
@@ -70,7 +103,7 @@ def train_libero_policy(
     """
     check_out(out, design_for(suite))
     paths = collect_files(suite, hyperparameters, work, processes=processes, report=report)
-    frames = load_libero_frames(paths).resting_while_fingers_close()
+    frames = suite_recipe(suite).relabel(load_libero_frames(paths))
     train_on_frames(
         hyperparameters,
         design_for(suite),
@@ -143,7 +176,7 @@ def collect_files(
             empty_hands,
             files=min(hyperparameters.files, len(tasks)),
             first=base + _FIRST_EMPTY_HANDS,
-            seeds=_EMPTY_HANDS.get(suite, 0),
+            seeds=suite_recipe(suite).empty_hands,
         ),
     ]
     missing = [job for job in wanted if not job.path.exists()]

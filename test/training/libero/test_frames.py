@@ -43,6 +43,30 @@ def test_nothing_moves_until_the_fingers_have_closed():
     np.testing.assert_array_equal(made.actions[:, 0], given.actions[:, 0])
 
 
+def test_the_hand_rises_slowly_until_the_thing_is_lifted():
+    given = frames([[1, 1, 0, 0, 0]] * 9, wanted=[1] * 9, episodes=[7] * 8 + [8])
+    phases = [Phase.REACH, Phase.CLOSE] + [Phase.CARRY] * 5 + [Phase.OPEN, Phase.CARRY]
+    given.phases[:] = [phase.value for phase in phases]
+    # Where it began, pushed, begins to be lifted, half lifted, lifted, beside, placed; another.
+    given.things[:, 1] = [0.5, 0.5, 0.9]
+    given.things[2:8, 1, 0] += [0.03, 0.03, 0.03, 0.03, 0.3, 0.3]
+    given.things[3:6, 1, 2] += [0.005, 0.0175, 0.06]
+    made = given.rising_until_lifted().actions[:, 1]
+    rising = np.array([0, 0, 0.005, 0, 0, 0])
+    expected = [1, 0, 0, 0, 0.5, 1, 1, 0, 0]
+    for action, share in zip(made, expected, strict=True):
+        np.testing.assert_allclose(action[:6], share + (1 - share) * rising, atol=1e-6)
+    assert np.all(made[:, 6] == given.actions[:, 1, 6])
+
+
+def test_only_the_wanted_instruction_rises():
+    given = frames([[1, 1, 0, 0, 0]] * 2, wanted=[1] * 2)
+    given.phases[:] = Phase.CLOSE.value
+    given.things[:, 1] = 0.5
+    made = given.rising_until_lifted()
+    np.testing.assert_array_equal(made.actions[:, [0, 2, 3, 4]], given.actions[:, [0, 2, 3, 4]])
+
+
 def test_the_wanted_instruction_comes_first_and_others_only_once():
     made = frames([[1, 1, 1, 0, 1]] * 50, wanted=[2] * 50).under_instructions(3, seed=0)
     assert np.all(made.instructions[:, 0] == 2)

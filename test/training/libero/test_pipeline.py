@@ -23,7 +23,7 @@ from spec_vla_ros.training.libero.collect import (
     named_things,
 )
 from spec_vla_ros.training.libero.frames import load_libero_frames
-from spec_vla_ros.training.libero.pipeline import HYPERPARAMETERS, design_for, train_libero_policy
+from spec_vla_ros.training.libero.pipeline import design_for, suite_recipe, train_libero_policy
 from spec_vla_ros.training.small_model import small_tokenizer
 from spec_vla_ros.types import Observation
 
@@ -107,10 +107,12 @@ def test_empty_hands_open_and_go_back_for_the_thing(env):
 
 def test_from_seed_to_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(pipeline, '_LAYOUTS_PER_FILE', 3)
-    monkeypatch.setitem(pipeline._EMPTY_HANDS, SUITE, 2)
-    once = replace(HYPERPARAMETERS.vision, iterations=2)
+    recipe = suite_recipe(SUITE)
+    monkeypatch.setitem(pipeline.SUITE_RECIPES, SUITE, replace(recipe, empty_hands=2))
+    usual = recipe.hyperparameters
+    once = replace(usual.vision, iterations=2)
     hyperparameters = replace(
-        HYPERPARAMETERS, files=2, episodes_per_file=1, vision=once, language=once, grounding=once
+        usual, files=2, episodes_per_file=1, vision=once, language=once, grounding=once
     )
     work, reports = tmp_path / 'work', []
     for _ in range(2):  # the second time everything is there already
