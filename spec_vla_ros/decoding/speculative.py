@@ -74,7 +74,7 @@ def speculative_generate(
     while True:
         new, chosen = committed.read()  # the only wait for the device
         tokens, choices, commits = tokens + new, choices + chosen, [*commits, len(new)]
-        cache.rewind(length + len(tokens) - 1)  # all but the bonus token
+        cache.rewind(length + len(tokens) - 1)  # all but the bonus token; see Run
         left = stop(tokens)
         if not left:
             break
@@ -128,7 +128,7 @@ def speculative_round(
     draft, place = DraftTree.root_only(root), pair.cache.length
     if shape is not None:
         draft = run('draft', TreeDrafter.propose, pair.drafter, root, shape, place)
-        pair.drafter.rewind(place)
+        pair.drafter.rewind(place)  # propose did, unless it was replayed; see Run
     context = pair.target.embed(root)[None]
     return run('verify', verify_and_commit, pair, context, draft, decided)
 
