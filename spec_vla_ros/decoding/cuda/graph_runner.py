@@ -222,13 +222,13 @@ def _key(step: Callable[..., object], args: tuple[Any, ...]) -> Hashable:
 
 def _caches(args: list[Any]) -> list[KVCache]:
     """Return the caches whose lengths a step may change."""
-    pairs = [arg for arg in args if isinstance(arg, Speculation)]
+    works = [arg for arg in args if isinstance(arg, Speculation)]
     drafters = [arg for arg in args if isinstance(arg, TreeDrafter)]
     caches = [arg for arg in args if isinstance(arg, KVCache)]
     return [
         *caches,
-        *(pair.cache for pair in pairs),
-        *(drafter.cache for drafter in (*drafters, *(pair.drafter for pair in pairs))),
+        *(work.cache for work in works),
+        *(drafter.cache for drafter in (*drafters, *(work.drafter for work in works))),
     ]
 
 
