@@ -103,7 +103,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     tree = drafter.propose(root, shape, prompt.shape[1])
     choices = verify(target, embedded, tree, cache).choices
     accept = within_bins([limit] * DIMENSIONS, action_ids=ids)
-    path, count = accepted_path(tree, choices, accept, first_place=1)
+    path, count = accepted_path(tree, choices, accept, first_dimension=1)
 
     def bins(tokens: Tensor) -> list[int]:
         return (ids.stop - 1 - tokens).tolist()  # a higher id is a lower value

@@ -160,8 +160,8 @@ def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
     accepted[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
     known = upload(accepted, device)
 
-    def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
-        return known[place.clamp(max=len(known) - 1)]
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
+        return known[dimension.clamp(max=len(known) - 1)]
 
     return accept
 

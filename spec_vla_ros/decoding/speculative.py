@@ -152,7 +152,7 @@ def verify_and_commit(
     wanted = drafter.wants(past, end)
     verified = verify(target, context, draft, cache, context_outputs=wanted)
     # (L,), L = 1 + depth: the root first, the last node repeated; (1,): how many of them are real.
-    path, count = accepted_path(draft, verified.choices, work.accept, first_place=decided)
+    path, count = accepted_path(draft, verified.choices, work.accept, first_dimension=decided)
     if not draft.is_chain:  # whose entries lie together
         cache.gather(path[1:] - 1, base=end)
     # (L,) each: the successor of path[i] is the draft token at path[i + 1], hence the roll. Behind

@@ -167,11 +167,11 @@ def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) ->
     return behind - _gain_ms(costs, plan.guesses, held[nearest], saved)
 
 
-def _reached(rate: LevelRate, width: int, place: int, depth: int) -> list[float]:
-    """How probably each level, from the root's on, is reached behind `place` decided tokens."""
+def _reached(rate: LevelRate, width: int, decided: int, depth: int) -> list[float]:
+    """How probably each level, from the root's on, is reached behind so many decided tokens."""
     reached = [1.0]
     for level in range(1, depth + 1):
-        reached.append(reached[-1] * rate(width, place + level - 1, level))
+        reached.append(reached[-1] * rate(width, decided + level - 1, level))
     return reached
 
 

@@ -129,7 +129,7 @@ def test_rounds(sample, positions, prefix, mode, draft_folder):
         assert past == expected.kv_len_before
         assert torch.equal(past + tree.depths, torch.from_numpy(expected.abs_pos).long())
         verified = verify(target, target.embed(root[None]), tree, cache)
-        path, count = accepted_path(tree, verified.choices, accept, first_place=0)
+        path, count = accepted_path(tree, verified.choices, accept, first_dimension=0)
         path = path[: int(count)]
         assert len(path) - 1 == expected.accept_raw
         check_path(tree, verified.choices, path, expected)
