@@ -125,18 +125,18 @@ class ActionDecoder:
         thresholds = self._thresholds_in_force(decoding)
         tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(thresholds)
         off = tree is not None and not _drafts_anything(tree, temporal=decoding.temporal)
-        guesses: DraftTree | None = None
+        draft: DraftTree | None = None
         if tree is not None and decoding.temporal:
             most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
             # Also where nothing is drafted: it counts whether guesses would hold again.
-            guesses = self._temporal.draft(**situation, thresholds=thresholds, nodes=most)
+            draft = self._temporal.draft(**situation, thresholds=thresholds, nodes=most)
         if tree is None or off:
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
             decoded = self._speculative(
-                prompt, decoding.mode, tree=tree, thresholds=thresholds, guesses=guesses, run=run
+                prompt, decoding.mode, tree=tree, thresholds=thresholds, draft=draft, run=run
             )
         if tree is not None:
             self._planner.observe(thresholds, decoded)
@@ -146,7 +146,7 @@ class ActionDecoder:
                 decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
             ),
             acceptance_thresholds=thresholds if decoding.mode == 'relaxed' else (),
-            guesses=0 if guesses is None else len(guesses) - 1,
+            guesses=0 if draft is None else len(draft) - 1,
             draft_plan=tree.text if isinstance(tree, TreePlan) else '',
             drafting_off=off,
         )
@@ -203,7 +203,7 @@ class ActionDecoder:
         *,
         tree: TreeShape | TreePlan,
         thresholds: tuple[int, ...],
-        guesses: DraftTree | None,
+        draft: DraftTree | None,
         run: Run,
     ) -> Decoded:
         if self._drafter is None:
@@ -218,7 +218,7 @@ class ActionDecoder:
             accept=self._accept(thresholds, prompt.device),
             tree=self._spaced_tree(tree, thresholds),
             stop=self._stop,
-            draft=guesses,
+            draft=draft,
             cache=self._cache,
             run=run,
         )

@@ -82,7 +82,7 @@ class TreeDrafter:
         self._cache = model.new_cache(0)
         self._embeds = self._features = torch.empty(1, 0, 0)  # (1, places, H), of the sequence
         self._first = 0  # the first place that is read
-        self._drafts = False
+        self._proposes = False
 
     def fresh(self) -> TreeDrafter:
         """Return one of the same kind with buffers of its own."""
@@ -97,7 +97,7 @@ class TreeDrafter:
     @property
     def key(self) -> Hashable:
         """What a recorded pass of it depends on; see `generate.Run`."""
-        return id(self), self._cache.key, self._embeds.shape[1], self._first, self._drafts
+        return id(self), self._cache.key, self._embeds.shape[1], self._first, self._proposes
 
     @property
     def counts_from_prompt(self) -> bool:
@@ -118,7 +118,7 @@ class TreeDrafter:
             drafts: whether anything will be proposed; if not, the target need not compute
                 features.
         """
-        length, self._drafts = prompt.shape[1], drafts
+        length, self._proposes = prompt.shape[1], drafts
         self._first = self.first_place(length)
         self._cache.rewind(0)
         if not drafts:
@@ -137,7 +137,7 @@ class TreeDrafter:
 
         They are the last before `end`; at least one.
         """
-        return end - max(self._first, past) if self._drafts else 1
+        return end - max(self._first, past) if self._proposes else 1
 
     def observe(self, embeds: Tensor, features: Tensor, decided: Tensor, *, end: int) -> None:
         """Note what a pass of the target decided, to be read by the next proposal.
@@ -148,7 +148,7 @@ class TreeDrafter:
             decided: (1, L - 1, H), features of the decided tokens but the last.
             end: place of the first decided token.
         """
-        if self._drafts:
+        if self._proposes:
             count = embeds.shape[1]
             self._embeds[:, end - 1 : end - 1 + count] = embeds
             self._features[:, end - features.shape[1] : end] = features
@@ -156,7 +156,7 @@ class TreeDrafter:
 
     def rewind(self, place: int) -> None:
         """Take what stands before a place of the sequence as read, and no more."""
-        if self._drafts:
+        if self._proposes:
             self._cache.rewind(max(0, place - self._first))
 
     def read(self, place: int) -> Tensor:

@@ -62,9 +62,9 @@ def speculative_generate(
         ValueError: the draft is deeper than the sequence without its last token.
     """
     length, most = prompt.shape[1], stop(())
-    guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
-    check_depth(guesses, most)
-    guesses = guesses.to(prompt.device)
+    first = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+    check_depth(first, most)
+    first = first.to(prompt.device)
     cache = target.new_cache(length + most) if cache is None else cache
     cache.rewind(0)
     proposes = any(map(tree, range(1, most)))  # if never, no features are computed
@@ -73,7 +73,7 @@ def speculative_generate(
     tokens, choices, commits, draft_passes = list[int](), list[int](), list[int](), 0
     # The prefill is a verify pass, too:
     # its context is the prompt, its draft the guesses from the past.
-    committed = run('prefill', verify_and_commit, work, prompt, guesses, 0)
+    committed = run('prefill', verify_and_commit, work, prompt, first, 0)
     while True:
         new, chosen = committed.read()  # the only wait for the device
         tokens, choices, commits = tokens + new, choices + chosen, [*commits, len(new)]
@@ -87,7 +87,7 @@ def speculative_generate(
         committed = speculative_round(work, committed.root, shape, len(tokens), run=run)
         draft_passes += drafter.passes(shape) if shape else 0
     return Decoded(
-        torch.tensor(tokens), torch.tensor(choices), tuple(commits), len(guesses) > 1, draft_passes
+        torch.tensor(tokens), torch.tensor(choices), tuple(commits), len(first) > 1, draft_passes
     )
 
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.guesses import Guess, as_tree, rank_guesses
+from spec_vla_ros.decoding.guesses import RankedNode, as_tree, rank_guesses
 
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
 
 SIZES = (6, 8, 12, 16, MAX_NODES)
-"""Numbers of guesses of which it is counted how far they hold."""
+"""Sizes of a temporal draft, in nodes, for which it is counted how deep it held."""
 
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
@@ -58,7 +58,7 @@ class TemporalDraft:
         self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
         self._rates, self._held = np.zeros((2 + _NEAREST, size)), np.zeros((len(SIZES), size))
         self._offered: _Offer | None = None
-        self._drafts = 0
+        self._count = 0
         self.reset(situations=True)
 
     def draft(
@@ -82,8 +82,8 @@ class TemporalDraft:
         known, last_stamp = self._situation
         if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
             self.reset()
-        self._drafts, self._offered = self._drafts + 1, None
-        if not nodes and self._drafts % _COUNT_EVERY:
+        self._count, self._offered = self._count + 1, None
+        if not nodes and self._count % _COUNT_EVERY:
             return None  # what nobody asks for need not be known of every action
         guesses, predictors = self._guesses()
         levels = len(self._resting_ids) - 1  # the last token is always the bonus
@@ -129,7 +129,7 @@ class TemporalDraft:
         self._offered = None
         if situations:
             self._table.clear()
-            self._rates[:], self._drafts = _UNKNOWN_RATE, 0
+            self._rates[:], self._count = _UNKNOWN_RATE, 0
             between = [0.0] * (len(self._resting_ids) - 2)
             self._held[:] = [1 - _UNKNOWN_WHOLE, *between, _UNKNOWN_WHOLE]
 
@@ -211,7 +211,7 @@ class _Offer:
     guesses: np.ndarray
     predictors: np.ndarray
     thresholds: np.ndarray
-    ranked: Sequence[Guess]
+    ranked: Sequence[RankedNode]
 
     def held(self, choices: Sequence[int]) -> list[int]:
         """Return to which level each of the `SIZES` best guesses held."""

@@ -106,9 +106,9 @@ class GraphRunner(Runner):
     ) -> Decoded:
         """See `speculative_generate`."""
         most, padding = stop(()), None
-        guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
-        check_depth(guesses, most)
-        guesses = _filled(guesses, depth=most - 1)
+        first = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+        check_depth(first, most)
+        first = _filled(first, depth=most - 1)
         if drafter.counts_from_prompt:
             prompt, padding = _padded(prompt)
         self._pad(drafter, cache, prompt, padding)
@@ -119,7 +119,7 @@ class GraphRunner(Runner):
             accept=accept,
             tree=tree,
             stop=stop,
-            draft=guesses,
+            draft=first,
             cache=cache,
             run=run or self.run,
         )
