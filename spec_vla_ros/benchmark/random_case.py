@@ -13,7 +13,13 @@ from torch import Tensor, nn
 
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.timing import Method, Outcome
-from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
+from spec_vla_ros.benchmark.trace import (
+    ActionTrace,
+    WayTrace,
+    decoding_of,
+    guessed_tree,
+    replayed,
+)
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
@@ -165,7 +171,7 @@ class RandomModel:
             AUTOREGRESSIVE: lambda _: self._autoregressive(runner),
         }
         for name, way in ways.items():
-            threshold = 0 if name == 'strict' else acceptance_threshold
+            threshold = decoding_of(name, acceptance_threshold).acceptance_threshold
             chosen = way.sample(actions)
             rules = [replayed(a.commits, device=self.prompt.device) for a in chosen]
             tree = spaced(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 import torch
 
-from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace
+from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, decoding_of
 from spec_vla_ros.decoding.acceptance import within_bins
 from spec_vla_ros.decoding.draft_tree import DraftTree, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
@@ -72,8 +72,8 @@ class Recorder:
             seeds: one episode each.
         """
         dimensions = self._codec.stats.dimensions
-        threshold = self._acceptance_threshold if way.startswith('relaxed') else 0
-        thresholds = thresholds_by_dimension(threshold, dimensions)
+        decoding = decoding_of(way, self._acceptance_threshold)
+        thresholds = thresholds_by_dimension(decoding.acceptance_threshold, dimensions)
         rates = AcceptanceRates(self._rates or RateTable.neutral(dimensions))
         still = self._codec.encode(np.zeros(dimensions))
         temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
@@ -92,7 +92,7 @@ class Recorder:
             if not stamp_ns:
                 temporal.reset()
             draft: DraftTree | None = None
-            if way.endswith('temporal'):
+            if decoding.temporal:
                 draft = temporal.draft(
                     instruction=instruction,
                     stamp_ns=stamp_ns,

@@ -12,7 +12,7 @@ from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
 from spec_vla_ros.benchmark.record import episodes
 from spec_vla_ros.benchmark.timing import Measured, Method, Outcome
-from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
+from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace, decoding_of
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
@@ -25,13 +25,8 @@ from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
     """Return the ways of decoding that are compared, by name."""
-    strict, relaxed, temporal = WAYS
-    return {
-        AUTOREGRESSIVE: Decoding(),
-        strict: Decoding('strict', temporal=False),
-        relaxed: Decoding('relaxed', acceptance_threshold, temporal=False),
-        temporal: Decoding('relaxed', acceptance_threshold, temporal=True),
-    }
+    ways = {way: decoding_of(way, acceptance_threshold) for way in WAYS}
+    return {AUTOREGRESSIVE: Decoding(), **ways}
 
 
 def record_frames(

@@ -20,9 +20,29 @@ from torch import Tensor
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.device import upload
+from spec_vla_ros.types import Decoding, check_choice
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')
+
+
+def decoding_of(way: str, acceptance_threshold: int) -> Decoding:
+    """Return what a way of decoding stands for.
+
+    Args:
+        way: one of `WAYS`.
+        acceptance_threshold: relaxed acceptance's, in bins.
+
+    Raises:
+        ValueError: an unknown way; the message lists them.
+    """
+    check_choice('way of decoding', way, WAYS)
+    strict, relaxed, temporal = WAYS
+    return {
+        strict: Decoding('strict', temporal=False),
+        relaxed: Decoding('relaxed', acceptance_threshold, temporal=False),
+        temporal: Decoding('relaxed', acceptance_threshold, temporal=True),
+    }[way]
 
 
 @dataclass(frozen=True, slots=True)
