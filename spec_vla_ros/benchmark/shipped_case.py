@@ -10,10 +10,10 @@ import torch
 
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
-from spec_vla_ros.benchmark.record import episodes
 from spec_vla_ros.benchmark.timing import Measured, Method, Outcome
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace, decoding_of
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.closed_loop import episodes
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter_files import load_drafter_beside
