@@ -117,7 +117,7 @@ def speculative_round(
     shape: TreeShape | None,
     decided: int,
     *,
-    run: Run = call_step,
+    run: Run,
 ) -> Committed:
     """Propose a tree below the root, then verify, accept and commit: one round.
 

@@ -27,6 +27,7 @@ SIZES = (6, 8, 12, 16, MAX_NODES)
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
+_MAX_GAP_NS = 1_000_000_000  # after a longer pause the motion is over
 _SITUATIONS, _NEAREST = 1024, 4
 _UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count
@@ -43,15 +44,11 @@ class TemporalDraft:
 
     action_ids: the token ids that are actions; a higher id is a lower value.
     resting_ids: the tokens of "no motion" (D,), what decaying motions tend to.
-    max_gap_ns: after a longer pause the motion is over.
     """
 
-    def __init__(
-        self, *, action_ids: range, resting_ids: np.ndarray, max_gap_ns: int = 1_000_000_000
-    ) -> None:
+    def __init__(self, *, action_ids: range, resting_ids: np.ndarray) -> None:
         self._action_ids = action_ids
         self._resting_ids = np.asarray(resting_ids, np.int64)
-        self._max_gap_ns = max_gap_ns
         size = len(self._resting_ids)
         self._motion: list[np.ndarray] = []  # the last one or two choices, newest last
         self._situation: tuple[str, int] = ('', 0)
@@ -80,7 +77,7 @@ class TemporalDraft:
             nodes: draft tokens at most.
         """
         known, last_stamp = self._situation
-        if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
+        if instruction != known or not 0 <= stamp_ns - last_stamp <= _MAX_GAP_NS:
             self.reset()
         self._count, self._offered = self._count + 1, None
         if not nodes and self._count % _COUNT_EVERY:

@@ -16,6 +16,9 @@ MEMORY_SHARE = 0.03
 EXTRA = 3
 """Threads, or descriptors, that come and go."""
 
+_POINTS = 400
+"""Of which a slope is taken at most: it is the median over all their pairs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -84,9 +87,9 @@ def by_process(samples: Mapping[str, Sequence[Sample]], *, at_least: float) -> d
     return found
 
 
-def _theil_sen(x: np.ndarray, y: np.ndarray, *, most: int = 400) -> float:
-    """Return the median slope between all pairs of at most so many points."""
-    chosen = np.linspace(0, len(x) - 1, min(most, len(x))).astype(int)
+def _theil_sen(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the median slope between all pairs of at most `_POINTS` points."""
+    chosen = np.linspace(0, len(x) - 1, min(_POINTS, len(x))).astype(int)
     x, y = x[chosen], y[chosen]
     first, second = np.triu_indices(len(x), k=1)
     return float(np.median((y[second] - y[first]) / (x[second] - x[first])))
