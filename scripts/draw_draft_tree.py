@@ -93,7 +93,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     drafter = TreeDrafter(load_drafter_beside(checkpoint), target, ids=ids)
 
     cache = target.new_cache(prompt.shape[1] + 64)
-    nothing = DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+    nothing = DraftTree.empty()
     verified = verify(target, prompt, nothing, cache)
     root = verified.choices  # the first token of the action
     embedded = target.embed(root[None])

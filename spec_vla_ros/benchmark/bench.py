@@ -30,7 +30,7 @@ from spec_vla_ros.benchmark.random_case import (
 )
 from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
-from spec_vla_ros.benchmark.trace import Trace, load_trace
+from spec_vla_ros.benchmark.trace import Trace, as_lists, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.measures import exactness
@@ -241,7 +241,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
         prompt_length=length,
         accept_lengths='replayed from the trace of the shipped policy; weights are random',
         same_tokens=measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens,
-        trees={w: [s and [s.top_k, s.depth, s.nodes] for s in r.shapes] for w, r in ways.items()},
+        trees={way: as_lists(recorded.shapes) for way, recorded in ways.items()},
         trace_mean_passes={way: recorded.mean_passes for way, recorded in ways.items()},
     )
 

@@ -38,7 +38,7 @@ from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.costs import Costs, measure_costs
 from spec_vla_ros.planning.plan import plan_trees
-from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
+from spec_vla_ros.planning.rates import WIDTHS, AcceptanceRates, RateTable
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.environment import Environment
 from spec_vla_ros.types import Observation, thresholds_by_dimension
@@ -48,7 +48,7 @@ TRACE_SEEDS = range(9_040_000, 9_040_020)
 
 FLAT_COSTS = Costs(
     verify={1: 1.0, 50: 1.1},
-    draft=dict.fromkeys((1, 2, 4, 8), (0.06, 0.06)),
+    draft=dict.fromkeys(WIDTHS, (0.06, 0.06)),
     draft_prefill=0.1,
 )
 """In passes of one token, where reading the weights is all that counts: for recording the trace of

@@ -98,12 +98,17 @@ class Trace:
     machines: Mapping[str, str] = field(default_factory=dict)
 
 
+def as_lists(shapes: Sequence[TreeShape | None]) -> list[list[int] | None]:
+    """Return trees as JSON has them: top_k, depth and nodes of each, or None."""
+    return [None if s is None else [s.top_k, s.depth, s.nodes] for s in shapes]
+
+
 def save_trace(trace: Trace, path: Path) -> None:
     """Write a trace as JSON."""
     cases = {
         case: {
             way: {
-                'shapes': [s and [s.top_k, s.depth, s.nodes] for s in recorded.shapes],
+                'shapes': as_lists(recorded.shapes),
                 'actions': [[list(a.guesses), list(a.commits)] for a in recorded.actions],
             }
             for way, recorded in ways.items()

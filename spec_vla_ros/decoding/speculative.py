@@ -62,7 +62,7 @@ def speculative_generate(
         ValueError: the draft is deeper than the sequence without its last token.
     """
     length, most = prompt.shape[1], stop(())
-    first = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+    first = draft or DraftTree.empty()
     check_depth(first, most)
     first = first.to(prompt.device)
     cache = target.new_cache(length + most) if cache is None else cache

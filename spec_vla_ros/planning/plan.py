@@ -98,7 +98,7 @@ class TreePlan:
                 shapes.append(None)
                 continue
             width, depth = int(match[1]), int(match[2])
-            shapes.append(TreeShape(width, depth, width * depth))
+            shapes.append(TreeShape.full(width, depth))
         return cls(tuple(shapes), (0.0,) * len(shapes), int(guesses))
 
 
@@ -130,7 +130,7 @@ def plan_trees(
                 continue
             reached = _reached(rate, width, num_tokens - left, left - 1)
             for depth in range(left - 1, 0, -1):
-                shape = TreeShape(width, depth, width * depth)
+                shape = TreeShape.full(width, depth)
                 times[shape] = _round_ms(costs, shape, reached, expected)
         best = min(times.values(), default=float('inf'))
         if best < _CLEARLY * plain:

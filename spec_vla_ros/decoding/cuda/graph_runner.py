@@ -106,7 +106,7 @@ class GraphRunner(Runner):
     ) -> Decoded:
         """See `speculative_generate`."""
         most, padding = stop(()), None
-        first = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+        first = draft or DraftTree.empty()
         check_depth(first, most)
         first = _filled(first, depth=most - 1)
         if drafter.counts_from_prompt:
