@@ -25,9 +25,9 @@ from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 SEED, STEPS, LIMIT = 9_045_005, 3, 3
 SHAPE = TreeShape(top_k=3, depth=4, nodes=11)

@@ -16,6 +16,11 @@ import numpy as np
 
 from spec_vla_ros.instructions import fault_of_words
 
+DIMENSION_NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
+"""Of an end effector's actions, whose units are known: position, rotation, gripper."""
+
+DIMENSIONS = len(DIMENSION_NAMES)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -23,7 +23,6 @@ from spec_vla_ros.benchmark.random_case import (
     CUDA_ONLY,
     FIRST_TOKEN,
     GENERATE,
-    NUM_TOKENS,
     RANDOM_CASES,
     RandomModel,
     passes_of,
@@ -36,7 +35,7 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, PRECISIONS
 
 SHIPPED = 'shipped policy'
 FRAME_SEEDS = range(9_041_000, 9_042_000)
@@ -228,7 +227,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
     )
     measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
     length = case.prompt_length
-    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
+    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (DIMENSIONS - 1)]}
     for way, recorded in ways.items():
         chosen = recorded.sample(args.actions)
         passes[way] = [passes_of(recorded, a, prompt_length=length) for a in chosen]

@@ -34,10 +34,9 @@ from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.plan import TreePlan
-from spec_vla_ros.types import AUTOREGRESSIVE, thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)
-NUM_TOKENS = 7
 GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
 
 
@@ -163,7 +162,7 @@ class RandomModel:
         runner = runner_for(self.prompt.device)
         found: dict[str, Method] = {
             GENERATE: lambda _: Outcome(
-                tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())
+                tuple(generate(self._see(runner)[0], num_tokens=DIMENSIONS).tolist())
             ),
             FIRST_TOKEN: lambda _: Outcome(
                 tuple(generate(self._see(runner)[0], num_tokens=1).tolist())
@@ -176,7 +175,7 @@ class RandomModel:
             rules = [replayed(a.commits, device=self.prompt.device) for a in chosen]
             tree = spaced(
                 TreePlan(way.shapes, (0.0,) * len(way.shapes)),
-                thresholds_by_dimension(threshold, NUM_TOKENS),
+                thresholds_by_dimension(threshold, DIMENSIONS),
             )
             found[name] = partial(self._replay, tree, chosen, rules, runner)
         return found
@@ -186,7 +185,7 @@ class RandomModel:
         decoded = runner.autoregressive(
             self.target,
             prompt,
-            num_tokens=NUM_TOKENS,
+            num_tokens=DIMENSIONS,
             cache=self._cache,
             run=timer.timed(runner.run),
         )
@@ -208,7 +207,7 @@ class RandomModel:
             prompt,
             accept=rules[number],
             tree=tree,
-            stop=FixedCount(NUM_TOKENS),
+            stop=FixedCount(DIMENSIONS),
             draft=guessed_tree(action, action_ids=ACTION_IDS),
             cache=self._cache,
             run=timer.timed(runner.run),
@@ -225,7 +224,7 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     """Return the target's passes of a recorded action."""
     drafted = max(len(action.guesses) - 1, 0)
     passes = [Pass(prompt_length + drafted, 1 + drafted)]
-    left = NUM_TOKENS - action.commits[0]
+    left = DIMENSIONS - action.commits[0]
     for committed in action.commits[1:]:
         shape = way.shapes[left - 1]
         nodes = 1 + (0 if shape is None else shape.nodes)

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from spec_vla_ros.models.recipes import (
-    DIMENSION_NAMES,
-    DIMENSIONS,
     OF_ACTIONS,
     PLAIN,
     Recipe,
     suggested_recipe,
 )
 from spec_vla_ros.norm_stats import NormStats
+from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 _FARTHEST_TURN = 1.0  # radians, likewise; degrees are more

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Policy
+from spec_vla_ros.types import DIMENSIONS, Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
@@ -52,7 +52,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         refuse_restless,
         require_choice,
     )
-    from spec_vla_ros.models.recipes import DIMENSIONS, PLAIN, fields_said, read_recipe
+    from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
