@@ -28,7 +28,13 @@ from spec_vla_ros.planning.costs import measure_costs
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.planning.planner import Planner
 from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
-from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats, Decoding, thresholds_by_dimension
+from spec_vla_ros.types import (
+    AUTOREGRESSIVE,
+    RELAXED,
+    DecodeStats,
+    Decoding,
+    thresholds_by_dimension,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class ActionDecoder:
             decoded.stats(
                 decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
             ),
-            acceptance_thresholds=thresholds if decoding.mode == 'relaxed' else (),
+            acceptance_thresholds=thresholds if decoding.mode == RELAXED else (),
             guesses=0 if draft is None else len(draft) - 1,
             draft_plan=tree.text if isinstance(tree, TreePlan) else '',
             drafting_off=off,
@@ -181,7 +187,7 @@ class ActionDecoder:
     def _thresholds_in_force(self, decoding: Decoding) -> tuple[int, ...]:
         """Return how many bins drafts may be off in each dimension; none unless relaxed."""
         count = self._stop.count
-        if decoding.mode != 'relaxed':
+        if decoding.mode != RELAXED:
             return (0,) * count
         said = decoding.acceptance_threshold
         metres, radians = self._action_scale

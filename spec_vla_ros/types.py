@@ -45,9 +45,9 @@ class Observation:
             )
 
 
-AUTOREGRESSIVE = 'autoregressive'
+AUTOREGRESSIVE, STRICT, RELAXED = 'autoregressive', 'strict', 'relaxed'
 
-MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
+MODES = (AUTOREGRESSIVE, STRICT, RELAXED)
 """How to decode: token by token; speculatively with the same result, but for rounding;
 speculatively, and taking draft tokens near the target's choice as well."""
 

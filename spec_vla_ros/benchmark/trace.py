@@ -20,7 +20,7 @@ from torch import Tensor
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.device import upload
-from spec_vla_ros.types import Decoding, check_choice
+from spec_vla_ros.types import RELAXED, STRICT, Decoding, check_choice
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')
@@ -39,9 +39,9 @@ def decoding_of(way: str, acceptance_threshold: int) -> Decoding:
     check_choice('way of decoding', way, WAYS)
     strict, relaxed, temporal = WAYS
     return {
-        strict: Decoding('strict', temporal=False),
-        relaxed: Decoding('relaxed', acceptance_threshold, temporal=False),
-        temporal: Decoding('relaxed', acceptance_threshold, temporal=True),
+        strict: Decoding(STRICT, temporal=False),
+        relaxed: Decoding(RELAXED, acceptance_threshold, temporal=False),
+        temporal: Decoding(RELAXED, acceptance_threshold, temporal=True),
     }[way]
 
 

@@ -49,7 +49,7 @@ from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
+from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, STRICT, Decoding
 
 EPISODES = 200
 
@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def decodings(ways: Sequence[Way] = EVALUATED) -> dict[str, Decoding]:
     """Return every way of decoding that is compared, by the name it has in the results."""
-    strict_first = sorted(ways, key=lambda way: way.decoding.mode != 'strict')
+    strict_first = sorted(ways, key=lambda way: way.decoding.mode != STRICT)
     return {AUTOREGRESSIVE: Decoding(), **{way.name: way.decoding for way in strict_first}}
 
 
@@ -227,7 +227,7 @@ def _run_mode(job: _Job) -> dict:
     reference = job.policy(checkpoint)
     policy = job.policy() if changes else reference.sibling()
     answers, compared, own = Answers(policy), Answers(reference), None
-    if job.decoding.mode == 'strict':
+    if job.decoding.mode == STRICT:
         own = Answers(policy.sibling()) if changes else compared
     policy.warm_up(job.decoding)
     reference.warm_up()

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spec_vla_ros.types import Decoding
+from spec_vla_ros.types import RELAXED, STRICT, Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,14 @@ class Way:
         """Its name in the results."""
         bins = f'r={self.r}' if self.r else ''
         words = ' '.join(word for word in ('relaxed', bins, str(self.limits)) if word)
-        mode = words if self.decoding.mode == 'relaxed' else 'strict'
+        mode = words if self.decoding.mode == RELAXED else 'strict'
         return f'{mode} + temporal' if self.temporal else mode
 
     @property
     def decoding(self) -> Decoding:
         """What a policy is asked for."""
         return Decoding(
-            'relaxed' if self.r or self.limits != NO_LIMITS else 'strict',
+            RELAXED if self.r or self.limits != NO_LIMITS else STRICT,
             self.r,
             temporal=self.temporal,
             acceptance_tolerance_translation=self.limits.metres,
