@@ -16,6 +16,9 @@ import numpy as np
 
 from spec_vla_ros.instructions import fault_of_words
 
+NANOSECONDS = 1_000_000_000
+"""In a second."""
+
 DIMENSION_NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
 """Of an end effector's actions, whose units are known: position, rotation, gripper."""
 

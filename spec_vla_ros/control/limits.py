@@ -13,11 +13,11 @@ import math
 import numpy as np
 
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.watches import NANOSECONDS, Pose
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
-from spec_vla_ros.types import DIMENSIONS
+from spec_vla_ros.types import DIMENSIONS, NANOSECONDS
 
 
 def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:

@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from spec_vla_ros.control.watches import NANOSECONDS, StampedImage
+from spec_vla_ros.control.watches import StampedImage
 from spec_vla_ros.inference.worker import Finished, InferenceWorker
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Action, Observation, Policy
+from spec_vla_ros.types import NANOSECONDS, Action, Observation, Policy
 
 Image = TypeVar('Image')
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
 from spec_vla_ros.decoding.guesses import RankedNode, as_tree, rank_guesses
+from spec_vla_ros.types import NANOSECONDS
 
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
@@ -27,7 +28,7 @@ SIZES = (6, 8, 12, 16, MAX_NODES)
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
-_MAX_GAP_NS = 1_000_000_000  # after a longer pause the motion is over
+_MAX_GAP_NS = NANOSECONDS  # after a longer pause the motion is over
 _SITUATIONS, _NEAREST = 1024, 4
 _UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count

@@ -15,11 +15,12 @@ from std_msgs.msg import String
 
 from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import NANOSECONDS, image_to_rgb, to_nanoseconds
+from spec_vla_ros.ros.converters import image_to_rgb, to_nanoseconds
 from spec_vla_ros.ros.demo.record import Film, Record
 from spec_vla_ros.ros.demo.simulators import Simulator, Start
 from spec_vla_ros.ros.remote import RETRY_AFTER, RemoteNode
 from spec_vla_ros.srv import ResetEpisode
+from spec_vla_ros.types import NANOSECONDS
 
 RATE_WINDOW = 60  # commands
 STANDSTILL = 60.0  # seconds for which the robot's time may stand still
