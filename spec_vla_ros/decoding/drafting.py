@@ -8,7 +8,7 @@ feature, which the target's own head turns into scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Protocol
 
 import torch
@@ -46,13 +46,11 @@ class DraftModel(Protocol):
     ) -> Tensor:
         """Embeddings of tokens i+1 and features i (1, S, H) -> the last `outputs` features i+1."""
 
-    @property
-    def tree_position(self) -> Callable[..., int]:
-        """(entries cached, first_round=) -> rotary position of a tree's first level."""
+    def tree_position(self, cached: int, *, first_round: bool) -> int:
+        """Return the rotary position of a tree's first level behind so many cached entries."""
 
-    @property
-    def new_cache(self) -> Callable[[int], KVCache]:
-        """Returns an empty cache with room for so many entries."""
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for so many entries."""
 
 
 class TreeDrafter:

@@ -75,9 +75,8 @@ class LanguageModel(Protocol):
     def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
         """Hidden states (..., H) -> scores (..., V), of all ids or of a slice of them."""
 
-    @property
-    def new_cache(self) -> Callable[[int], KVCache]:
-        """Returns an empty cache with room for so many tokens."""
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
