@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.benchmark.floor import Pass
-from spec_vla_ros.benchmark.timing import Method, Outcome
+from spec_vla_ros.benchmark.timing import Method, TimedAction
 from spec_vla_ros.benchmark.trace import (
     ActionTrace,
     WayTrace,
@@ -161,10 +161,10 @@ class RandomModel:
         generate = TransformersGenerate(self.plain)
         runner = runner_for(self.prompt.device)
         found: dict[str, Method] = {
-            GENERATE: lambda _: Outcome(
+            GENERATE: lambda _: TimedAction(
                 tuple(generate(self._see(runner)[0], num_tokens=DIMENSIONS).tolist())
             ),
-            FIRST_TOKEN: lambda _: Outcome(
+            FIRST_TOKEN: lambda _: TimedAction(
                 tuple(generate(self._see(runner)[0], num_tokens=1).tolist())
             ),
             AUTOREGRESSIVE: lambda _: self._autoregressive(runner),
@@ -180,7 +180,7 @@ class RandomModel:
             found[name] = partial(self._replay, tree, chosen, rules, runner)
         return found
 
-    def _autoregressive(self, runner: Runner) -> Outcome:
+    def _autoregressive(self, runner: Runner) -> TimedAction:
         prompt, timer = self._see(runner)
         decoded = runner.autoregressive(
             self.target,
@@ -189,7 +189,7 @@ class RandomModel:
             cache=self._cache,
             run=timer.timed(runner.run),
         )
-        return _outcome(decoded, AUTOREGRESSIVE, timer)
+        return _timed_action(decoded, AUTOREGRESSIVE, timer)
 
     def _replay(
         self,
@@ -198,7 +198,7 @@ class RandomModel:
         rules: Sequence[AcceptanceRule],
         runner: Runner,
         number: int,
-    ) -> Outcome:
+    ) -> TimedAction:
         action = actions[number]
         prompt, timer = self._see(runner)
         decoded = runner.speculative(
@@ -217,7 +217,7 @@ class RandomModel:
                 f'{action} was replayed as {decoded.commits}: the trace does not fit these trees, '
                 'record it again'
             )
-        return _outcome(decoded, 'replayed', timer)
+        return _timed_action(decoded, 'replayed', timer)
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
@@ -233,9 +233,9 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     return passes
 
 
-def _outcome(decoded: Decoded, mode: str, timer: PhaseTimer) -> Outcome:
+def _timed_action(decoded: Decoded, mode: str, timer: PhaseTimer) -> TimedAction:
     stats = decoded.stats(mode, phases_ms=timer.milliseconds())
-    return Outcome(tuple(decoded.tokens.tolist()), stats)
+    return TimedAction(tuple(decoded.tokens.tolist()), stats)
 
 
 def _openvla(case: RandomCase) -> OpenVLAConfig:

@@ -10,7 +10,7 @@ import torch
 
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
-from spec_vla_ros.benchmark.timing import Measured, Method, Outcome
+from spec_vla_ros.benchmark.timing import Measured, Method, TimedAction
 from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace, decoding_of
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.closed_loop import episodes
@@ -112,14 +112,14 @@ class ShippedPolicy:
             found[name] = partial(self._ours, name)
         return found
 
-    def _ours(self, name: str, index: int) -> Outcome:
+    def _ours(self, name: str, index: int) -> TimedAction:
         frame, policy = self._frames[index], self._policies[name]
         if not frame.stamp_ns:
             policy.reset()
         action = policy.infer(frame, self._decodings[name])
-        return Outcome(tuple(action.tokens.tolist()), action.stats)
+        return TimedAction(tuple(action.tokens.tolist()), action.stats)
 
     @torch.inference_mode()
-    def _reference(self, index: int, num_tokens: int) -> Outcome:
+    def _reference(self, index: int, num_tokens: int) -> TimedAction:
         prompt = self._encoder(self._frames[index])
-        return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))
+        return TimedAction(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))

@@ -21,7 +21,7 @@ _POINTS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MemorySample:
     """What a process held at one moment.
 
     seconds: since the run began. memory: bytes that belong to no file, resident: all of them.
@@ -35,7 +35,7 @@ class Sample:
     descriptors: int
 
 
-def growth(samples: Sequence[Sample], *, at_least: float) -> dict | None:
+def growth(samples: Sequence[MemorySample], *, at_least: float) -> dict | None:
     """Return how a process grew after it had warmed up, ready for JSON.
 
     The slope of memory is Theil and Sen's, which a burst does not move. A process grows when the
@@ -75,7 +75,9 @@ def growth(samples: Sequence[Sample], *, at_least: float) -> dict | None:
     return found
 
 
-def by_process(samples: Mapping[str, Sequence[Sample]], *, at_least: float) -> dict[str, list]:
+def by_process(
+    samples: Mapping[str, Sequence[MemorySample]], *, at_least: float
+) -> dict[str, list]:
     """Return `growth` of every process of every part that lived long enough."""
     found: dict[str, list] = {}
     for part, series in samples.items():
