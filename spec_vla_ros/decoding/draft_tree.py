@@ -79,7 +79,7 @@ class DraftTree:
     parents: (N,) int64, index of each node's parent; the root is its own.
     depths: (N,) int64, 0 for the root.
     ancestors: (N, N) bool, True where the column is the row itself or an ancestor of it.
-    depth: of the deepest node, or more than that; known without reading `depths` from a device.
+    depth: an upper bound of `depths`, known on the host.
     is_chain: each node is known to be the parent of the next, so that plain causal attention does.
     """
 

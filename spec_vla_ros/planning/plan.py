@@ -29,8 +29,9 @@ _WORTH = 1.1
 _TIE = 1.05
 """What is within so much of the best is as good."""
 _AS_GOOD = 0.07
-"""Part of what an action takes behind its prefill that its guesses may cost more than the best
-number of them: more of them spare passes, which a busy machine slows most."""
+"""Of several numbers of guesses the largest is taken whose expected time is longer than the best's
+by less than this share of an action's time behind its prefill, without guesses: more guesses spare
+passes, which a busy machine slows most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +112,8 @@ def plan_trees(
 ) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
-    Trees that are as good as the best, but for what the costs are known to, count as equal, and
-    the narrowest and deepest of them is taken.
+    Trees within the accuracy of the costs of the best count as equal; of these the narrowest, then
+    the deepest, is taken.
 
     Args:
         costs: of this device.
