@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -195,3 +195,22 @@ def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
         f'norm stats {stats.key!r} are those of the recipe {hinted}: it is suggested, and not '
         f'applied; in force is {recipe}'
     )
+
+
+def hints(
+    recipe: Recipe, stats: NormStats, folder: Path, *, files: Mapping[str, str]
+) -> list[str]:
+    """Return all that speaks against a recipe or norm stats for a checkpoint, a line for each.
+
+    Args:
+        recipe: in force.
+        stats: in use.
+        folder: of the checkpoint.
+        files: which file each of its data sets is from.
+    """
+    by_name = (
+        suggestion(recipe, stats),
+        crop_doubt(recipe, folder),
+        stats.foreign_warning(files),
+    )
+    return [*doubts(recipe, stats), *filter(None, by_name)]

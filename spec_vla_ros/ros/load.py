@@ -45,7 +45,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
             'environment that has it in this terminal and launch again, or install '
             'requirements/torch.txt and requirements/core.txt there'
         ) from missing
-    from spec_vla_ros.models.checkpoint_files import read_config
+    from spec_vla_ros.models.checkpoint_files import codec_of, read_config
     from spec_vla_ros.models.folders import folder_path
     from spec_vla_ros.models.recipe_checks import (
         refuse_other_units,
@@ -75,7 +75,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     chosen = settings.observation_recipe  # single fields leave the others as they are
     said = {*changes, *fields_said(chosen)} if chosen else None
     require_choice(checkpoint.keys_unasked, asked, option='observation_recipe:=', said=said)
-    stats = policy.codec_of(folder, checkpoint, recipe, asked).stats
+    stats = codec_of(folder, checkpoint, recipe, asked).stats
     if stats.dimensions != DIMENSIONS:
         raise ValueError(
             f'unnorm_key {stats.key!r} has {stats.dimensions} dimensions; this node drives an end '
