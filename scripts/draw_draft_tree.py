@@ -25,9 +25,9 @@ from spec_vla_ros.decoding.speculative import verify
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 SEED, STEPS, LIMIT = 9_045_005, 3, 3
 SHAPE = TreeShape(top_k=3, depth=4, nodes=11)
@@ -93,7 +93,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     drafter = TreeDrafter(load_drafter_beside(checkpoint), target, ids=ids)
 
     cache = target.new_cache(prompt.shape[1] + 64)
-    nothing = DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
+    nothing = DraftTree.empty()
     verified = verify(target, prompt, nothing, cache)
     root = verified.choices  # the first token of the action
     embedded = target.embed(root[None])
@@ -103,7 +103,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
     tree = drafter.propose(root, shape, prompt.shape[1])
     choices = verify(target, embedded, tree, cache).choices
     accept = within_bins([limit] * DIMENSIONS, action_ids=ids)
-    path, count = accepted_path(tree, choices, accept, first_place=1)
+    path, count = accepted_path(tree, choices, accept, first_dimension=1)
 
     def bins(tokens: Tensor) -> list[int]:
         return (ids.stop - 1 - tokens).tolist()  # a higher id is a lower value

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from spec_vla_ros.norm_stats import NormStats
-from spec_vla_ros.types import NotAnActionError
+from spec_vla_ros.types import DIMENSIONS, NotAnActionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class ActionCodec:
                 raise ValueError(f'tolerance {tolerance}: give 0 or more, or None')
         if translation is None and rotation is None:
             return (None,) * dimensions
-        if dimensions != 7:
+        if dimensions != DIMENSIONS:
             raise ValueError(
                 f'the actions have {dimensions} dimensions, so that their units are not known: '
                 'give an acceptance threshold in bins, and no tolerance'

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,15 +27,21 @@ from spec_vla_ros.planning.costs import measure_costs
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.planning.planner import Planner
 from spec_vla_ros.planning.rates import AcceptanceRates, RateTable
-from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats, Decoding, thresholds_by_dimension
+from spec_vla_ros.types import (
+    AUTOREGRESSIVE,
+    RELAXED,
+    DecodeStats,
+    Decoding,
+    thresholds_by_dimension,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedAction:
-    """The tokens of one action and how they came about.
+    """What `Decoded` says of one action, and what was in force when it was decoded.
 
-    tokens: (D,) int64 on the CPU. choices: (D,) likewise, see `Decoded`.
-    stats: with the thresholds and the draft plan that were in force.
+    tokens, choices: (D,) int64 on the CPU, see `Decoded`.
+    stats: those of `Decoded`, with acceptance thresholds, draft plan and number of guesses.
     """
 
     tokens: Tensor
@@ -121,32 +126,31 @@ class ActionDecoder:
                 fit the actions.
         """
         run = self._runner.run if timer is None else timer.timed(self._runner.run)
-        situation: dict[str, Any] = {'instruction': instruction, 'stamp_ns': stamp_ns}
         thresholds = self._thresholds_in_force(decoding)
         tree = None if decoding.mode == AUTOREGRESSIVE else self._planner.plan(thresholds)
         off = tree is not None and not _drafts_anything(tree, temporal=decoding.temporal)
-        guesses: DraftTree | None = None
+        draft: DraftTree | None = None
         if tree is not None and decoding.temporal:
-            most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
-            # Also where nothing is drafted: it counts whether guesses would hold again.
-            guesses = self._temporal.draft(**situation, thresholds=thresholds, nodes=most)
+            draft = self._guess(
+                tree, thresholds=thresholds, instruction=instruction, stamp_ns=stamp_ns
+            )
         if tree is None or off:
             decoded = self._runner.autoregressive(
                 self._target, prompt, num_tokens=self._stop.count, cache=self._cache, run=run
             )
         else:
             decoded = self._speculative(
-                prompt, decoding.mode, tree=tree, thresholds=thresholds, guesses=guesses, run=run
+                prompt, decoding.mode, tree=tree, thresholds=thresholds, draft=draft, run=run
             )
         if tree is not None:
             self._planner.observe(thresholds, decoded)
-        self._temporal.record(decoded.choices.numpy(), **situation)
+        self._temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
         stats = replace(
             decoded.stats(
                 decoding.mode, phases_ms=None if timer is None else timer.milliseconds()
             ),
-            acceptance_thresholds=thresholds if decoding.mode == 'relaxed' else (),
-            guesses=0 if guesses is None else len(guesses) - 1,
+            acceptance_thresholds=thresholds if decoding.mode == RELAXED else (),
+            guesses=0 if draft is None else len(draft) - 1,
             draft_plan=tree.text if isinstance(tree, TreePlan) else '',
             drafting_off=off,
         )
@@ -181,7 +185,7 @@ class ActionDecoder:
     def _thresholds_in_force(self, decoding: Decoding) -> tuple[int, ...]:
         """Return how many bins drafts may be off in each dimension; none unless relaxed."""
         count = self._stop.count
-        if decoding.mode != 'relaxed':
+        if decoding.mode != RELAXED:
             return (0,) * count
         said = decoding.acceptance_threshold
         metres, radians = self._action_scale
@@ -196,6 +200,23 @@ class ActionDecoder:
             for r, bins in zip(thresholds_by_dimension(said, count), tolerated, strict=True)
         )
 
+    def _guess(
+        self,
+        tree: TreeShape | TreePlan,
+        *,
+        thresholds: tuple[int, ...],
+        instruction: str,
+        stamp_ns: int,
+    ) -> DraftTree | None:
+        """Return the temporal draft, or None where there are no guesses.
+
+        To be asked where nothing is drafted, too: it counts whether guesses would hold again.
+        """
+        most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
+        return self._temporal.draft(
+            instruction=instruction, stamp_ns=stamp_ns, thresholds=thresholds, nodes=most
+        )
+
     def _speculative(
         self,
         prompt: Tensor,
@@ -203,7 +224,7 @@ class ActionDecoder:
         *,
         tree: TreeShape | TreePlan,
         thresholds: tuple[int, ...],
-        guesses: DraftTree | None,
+        draft: DraftTree | None,
         run: Run,
     ) -> Decoded:
         if self._drafter is None:
@@ -218,13 +239,13 @@ class ActionDecoder:
             accept=self._accept(thresholds, prompt.device),
             tree=self._spaced_tree(tree, thresholds),
             stop=self._stop,
-            draft=guesses,
+            draft=draft,
             cache=self._cache,
             run=run,
         )
 
-    # Recordings need the same objects again.
     def _accept(self, thresholds: tuple[int, ...], device: torch.device) -> AcceptanceRule:
+        """Return the same object for the same thresholds, since recordings are found by it."""
         if thresholds not in self._rules:
             ids = self._codec.action_ids
             self._rules[thresholds] = (
@@ -235,6 +256,7 @@ class ActionDecoder:
         return self._rules[thresholds]
 
     def _spaced_tree(self, tree: TreeShape | TreePlan, thresholds: tuple[int, ...]) -> TreeRule:
+        """Return the rule of trees whose siblings are apart, made anew where either changed."""
         known, rule = self._spaced.get(thresholds, (None, None))
         if rule is None or known != tree:
             rule = spaced(tree, thresholds)

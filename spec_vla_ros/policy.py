@@ -21,7 +21,7 @@ from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.models.checkpoint_files import blaming, read_config
+from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
     drafter_beside,
@@ -30,12 +30,11 @@ from spec_vla_ros.models.drafter_files import (
 )
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
 from spec_vla_ros.models.quantised import check_stored_as
-from spec_vla_ros.models.recipe_checks import check_dimensions, crop_doubt, doubts, suggestion
+from spec_vla_ros.models.recipe_checks import hints
 from spec_vla_ros.models.recipe_pictures import RecipePicture
-from spec_vla_ros.models.recipes import Recipe, read_recipe
+from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.planning.plan import TreePlan
@@ -125,16 +124,9 @@ class SpecVlaPolicy:
         self._log_recipe()
 
     def _log_recipe(self) -> None:
-        recipe, stats = self._recipe, self._codec.stats
+        recipe, stats, folder = self._recipe, self._codec.stats, self._checkpoint.folder
         _LOG.info('norm stats %r, recipe %s', stats.key, recipe)
-        files = self._checkpoint.config.norm_stats_files
-        folder = self._checkpoint.folder
-        hints = (
-            suggestion(recipe, stats),
-            crop_doubt(recipe, folder),
-            stats.foreign_warning(files),
-        )
-        for line in filter(None, [*doubts(recipe, stats), *hints]):
+        for line in hints(recipe, stats, folder, files=self._checkpoint.config.norm_stats_files):
             _LOG.warning('%s: %s', folder, line)
 
     @property
@@ -310,17 +302,3 @@ def load_policy(
     loaded = load_openvla(folder, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)
-
-
-def codec_of(
-    folder: Path, config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None
-) -> ActionCodec:
-    """Return the codec with the norm stats that were asked for, or that the recipe is for.
-
-    Raises:
-        CheckpointError: there are none, or they do not fit the recipe.
-    """
-    with blaming(f'{folder}'):
-        codec = config.codec(recipe.key_among(config.keys_unasked, unnorm_key))
-        check_dimensions(recipe, codec.stats)
-    return codec

@@ -16,6 +16,14 @@ import numpy as np
 
 from spec_vla_ros.instructions import fault_of_words
 
+NANOSECONDS = 1_000_000_000
+"""In a second."""
+
+DIMENSION_NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
+"""Of an end effector's actions, whose units are known: position, rotation, gripper."""
+
+DIMENSIONS = len(DIMENSION_NAMES)
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:
@@ -40,9 +48,9 @@ class Observation:
             )
 
 
-AUTOREGRESSIVE = 'autoregressive'
+AUTOREGRESSIVE, STRICT, RELAXED = 'autoregressive', 'strict', 'relaxed'
 
-MODES = (AUTOREGRESSIVE, 'strict', 'relaxed')
+MODES = (AUTOREGRESSIVE, STRICT, RELAXED)
 """How to decode: token by token; speculatively with the same result, but for rounding;
 speculatively, and taking draft tokens near the target's choice as well."""
 

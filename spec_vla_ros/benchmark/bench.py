@@ -23,20 +23,19 @@ from spec_vla_ros.benchmark.random_case import (
     CUDA_ONLY,
     FIRST_TOKEN,
     GENERATE,
-    NUM_TOKENS,
     RANDOM_CASES,
     RandomModel,
     passes_of,
 )
 from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
-from spec_vla_ros.benchmark.trace import Trace, load_trace
+from spec_vla_ros.benchmark.trace import Trace, as_lists, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.measures import exactness
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, PRECISIONS
 
 SHIPPED = 'shipped policy'
 FRAME_SEEDS = range(9_041_000, 9_042_000)
@@ -228,7 +227,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
     )
     measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
     length = case.prompt_length
-    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (NUM_TOKENS - 1)]}
+    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (DIMENSIONS - 1)]}
     for way, recorded in ways.items():
         chosen = recorded.sample(args.actions)
         passes[way] = [passes_of(recorded, a, prompt_length=length) for a in chosen]
@@ -241,7 +240,7 @@ def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: 
         prompt_length=length,
         accept_lengths='replayed from the trace of the shipped policy; weights are random',
         same_tokens=measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens,
-        trees={w: [s and [s.top_k, s.depth, s.nodes] for s in r.shapes] for w, r in ways.items()},
+        trees={way: as_lists(recorded.shapes) for way, recorded in ways.items()},
         trace_mean_passes={way: recorded.mean_passes for way, recorded in ways.items()},
     )
 

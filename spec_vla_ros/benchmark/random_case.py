@@ -12,8 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.benchmark.floor import Pass
-from spec_vla_ros.benchmark.timing import Method, Outcome
-from spec_vla_ros.benchmark.trace import ActionTrace, WayTrace, guessed_tree, replayed
+from spec_vla_ros.benchmark.timing import Method, TimedAction
+from spec_vla_ros.benchmark.trace import (
+    ActionTrace,
+    WayTrace,
+    decoding_of,
+    guessed_tree,
+    replayed,
+)
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeRule, spaced
@@ -28,10 +34,9 @@ from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.plan import TreePlan
-from spec_vla_ros.types import AUTOREGRESSIVE, thresholds_by_dimension
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, thresholds_by_dimension
 
 ACTION_IDS = range(31744, 32000)
-NUM_TOKENS = 7
 GENERATE, FIRST_TOKEN = 'transformers generate', 'transformers generate, first token'
 
 
@@ -156,35 +161,35 @@ class RandomModel:
         generate = TransformersGenerate(self.plain)
         runner = runner_for(self.prompt.device)
         found: dict[str, Method] = {
-            GENERATE: lambda _: Outcome(
-                tuple(generate(self._see(runner)[0], num_tokens=NUM_TOKENS).tolist())
+            GENERATE: lambda _: TimedAction(
+                tuple(generate(self._see(runner)[0], num_tokens=DIMENSIONS).tolist())
             ),
-            FIRST_TOKEN: lambda _: Outcome(
+            FIRST_TOKEN: lambda _: TimedAction(
                 tuple(generate(self._see(runner)[0], num_tokens=1).tolist())
             ),
             AUTOREGRESSIVE: lambda _: self._autoregressive(runner),
         }
         for name, way in ways.items():
-            threshold = 0 if name == 'strict' else acceptance_threshold
+            threshold = decoding_of(name, acceptance_threshold).acceptance_threshold
             chosen = way.sample(actions)
             rules = [replayed(a.commits, device=self.prompt.device) for a in chosen]
             tree = spaced(
                 TreePlan(way.shapes, (0.0,) * len(way.shapes)),
-                thresholds_by_dimension(threshold, NUM_TOKENS),
+                thresholds_by_dimension(threshold, DIMENSIONS),
             )
             found[name] = partial(self._replay, tree, chosen, rules, runner)
         return found
 
-    def _autoregressive(self, runner: Runner) -> Outcome:
+    def _autoregressive(self, runner: Runner) -> TimedAction:
         prompt, timer = self._see(runner)
         decoded = runner.autoregressive(
             self.target,
             prompt,
-            num_tokens=NUM_TOKENS,
+            num_tokens=DIMENSIONS,
             cache=self._cache,
             run=timer.timed(runner.run),
         )
-        return _outcome(decoded, AUTOREGRESSIVE, timer)
+        return _timed_action(decoded, AUTOREGRESSIVE, timer)
 
     def _replay(
         self,
@@ -193,7 +198,7 @@ class RandomModel:
         rules: Sequence[AcceptanceRule],
         runner: Runner,
         number: int,
-    ) -> Outcome:
+    ) -> TimedAction:
         action = actions[number]
         prompt, timer = self._see(runner)
         decoded = runner.speculative(
@@ -202,7 +207,7 @@ class RandomModel:
             prompt,
             accept=rules[number],
             tree=tree,
-            stop=FixedCount(NUM_TOKENS),
+            stop=FixedCount(DIMENSIONS),
             draft=guessed_tree(action, action_ids=ACTION_IDS),
             cache=self._cache,
             run=timer.timed(runner.run),
@@ -212,14 +217,14 @@ class RandomModel:
                 f'{action} was replayed as {decoded.commits}: the trace does not fit these trees, '
                 'record it again'
             )
-        return _outcome(decoded, 'replayed', timer)
+        return _timed_action(decoded, 'replayed', timer)
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
     """Return the target's passes of a recorded action."""
     drafted = max(len(action.guesses) - 1, 0)
     passes = [Pass(prompt_length + drafted, 1 + drafted)]
-    left = NUM_TOKENS - action.commits[0]
+    left = DIMENSIONS - action.commits[0]
     for committed in action.commits[1:]:
         shape = way.shapes[left - 1]
         nodes = 1 + (0 if shape is None else shape.nodes)
@@ -228,9 +233,9 @@ def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list
     return passes
 
 
-def _outcome(decoded: Decoded, mode: str, timer: PhaseTimer) -> Outcome:
+def _timed_action(decoded: Decoded, mode: str, timer: PhaseTimer) -> TimedAction:
     stats = decoded.stats(mode, phases_ms=timer.milliseconds())
-    return Outcome(tuple(decoded.tokens.tolist()), stats)
+    return TimedAction(tuple(decoded.tokens.tolist()), stats)
 
 
 def _openvla(case: RandomCase) -> OpenVLAConfig:

@@ -3,35 +3,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 
+import numpy as np
 import torch
 
 from spec_vla_ros.benchmark.random_case import CUDA_ONLY, RANDOM_CASES, RandomModel
-from spec_vla_ros.benchmark.record import Recorder
 from spec_vla_ros.benchmark.report import machine
 from spec_vla_ros.benchmark.trace import (
     RECORDED,
     WAYS,
+    ActionTrace,
     Trace,
+    WayTrace,
+    decoding_of,
     kept_cases,
     load_trace,
     save_trace,
 )
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.decoding.acceptance import within_bins
 from spec_vla_ros.decoding.cuda.graph_runner import runner_for
-from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.decoding.draft_tree import DraftTree, spaced
+from spec_vla_ros.decoding.drafting import TreeDrafter
+from spec_vla_ros.decoding.generate import FixedCount
+from spec_vla_ros.decoding.speculative import speculative_generate
+from spec_vla_ros.decoding.temporal import TemporalDraft
+from spec_vla_ros.evaluation.closed_loop import episodes
+from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter_beside
+from spec_vla_ros.models.observation_encoder import ObservationEncoder
+from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.costs import Costs, measure_costs
+from spec_vla_ros.planning.plan import plan_trees
+from spec_vla_ros.planning.rates import WIDTHS, AcceptanceRates, RateTable
 from spec_vla_ros.sim.env import TabletopEnv
+from spec_vla_ros.sim.environment import Environment
+from spec_vla_ros.types import Observation, thresholds_by_dimension
 
 TRACE_SEEDS = range(9_040_000, 9_040_020)
 """Episodes that neither training nor evaluation uses."""
 
 FLAT_COSTS = Costs(
     verify={1: 1.0, 50: 1.1},
-    draft=dict.fromkeys((1, 2, 4, 8), (0.06, 0.06)),
+    draft=dict.fromkeys(WIDTHS, (0.06, 0.06)),
     draft_prefill=0.1,
 )
 """In passes of one token, where reading the weights is all that counts: for recording the trace of
@@ -65,7 +82,7 @@ def record_trace(
     machines = {name: before.machines[name] for name in ways}
     today = date.today().isoformat()
     env = TabletopEnv(image_size=192)
-    recorder = Recorder(checkpoint, drafter, acceptance_threshold=acceptance_threshold)
+    recorder = TraceRecorder(checkpoint, drafter, acceptance_threshold=acceptance_threshold)
     dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
     try:
         for name in names:
@@ -102,3 +119,80 @@ def record_trace(
     }
     save_trace(Trace(about, ways, drafter.window, machines), RECORDED)
     print(f'written: {RECORDED}')
+
+
+class TraceRecorder:
+    """Runs the policy in closed loop with the trees that given costs choose.
+
+    Args:
+        checkpoint: the policy.
+        drafter: its drafter.
+        acceptance_threshold: relaxed acceptance's, in bins.
+    """
+
+    def __init__(
+        self, checkpoint: OpenVLACheckpoint, drafter: Drafter, *, acceptance_threshold: int
+    ) -> None:
+        self._codec = checkpoint.config.codec()
+        self._encoder = ObservationEncoder(checkpoint, num_tokens=self._codec.stats.dimensions)
+        self._target = PackedLlama(checkpoint.model.language_model)
+        self._drafter = TreeDrafter(
+            PackedDrafter(drafter), self._target, ids=self._codec.action_ids
+        )
+        self._acceptance_threshold, self._rates = acceptance_threshold, drafter.rates
+
+    @torch.inference_mode()
+    def record(self, way: str, costs: Costs, env: Environment, seeds: Iterable[int]) -> WayTrace:
+        """Record every action of some episodes.
+
+        Args:
+            way: one of `trace.WAYS`.
+            costs: what passes cost where the trace will be replayed; they choose the trees.
+            env: the simulator.
+            seeds: one episode each.
+        """
+        dimensions = self._codec.stats.dimensions
+        decoding = decoding_of(way, self._acceptance_threshold)
+        thresholds = thresholds_by_dimension(decoding.acceptance_threshold, dimensions)
+        rates = AcceptanceRates(self._rates or RateTable.neutral(dimensions))
+        still = self._codec.encode(np.zeros(dimensions))
+        temporal = TemporalDraft(action_ids=self._codec.action_ids, resting_ids=still)
+        plan = plan_trees(
+            costs,
+            num_tokens=dimensions,
+            rate=rates.of_levels(thresholds),
+            held=temporal.held(),
+        )
+        accept = within_bins(thresholds, action_ids=self._codec.action_ids)
+        tree, stop = spaced(plan, thresholds), FixedCount(dimensions)
+        actions: list[ActionTrace] = []
+
+        def act(observation: Observation) -> np.ndarray:
+            instruction, stamp_ns = observation.instruction, observation.stamp_ns
+            if not stamp_ns:
+                temporal.reset()
+            draft: DraftTree | None = None
+            if decoding.temporal:
+                draft = temporal.draft(
+                    instruction=instruction,
+                    stamp_ns=stamp_ns,
+                    thresholds=thresholds,
+                    nodes=plan.guesses,
+                )
+            decoded = speculative_generate(
+                self._target,
+                self._drafter,
+                self._encoder(observation),
+                accept=accept,
+                tree=tree,
+                stop=stop,
+                draft=draft,
+            )
+            temporal.record(decoded.choices.numpy(), instruction=instruction, stamp_ns=stamp_ns)
+            guesses = () if draft is None else tuple(draft.parents.tolist())
+            actions.append(ActionTrace(guesses, decoded.commits))
+            return self._codec.decode(decoded.tokens)
+
+        for _ in episodes(env, seeds, act):
+            pass
+        return WayTrace(plan.shapes, tuple(actions))

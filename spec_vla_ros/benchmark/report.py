@@ -175,8 +175,8 @@ def _about(case: Mapping) -> str:
 
 
 def _cells(way: str, row: Mapping) -> list[str]:
-    def number(value: float | None, digits: int = 2) -> str:
-        return '' if value is None else f'{value:.{digits}f}'
+    def number(value: float | None) -> str:
+        return '' if value is None else f'{value:.2f}'
 
     return [
         way,

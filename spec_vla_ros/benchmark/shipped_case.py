@@ -10,10 +10,10 @@ import torch
 
 from spec_vla_ros.benchmark.floor import Pass
 from spec_vla_ros.benchmark.random_case import FIRST_TOKEN, GENERATE, passes_of
-from spec_vla_ros.benchmark.record import episodes
-from spec_vla_ros.benchmark.timing import Measured, Method, Outcome
-from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace
+from spec_vla_ros.benchmark.timing import Measured, Method, TimedAction
+from spec_vla_ros.benchmark.trace import WAYS, ActionTrace, WayTrace, decoding_of
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.evaluation.closed_loop import episodes
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.drafter_files import load_drafter_beside
@@ -25,13 +25,8 @@ from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
     """Return the ways of decoding that are compared, by name."""
-    strict, relaxed, temporal = WAYS
-    return {
-        AUTOREGRESSIVE: Decoding(),
-        strict: Decoding('strict', temporal=False),
-        relaxed: Decoding('relaxed', acceptance_threshold, temporal=False),
-        temporal: Decoding('relaxed', acceptance_threshold, temporal=True),
-    }
+    ways = {way: decoding_of(way, acceptance_threshold) for way in WAYS}
+    return {AUTOREGRESSIVE: Decoding(), **ways}
 
 
 def record_frames(
@@ -117,14 +112,14 @@ class ShippedPolicy:
             found[name] = partial(self._ours, name)
         return found
 
-    def _ours(self, name: str, index: int) -> Outcome:
+    def _ours(self, name: str, index: int) -> TimedAction:
         frame, policy = self._frames[index], self._policies[name]
         if not frame.stamp_ns:
             policy.reset()
         action = policy.infer(frame, self._decodings[name])
-        return Outcome(tuple(action.tokens.tolist()), action.stats)
+        return TimedAction(tuple(action.tokens.tolist()), action.stats)
 
     @torch.inference_mode()
-    def _reference(self, index: int, num_tokens: int) -> Outcome:
+    def _reference(self, index: int, num_tokens: int) -> TimedAction:
         prompt = self._encoder(self._frames[index])
-        return Outcome(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))
+        return TimedAction(tuple(self._generate(prompt, num_tokens=num_tokens).tolist()))

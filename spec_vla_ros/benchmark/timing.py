@@ -14,14 +14,14 @@ from spec_vla_ros.types import DecodeStats
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TimedAction:
     """One action: its token ids, and how it came about if known."""
 
     tokens: tuple[int, ...]
     stats: DecodeStats | None = None
 
 
-Method = Callable[[int], Outcome]
+Method = Callable[[int], TimedAction]
 """Does the action of a number."""
 
 
@@ -82,36 +82,36 @@ def take_turns(
     """
     names = list(methods)
     times: dict[str, list[list[float]]] = {n: [[] for _ in range(actions)] for n in names}
-    outcomes: dict[str, list[Outcome]] = {n: [] for n in names}
+    found: dict[str, list[TimedAction]] = {n: [] for n in names}
     peaks = dict.fromkeys(names, 0)
     for done in range(actions * repeats):
         action, first = done % actions, done % len(names)
         for name in names[first:] + names[:first]:
-            spent, outcome, peak = _timed(methods[name], action, device)
+            spent, one, peak = _timed(methods[name], action, device)
             times[name][action].append(spent)
-            outcomes[name].append(outcome)
+            found[name].append(one)
             peaks[name] = max(peaks[name], peak)
         if progress is not None:
             progress(done + 1, actions * repeats)
-    return {n: _measured(times[n], outcomes[n], peaks[n]) for n in names}
+    return {n: _measured(times[n], found[n], peaks[n]) for n in names}
 
 
-def _timed(method: Method, action: int, device: torch.device) -> tuple[float, Outcome, int]:
+def _timed(method: Method, action: int, device: torch.device) -> tuple[float, TimedAction, int]:
     cuda = device.type == 'cuda'
     if cuda:
         torch.cuda.reset_peak_memory_stats(device)
         torch.cuda.synchronize(device)
     start = time.perf_counter()
-    outcome = method(action)
+    done = method(action)
     if cuda:
         torch.cuda.synchronize(device)
     spent = 1e3 * (time.perf_counter() - start)
-    return spent, outcome, torch.cuda.max_memory_allocated(device) if cuda else 0
+    return spent, done, torch.cuda.max_memory_allocated(device) if cuda else 0
 
 
-def _measured(times: Sequence[list[float]], outcomes: Sequence[Outcome], peak: int) -> Measured:
+def _measured(times: Sequence[list[float]], actions: Sequence[TimedAction], peak: int) -> Measured:
     action_ms = tuple(statistics.median(t) for t in times)
-    stats = [o.stats for o in outcomes if o.stats is not None]
+    stats = [a.stats for a in actions if a.stats is not None]
     phases: dict[str, float] = {}
     passes = per_pass = None
     if stats:
@@ -120,7 +120,7 @@ def _measured(times: Sequence[list[float]], outcomes: Sequence[Outcome], peak: i
         samples = [t for one in times for t in one]
         phases['rest'] = statistics.fmean(samples) - sum(phases.values())
         passes = statistics.fmean(s.target_passes for s in stats)
-        committed = [len(o.tokens) for o in outcomes if o.stats is not None]
+        committed = [len(a.tokens) for a in actions if a.stats is not None]
         per_pass = statistics.fmean(committed) / passes
     return Measured(
         action_ms,
@@ -129,6 +129,6 @@ def _measured(times: Sequence[list[float]], outcomes: Sequence[Outcome], peak: i
         passes,
         per_pass,
         peak or None,
-        tuple(o.tokens for o in outcomes[: len(times)]),
+        tuple(a.tokens for a in actions[: len(times)]),
         tuple(s.commits for s in stats),
     )

@@ -20,9 +20,29 @@ from torch import Tensor
 from spec_vla_ros.decoding.acceptance import AcceptanceRule
 from spec_vla_ros.decoding.draft_tree import DraftTree, TreeShape
 from spec_vla_ros.device import upload
+from spec_vla_ros.types import RELAXED, STRICT, Decoding, check_choice
 
 WAYS = ('strict', 'relaxed', 'relaxed + temporal')
 RECORDED = Path(__file__).with_name('trace.json')
+
+
+def decoding_of(way: str, acceptance_threshold: int) -> Decoding:
+    """Return what a way of decoding stands for.
+
+    Args:
+        way: one of `WAYS`.
+        acceptance_threshold: relaxed acceptance's, in bins.
+
+    Raises:
+        ValueError: an unknown way; the message lists them.
+    """
+    check_choice('way of decoding', way, WAYS)
+    strict, relaxed, temporal = WAYS
+    return {
+        strict: Decoding(STRICT, temporal=False),
+        relaxed: Decoding(RELAXED, acceptance_threshold, temporal=False),
+        temporal: Decoding(RELAXED, acceptance_threshold, temporal=True),
+    }[way]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +98,17 @@ class Trace:
     machines: Mapping[str, str] = field(default_factory=dict)
 
 
+def as_lists(shapes: Sequence[TreeShape | None]) -> list[list[int] | None]:
+    """Return trees as JSON has them: top_k, depth and nodes of each, or None."""
+    return [None if s is None else [s.top_k, s.depth, s.nodes] for s in shapes]
+
+
 def save_trace(trace: Trace, path: Path) -> None:
     """Write a trace as JSON."""
     cases = {
         case: {
             way: {
-                'shapes': [s and [s.top_k, s.depth, s.nodes] for s in recorded.shapes],
+                'shapes': as_lists(recorded.shapes),
                 'actions': [[list(a.guesses), list(a.commits)] for a in recorded.actions],
             }
             for way, recorded in ways.items()
@@ -160,8 +185,8 @@ def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
     accepted[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
     known = upload(accepted, device)
 
-    def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
-        return known[place.clamp(max=len(known) - 1)]
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
+        return known[dimension.clamp(max=len(known) - 1)]
 
     return accept
 

@@ -22,10 +22,9 @@ from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.models.recipes import DIMENSIONS
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
-from spec_vla_ros.types import Decoding, Observation, Policy
+from spec_vla_ros.types import DIMENSIONS, Decoding, Observation, Policy
 
 _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
 

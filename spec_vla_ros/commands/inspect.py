@@ -28,12 +28,12 @@ from spec_vla_ros.models.recipe_checks import (
     suggestion,
 )
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.models.recipes import DIMENSIONS, Recipe
+from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import check_tensors
 from spec_vla_ros.models.text_tokenizers import require_tokenizer, tokenizer_file
 from spec_vla_ros.norm_stats import STATISTICS, NormStats
 from spec_vla_ros.policy import load_policy
-from spec_vla_ros.types import InstructionError, Observation
+from spec_vla_ros.types import DIMENSIONS, InstructionError, Observation
 
 _INSTRUCTION = 'pick up the red block'
 _AXES = (*(f'{axis} (m)' for axis in 'xyz'), 'roll (rad)', 'pitch (rad)', 'yaw (rad)', 'gripper')

@@ -34,7 +34,7 @@ from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_besid
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
-from spec_vla_ros.types import AUTOREGRESSIVE, Decoding
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, Decoding
 
 DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
 
@@ -169,7 +169,7 @@ def _check(
             'without a drafter: name one with --drafter, or train one (docs/how-to/drafter.md)'
         )
     in_metres = tolerance.metres is not None or tolerance.radians is not None
-    if dimensions != 7 and in_metres:
+    if dimensions != DIMENSIONS and in_metres:
         raise ValueError(
             f'the actions have {dimensions} dimensions, so that their units are not known: give '
             '--tolerance-bins alone'

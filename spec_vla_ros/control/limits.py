@@ -13,10 +13,11 @@ import math
 import numpy as np
 
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.watches import NANOSECONDS, Pose
+from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
+from spec_vla_ros.types import DIMENSIONS, NANOSECONDS
 
 
 def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:
@@ -27,8 +28,8 @@ def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:
     its image are wrong, and a clipped wrong action is still wrong.
     """
     values = np.asarray(values, dtype=float)
-    if values.shape != (7,):
-        return f'the action has shape {values.shape}, expected (7,)'
+    if values.shape != (DIMENSIONS,):
+        return f'the action has shape {values.shape}, expected ({DIMENSIONS},)'
     if not np.isfinite(values).all():
         return f'the action is not finite: {np.array2string(values, precision=4)}'
     translation = math.hypot(*values[:3])

@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from spec_vla_ros.control.watches import NANOSECONDS, StampedImage
+from spec_vla_ros.control.watches import StampedImage
 from spec_vla_ros.inference.worker import Finished, InferenceWorker
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Action, Observation, Policy
+from spec_vla_ros.types import NANOSECONDS, Action, Observation, Policy
 
 Image = TypeVar('Image')
 
@@ -106,7 +106,10 @@ class Requests(Generic[Image]):
     def ask(
         self, newest: StampedImage[Image] | None, instruction: str, settings: PolicySettings
     ) -> bool:
-        """Infer from an image, if it is new and shows the arm at rest; return whether it is."""
+        """Ask for an action, if the image is new and shows the arm at rest.
+
+        Return whether it was asked for.
+        """
         if newest is None or newest is self._used:
             return False
         if settings.wait_for_motion:

@@ -11,10 +11,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from spec_vla_ros.control.schedule import Twist
+from spec_vla_ros.types import NANOSECONDS
 
 Image = TypeVar('Image')
-
-NANOSECONDS = 1_000_000_000
 
 SEVERAL = 'one of several publishers'
 """The source of an image that may be another publisher's than the one before."""

@@ -20,14 +20,15 @@ from spec_vla_ros.device import upload
 AcceptanceRule = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Says of each draft token whether it passes, if all those above it do.
 
-Draft ids (N,), the target's choices (N,), places behind the prompt from 0 (N,) -> (N,) bool.
+Draft ids (N,), the target's choices (N,), dimensions (N,) -> (N,) bool. A dimension is a token's
+index in the action, from 0; behind the action: more.
 """
 
 
 def exact_match() -> AcceptanceRule:
     """Accept only what the target chooses itself."""
 
-    def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
         return draft == choice
 
     return accept
@@ -57,15 +58,15 @@ def within_bins(
     def is_action(ids: Tensor) -> Tensor:
         return (ids >= action_ids.start) & (ids < action_ids.stop)
 
-    def accept(draft: Tensor, choice: Tensor, place: Tensor) -> Tensor:
-        near = (draft - choice).abs() <= limits[place.clamp(max=len(limits) - 1)]
+    def accept(draft: Tensor, choice: Tensor, dimension: Tensor) -> Tensor:
+        near = (draft - choice).abs() <= limits[dimension.clamp(max=len(limits) - 1)]
         return (draft == choice) | (near & is_action(draft) & is_action(choice))
 
     return accept
 
 
 def accepted_path(
-    tree: DraftTree, choices: Tensor, accept: AcceptanceRule, *, first_place: int
+    tree: DraftTree, choices: Tensor, accept: AcceptanceRule, *, first_dimension: int
 ) -> tuple[Tensor, Tensor]:
     """Find the longest path from the root that is accepted throughout.
 
@@ -76,7 +77,7 @@ def accepted_path(
         tree: the draft.
         choices: (N,) ids the target would choose after each node, the root first.
         accept: the acceptance rule.
-        first_place: of the nodes below the root, counted behind the prompt.
+        first_dimension: of the nodes below the root.
 
     Returns:
         Indices of the path's nodes in ascending depth, the root first, the last one repeated,
@@ -86,11 +87,11 @@ def accepted_path(
     if tree.depth == 0:
         return level, level + 1
     if tree.is_chain:
-        passes = accept(tree.tokens[1:], choices[:-1], first_place + level[:-1])
+        passes = accept(tree.tokens[1:], choices[:-1], first_dimension + level[:-1])
         last = (passes * 1).cumprod(0).sum(0, keepdim=True)
         return torch.minimum(level, last), last + 1
     expected = choices[tree.parents[1:]]
-    passes = accept(tree.tokens[1:], expected, first_place + tree.depths[1:] - 1)
+    passes = accept(tree.tokens[1:], expected, first_dimension + tree.depths[1:] - 1)
     below = tree.ancestors[:, 1:]  # without the root, which is no draft
     reached = ~(below & ~passes).any(-1)
     off = (below * (tree.tokens[1:] - expected).abs()).sum(-1)

@@ -41,6 +41,11 @@ class TreeShape:
         if min(self.top_k, self.depth, self.nodes) < 1:
             raise ValueError(f'{self}: each must be at least 1')
 
+    @classmethod
+    def full(cls, width: int, depth: int) -> TreeShape:
+        """Return the shape with room for `width` nodes at each of `depth` levels."""
+        return cls(width, depth, width * depth)
+
     def __call__(self, left: int) -> TreeShape | None:
         """Return the tree to draft with `left` tokens to go; the last one is always the bonus."""
         return replace(self, depth=min(self.depth, left - 1)) if left > 1 else None
@@ -74,7 +79,7 @@ class DraftTree:
     parents: (N,) int64, index of each node's parent; the root is its own.
     depths: (N,) int64, 0 for the root.
     ancestors: (N, N) bool, True where the column is the row itself or an ancestor of it.
-    depth: of the deepest node, or more than that; known without reading `depths` from a device.
+    depth: an upper bound of `depths`, known on the host.
     is_chain: each node is known to be the parent of the next, so that plain causal attention does.
     """
 
@@ -101,6 +106,11 @@ class DraftTree:
     def root_only(cls, token: Tensor) -> DraftTree:
         """Build the tree without a draft; token: (1,)."""
         return cls.chain(token)
+
+    @classmethod
+    def empty(cls) -> DraftTree:
+        """Build the tree of a prefill without guesses; nobody reads its root's id."""
+        return cls.root_only(torch.zeros(1, dtype=torch.int64))
 
     @classmethod
     def chain(cls, tokens: Tensor) -> DraftTree:

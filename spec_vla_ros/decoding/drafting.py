@@ -8,7 +8,7 @@ feature, which the target's own head turns into scores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Protocol
 
 import torch
@@ -46,13 +46,11 @@ class DraftModel(Protocol):
     ) -> Tensor:
         """Embeddings of tokens i+1 and features i (1, S, H) -> the last `outputs` features i+1."""
 
-    @property
-    def tree_position(self) -> Callable[..., int]:
-        """(entries cached, first_round=) -> rotary position of a tree's first level."""
+    def tree_position(self, cached: int, *, first_round: bool) -> int:
+        """Return the rotary position of a tree's first level behind so many cached entries."""
 
-    @property
-    def new_cache(self) -> Callable[[int], KVCache]:
-        """Returns an empty cache with room for so many entries."""
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for so many entries."""
 
 
 class TreeDrafter:
@@ -82,7 +80,7 @@ class TreeDrafter:
         self._cache = model.new_cache(0)
         self._embeds = self._features = torch.empty(1, 0, 0)  # (1, places, H), of the sequence
         self._first = 0  # the first place that is read
-        self._drafts = False
+        self._proposes = False
 
     def fresh(self) -> TreeDrafter:
         """Return one of the same kind with buffers of its own."""
@@ -97,7 +95,7 @@ class TreeDrafter:
     @property
     def key(self) -> Hashable:
         """What a recorded pass of it depends on; see `generate.Run`."""
-        return id(self), self._cache.key, self._embeds.shape[1], self._first, self._drafts
+        return id(self), self._cache.key, self._embeds.shape[1], self._first, self._proposes
 
     @property
     def counts_from_prompt(self) -> bool:
@@ -118,7 +116,7 @@ class TreeDrafter:
             drafts: whether anything will be proposed; if not, the target need not compute
                 features.
         """
-        length, self._drafts = prompt.shape[1], drafts
+        length, self._proposes = prompt.shape[1], drafts
         self._first = self.first_place(length)
         self._cache.rewind(0)
         if not drafts:
@@ -137,7 +135,7 @@ class TreeDrafter:
 
         They are the last before `end`; at least one.
         """
-        return end - max(self._first, past) if self._drafts else 1
+        return end - max(self._first, past) if self._proposes else 1
 
     def observe(self, embeds: Tensor, features: Tensor, decided: Tensor, *, end: int) -> None:
         """Note what a pass of the target decided, to be read by the next proposal.
@@ -148,7 +146,7 @@ class TreeDrafter:
             decided: (1, L - 1, H), features of the decided tokens but the last.
             end: place of the first decided token.
         """
-        if self._drafts:
+        if self._proposes:
             count = embeds.shape[1]
             self._embeds[:, end - 1 : end - 1 + count] = embeds
             self._features[:, end - features.shape[1] : end] = features
@@ -156,7 +154,7 @@ class TreeDrafter:
 
     def rewind(self, place: int) -> None:
         """Take what stands before a place of the sequence as read, and no more."""
-        if self._drafts:
+        if self._proposes:
             self._cache.rewind(max(0, place - self._first))
 
     def read(self, place: int) -> Tensor:

@@ -2,7 +2,8 @@
 """Greedy autoregressive decoding: one pass of the target for each token.
 
 The baseline that every other way of decoding is measured against, and the definition of what
-strict decoding must give.
+strict decoding must give. Here, too, is what every way of decoding shares: `LanguageModel`, `Run`,
+`StopRule`, `Decoded`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ class Run(Protocol):
     the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.graph_runner`
     repeats a recording of it, for which objects with a state say by their `key` what that depends
     on.
+
+    What a step does to a cache's `length` may not last: a replay runs no Python. So whoever runs a
+    step sets the length afterwards.
     """
 
     def __call__(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
@@ -71,9 +75,8 @@ class LanguageModel(Protocol):
     def logits(self, hidden: Tensor, ids: slice | None = None) -> Tensor:
         """Hidden states (..., H) -> scores (..., V), of all ids or of a slice of them."""
 
-    @property
-    def new_cache(self) -> Callable[[int], KVCache]:
-        """Returns an empty cache with room for so many tokens."""
+    def new_cache(self, max_len: int) -> KVCache:
+        """Return an empty cache with room for so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,8 @@ def prefill(
         outputs: of how many of the last tokens hidden states are wanted; None for all S.
 
     Returns:
-        Hidden states after the final norm (1, S, H), and the cache that holds the prompt.
+        Hidden states after the final norm (1, outputs or S, H), and the cache that holds the
+        prompt.
     """
     length = prompt.shape[1]
     cache = target.new_cache(length) if cache is None else cache
@@ -163,7 +167,7 @@ def autoregressive_generate(
     cache = target.new_cache(length + num_tokens) if cache is None else cache
     cache.rewind(0)
     token = run('prefill', _first_token, target, prompt, cache)
-    cache.rewind(length)
+    cache.rewind(length)  # see Run
     chosen = run('decode', _further_tokens, target, token, cache, num_tokens - 1).cpu()
     return Decoded(chosen, chosen, commits=(1,) * num_tokens)
 

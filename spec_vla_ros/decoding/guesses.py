@@ -15,13 +15,13 @@ import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
 
-Guess = tuple[int, int, int]
-"""A node of a tree of guesses: its level, its parent's place in the list, its token id."""
+RankedNode = tuple[int, int, int]
+"""A node of a tree of guesses: its level, its parent's index in the list, its token id."""
 
 
 def rank_guesses(
     guesses: np.ndarray, rates: np.ndarray, *, apart: Sequence[int], nodes: int
-) -> list[Guess]:
+) -> list[RankedNode]:
     """Return the `nodes` most probable beginnings of an action, behind a root: best first.
 
     Each beginning of the list is a tree, too.
@@ -39,7 +39,7 @@ def rank_guesses(
             zip(guesses.T.tolist(), rates.T.tolist(), strict=True)
         )
     ]
-    chosen: list[Guess] = [(0, -1, 0)]
+    chosen: list[RankedNode] = [(0, -1, 0)]
     # Probability, then the order of finding, decide. Of siblings only the next best one waits.
     waiting: list[tuple[float, int, int, int, int, float]] = []
     found = 0
@@ -60,7 +60,7 @@ def rank_guesses(
     return chosen
 
 
-def as_tree(ranked: Sequence[Guess]) -> DraftTree:
+def as_tree(ranked: Sequence[RankedNode]) -> DraftTree:
     """Return ranked guesses as a draft tree, level by level."""
     order = sorted(range(len(ranked)), key=lambda i: ranked[i][0])  # stable: parents come first
     place = {old: new for new, old in enumerate(order)}

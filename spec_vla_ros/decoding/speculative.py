@@ -62,29 +62,32 @@ def speculative_generate(
         ValueError: the draft is deeper than the sequence without its last token.
     """
     length, most = prompt.shape[1], stop(())
-    guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
-    check_depth(guesses, most)
-    guesses = guesses.to(prompt.device)
+    first = draft or DraftTree.empty()
+    check_depth(first, most)
+    first = first.to(prompt.device)
     cache = target.new_cache(length + most) if cache is None else cache
     cache.rewind(0)
-    drafter.begin(prompt, num_tokens=most, drafts=any(map(tree, range(1, most))))
-    pair = Speculation(target, drafter, cache, accept)
+    proposes = any(map(tree, range(1, most)))  # if never, no features are computed
+    drafter.begin(prompt, num_tokens=most, drafts=proposes)
+    work = Speculation(target, drafter, cache, accept)
     tokens, choices, commits, draft_passes = list[int](), list[int](), list[int](), 0
-    committed = run('prefill', verify_and_commit, pair, prompt, guesses, 0)
+    # The prefill is a verify pass, too:
+    # its context is the prompt, its draft the guesses from the past.
+    committed = run('prefill', verify_and_commit, work, prompt, first, 0)
     while True:
         new, chosen = committed.read()  # the only wait for the device
         tokens, choices, commits = tokens + new, choices + chosen, [*commits, len(new)]
-        cache.rewind(length + len(tokens) - 1)  # all but the bonus token
+        cache.rewind(length + len(tokens) - 1)  # all but the bonus token; see Run
         left = stop(tokens)
         if not left:
             break
         shape = tree(left)
         check_depth(shape, left)
         # Propose a tree below the bonus token; verify it, accept its longest path, commit that.
-        committed = speculative_round(pair, committed.root, shape, len(tokens), run=run)
+        committed = speculative_round(work, committed.root, shape, len(tokens), run=run)
         draft_passes += drafter.passes(shape) if shape else 0
     return Decoded(
-        torch.tensor(tokens), torch.tensor(choices), tuple(commits), len(guesses) > 1, draft_passes
+        torch.tensor(tokens), torch.tensor(choices), tuple(commits), len(first) > 1, draft_passes
     )
 
 
@@ -109,51 +112,56 @@ class Speculation:
 
 
 def speculative_round(
-    pair: Speculation,
+    work: Speculation,
     root: Tensor,
     shape: TreeShape | None,
     decided: int,
     *,
-    run: Run = call_step,
+    run: Run,
 ) -> Committed:
     """Propose a tree below the root, then verify, accept and commit: one round.
 
     Args:
-        pair: target and drafter; the cache holds all before the root.
+        work: target and drafter; the cache holds all before the root.
         root: (1,) id of the last decided token.
         shape: of the tree; None proposes nothing, and the target's own choice is committed.
         decided: tokens behind the prompt so far.
         run: how steps run.
     """
-    draft, place = DraftTree.root_only(root), pair.cache.length
+    draft, place = DraftTree.root_only(root), work.cache.length
     if shape is not None:
-        draft = run('draft', TreeDrafter.propose, pair.drafter, root, shape, place)
-        pair.drafter.rewind(place)
-    context = pair.target.embed(root)[None]
-    return run('verify', verify_and_commit, pair, context, draft, decided)
+        draft = run('draft', TreeDrafter.propose, work.drafter, root, shape, place)
+        work.drafter.rewind(place)  # propose did, unless it was replayed; see Run
+    context = work.target.embed(root)[None]
+    return run('verify', verify_and_commit, work, context, draft, decided)
 
 
 def verify_and_commit(
-    pair: Speculation, context: Tensor, draft: DraftTree, decided: int
+    work: Speculation, context: Tensor, draft: DraftTree, decided: int
 ) -> Committed:
     """Verify a draft, accept its longest path, and commit it.
 
     Args:
-        pair: target and drafter; accepted entries of the cache move together behind the context's.
+        work: target and drafter; accepted entries of the cache move together behind the context's.
         context: (1, C, H) embeddings not yet in the cache; the last is the draft's root.
         draft: the draft tree.
         decided: tokens behind the prompt so far.
     """
-    target, drafter, cache = pair.target, pair.drafter, pair.cache
+    target, drafter, cache = work.target, work.drafter, work.cache
     past, end = cache.length, cache.length + context.shape[1]
     wanted = drafter.wants(past, end)
-    verified = verify(target, context, draft, cache, wanted)
-    path, count = accepted_path(draft, verified.choices, pair.accept, first_place=decided)
+    verified = verify(target, context, draft, cache, context_outputs=wanted)
+    # (L,), L = 1 + depth: the root first, the last node repeated; (1,): how many of them are real.
+    path, count = accepted_path(draft, verified.choices, work.accept, first_dimension=decided)
     if not draft.is_chain:  # whose entries lie together
         cache.gather(path[1:] - 1, base=end)
+    # (L,) each: the successor of path[i] is the draft token at path[i + 1], hence the roll. Behind
+    # the last accepted node stands the target's choice, the bonus; its repeats fill up to L.
     choices = verified.choices[path]
     accepted = torch.arange(len(path), device=path.device) < count - 1
-    tokens = torch.where(accepted, draft.tokens[path.roll(-1)], choices)  # the bonus is repeated
+    tokens = torch.where(accepted, draft.tokens[path.roll(-1)], choices)
+    # hidden (1, F + N - 1, H): F places of the context, the root the last of them; so node i
+    # stands at F - 1 + i.
     of_context, of_path = verified.hidden[:, :wanted], verified.hidden[:, wanted - 1 + path[1:]]
     drafter.observe(target.embed(tokens[None]), of_context, of_path, end=end)
     return Committed(torch.cat((count, tokens, choices)), tokens[-1:])
@@ -161,7 +169,10 @@ def verify_and_commit(
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a round decided, as long as it could have become at most.
+    """What a round commits, padded to the longest it could be (L = 1 + depth).
+
+    So shapes depend on no values: the round can be recorded, and one copy to the host reads it
+    all.
 
     summary: (1 + 2 L,) int64: how many tokens, the tokens, the target's choices.
     root: (1,) the bonus token.
@@ -195,7 +206,8 @@ def verify(
     context: Tensor,
     draft: DraftTree,
     cache: KVCache,
-    features: int | None = None,
+    *,
+    context_outputs: int | None = None,
 ) -> Verified:
     """Run the target over context and draft tree in one pass.
 
@@ -204,8 +216,8 @@ def verify(
         context: (1, C, H) embeddings not yet in the cache; the last is the tree's root.
         draft: the draft tree; it may be the root alone.
         cache: the target's past; context and all draft tokens are appended.
-        features: of how many of the context's last places the hidden states are wanted, at least
-            1; None for all C.
+        context_outputs: of how many of the context's last places the hidden states are wanted, at
+            least 1; None for all C.
     """
     past, length, drafted = cache.length, context.shape[1], len(draft) - 1
     if drafted:
@@ -216,7 +228,7 @@ def verify(
         before = torch.arange(past, past + length - 1, device=context.device)
         positions = torch.cat((before, past + length - 1 + draft.depths))
         mask = attention_mask(draft, past=past, context=length)
-    outputs = None if features is None else min(features, length) + drafted
+    outputs = None if context_outputs is None else min(context_outputs, length) + drafted
     hidden = target(context, positions=positions, mask=mask, cache=cache, outputs=outputs)
     return Verified(greedy(target.logits(hidden[0, -len(draft) :])), hidden)
 

@@ -16,17 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from spec_vla_ros.decoding.draft_tree import DraftTree
-from spec_vla_ros.decoding.guesses import Guess, as_tree, rank_guesses
+from spec_vla_ros.decoding.guesses import RankedNode, as_tree, rank_guesses
+from spec_vla_ros.types import NANOSECONDS
 
 MAX_NODES = 24
 """Draft tokens that are offered at most."""
 
 SIZES = (6, 8, 12, 16, MAX_NODES)
-"""Numbers of guesses of which it is counted how far they hold."""
+"""Sizes of a temporal draft, in nodes, for which it is counted how deep it held."""
 
 _GRIPPER_MOVED = 0.25
 """Share of its range by which the gripper's choice must differ to count as a change."""
 
+_MAX_GAP_NS = NANOSECONDS  # after a longer pause the motion is over
 _SITUATIONS, _NEAREST = 1024, 4
 _UNKNOWN_RATE = 0.5
 _MEMORY = 0.98  # of the rates; about the last fifty actions count
@@ -43,22 +45,18 @@ class TemporalDraft:
 
     action_ids: the token ids that are actions; a higher id is a lower value.
     resting_ids: the tokens of "no motion" (D,), what decaying motions tend to.
-    max_gap_ns: after a longer pause the motion is over.
     """
 
-    def __init__(
-        self, *, action_ids: range, resting_ids: np.ndarray, max_gap_ns: int = 1_000_000_000
-    ) -> None:
+    def __init__(self, *, action_ids: range, resting_ids: np.ndarray) -> None:
         self._action_ids = action_ids
         self._resting_ids = np.asarray(resting_ids, np.int64)
-        self._max_gap_ns = max_gap_ns
         size = len(self._resting_ids)
         self._motion: list[np.ndarray] = []  # the last one or two choices, newest last
         self._situation: tuple[str, int] = ('', 0)
         self._table = SituationTable(key_size=size, choice_size=size, capacity=_SITUATIONS)
         self._rates, self._held = np.zeros((2 + _NEAREST, size)), np.zeros((len(SIZES), size))
         self._offered: _Offer | None = None
-        self._drafts = 0
+        self._count = 0
         self.reset(situations=True)
 
     def draft(
@@ -80,10 +78,10 @@ class TemporalDraft:
             nodes: draft tokens at most.
         """
         known, last_stamp = self._situation
-        if instruction != known or not 0 <= stamp_ns - last_stamp <= self._max_gap_ns:
+        if instruction != known or not 0 <= stamp_ns - last_stamp <= _MAX_GAP_NS:
             self.reset()
-        self._drafts, self._offered = self._drafts + 1, None
-        if not nodes and self._drafts % _COUNT_EVERY:
+        self._count, self._offered = self._count + 1, None
+        if not nodes and self._count % _COUNT_EVERY:
             return None  # what nobody asks for need not be known of every action
         guesses, predictors = self._guesses()
         levels = len(self._resting_ids) - 1  # the last token is always the bonus
@@ -129,7 +127,7 @@ class TemporalDraft:
         self._offered = None
         if situations:
             self._table.clear()
-            self._rates[:], self._drafts = _UNKNOWN_RATE, 0
+            self._rates[:], self._count = _UNKNOWN_RATE, 0
             between = [0.0] * (len(self._resting_ids) - 2)
             self._held[:] = [1 - _UNKNOWN_WHOLE, *between, _UNKNOWN_WHOLE]
 
@@ -211,7 +209,7 @@ class _Offer:
     guesses: np.ndarray
     predictors: np.ndarray
     thresholds: np.ndarray
-    ranked: Sequence[Guess]
+    ranked: Sequence[RankedNode]
 
     def held(self, choices: Sequence[int]) -> list[int]:
         """Return to which level each of the `SIZES` best guesses held."""

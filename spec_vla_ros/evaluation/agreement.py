@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
+from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 GRIPPER = DIMENSIONS - 1
 

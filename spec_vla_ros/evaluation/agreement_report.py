@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.agreement import GRIPPER, Agreement
-from spec_vla_ros.models.recipes import DIMENSION_NAMES
+from spec_vla_ros.types import DIMENSION_NAMES
 
 _LONGEST = 400  # pairs that can be told apart in the picture
 

@@ -70,7 +70,7 @@ def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-ONLY_HERE = (
+ONLY_BENCHMARK = (
     *('tasks', 'drafter', 'unnorm_key', 'sweep', 'compare_every', 'without_generate'),
     *('steps', 'ray', 'gpus_per_process'),
 )

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,20 @@ def drive(
         yield observation
         if env.outcome().success:
             return
+
+
+def episodes(
+    env: Environment, seeds: Iterable[int], act: Callable[[Observation], np.ndarray]
+) -> Iterator[Observation]:
+    """Drive the simulated arm and hand out each observation after it was acted on.
+
+    Args:
+        env: the simulator.
+        seeds: one episode each; its first observation is the one with stamp 0.
+        act: observation -> values of the action.
+    """
+    for seed in seeds:
+        yield from drive(env, env.reset(seed=seed), act)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

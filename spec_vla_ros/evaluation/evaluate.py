@@ -21,8 +21,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.benchmark_options import EPISODES as EPISODES_A_TASK
-from spec_vla_ros.evaluation.benchmark_options import ONLY_HERE as ONLY_BENCHMARK
-from spec_vla_ros.evaluation.benchmark_options import add_benchmark_options
+from spec_vla_ros.evaluation.benchmark_options import ONLY_BENCHMARK, add_benchmark_options
 from spec_vla_ros.evaluation.benchmark_run import run_benchmark
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.report import (
@@ -49,7 +48,7 @@ from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, Decoding
+from spec_vla_ros.types import AUTOREGRESSIVE, PRECISIONS, STORED_AS, STRICT, Decoding
 
 EPISODES = 200
 
@@ -114,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def decodings(ways: Sequence[Way] = EVALUATED) -> dict[str, Decoding]:
     """Return every way of decoding that is compared, by the name it has in the results."""
-    strict_first = sorted(ways, key=lambda way: way.decoding.mode != 'strict')
+    strict_first = sorted(ways, key=lambda way: way.decoding.mode != STRICT)
     return {AUTOREGRESSIVE: Decoding(), **{way.name: way.decoding for way in strict_first}}
 
 
@@ -168,7 +167,17 @@ def _tabletop(args: argparse.Namespace) -> int:
         )
     modes, tree, recipe = _modes(args), TreeShape(*args.tree), recipe_from(args)
     jobs = [
-        _Job(checkpoint, name, decoding, seeds, tree, device, args.dtype, args.stored_as, recipe)
+        _Job(
+            folder=checkpoint,
+            name=name,
+            decoding=decoding,
+            seeds=seeds,
+            tree=tree,
+            device=device,
+            dtype=args.dtype,
+            stored_as=args.stored_as,
+            recipe=recipe,
+        )
         for name, decoding in modes.items()
     ]
     check_writable(args.out)
@@ -198,7 +207,7 @@ def _tabletop(args: argparse.Namespace) -> int:
     return 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     """One way of decoding, and what it is run with."""
 
@@ -227,7 +236,7 @@ def _run_mode(job: _Job) -> dict:
     reference = job.policy(checkpoint)
     policy = job.policy() if changes else reference.sibling()
     answers, compared, own = Answers(policy), Answers(reference), None
-    if job.decoding.mode == 'strict':
+    if job.decoding.mode == STRICT:
         own = Answers(policy.sibling()) if changes else compared
     policy.warm_up(job.decoding)
     reference.warm_up()

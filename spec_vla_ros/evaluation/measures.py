@@ -109,14 +109,15 @@ def mean_deviation(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return np.mean(np.abs(np.asarray(values, float) - np.asarray(reference, float)), axis=0)
 
 
-def wilson_interval(successes: int, trials: int, *, z: float = 1.96) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate; z = 1.96 gives 95 %.
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate, of 95 %.
 
     Raises:
         ValueError: there were no trials.
     """
     if trials < 1:
         raise ValueError('an interval needs at least one trial')
+    z = 1.96  # 95 % of a normal distribution lie within
     rate, square = successes / trials, z * z
     middle = (rate + square / (2 * trials)) / (1 + square / trials)
     spread = (rate * (1 - rate) / trials + square / (4 * trials**2)) ** 0.5

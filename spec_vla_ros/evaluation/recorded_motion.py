@@ -12,7 +12,8 @@ import numpy as np
 
 from spec_vla_ros.quaternions import IDENTITY, from_rotation_vector, product, rotation_vector
 from spec_vla_ros.recordings.files import RecordingError
-from spec_vla_ros.recordings.reader import connections, message, opened
+from spec_vla_ros.recordings.reader import connections, message, opened, stamp_ns
+from spec_vla_ros.types import NANOSECONDS
 
 POSE, TWIST, NUMBER = (
     'geometry_msgs/msg/PoseStamped',
@@ -115,8 +116,8 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
             'or sensors on one topic: record each on a topic of its own'
         )
     arrived = np.array([recorded for recorded, _ in messages])
-    times = np.array([_stamp_ns(found, recorded) for recorded, found in messages])
-    back = -np.diff(times).min() / 1e9
+    times = np.array([stamp_ns(found, recorded) for recorded, found in messages])
+    back = -np.diff(times).min() / NANOSECONDS
     if back > _SET_BACK:
         raise RecordingError(
             f'{path}: the stamps of {topic} go back by {back:.1f} s, as where a clock was set or '
@@ -125,7 +126,9 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     order = np.argsort(times, kind='stable')
     found = [messages[i][1] for i in order]
     positions, quaternions = (
-        _of_poses(found) if kind == POSE else _of_twists(found, np.diff(times[order]) / 1e9)
+        _of_poses(found)
+        if kind == POSE
+        else _of_twists(found, np.diff(times[order]) / NANOSECONDS)
     )
     grippers = _messages(path, topics.gripper, NUMBER) if topics.gripper else []
     span = topics.gripper_open - topics.gripper_closed
@@ -164,12 +167,6 @@ def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np
     for turn in angular:
         quaternions.append(product(from_rotation_vector(turn), quaternions[-1]))
     return positions, np.array(quaternions)
-
-
-def _stamp_ns(message: Any, recorded_ns: int) -> int:
-    """Return the sender's stamp, or when the message was recorded where it has none."""
-    stamp = message.header.stamp
-    return int(stamp.sec * 1_000_000_000 + stamp.nanosec) or recorded_ns
 
 
 def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.measures import Exactness
 from spec_vla_ros.evaluation.ways import REPLAYED, by_threshold
-from spec_vla_ros.models.recipes import DIMENSION_NAMES, DIMENSIONS
-from spec_vla_ros.types import AUTOREGRESSIVE
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSION_NAMES, DIMENSIONS
 
 
 def _number(name: str, digits: int) -> Callable[[Mapping], str]:

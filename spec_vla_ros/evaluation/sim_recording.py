@@ -19,7 +19,7 @@ from spec_vla_ros.evaluation.closed_loop import drive, interval_ns
 from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import IMAGE_TOPIC
 from spec_vla_ros.sim.environment import Environment
-from spec_vla_ros.types import Decoding, Observation, Policy
+from spec_vla_ros.types import NANOSECONDS, Decoding, Observation, Policy
 
 POSE_TOPIC, GRIPPER_TOPIC = '/end_effector_pose', '/gripper_command'
 
@@ -27,7 +27,7 @@ _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 _IMAGE, _STRING = 'sensor_msgs/msg/Image', 'std_msgs/msg/String'
 _POSE, _NUMBER = 'geometry_msgs/msg/PoseStamped', 'std_msgs/msg/Float64'
 _POSE_PARTS = ('Pose', 'Point', 'Quaternion')
-_START_NS = 1_000_000_000  # a stamp of 0 would mean that the camera gives none
+_START_NS = NANOSECONDS  # a stamp of 0 would mean that the camera gives none
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,6 @@ def _pose_message(env: Environment, stamp_ns: int) -> Any:
 
 
 def _header(stamp_ns: int, *, frame: str) -> Any:
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
     stamp = _TYPES.types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return _TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame)

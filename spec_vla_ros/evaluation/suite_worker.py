@@ -22,7 +22,7 @@ from spec_vla_ros.models.recipes import Recipe, libero_rotation
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.libero.env import LiberoEnv
-from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
+from spec_vla_ros.types import STRICT, Action, Decoding, Observation, PolicyInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class SuiteWorker:
             _Published(self._policy),
             reference,
             env,
-            own=reference if decoding.mode == 'strict' else None,
+            own=reference if decoding.mode == STRICT else None,
             generate=self._generate,
             compare_every=setup.compare_every,
             max_steps=setup.max_steps,

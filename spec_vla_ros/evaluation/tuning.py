@@ -16,7 +16,7 @@ import numpy as np
 
 from spec_vla_ros.evaluation.measures import decoding_figures, mean_deviation
 from spec_vla_ros.evaluation.ways import REPLAYED, Way
-from spec_vla_ros.types import Action, Decoding, Observation, Policy
+from spec_vla_ros.types import DIMENSIONS, Action, Decoding, Observation, Policy
 
 Recording = Callable[[], Iterable[Observation]]
 """Reads a recording from its beginning; no more than one image need be in memory."""
@@ -139,7 +139,7 @@ def figures(
         'values': _by_dimension(values, aimed),
         'worst_bins': _spread(bins[:, :-1].max(axis=1)),
     }
-    if dimensions == 7:
+    if dimensions == DIMENSIONS:
         off = values - aimed
         deviation['translation_m'] = _spread(np.linalg.norm(off[:, :3], axis=1))
         deviation['rotation_rad'] = _spread(np.linalg.norm(off[:, 3:6], axis=1))

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from spec_vla_ros.evaluation.tuning import Tolerance
 from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
-from spec_vla_ros.models.recipes import DIMENSION_NAMES
-from spec_vla_ros.types import AUTOREGRESSIVE
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSION_NAMES
 
 NODE = '/spec_vla'
 

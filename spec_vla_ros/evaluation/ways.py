@@ -7,11 +7,11 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spec_vla_ros.types import Decoding
+from spec_vla_ros.types import RELAXED, STRICT, Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Tolerances:
     """What bounds relaxed acceptance besides, or in place of, one threshold in bins.
 
     metres, radians: tolerances along and about each axis, in place of the threshold.
@@ -30,40 +30,40 @@ class Limits:
         return ' '.join(f'{name}={value:g}' for name, value in parts.items() if value is not None)
 
 
-NO_LIMITS = Limits()
+NO_TOLERANCES = Tolerances()
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """A way of decoding speculatively.
 
-    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 without other
-        limits is strict.
+    r: the acceptance threshold of every dimension but the gripper's, in bins; 0 without
+        tolerances is strict.
     temporal: whether drafts are made from the previous actions as well.
-    limits: what else bounds acceptance.
+    tolerances: what else bounds acceptance.
     """
 
     r: int
     temporal: bool
-    limits: Limits = NO_LIMITS
+    tolerances: Tolerances = NO_TOLERANCES
 
     @property
     def name(self) -> str:
         """Its name in the results."""
         bins = f'r={self.r}' if self.r else ''
-        words = ' '.join(word for word in ('relaxed', bins, str(self.limits)) if word)
-        mode = words if self.decoding.mode == 'relaxed' else 'strict'
+        words = ' '.join(word for word in ('relaxed', bins, str(self.tolerances)) if word)
+        mode = words if self.decoding.mode == RELAXED else 'strict'
         return f'{mode} + temporal' if self.temporal else mode
 
     @property
     def decoding(self) -> Decoding:
         """What a policy is asked for."""
         return Decoding(
-            'relaxed' if self.r or self.limits != NO_LIMITS else 'strict',
+            RELAXED if self.r or self.tolerances != NO_TOLERANCES else STRICT,
             self.r,
             temporal=self.temporal,
-            acceptance_tolerance_translation=self.limits.metres,
-            acceptance_tolerance_rotation=self.limits.radians,
+            acceptance_tolerance_translation=self.tolerances.metres,
+            acceptance_tolerance_rotation=self.tolerances.radians,
         )
 
 
@@ -101,8 +101,10 @@ def tolerance_ways(args: argparse.Namespace) -> tuple[Way, ...]:
         if value is not None and not value >= 0:
             raise ValueError(f'{name} {value}: give a number that is not negative')
     metres, radians = (None if value is None else value / 1e3 for value in given.values())
-    limits = Limits(metres=metres, radians=radians)
-    return () if limits == NO_LIMITS else tuple(Way(0, t, limits) for t in (False, True))
+    tolerances = Tolerances(metres=metres, radians=radians)
+    if tolerances == NO_TOLERANCES:
+        return ()
+    return tuple(Way(0, temporal, tolerances) for temporal in (False, True))
 
 
 def by_threshold(

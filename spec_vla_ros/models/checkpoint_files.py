@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.checkpoint_kind import (
     refuse_other_files,
     refuse_other_tensors,
@@ -27,6 +28,8 @@ from spec_vla_ros.models.folders import (
 from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
+from spec_vla_ros.models.recipe_checks import check_dimensions
+from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
 from spec_vla_ros.norm_stats import STATISTICS, STATS_FORMAT
@@ -120,6 +123,20 @@ def read_tensors(folder: Path) -> dict[str, StoredTensor]:
     tensors = find_tensors(folder)
     refuse_other_tensors(folder, tensors)
     return tensors
+
+
+def codec_of(
+    folder: Path, config: OpenVLAConfig, recipe: Recipe, unnorm_key: str | None
+) -> ActionCodec:
+    """Return the codec with the norm stats that were asked for, or that the recipe is for.
+
+    Raises:
+        CheckpointError: there are none, or they do not fit the recipe.
+    """
+    with blaming(f'{folder}'):
+        codec = config.codec(recipe.key_among(config.keys_unasked, unnorm_key))
+        check_dimensions(recipe, codec.stats)
+    return codec
 
 
 @contextmanager

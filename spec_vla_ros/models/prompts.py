@@ -125,16 +125,14 @@ class PromptProcessor:
             self._empty = _LLAMA_EMPTY_ID if vocab_size == _LLAMA_VOCABULARY else None
 
     @classmethod
-    def from_file(
-        cls, path: str | Path, *, vocab_size: int, bos_token_id: int = 1
-    ) -> PromptProcessor:
+    def from_file(cls, path: str | Path, *, vocab_size: int) -> PromptProcessor:
         """Read tokenizer.json, if it is there.
 
         Raises:
             ValueError: the file cannot be read as a tokenizer.
         """
         tokenizer = read_json_tokenizer(Path(path)) if Path(path).exists() else None
-        return cls(tokenizer, vocab_size=vocab_size, bos_token_id=bos_token_id)
+        return cls(tokenizer, vocab_size=vocab_size)
 
     def __call__(self, instruction: str | Sequence[int]) -> Tensor:
         """Instruction in words, or a prompt's token ids -> ids of the whole prompt, (1, L) int64.

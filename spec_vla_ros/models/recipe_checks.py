@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from spec_vla_ros.models.recipes import (
-    DIMENSION_NAMES,
-    DIMENSIONS,
     OF_ACTIONS,
     PLAIN,
     Recipe,
     suggested_recipe,
 )
 from spec_vla_ros.norm_stats import NormStats
+from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
 _FARTHEST_TURN = 1.0  # radians, likewise; degrees are more
@@ -196,3 +195,22 @@ def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
         f'norm stats {stats.key!r} are those of the recipe {hinted}: it is suggested, and not '
         f'applied; in force is {recipe}'
     )
+
+
+def hints(
+    recipe: Recipe, stats: NormStats, folder: Path, *, files: Mapping[str, str]
+) -> list[str]:
+    """Return all that speaks against a recipe or norm stats for a checkpoint, a line for each.
+
+    Args:
+        recipe: in force.
+        stats: in use.
+        folder: of the checkpoint.
+        files: which file each of its data sets is from.
+    """
+    by_name = (
+        suggestion(recipe, stats),
+        crop_doubt(recipe, folder),
+        stats.foreign_warning(files),
+    )
+    return [*doubts(recipe, stats), *filter(None, by_name)]

@@ -26,11 +26,6 @@ from spec_vla_ros.types import check_choice
 RESAMPLING = ('', 'lanczos')
 """What brings a picture to the model's size: the checkpoint's processor, or a filter before it."""
 
-DIMENSION_NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
-"""Of the actions whose units a recipe can say: position, rotation, gripper."""
-
-DIMENSIONS = len(DIMENSION_NAMES)
-
 
 def _check_type(name: str, value: object, *, like: object) -> None:
     numbers = isinstance(like, tuple) and isinstance(value, tuple) and len(value) == len(like)

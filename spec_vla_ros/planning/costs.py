@@ -31,12 +31,12 @@ from spec_vla_ros.decoding.generate import (
 )
 from spec_vla_ros.decoding.speculative import speculative_generate, verify
 from spec_vla_ros.device import least_ms
+from spec_vla_ros.planning.rates import WIDTHS
 
 _VERIFIED = (1, 2, 4, 8, 16, 32, 50)
-_WIDTHS = (1, 2, 4, 8)
 _DEPTHS = (1, 3)
 _GUESSES = (8, 24)
-"""Tokens of a verification, widths and depths of a tree, guesses inside a prefill."""
+"""Tokens of a verification, depths of a tree, guesses inside a prefill."""
 
 _TOKENS = 7  # of an action
 _CHAIN = TreeShape(1, 1, 1)
@@ -100,7 +100,7 @@ def measure_costs(
     passes = _TimedPasses(target, drafter, prompt, run, generate)
     least = least_ms(passes.by_name(), device=prompt.device, repeats=repeats)
     draft = {}
-    for top_k in _WIDTHS:
+    for top_k in WIDTHS:
         short, long = (least['draft', (top_k, depth)] for depth in _DEPTHS)
         draft[top_k] = (short, max(0.0, (long - short) / (_DEPTHS[1] - _DEPTHS[0])))
     few, many = _GUESSES
@@ -144,7 +144,7 @@ class _TimedPasses:
         drafter, length = self._drafter, self._length
         drafter.begin(self._prompt, num_tokens=_TOKENS, drafts=True)
         drafter.read(length)  # so that its cache has room for what is claimed to be there
-        shapes = [TreeShape(k, depth, k * depth) for k in _WIDTHS for depth in _DEPTHS]
+        shapes = [TreeShape.full(k, depth) for k in WIDTHS for depth in _DEPTHS]
         return {
             **{('verify', n): self._verifying(n) for n in _VERIFIED},
             'prefill with features': partial(self._prefill, drafter.wants(0, length)),

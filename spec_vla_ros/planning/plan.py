@@ -29,8 +29,9 @@ _WORTH = 1.1
 _TIE = 1.05
 """What is within so much of the best is as good."""
 _AS_GOOD = 0.07
-"""Part of what an action takes behind its prefill that its guesses may cost more than the best
-number of them: more of them spare passes, which a busy machine slows most."""
+"""Of several numbers of guesses the largest is taken whose expected time is longer than the best's
+by less than this share of an action's time behind its prefill, without guesses: more guesses spare
+passes, which a busy machine slows most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class TreePlan:
                 shapes.append(None)
                 continue
             width, depth = int(match[1]), int(match[2])
-            shapes.append(TreeShape(width, depth, width * depth))
+            shapes.append(TreeShape.full(width, depth))
         return cls(tuple(shapes), (0.0,) * len(shapes), int(guesses))
 
 
@@ -111,8 +112,8 @@ def plan_trees(
 ) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
-    Trees that are as good as the best, but for what the costs are known to, count as equal, and
-    the narrowest and deepest of them is taken.
+    Trees within the accuracy of the costs of the best count as equal; of these the narrowest, then
+    the deepest, is taken.
 
     Args:
         costs: of this device.
@@ -130,7 +131,7 @@ def plan_trees(
                 continue
             reached = _reached(rate, width, num_tokens - left, left - 1)
             for depth in range(left - 1, 0, -1):
-                shape = TreeShape(width, depth, width * depth)
+                shape = TreeShape.full(width, depth)
                 times[shape] = _round_ms(costs, shape, reached, expected)
         best = min(times.values(), default=float('inf'))
         if best < _CLEARLY * plain:
@@ -167,11 +168,11 @@ def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) ->
     return behind - _gain_ms(costs, plan.guesses, held[nearest], saved)
 
 
-def _reached(rate: LevelRate, width: int, place: int, depth: int) -> list[float]:
-    """How probably each level, from the root's on, is reached behind `place` decided tokens."""
+def _reached(rate: LevelRate, width: int, decided: int, depth: int) -> list[float]:
+    """How probably each level, from the root's on, is reached behind so many decided tokens."""
     reached = [1.0]
     for level in range(1, depth + 1):
-        reached.append(reached[-1] * rate(width, place + level - 1, level))
+        reached.append(reached[-1] * rate(width, decided + level - 1, level))
     return reached
 
 

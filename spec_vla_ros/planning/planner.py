@@ -93,7 +93,7 @@ class Planner:
                 self._rates.saw_draft(
                     thresholds,
                     width=shape.top_k,
-                    place=decided,
+                    first_dimension=decided,
                     depth=shape.depth,
                     accepted=committed - 1,
                 )

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 LevelRate = Callable[[int, int, int], float]
-"""Width of a tree, place of a token behind the prompt from 1, level from 1 -> how often that level
-holds a token that is accepted there, given that the level above does."""
+"""Width of a tree, dimension of the token (from 0; the first is never drafted), level from 1 ->
+how often that level holds a token that is accepted there, given that the level above does."""
 
 WIDTHS = (1, 2, 4, 8)
 """Siblings in a draft tree that rates are known for."""
@@ -132,20 +132,26 @@ class AcceptanceRates:
         rates = _shifted(self._unshifted[key], self._shifts).tolist()
         row = {width: i for i, width in enumerate(WIDTHS)}
 
-        def rate(width: int, place: int, level: int) -> float:
-            return rates[min(level, len(levels)) - 1][row[width]][place - 1]
+        def rate(width: int, dimension: int, level: int) -> float:
+            return rates[min(level, len(levels)) - 1][row[width]][dimension - 1]
 
         return rate
 
     def saw_draft(
-        self, thresholds: Sequence[int], *, width: int, place: int, depth: int, accepted: int
+        self,
+        thresholds: Sequence[int],
+        *,
+        width: int,
+        first_dimension: int,
+        depth: int,
+        accepted: int,
     ) -> None:
         """Learn from a verified draft tree.
 
         Args:
             thresholds: in force.
             width: of the tree.
-            place: of its first level, tokens behind the prompt.
+            first_dimension: of its first level.
             depth: of the tree.
             accepted: levels.
         """
@@ -153,7 +159,7 @@ class AcceptanceRates:
             return
         rate = self.of_levels(thresholds)
         for level in range(1, min(accepted + 1, depth) + 1):
-            here = place + level - 1
+            here = first_dimension + level - 1
             surprise = (level <= accepted) - rate(width, here, level)
             self._shifts[here - 1] += _LEARNING * surprise
 

@@ -20,8 +20,8 @@ from spec_vla_ros.recordings.instructions import (
     instructions_in_force,
     is_spoken,
 )
-from spec_vla_ros.recordings.reader import connections, message, opened
-from spec_vla_ros.types import Observation, instruction_fault
+from spec_vla_ros.recordings.reader import connections, message, opened, stamp_ns
+from spec_vla_ros.types import NANOSECONDS, Observation, instruction_fault
 
 IMAGE_TOPIC = '/image'
 """Where they are unless somebody says otherwise: the policy node's own name."""
@@ -165,7 +165,7 @@ def recorded_observations(
             seen += 1
             if (seen - 1) % every or recorded_ns < due_ns:
                 continue
-            due_ns = recorded_ns + round(_NEARLY * interval * 1e9)
+            due_ns = recorded_ns + round(_NEARLY * interval * NANOSECONDS)
             picture = message(connection, data)
             frames.add(picture.header.frame_id)
             if len(frames) > 1:
@@ -181,9 +181,7 @@ def recorded_observations(
                 refusal = refusal or f'image {without + seen} of {topics.image}: {error}'
                 continue
             used += 1
-            stamp = picture.header.stamp
-            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-            yield Observation(image, instruction, stamp_ns or recorded_ns)
+            yield Observation(image, instruction, stamp_ns(picture, recorded_ns))
     if refused > used:
         raise RecordingError(
             f'{path}: {refusal}; {refused} of {used + refused} images are refused, more '

@@ -28,6 +28,7 @@ from spec_vla_ros.recordings.files import (
     why_cut_off,
     why_unreadable,
 )
+from spec_vla_ros.types import NANOSECONDS
 
 # These messages are the same in every distribution, so the definitions that a recording brings
 # along (older ones bring none) need not be read.
@@ -97,6 +98,12 @@ def connections(
 def message(connection: Connection, data: bytes) -> Any:
     """Return a recorded message; its fields are those of its type."""
     return _TYPES.deserialize_cdr(decompressed(data), connection.msgtype)
+
+
+def stamp_ns(stamped: Any, recorded_ns: int) -> int:
+    """Return the sender's stamp of a message, or when it was recorded where it has none."""
+    stamp = stamped.header.stamp
+    return int(stamp.sec * NANOSECONDS + stamp.nanosec) or recorded_ns
 
 
 def decompressed(data: bytes) -> bytes:

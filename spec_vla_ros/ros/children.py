@@ -133,5 +133,5 @@ def _meaning(code: int) -> str:
     return f'exit code {code}' if code >= 0 else f'signal {signal.Signals(-code).name}'
 
 
-def _tail(path: Path, *, lines: int = 15) -> str:
-    return '\n'.join(path.read_text(errors='replace').splitlines()[-lines:])
+def _tail(path: Path) -> str:
+    return '\n'.join(path.read_text(errors='replace').splitlines()[-15:])

@@ -36,10 +36,10 @@ class Configured:
 
     Args:
         node: whose topics.
-        status_topics: older, likewise.
+        status_topics: made before this object, outlives it.
         policy: loaded.
         current: returns the settings in force.
-        emergency: the latch, which is older.
+        emergency: the latch, which outlives this object, too.
         given: what is remembered of instructions, likewise.
         active: returns whether the node commands.
         held_back: returns why it may not be activated; empty when it may.

@@ -20,6 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from spec_vla_ros.pixels import ImageError, compressed_to_rgb
 from spec_vla_ros.raw_pixels import CHANNELS, check_raw
 from spec_vla_ros.raw_pixels import raw_to_rgb as numpy_image_to_rgb
+from spec_vla_ros.types import NANOSECONDS
 
 __all__ = [
     'CHANNELS',
@@ -36,8 +37,6 @@ __all__ = [
 ]
 
 Converter = Callable[[Image], np.ndarray]
-
-NANOSECONDS = 1_000_000_000
 
 
 def image_to_rgb(message: Image) -> np.ndarray:

@@ -27,6 +27,10 @@ class Episode:
     commands_received: int = 0
     began: float
 
+    def commanded(self) -> None:
+        """Count a velocity command that the robot takes."""
+        self.commands_received += 1
+
     def observe(self, outcome: EpisodeOutcome, *, timeouts: int) -> None:
         """Take how things stand now; success and a wrong object stay once they were."""
         self.success |= outcome.success

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.settings.nodes import PolicySettings
-from spec_vla_ros.types import Policy
+from spec_vla_ros.types import DIMENSIONS, Policy
 
 if TYPE_CHECKING:
     from spec_vla_ros.decoding.draft_tree import TreeShape
@@ -45,14 +45,14 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
             'environment that has it in this terminal and launch again, or install '
             'requirements/torch.txt and requirements/core.txt there'
         ) from missing
-    from spec_vla_ros.models.checkpoint_files import read_config
+    from spec_vla_ros.models.checkpoint_files import codec_of, read_config
     from spec_vla_ros.models.folders import folder_path
     from spec_vla_ros.models.recipe_checks import (
         refuse_other_units,
         refuse_restless,
         require_choice,
     )
-    from spec_vla_ros.models.recipes import DIMENSIONS, PLAIN, fields_said, read_recipe
+    from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
     # More threads than cores are left for us starve the executor that publishes the commands.
@@ -75,7 +75,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     chosen = settings.observation_recipe  # single fields leave the others as they are
     said = {*changes, *fields_said(chosen)} if chosen else None
     require_choice(checkpoint.keys_unasked, asked, option='observation_recipe:=', said=said)
-    stats = policy.codec_of(folder, checkpoint, recipe, asked).stats
+    stats = codec_of(folder, checkpoint, recipe, asked).stats
     if stats.dimensions != DIMENSIONS:
         raise ValueError(
             f'unnorm_key {stats.key!r} has {stats.dimensions} dimensions; this node drives an end '

@@ -14,6 +14,8 @@ import numpy as np
 from spec_vla_ros.control.schedule import Twist, zero_twist
 
 _MOMENT = 1e-6  # seconds, too few to matter
+_MAX_LAG = 0.5
+"""Seconds; a longer gap between two events (a suspended process) is not caught up with."""
 
 
 class VelocityEnv(Protocol):
@@ -79,16 +81,12 @@ class RealTimeArm:
     Args:
         env: what is driven.
         command_timeout: for how many seconds a velocity holds without a new one.
-        max_lag: a longer gap between two events (a suspended process) is not caught up with.
         now: the clock's reading, seconds, as for every method.
     """
 
-    def __init__(
-        self, env: VelocityEnv, *, command_timeout: float, now: float, max_lag: float = 0.5
-    ) -> None:
+    def __init__(self, env: VelocityEnv, *, command_timeout: float, now: float) -> None:
         self._env = env
         self._command_timeout = command_timeout
-        self._max_lag = max_lag
         self._time = now
         self._deadline = now
         self._twist = zero_twist()
@@ -123,7 +121,7 @@ class RealTimeArm:
 
     def catch_up(self, *, now: float) -> None:
         """Let the environment pass the time since the last event."""
-        self._time = max(self._time, now - self._max_lag)
+        self._time = max(self._time, now - _MAX_LAG)
         if self._moving() and now > self._deadline:
             self._pass_until(self._deadline)
             self._twist = zero_twist()

@@ -13,7 +13,6 @@ from rclpy.lifecycle import LifecycleNode
 from spec_vla_ros.control.loop import ControlLoop
 from spec_vla_ros.control.performance import Performance
 from spec_vla_ros.control.tick import Halt, Reason, Tick
-from spec_vla_ros.control.watches import NANOSECONDS
 from spec_vla_ros.ros.diagnostics import Health, diagnostics_message, too_slow
 from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.ros.messages import latency_ms, status_message
@@ -22,7 +21,7 @@ from spec_vla_ros.ros.status_topics import DIAGNOSTICS_PERIOD, StatusTopics
 from spec_vla_ros.ros.ticker import USE_SIM_TIME
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
-from spec_vla_ros.types import DecodeStats, Policy
+from spec_vla_ros.types import NANOSECONDS, DecodeStats, Policy
 
 STATUS_PERIOD_NS = NANOSECONDS
 

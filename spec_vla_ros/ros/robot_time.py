@@ -14,7 +14,8 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import NANOSECONDS, to_time
+from spec_vla_ros.ros.converters import to_time
+from spec_vla_ros.types import NANOSECONDS
 
 BREATH = 0.005
 """Seconds after each frame that belong to whatever else has come, however late the frame is."""
@@ -22,7 +23,7 @@ BREATH = 0.005
 PATIENCE = 1.0
 """Seconds since the latest stamped order for which time waits for the next one, by default."""
 
-ANOTHER_CLOCK = 1.0  # seconds; a command that is stamped so far from now has no stamp of ours
+NO_STAMP_OF_OURS = 1.0  # seconds; what is stamped so far from now was stamped by another clock
 PACE_OVER = 40  # frames
 
 
@@ -154,7 +155,7 @@ class SteppedTime:
     def obey(self, order: Order, *, stamp_ns: int) -> None:
         """Have an order obeyed one frame after its stamp."""
         off = abs(stamp_ns - self._now_ns) / NANOSECONDS
-        if stamp_ns and off > ANOTHER_CLOCK:
+        if stamp_ns and off > NO_STAMP_OF_OURS:
             self._node.get_logger().warning(
                 f'a command is stamped {off:.0f} s away from the time on /clock, and taken as of '
                 'now: set use_sim_time where it comes from',

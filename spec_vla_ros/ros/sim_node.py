@@ -137,7 +137,7 @@ class SimRobotNode(Node):
         if not (np.isfinite(twist.linear).all() and np.isfinite(twist.angular).all()):
             self.get_logger().warning('a velocity that is not finite is ignored')
             return
-        self._episode.commands_received += 1
+        self._episode.commanded()
         stamp_ns = to_nanoseconds(message.header.stamp)
         self._time.obey(partial(self._arm.command, twist), stamp_ns=stamp_ns)
 

@@ -81,12 +81,9 @@ class Watcher:
     Args:
         remote: in whose domain and namespace.
         namespace: of the node, such as '/left_arm'; empty for none.
-        diagnostics: topic of the diagnostics.
     """
 
-    def __init__(
-        self, remote: RemoteNode, *, namespace: str = '', diagnostics: str = 'diagnostics'
-    ) -> None:
+    def __init__(self, remote: RemoteNode, *, namespace: str = '') -> None:
         self.seen = Seen()
         self._lock = threading.Lock()
         prefix = namespace.rstrip('/')
@@ -97,7 +94,7 @@ class Watcher:
             (VlaAction, 'action', self._on_action, qos.COMMAND),
         ):
             remote.subscribe(kind, f'{prefix}/{topic}', callback, profile)
-        for topic in {f'{prefix}/{diagnostics}', '/diagnostics'}:
+        for topic in {f'{prefix}/diagnostics', '/diagnostics'}:
             remote.subscribe(DiagnosticArray, topic, self._on_diagnostics, qos.COMMAND)
 
     def dashboard(self) -> Group:

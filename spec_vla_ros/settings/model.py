@@ -15,12 +15,13 @@ from spec_vla_ros.types import (
     MODES,
     POSITION_MODES,
     PRECISIONS,
+    RELAXED,
     STORED_AS,
     Decoding,
     thresholds_by_dimension,
 )
 
-AUTO, RELAXED = 'auto', 'relaxed'
+AUTO = 'auto'
 ANY = 255
 """As many bins as a token can be off: no limit."""
 MOST = 64

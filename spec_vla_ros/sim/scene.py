@@ -55,7 +55,7 @@ _SCENE = """
   </visual>
   <worldbody>
     <light pos="0.3 0.3 1.5" dir="-0.2 -0.2 -1" diffuse="0.45 0.45 0.45" castshadow="false"/>
-    <camera name="front" pos="0.60 0 0.58" xyaxes="0 1 0 -0.637 0 0.771" fovy="{fovy}"/>
+    <camera name="front" pos="0.60 0 0.58" xyaxes="0 1 0 -0.637 0 0.771" fovy="29.0"/>
     <geom name="table" type="plane" size="3 3 0.1" rgba="0.62 0.58 0.52 1"
           friction="0.9 0.02 0.001"/>
     <body name="target" mocap="true" pos="0 0 0.15"/>
@@ -86,11 +86,8 @@ _SCENE = """
 """
 
 
-def scene_xml(*, fovy: float = 29.0) -> str:
-    """Return the scene as MJCF text.
-
-    fovy: vertical field of view of the camera, degrees.
-    """
+def scene_xml() -> str:
+    """Return the scene as MJCF text."""
     size = ' '.join(str(v) for v in BLOCK_HALF_SIZE)
     blocks = ''.join(
         _BLOCK.format(colour=c, x=0.2 * i - 0.4, size=size, rgba=_RGBA[c])
@@ -100,7 +97,7 @@ def scene_xml(*, fovy: float = 29.0) -> str:
         _FINGER.format(name=name, sign=sign, travel=FINGER_TRAVEL)
         for name, sign in (('left', ''), ('right', '-'))
     )
-    return _SCENE.format(fovy=fovy, fingers=fingers, blocks=blocks, travel=FINGER_TRAVEL)
+    return _SCENE.format(fingers=fingers, blocks=blocks, travel=FINGER_TRAVEL)
 
 
 def instruction_for(colour: str) -> str:

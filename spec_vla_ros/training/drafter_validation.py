@@ -23,6 +23,7 @@ from spec_vla_ros.planning.rates import WIDTHS, RateTable
 from spec_vla_ros.training.drafter_data import TargetFeatures
 from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_scores, drafter_loss
 from spec_vla_ros.training.target_head import StoredTarget
+from spec_vla_ros.types import STRICT
 
 _DECODED = 32
 _THRESHOLDS = (0, 1, 3, 5, 9, 15, 30)
@@ -188,6 +189,6 @@ def accept_length(
             tree=shape,
             stop=FixedCount(dimensions),
         )
-        stats.append(decoded.stats('strict'))
+        stats.append(decoded.stats(STRICT))
     found = decoding_figures(stats, dimensions=dimensions).accept_length
     return float('nan') if found is None else found

@@ -21,7 +21,7 @@ from spec_vla_ros.benchmark.floor import (
 from spec_vla_ros.benchmark.history import read
 from spec_vla_ros.benchmark.random_case import RandomCase
 from spec_vla_ros.benchmark.report import BEGIN, END, write_docs
-from spec_vla_ros.benchmark.timing import Outcome, take_turns
+from spec_vla_ros.benchmark.timing import TimedAction, take_turns
 from spec_vla_ros.benchmark.trace import (
     WAYS,
     ActionTrace,
@@ -84,7 +84,7 @@ def test_methods_take_turns_and_medians_are_of_each_action():
         def run(action):
             calls.append((name, action))
             time.sleep(milliseconds / 1e3)
-            return Outcome((action,) * 7, DecodeStats('strict', 2, phases_ms={'prefill': 0.5}))
+            return TimedAction((action,) * 7, DecodeStats('strict', 2, phases_ms={'prefill': 0.5}))
 
         return run
 
@@ -214,7 +214,7 @@ def test_what_was_decoded_before_the_measuring_does_not_count():
     def decode(action):
         found = next(commits)
         stats = DecodeStats('strict', len(found), accept_lengths=found)
-        return Outcome((0,) * 7, stats)
+        return TimedAction((0,) * 7, stats)
 
     for _ in range(2):
         decode(0)

@@ -12,8 +12,8 @@ from spec_vla_ros.decoding.draft_tree import DraftTree
 ACTIONS = range(100, 356)
 
 
-def accepted(rule, draft, choice, place=0):
-    values = [torch.tensor([v]) for v in (draft, choice, place)]
+def accepted(rule, draft, choice, dimension=0):
+    values = [torch.tensor([v]) for v in (draft, choice, dimension)]
     return bool(rule(*values))
 
 
@@ -28,11 +28,11 @@ def test_within_bins_takes_exactly_the_distance(r):
 
 def test_distance_goes_by_dimension():
     rule = within_bins([0, 5], action_ids=ACTIONS)
-    assert not accepted(rule, 203, 200, place=0)
-    assert accepted(rule, 203, 200, place=1)
+    assert not accepted(rule, 203, 200, dimension=0)
+    assert accepted(rule, 203, 200, dimension=1)
     for behind in (2, 3, 50):  # the action: exact
-        assert not accepted(rule, 201, 200, place=behind)
-        assert accepted(rule, 200, 200, place=behind)
+        assert not accepted(rule, 201, 200, dimension=behind)
+        assert accepted(rule, 200, 200, dimension=behind)
 
 
 @pytest.mark.parametrize(('draft', 'choice'), [(99, 100), (100, 99), (356, 355), (355, 356)])
@@ -44,9 +44,9 @@ def test_ids_beside_the_actions_are_not_close(draft, choice):
 
 def test_zero_distance_is_exact_match():
     draft, choice = torch.randint(90, 370, (2, 5000), generator=torch.Generator().manual_seed(0))
-    place = torch.zeros(5000, dtype=torch.int64)
-    relaxed = within_bins([0], action_ids=ACTIONS)(draft, choice, place)
-    assert torch.equal(relaxed, exact_match()(draft, choice, place))
+    dimension = torch.zeros(5000, dtype=torch.int64)
+    relaxed = within_bins([0], action_ids=ACTIONS)(draft, choice, dimension)
+    assert torch.equal(relaxed, exact_match()(draft, choice, dimension))
 
 
 @pytest.mark.parametrize('wrong', [-1, 256])
@@ -68,16 +68,16 @@ def path(choices, distance):
     return decided(TREE, torch.tensor(choices), rule)
 
 
-def decided(tree, choices, rule, *, first_place=0):
+def decided(tree, choices, rule, *, first_dimension=0):
     """The accepted path; what comes behind its end repeats its last node."""
-    path, count = accepted_path(tree, choices, rule, first_place=first_place)
+    path, count = accepted_path(tree, choices, rule, first_dimension=first_dimension)
     assert len(path) == 1 + tree.depth
     assert count.shape == (1,)
     assert (path[int(count) :] == path[int(count) - 1]).all()
     return path[: int(count)].tolist()
 
 
-def walked(tree, choices, rule, *, first_place=0):
+def walked(tree, choices, rule, *, first_dimension=0):
     """The same by the definition: every path from the root, one after the other."""
     best = (1, 0, [0])
     for node in range(1, len(tree)):
@@ -86,7 +86,7 @@ def walked(tree, choices, rule, *, first_place=0):
             path.insert(0, int(tree.parents[path[0]]))
         drafts, wanted = tree.tokens[path[1:]], choices[path[:-1]]
         off = int((drafts - wanted).abs().sum())
-        if rule(drafts, wanted, first_place + torch.arange(len(drafts))).all():
+        if rule(drafts, wanted, first_dimension + torch.arange(len(drafts))).all():
             best = max(best, (len(path), -off, path), key=lambda found: found[:2])
     return best[2]
 
@@ -119,7 +119,7 @@ def by_depth(tree):
     return tree.tokens[order], order.argsort()[tree.parents[order]]
 
 
-def test_a_chain_goes_by_the_threshold_of_each_place():
+def test_a_chain_goes_by_the_threshold_of_each_dimension():
     chain = DraftTree.chain(torch.tensor([0, 110, 120, 130]))
     rule = within_bins([0, 9, 0], action_ids=ACTIONS)
     assert decided(chain, torch.tensor([110, 129, 130, 0]), rule) == [0, 1, 2, 3]
@@ -151,8 +151,8 @@ def test_a_child_of_a_rejected_node_is_not_reached():
     assert path([120, 130, 300, 0, 0, 0], 0) == [0, 2]
 
 
-def test_the_first_place_shifts_the_thresholds():
+def test_the_first_dimension_shifts_the_thresholds():
     rule = within_bins([0, 9, 0], action_ids=ACTIONS)
     choices = torch.tensor([112, 133, 0, 0, 0, 0])
     assert decided(TREE, choices, rule) == [0]
-    assert decided(TREE, choices, rule, first_place=1) == [0, 1]
+    assert decided(TREE, choices, rule, first_dimension=1) == [0, 1]

@@ -109,9 +109,7 @@ def test_rounds(sample, positions, prefix, mode, draft_folder):
     embeds = prompt(sample)
     cache = target.new_cache(embeds.shape[1] + 100)
     drafter.begin(embeds, num_tokens=100, drafts=True)
-    verified = verify(
-        target, embeds, DraftTree.root_only(torch.zeros(1, dtype=torch.int64)), cache
-    )
+    verified = verify(target, embeds, DraftTree.empty(), cache)
     root = verified.choices
     nothing = verified.hidden[:, :0]
     drafter.observe(target.embed(root[None]), verified.hidden, nothing, end=embeds.shape[1])
@@ -129,7 +127,7 @@ def test_rounds(sample, positions, prefix, mode, draft_folder):
         assert past == expected.kv_len_before
         assert torch.equal(past + tree.depths, torch.from_numpy(expected.abs_pos).long())
         verified = verify(target, target.embed(root[None]), tree, cache)
-        path, count = accepted_path(tree, verified.choices, accept, first_place=0)
+        path, count = accepted_path(tree, verified.choices, accept, first_dimension=0)
         path = path[: int(count)]
         assert len(path) - 1 == expected.accept_raw
         check_path(tree, verified.choices, path, expected)

@@ -14,7 +14,7 @@ SECOND = 1_000_000_000
 
 @pytest.fixture
 def temporal():
-    return TemporalDraft(action_ids=IDS, resting_ids=RESTING, max_gap_ns=SECOND)
+    return TemporalDraft(action_ids=IDS, resting_ids=RESTING)
 
 
 def record(temporal, choice, *, stamp_ns, instruction='go'):

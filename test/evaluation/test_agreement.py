@@ -8,7 +8,8 @@ import pytest
 
 from spec_vla_ros.evaluation.agreement import agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
-from spec_vla_ros.models.recipes import DIMENSION_NAMES, read_recipe
+from spec_vla_ros.models.recipes import read_recipe
+from spec_vla_ros.types import DIMENSION_NAMES
 
 
 def motion(count=200, seed=0):

@@ -9,7 +9,7 @@ from spec_vla_ros.evaluation.evaluate import decodings
 from spec_vla_ros.evaluation.ways import (
     EVALUATED,
     REPLAYED,
-    Limits,
+    Tolerances,
     Way,
     by_threshold,
     tolerance_ways,
@@ -30,8 +30,8 @@ def test_every_threshold_comes_with_and_without_temporal_drafts(ways, thresholds
     assert found['relaxed r=9 + temporal'] == Decoding('relaxed', 9, temporal=True)
 
 
-def test_ways_with_other_limits_have_names_of_their_own():
-    way = Way(25, temporal=True, limits=Limits(metres=0.001, radians=0.01))
+def test_ways_with_tolerances_have_names_of_their_own():
+    way = Way(25, temporal=True, tolerances=Tolerances(metres=0.001, radians=0.01))
     assert way.name == 'relaxed r=25 mm=1 mrad=10 + temporal'
     assert way.decoding == Decoding(
         'relaxed',

@@ -28,7 +28,7 @@ def whole_or_nothing(share, num_tokens=7):
 
 def alike(hit_rates):
     """Rates that depend on the width alone; a width that is not named is never accepted."""
-    return lambda width, place, level: hit_rates.get(width, 0.0)
+    return lambda width, dimension, level: hit_rates.get(width, 0.0)
 
 
 def plan(verify, draft=CHEAP_DRAFT, hit_rates=MIDDLING_HIT_RATES):

@@ -66,7 +66,7 @@ def test_unseen_rates_are_the_tables_and_deeper_levels_are_less_sure():
 def test_what_is_seen_is_learned_for_every_threshold_and_width():
     rates = AcceptanceRates(RateTable.neutral(7))
     for _ in range(300):
-        rates.saw_draft(RELAXED, width=1, place=1, depth=6, accepted=0)
+        rates.saw_draft(RELAXED, width=1, first_dimension=1, depth=6, accepted=0)
     for thresholds in (STRICT, RELAXED):
         for width in WIDTHS:
             assert rates.of_levels(thresholds)(width, 1, 1) < 0.2
@@ -82,7 +82,7 @@ def test_rates_end_near_the_truth(truth):
         accepted = 0
         while accepted < 3 and random.random() < truth:
             accepted += 1
-        rates.saw_draft(STRICT, width=2, place=2, depth=3, accepted=accepted)
+        rates.saw_draft(STRICT, width=2, first_dimension=2, depth=3, accepted=accepted)
         seen.append(rates.of_levels(STRICT)(2, 2, 1))
     assert np.mean(seen[500:]) == pytest.approx(truth, abs=0.03)
 
@@ -90,7 +90,7 @@ def test_rates_end_near_the_truth(truth):
 def test_a_drafter_that_is_not_used_gets_another_chance():
     rates = AcceptanceRates(RateTable.neutral(7))
     for _ in range(300):
-        rates.saw_draft(STRICT, width=1, place=1, depth=1, accepted=0)
+        rates.saw_draft(STRICT, width=1, first_dimension=1, depth=1, accepted=0)
     low = rates.of_levels(STRICT)(1, 1, 1)
     for _ in range(12000):
         rates.forget_a_little()

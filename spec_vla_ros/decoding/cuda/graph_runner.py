@@ -106,9 +106,9 @@ class GraphRunner(Runner):
     ) -> Decoded:
         """See `speculative_generate`."""
         most, padding = stop(()), None
-        guesses = draft or DraftTree.root_only(torch.zeros(1, dtype=torch.int64))
-        check_depth(guesses, most)
-        guesses = _filled(guesses, depth=most - 1)
+        first = draft or DraftTree.empty()
+        check_depth(first, most)
+        first = _filled(first, depth=most - 1)
         if drafter.counts_from_prompt:
             prompt, padding = _padded(prompt)
         self._pad(drafter, cache, prompt, padding)
@@ -119,7 +119,7 @@ class GraphRunner(Runner):
             accept=accept,
             tree=tree,
             stop=stop,
-            draft=guesses,
+            draft=first,
             cache=cache,
             run=run or self.run,
         )
@@ -222,13 +222,13 @@ def _key(step: Callable[..., object], args: tuple[Any, ...]) -> Hashable:
 
 def _caches(args: list[Any]) -> list[KVCache]:
     """Return the caches whose lengths a step may change."""
-    pairs = [arg for arg in args if isinstance(arg, Speculation)]
+    works = [arg for arg in args if isinstance(arg, Speculation)]
     drafters = [arg for arg in args if isinstance(arg, TreeDrafter)]
     caches = [arg for arg in args if isinstance(arg, KVCache)]
     return [
         *caches,
-        *(pair.cache for pair in pairs),
-        *(drafter.cache for drafter in (*drafters, *(pair.drafter for pair in pairs))),
+        *(work.cache for work in works),
+        *(drafter.cache for drafter in (*drafters, *(work.drafter for work in works))),
     ]
 
 

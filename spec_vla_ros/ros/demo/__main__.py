@@ -30,7 +30,7 @@ from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stag
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.ros.free_domain import keep_to_this_machine
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.types import AUTOREGRESSIVE
+from spec_vla_ros.types import AUTOREGRESSIVE, RELAXED
 
 MOST_FILMED = 10
 """Episodes of which the film is kept: one takes some 7 MB of memory, and 16 at most."""
@@ -153,7 +153,7 @@ def run(
 
 def _ways(nodes: Stage, view: View) -> list[str]:
     """Return which ways the policy can decode."""
-    refused = nodes.set_mode('relaxed')
+    refused = nodes.set_mode(RELAXED)
     if refused is None:
         return [SPECULATIVE, AUTOREGRESSIVE]
     view.say(f'autoregressive only, there is nothing to compare it with: {refused}')

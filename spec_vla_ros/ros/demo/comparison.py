@@ -12,9 +12,7 @@ from rich.table import Table
 
 from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
 from spec_vla_ros.ros.demo.report import summary
-from spec_vla_ros.types import AUTOREGRESSIVE, accept_length
-
-ACTION_DIMENSIONS = 7
+from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, accept_length
 
 RATIOS = ('target_passes', 'inference_ms', 'latency_ms', 'seconds')
 """Figures of which the ratio is worth saying, more than 1 being in favour of speculation."""
@@ -72,7 +70,7 @@ def figures(records: Sequence[Record]) -> dict:
         'target_passes': _mean(passes),
         'draft_passes': _mean(drafts),
         'accept_length': _rounded(
-            accept_length(ACTION_DIMENSIONS * len(passes), sum(passes), actions=len(passes))
+            accept_length(DIMENSIONS * len(passes), sum(passes), actions=len(passes))
         ),
         'phases_ms': {
             name: round(float(np.mean([phase.get(name, 0.0) for phase in phases])), 2)

@@ -15,11 +15,12 @@ from std_msgs.msg import String
 
 from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaAction
 from spec_vla_ros.ros import qos
-from spec_vla_ros.ros.converters import NANOSECONDS, image_to_rgb, to_nanoseconds
-from spec_vla_ros.ros.demo.record import Film, Record
+from spec_vla_ros.ros.converters import image_to_rgb, to_nanoseconds
+from spec_vla_ros.ros.demo.record import Record, ThinnedFrames
 from spec_vla_ros.ros.demo.simulators import Simulator, Start
 from spec_vla_ros.ros.remote import RETRY_AFTER, RemoteNode
 from spec_vla_ros.srv import ResetEpisode
+from spec_vla_ros.types import NANOSECONDS
 
 RATE_WINDOW = 60  # commands
 STANDSTILL = 60.0  # seconds for which the robot's time may stand still
@@ -57,7 +58,7 @@ class EpisodeRunner:
         self._robot: EpisodeStatus | None = None
         self._status: PolicyStatus | None = None
         self._image_stamp_ns = 0  # of the newest
-        self._film = Film[Image]()
+        self._thinned = ThinnedFrames[Image]()
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
         self._sequences: list[int] = []  # of the running episode's actions
         self._statistics: dict[int, DecodeStatistics] = {}  # by sequence, may overtake the action
@@ -99,7 +100,7 @@ class EpisodeRunner:
         with self._lock:
             self._sequences.clear()
             self._statistics.clear()
-            self._film = Film[Image]()
+            self._thinned = ThinnedFrames[Image]()
             self._running, self._began = record, self._seconds()
         self._instruct.publish(String(data=record.instruction))
         limit = simulator.time_limit if time_limit is None else time_limit
@@ -122,7 +123,9 @@ class EpisodeRunner:
                 with self._lock:
                     self._running = None
                     self._add_phases(record)
-                record.frames = [(when, self._upright(image)) for when, image in self._film.frames]
+                record.frames = [
+                    (when, self._upright(image)) for when, image in self._thinned.frames
+                ]
                 record.halt = self._status.reason_text if self._status is not None else ''
                 return record
 
@@ -198,7 +201,7 @@ class EpisodeRunner:
         with self._lock:
             self._image_stamp_ns = to_nanoseconds(message.header.stamp)
             if self._running is not None:
-                self._film.add(self._seconds() - self._began, message)
+                self._thinned.add(self._seconds() - self._began, message)
 
     def _on_twist(self, message: TwistStamped) -> None:
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9

@@ -29,6 +29,7 @@ from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.simulators import tabletop
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
+from spec_vla_ros.types import RELAXED
 
 
 class Tuner:
@@ -121,7 +122,7 @@ def run(args: argparse.Namespace, console: Console, *, check: Callable[[], None]
     logs, say = args.results / 'logs', console.print
     simulator = tabletop(checkpoint=args.checkpoint)
     with stage(simulator, logs=logs, check=check, say=say) as nodes:
-        refused = nodes.set_mode('relaxed')
+        refused = nodes.set_mode(RELAXED)
         if refused is not None:
             raise StageError(refused)
         tuner = Tuner(nodes, thresholds=args.thresholds, seconds=args.seconds)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One episode as it was seen from outside, and its film."""
+"""One episode as it was seen from outside, and its frames."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_FRAMES = 150
 longer ones stays evenly spaced."""
 
 
-class Film(Generic[Picture]):
+class ThinnedFrames(Generic[Picture]):
     """Keeps pictures with their times; of too many every second, then every fourth, and so on.
 
     The newest one is always the last.

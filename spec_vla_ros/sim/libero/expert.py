@@ -13,7 +13,7 @@ import numpy as np
 
 from spec_vla_ros.sim.libero.grasps import Grasp, rank_grasps
 from spec_vla_ros.sim.libero.motion import (
-    Limits,
+    SpeedLimits,
     displacement,
     next_velocity,
     rotation_vector,
@@ -30,9 +30,9 @@ from spec_vla_ros.sim.libero.ways import (
     way_out,
 )
 
-LEVEL = Limits(speed=0.22, acceleration=0.7)
-VERTICAL = Limits(speed=0.20, acceleration=0.7)
-TURNING = Limits(speed=1.5, acceleration=5.0)
+LEVEL = SpeedLimits(speed=0.22, acceleration=0.7)
+VERTICAL = SpeedLimits(speed=0.20, acceleration=0.7)
+TURNING = SpeedLimits(speed=1.5, acceleration=5.0)
 """Of the grasp point across and up or down, and of the gripper's turn."""
 
 FULL_SPEED = displacement(np.array([LEVEL.speed] * 2 + [VERTICAL.speed] + [TURNING.speed] * 3))

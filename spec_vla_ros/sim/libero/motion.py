@@ -21,7 +21,7 @@ plus what is asked, and so never gets there within an action."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SpeedLimits:
     """How fast a motion may be.
 
     speed: m/s or rad/s. acceleration: m/s^2 or rad/s^2. closing: share of the way left that may
@@ -33,7 +33,7 @@ class Limits:
     closing: float = 8.0
 
 
-def wanted_velocity(way: np.ndarray, limits: Limits) -> np.ndarray:
+def wanted_velocity(way: np.ndarray, limits: SpeedLimits) -> np.ndarray:
     """Return the velocity (N,) to have if it could be had at once: it depends on the way alone.
 
     Args:
@@ -46,7 +46,7 @@ def wanted_velocity(way: np.ndarray, limits: Limits) -> np.ndarray:
     return way * (speed / max(distance, 1e-9))
 
 
-def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: Limits) -> np.ndarray:
+def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: SpeedLimits) -> np.ndarray:
     """Return the velocity (N,) for the next action.
 
     Faster until the limit, slower in time to stop, never by more than the acceleration allows.

@@ -1,18 +1,18 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The film of an episode: evenly thinned, and its end is never lost."""
+"""The frames of an episode: evenly thinned, and its end is never lost."""
 
 import itertools
 
 import pytest
 
-from spec_vla_ros.ros.demo.record import Film
+from spec_vla_ros.ros.demo.record import ThinnedFrames
 
 
 def filmed(count, *, most):
-    film = Film(most=most)
+    frames = ThinnedFrames(most=most)
     for k in range(count):
-        film.add(k / 30, k)
-    return film.frames
+        frames.add(k / 30, k)
+    return frames.frames
 
 
 def test_a_short_film_is_kept_whole():

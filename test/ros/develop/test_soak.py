@@ -16,9 +16,9 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.develop.soak import relay, run
-from spec_vla_ros.ros.develop.soak.growth import Sample, by_process, growth
+from spec_vla_ros.ros.develop.soak.growth import MemorySample, by_process, growth
 from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
-from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.run import SoakRun
 from spec_vla_ros.ros.develop.soak.trial import Trial
 
 MB = 2**20
@@ -45,7 +45,7 @@ def test_a_minute(tmp_path):
 
 def life(memory, *, threads=lambda i: 10, count=200, pid=7):
     return [
-        Sample(
+        MemorySample(
             seconds=10.0 * i,
             pid=pid,
             memory=int(memory(i)),
@@ -108,7 +108,7 @@ class Still:
 
 def soaked(monkeypatch, robot, results):
     """Return what comes of faults with such results, 'name': recovered or an error."""
-    seen, results = Outcome(control_rate=30.0), iter(results)
+    seen, results = SoakRun(control_rate=30.0), iter(results)
 
     def tried(fault, hands, *, began):
         result = next(results)
@@ -157,7 +157,7 @@ def outcome(*, wrong=(), rate=30.0, memory=lambda i: 100 * MB):
         Trial('camera silent', 9.0, 0.5, 0.9, None, tuple(wrong)),
         Trial('wrong parameters', 12.0, None, None, 0.1, ()),
     ]
-    return Outcome(
+    return SoakRun(
         seconds=2000.0,
         episodes=3,
         successes=2,

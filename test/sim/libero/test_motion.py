@@ -9,13 +9,13 @@ from spec_vla_ros.sim.libero.motion import (
     INTERVAL,
     RESPONSE,
     Disturbance,
-    Limits,
+    SpeedLimits,
     displacement,
     next_velocity,
     rotation_vector,
 )
 
-LIMITS = Limits(speed=0.2, acceleration=0.7)
+LIMITS = SpeedLimits(speed=0.2, acceleration=0.7)
 
 
 def drive(start, *, velocity, steps=200):

@@ -17,6 +17,7 @@ from spec_vla_ros.ros.develop.soak.parts import POLICY, RELAY, ROBOT, Parts
 from spec_vla_ros.ros.develop.soak.watch import Watch
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
+from spec_vla_ros.types import MODES
 
 NODE = '/spec_vla'
 MARGIN = 0.25
@@ -189,7 +190,7 @@ def _change_parameters(hands: Hands) -> None:
         {
             'acceptance_threshold': int(hands.rng.integers(0, 10)),
             'temporal_draft': bool(hands.rng.integers(0, 2)),
-            'decoding_mode': str(hands.rng.choice(['autoregressive', 'strict', 'relaxed'])),
+            'decoding_mode': str(hands.rng.choice(MODES)),
         },
     )
 

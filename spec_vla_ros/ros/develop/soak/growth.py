@@ -16,9 +16,12 @@ MEMORY_SHARE = 0.03
 EXTRA = 3
 """Threads, or descriptors, that come and go."""
 
+_POINTS = 400
+"""Of which a slope is taken at most: it is the median over all their pairs."""
+
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MemorySample:
     """What a process held at one moment.
 
     seconds: since the run began. memory: bytes that belong to no file, resident: all of them.
@@ -32,7 +35,7 @@ class Sample:
     descriptors: int
 
 
-def growth(samples: Sequence[Sample], *, at_least: float) -> dict | None:
+def growth(samples: Sequence[MemorySample], *, at_least: float) -> dict | None:
     """Return how a process grew after it had warmed up, ready for JSON.
 
     The slope of memory is Theil and Sen's, which a burst does not move. A process grows when the
@@ -72,7 +75,9 @@ def growth(samples: Sequence[Sample], *, at_least: float) -> dict | None:
     return found
 
 
-def by_process(samples: Mapping[str, Sequence[Sample]], *, at_least: float) -> dict[str, list]:
+def by_process(
+    samples: Mapping[str, Sequence[MemorySample]], *, at_least: float
+) -> dict[str, list]:
     """Return `growth` of every process of every part that lived long enough."""
     found: dict[str, list] = {}
     for part, series in samples.items():
@@ -84,9 +89,9 @@ def by_process(samples: Mapping[str, Sequence[Sample]], *, at_least: float) -> d
     return found
 
 
-def _theil_sen(x: np.ndarray, y: np.ndarray, *, most: int = 400) -> float:
-    """Return the median slope between all pairs of at most so many points."""
-    chosen = np.linspace(0, len(x) - 1, min(most, len(x))).astype(int)
+def _theil_sen(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the median slope between all pairs of at most `_POINTS` points."""
+    chosen = np.linspace(0, len(x) - 1, min(_POINTS, len(x))).astype(int)
     x, y = x[chosen], y[chosen]
     first, second = np.triu_indices(len(x), k=1)
     return float(np.median((y[second] - y[first]) / (x[second] - x[first])))

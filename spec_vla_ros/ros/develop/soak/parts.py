@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
-from spec_vla_ros.ros.develop.soak.growth import Sample
+from spec_vla_ros.ros.develop.soak.growth import MemorySample
 
 ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
 SAMPLE_PERIOD = 2.0
@@ -34,7 +34,7 @@ class Parts:
         self._killed: set[str] = set()
         self._began = time.monotonic()
         self._ended = threading.Event()
-        self.samples: dict[str, list[Sample]] = defaultdict(list)
+        self.samples: dict[str, list[MemorySample]] = defaultdict(list)
         self._sampler = threading.Thread(target=self._sample, name='sampler', daemon=True)
 
     def start_all(self) -> None:
@@ -113,7 +113,7 @@ class Parts:
                 if process is None:
                     continue
                 with contextlib.suppress(psutil.Error, OSError):  # it is being killed
-                    sample = Sample(
+                    sample = MemorySample(
                         seconds=time.monotonic() - self._began,
                         pid=process.pid,
                         memory=_anonymous(process.pid),

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spec_vla_ros.ros.develop.soak.faults import MARGIN
-from spec_vla_ros.ros.develop.soak.growth import Sample, by_process
-from spec_vla_ros.ros.develop.soak.run import Outcome
+from spec_vla_ros.ros.develop.soak.growth import MemorySample, by_process
+from spec_vla_ros.ros.develop.soak.run import SoakRun
 from spec_vla_ros.ros.develop.soak.trial import Trial
 
 RATE_SHARE = 0.9
@@ -24,7 +24,7 @@ LIFE_SHARE, SHORTEST_LIFE = 0.3, 180.0
 """How long a process must have lived to be judged by what it held: of the run, and in seconds."""
 
 
-def figures(outcome: Outcome) -> dict:
+def figures(outcome: SoakRun) -> dict:
     """Return everything for JSON; `passed` says whether all is well."""
     shortest = max(LIFE_SHARE * outcome.seconds, SHORTEST_LIFE)
     growth = by_process(outcome.samples, at_least=shortest)
@@ -113,7 +113,7 @@ def _rate(value: float | None) -> str:
     return '-' if value is None else f'{value:.1f}'
 
 
-def plot(outcome: Outcome, path: Path) -> None:
+def plot(outcome: SoakRun, path: Path) -> None:
     """Draw memory, threads and descriptors over time, and how soon each fault halted the arm."""
     figure = Figure(figsize=(12, 8), layout='constrained')
     panels = figure.subplots(2, 2)
@@ -142,7 +142,7 @@ def plot(outcome: Outcome, path: Path) -> None:
 
 def _draw_lives(
     axes: Axes,
-    samples: Sequence[Sample],
+    samples: Sequence[MemorySample],
     name: str,
     *,
     scale: float,

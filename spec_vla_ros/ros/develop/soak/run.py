@@ -13,7 +13,7 @@ import numpy as np
 from spec_vla_ros.programs import all_of
 from spec_vla_ros.ros.children import ChildFailedError, Children
 from spec_vla_ros.ros.develop.soak.faults import NODE, Fault, Hands, all_faults
-from spec_vla_ros.ros.develop.soak.growth import Sample
+from spec_vla_ros.ros.develop.soak.growth import MemorySample
 from spec_vla_ros.ros.develop.soak.parts import Parts
 from spec_vla_ros.ros.develop.soak.trial import RECOVERY, Trial, try_fault
 from spec_vla_ros.ros.develop.soak.watch import Watch
@@ -35,7 +35,7 @@ class SoakError(RuntimeError):
 
 
 @dataclass(slots=True)
-class Outcome:
+class SoakRun:
     """What a soak has seen.
 
     rates: commands per second, in windows without a fault. ended_early: why it could not go on;
@@ -48,7 +48,7 @@ class Outcome:
     commands: int = 0
     trials: list[Trial] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
-    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    samples: dict[str, list[MemorySample]] = field(default_factory=dict)
     control_rate: float = 0.0
     ended_early: str = ''
 
@@ -60,7 +60,7 @@ def soak(
     logs: Path,
     check: Callable[[], None],
     say: Callable[[str], None] = lambda text: None,
-) -> Outcome:
+) -> SoakRun:
     """Run the loop for so long and return what was seen; leaves no process behind.
 
     check: called a few times a second; raises to end it. say: told what goes on.
@@ -68,7 +68,7 @@ def soak(
     Raises:
         SoakError, ChildFailedError: the nodes do not start; what comes later ends the soak early.
     """
-    outcome = Outcome(control_rate=PolicySettings().control_rate)
+    outcome = SoakRun(control_rate=PolicySettings().control_rate)
     with free_domain() as domain_id, Children() as children:
         parts = Parts(children, domain_id=domain_id, logs=logs)
         check_all = all_of(check, parts.check)
@@ -92,7 +92,7 @@ def soak(
 
 
 def inject_faults(
-    outcome: Outcome,
+    outcome: SoakRun,
     world: tuple[RemoteNode, Watch, Parts, np.random.Generator],
     *,
     seconds: float,
@@ -153,7 +153,7 @@ def _begin_episode(
     return Hands(remote, watch, parts, rng, response.instruction)
 
 
-def _end_episode(watch: Watch, outcome: Outcome) -> None:
+def _end_episode(watch: Watch, outcome: SoakRun) -> None:
     """Let the policy finish what the fault interrupted, and see how often it commands."""
     begun = time.monotonic()
     done = watch.until(lambda: watch.succeeded, timeout=EPISODE_TIME)
