@@ -28,7 +28,7 @@ from spec_vla_ros.models.drafter_files import (
     load_drafter_beside,
     read_drafter_config,
 )
-from spec_vla_ros.models.folders import folder_path
+from spec_vla_ros.models.folders import folder_path, folder_state
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
 from spec_vla_ros.models.quantised import check_stored_as
@@ -81,6 +81,7 @@ class SpecVlaPolicy:
         self._model = checkpoint.model
         self._parameters = sum(p.numel() for p in checkpoint.model.parameters())  # all of them yet
         self._recipe = recipe = read_recipe(config.recipe)
+        self._files = folder_state(checkpoint.folder)
         codec = codec_of(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
         self._codec = codec
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)
@@ -145,6 +146,7 @@ class SpecVlaPolicy:
             checkpoint=str(self._checkpoint.folder),
             unnorm_key=self._codec.stats.key,
             recipe=str(self._recipe),
+            files=self._files,
             device=str(device),
             dtype=self._dtype,
             parameters=self._parameters,

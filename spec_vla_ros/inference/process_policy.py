@@ -54,6 +54,7 @@ class ProcessPolicy:
         self._trouble: str | None = 'the inference process is being started'
         self._failure: Exception | None = None
         self._info = PolicyInfo()
+        self._made_of: tuple[object, ...] = ()
         self._restarts = 0
         self._in_a_row = 0
         self._recovering = False
@@ -157,7 +158,7 @@ class ProcessPolicy:
             self._child = child
             if self._closing:
                 child.kill()
-        failure = self._wait_ready(child)
+        failure = self._wait_ready(child) or self._changed_since_configured(child.info)
         if failure is None:
             with self._changed:
                 self._ready, self._trouble = True, None
@@ -182,6 +183,17 @@ class ProcessPolicy:
         except Exception as error:  # an answer that nobody foresaw
             return InferenceFailedError(describe(error))
         return None
+
+    def _changed_since_configured(self, info: PolicyInfo) -> Exception | None:
+        """Return that another policy would go on with the instruction than was configured."""
+        made_of = (info.checkpoint, info.unnorm_key, info.recipe, info.files, info.has_drafter)
+        self._made_of = self._made_of or made_of
+        if made_of == self._made_of:
+            return None
+        return InferenceFailedError(
+            'the files of checkpoint or recipe have changed since they were configured, and the '
+            'arm would go on by others: put them back, or clean up and configure'
+        )
 
     def _down(self, reason: Exception) -> str:
         """Say that there is no process to ask, and why."""

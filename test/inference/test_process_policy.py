@@ -133,6 +133,22 @@ def test_a_hang_can_be_killed(start, begun):
     ask(policy)
 
 
+def test_another_process_does_not_go_on_with_other_files(start, tmp_path):
+    checkpoint = tmp_path / 'checkpoint'
+    checkpoint.write_text('first')
+    policy = start('of_files', checkpoint=str(checkpoint))
+    checkpoint.write_text('second')
+    os.kill(policy.pid, signal.SIGKILL)
+    wait_for(lambda: 'changed since they were configured' in (policy.trouble or ''))
+    wait_for(lambda: 'given up after 3 restarts' in policy.trouble)
+    with pytest.raises(ProcessEndedError, match='clean up and configure'):
+        ask(policy)
+    checkpoint.write_text('first')
+    policy.recover()
+    wait_for(lambda: policy.trouble is None)
+    ask(policy)
+
+
 def test_a_death_between_inferences_is_noticed(start):
     policy = start()
     os.kill(policy.pid, signal.SIGKILL)
