@@ -37,7 +37,7 @@ class Funnel:
 NARROW = Funnel(there=0.007, level=0.007, near=0.008, far=0.030, turn=0.1, turned=0.08)
 """Of what hardly fits between the fingers, or into what it is placed in."""
 
-WIDE = Funnel(there=0.018, level=0.010, near=0.025, far=0.055, turn=0.25, turned=0.2)
+WIDE = Funnel(there=0.018, level=0.015, near=0.025, far=0.055, turn=0.25, turned=0.2)
 """Of a rim, and of what is placed onto something. Whoever learns from pictures sees the hand a
 centimetre off, and would not know up from down in a narrower one: it would hover."""
 

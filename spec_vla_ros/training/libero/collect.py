@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
-from spec_vla_ros.sim.libero.expert import CLOSED, FULL_SPEED, LiberoExpert, Phase
+from spec_vla_ros.sim.libero.expert import CLOSED, FULL_SPEED, OPEN, LiberoExpert, Phase
 from spec_vla_ros.sim.libero.grasps import Grasp, clearance, downwards
 from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.scene import Scene
@@ -39,8 +39,9 @@ _HOW_OFTEN = (0.25, 0.45, 0.3)
 
 _LEAST_ROOM = -0.002
 
-_ON_THE_WAY, _LIFTED = 0.5, 0.15
-"""Share of the empty hands that are not beside the thing; how high they are at most, metres."""
+_ON_THE_WAY, _OPENED, _LIFTED = 0.65, 0.4, 0.15
+"""Share of the empty hands that are not beside the thing, of these share with open fingers; how
+high they are at most, metres."""
 
 
 class _Experts:
@@ -186,9 +187,10 @@ def glimpses(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Re
 
 
 def empty_hands(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Records:
-    """Record a layout with the fingers closed on nothing, near the thing and on to its place.
+    """Record a layout with nothing in the hand, near the thing and on to its place.
 
-    The expert hardly ever grasps in vain. A policy does, and would carry nothing to the place.
+    The expert hardly ever grasps in vain. A policy does, and would carry nothing to the place, or
+    open its fingers there and wait. On the way they are open or closed, near the thing closed.
     """
     rng = np.random.default_rng((seed, task, 4))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
@@ -201,10 +203,12 @@ def empty_hands(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) ->
     records: Records = []
     for _ in range(_GLIMPSES):
         position, rotation = _nearby(grasp, rng)
+        opening = CLOSED
         if rng.random() < _ON_THE_WAY:
+            opening = OPEN if rng.random() < _OPENED else CLOSED
             position = position + rng.random() * (place - grasp.position)
             position[2] += _LIFTED * rng.random()
-        if not env.place_hand(position, rotation, opening=CLOSED):
+        if not env.place_hand(position, rotation, opening=opening):
             continue
         experts, scene = _Experts(driving, task), env.scene()
         experts.act(scene)

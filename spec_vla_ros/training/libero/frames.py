@@ -20,7 +20,7 @@ _OPENING = 0.04  # metres that labels of the gripper's opening are in units of
 _RISE = np.array([0.0, 0.0, 0.005, 0.0, 0.0, 0.0], np.float32)
 """Of the hand while fingers close and open, metres an action: 1 cm until they have closed."""
 
-_LIFTED, _PUSHED = (0.005, 0.030), 0.03
+_LIFTED, _PUSHED = (0.003, 0.012), 0.03
 """Metres: how high a thing is that begins to be lifted, and one that is; how far aside one may be
 pushed that is not."""
 

@@ -59,11 +59,11 @@ SUITE_RECIPES = {
     'libero_spatial': SuiteRecipe(
         hyperparameters=replace(
             _USUAL_LOOP,
-            files=30,
+            files=50,
             language=replace(_USUAL_LOOP.language, iterations=2500),
             grounding=replace(_USUAL_LOOP.grounding, iterations=600),
         ),
-        empty_hands=30,
+        empty_hands=60,
         relabel=LiberoFrames.rising_until_lifted,
     ),
 }

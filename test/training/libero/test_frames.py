@@ -50,12 +50,12 @@ def test_the_hand_rises_slowly_until_the_thing_is_lifted():
     # Where it began, pushed, begins to be lifted, half lifted, lifted, beside, placed; another.
     given.things[:, 1] = [0.5, 0.5, 0.9]
     given.things[2:8, 1, 0] += [0.03, 0.03, 0.03, 0.03, 0.3, 0.3]
-    given.things[3:6, 1, 2] += [0.005, 0.0175, 0.06]
+    given.things[3:6, 1, 2] += [0.003, 0.0075, 0.06]
     made = given.rising_until_lifted().actions[:, 1]
     rising = np.array([0, 0, 0.005, 0, 0, 0])
     expected = [1, 0, 0, 0, 0.5, 1, 1, 0, 0]
     for action, share in zip(made, expected, strict=True):
-        np.testing.assert_allclose(action[:6], share + (1 - share) * rising, atol=1e-6)
+        np.testing.assert_allclose(action[:6], share + (1 - share) * rising, atol=1e-5)  # float32
     assert np.all(made[:, 6] == given.actions[:, 1, 6])
 
 

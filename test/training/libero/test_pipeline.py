@@ -97,11 +97,13 @@ def test_empty_hands_open_and_go_back_for_the_thing(env):
     found = collect_libero(env, 1, range(5, 15), look=empty_hands)
     rows = np.arange(len(found))
     assert len(found) > 30
-    assert found.end_effector[:, 9].max() < 0.003
+    opened = found.end_effector[:, 9] > 0.003
+    assert 0.1 < opened.mean() < 0.5
     assert np.all(found.actions[rows, 1, 6] == 1)
     way = found.things[rows, 1, :2] - found.end_effector[:, :2]
     far = np.linalg.norm(way, axis=1) > 0.1
     assert 0.1 < far.mean() < 0.9  # on the way to the basket, and not yet
+    assert far[opened].mean() > 0.5  # beside the thing they are closed
     assert np.all((way * found.actions[rows, 1, :2]).sum(1)[far] >= 0)
 
 
