@@ -212,6 +212,7 @@ class Pose:
     position: (3,) metres; quaternion: (4,) x, y, z, w; both in frame_id.
     stamp_ns: when it was measured; its arrival, if it came without a stamp.
     source: who sent it; None where that is not known, `SEVERAL` where there is more than one.
+    arrival_ns: when it came, on the node's clock; 0: when it was measured.
     """
 
     position: np.ndarray
@@ -219,6 +220,7 @@ class Pose:
     frame_id: str
     stamp_ns: int
     source: Hashable = None
+    arrival_ns: int = 0
 
     @property
     def has_position(self) -> bool:
@@ -272,7 +274,7 @@ class PoseWatch:
         several = pose.source == SEVERAL or (
             other is not None
             and other.source != pose.source
-            and abs(now_ns - other.stamp_ns) <= timeout * NANOSECONDS
+            and abs(now_ns - (other.arrival_ns or other.stamp_ns)) <= timeout * NANOSECONDS
         )
         if several:
             who = _both(pose.source, other and other.source)

@@ -139,14 +139,15 @@ class Inputs:
             source = SEVERAL
         else:
             source = Source(source, message.header.frame_id)
-        point, turn = message.pose.position, message.pose.orientation
+        point, turn, now_ns = message.pose.position, message.pose.orientation, self._now_ns()
         self._loop.store_pose(
             Pose(
                 position=np.array([point.x, point.y, point.z]),
                 quaternion=np.array([turn.x, turn.y, turn.z, turn.w]),
                 frame_id=message.header.frame_id,
-                stamp_ns=to_nanoseconds(message.header.stamp) or self._now_ns(),
+                stamp_ns=to_nanoseconds(message.header.stamp) or now_ns,
                 source=source,
+                arrival_ns=now_ns,
             )
         )
 

@@ -273,8 +273,8 @@ def test_without_a_pose_there_is_nothing_to_rely_on():
     assert 'no end-effector pose' in PoseWatch().fault(now_ns=0, timeout=1.0, frame_id='base')
 
 
-def pose_from(source, stamp_ns):
-    return Pose(np.zeros(3), np.array([0, 0, 0, 1.0]), 'base_link', stamp_ns, source)
+def pose_from(source, stamp_ns, **options):
+    return Pose(np.zeros(3), np.array([0, 0, 0, 1.0]), 'base_link', stamp_ns, source, **options)
 
 
 def test_poses_of_two_publishers_are_not_to_be_relied_on():
@@ -289,6 +289,23 @@ def test_poses_of_two_publishers_are_not_to_be_relied_on():
     assert watch.fault(now_ns=STAMP + SECOND // 4, **asked) is None
     watch.store(pose_from(SEVERAL, STAMP + SECOND // 4))
     assert 'two publishers send' in watch.fault(now_ns=STAMP + SECOND // 4, **asked)
+
+
+def test_another_publisher_of_poses_counts_by_when_it_sent_one_whatever_its_stamps():
+    watch = PoseWatch()
+    watch.store(pose_from('left arm', STAMP - 9 * SECOND, arrival_ns=STAMP))
+    watch.store(pose_from('right arm', STAMP, arrival_ns=STAMP))
+    asked = {'timeout': 0.2, 'frame_id': 'base_link'}
+    assert 'two publishers send' in watch.fault(now_ns=STAMP, **asked)
+    watch.store(pose_from('right arm', STAMP + SECOND, arrival_ns=STAMP + SECOND))
+    assert watch.fault(now_ns=STAMP + SECOND, **asked) is None
+
+
+def test_an_arm_whose_frame_is_renamed_once_halts_as_for_another_publisher():
+    watch = PoseWatch()
+    for i, frame in enumerate(('base', 'base_link', 'base_link')):
+        watch.store(pose_from(Source('driver', frame), STAMP + i * SECOND // 4))
+    assert watch.fault(now_ns=STAMP + SECOND // 2, timeout=0.2, frame_id='base_link') is None
 
 
 def test_poses_of_two_arms_that_one_publisher_relays_are_not_to_be_relied_on():
