@@ -119,12 +119,14 @@ class ControlLoop(Generic[Image]):
 
         A dry run that ends or begins does so between actions: half of one that was begun without
         an arm would be the other half with it. Nor does a faster motion go on under a slower limit
-        of acceleration: it would slow down far behind where its action ends.
+        of acceleration: it would slow down far behind where its action ends. A driver that was
+        given a whole action executes it to its end.
         """
+        slower = settings.motion_limits.slower_than(self._settings.motion_limits)
         if settings.dry_run != self._settings.dry_run:
             self._drop_everything()
             self._limits.forget_gripper()
-        elif settings.motion_limits.slower_than(self._settings.motion_limits):
+        elif slower and settings.command_type != MESSAGE:
             self._drop_everything()
         self._settings = settings
 

@@ -129,6 +129,15 @@ def test_a_wider_limit_of_speed_leaves_the_motion_as_it_is(drive):
     assert moves(driver.tick(frame=False))
 
 
+def test_an_action_that_a_driver_executes_is_not_thought_to_end_by_a_tighter_limit(drive):
+    driver = started(drive, command_type='message')
+    tighter = {'max_velocity': (0.004,) * 6, 'command_type': 'message'}
+    driver.loop.apply(PolicySettings(**MODE, step_duration=2.0, **tighter))
+    ticks = len(driver.ticks)
+    driver.until(began)
+    assert len(driver.ticks) - ticks >= 59  # of the 60 that it lasts
+
+
 def test_a_target_pose_needs_an_orientation(drive):
     driver = drive(command_type='pose', pose_timeout=1.0)
     driver.loop.store_instruction('go')
