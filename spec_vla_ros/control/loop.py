@@ -157,6 +157,11 @@ class ControlLoop(Generic[Image]):
             self._finishing = False
             self._drop_everything()
 
+    def refuse_instruction(self, why: str) -> None:
+        """Follow no instruction until another one comes; why: in words."""
+        self._preconditions.refuse_instruction(why)
+        self._drop_everything()
+
     def finish(self) -> None:
         """Begin no further action until another instruction; the one that is executed goes on."""
         self._finishing = True

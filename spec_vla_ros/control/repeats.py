@@ -18,6 +18,7 @@ class _Said:
     text: str
     at: float
     copies: int  # of what was in force
+    again: bool  # said at least twice in a row
 
 
 class RepeatWatch:
@@ -25,7 +26,8 @@ class RepeatWatch:
 
     Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So whoever has
     given what was in force already twice more is taken to repeat it, until something else comes
-    from there, or nothing for a while.
+    from there, or nothing for a while. Where two repeat different ones from the beginning, nobody
+    can know which is meant.
     """
 
     def __init__(self) -> None:
@@ -48,8 +50,27 @@ class RepeatWatch:
         before = self._said.get(who)
         again = bool(text) and before is not None and before.text == text
         copies = before.copies if again and before is not None else 0
-        self._said[who] = _Said(text, now, copies + (again and text == in_force))
+        self._said[who] = _Said(text, now, copies + (again and text == in_force), again)
         return copies >= _ENOUGH
+
+    def rival(self, text: str, *, source: Hashable) -> tuple[Hashable, str] | None:
+        """Return who goes on saying something else, and what, while this publisher goes on, too.
+
+        Each would undo the other's for as long as both do; whose copies are known undoes nothing.
+        Asked after `is_copy` for the same. None where nobody contradicts, or this one has said it
+        only once: it may well be news.
+        """
+        text = text.strip()
+        if not text or not self._said[text if source is None else source].again:
+            return None
+        return next(
+            (
+                (who, said.text)
+                for who, said in self._said.items()
+                if said.again and said.text != text and said.copies < _ENOUGH
+            ),
+            None,
+        )
 
     def deaf_since(self, now: float) -> None:
         """Note that nobody listens from now on, monotonic seconds: no publisher pauses by that."""

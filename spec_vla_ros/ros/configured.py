@@ -199,8 +199,24 @@ class Configured:
                     throttle_duration_sec=10.0,
                 )
             return
+        rival = None if said == before else self._repeats.rival(text, source=source)
+        who = self._inputs.who_instructs
+        if rival is not None:
+            other, words = rival
+            text = (
+                f'{who(source)} and {who(other)} go on publishing {said!r} and {words!r}: neither '
+                f'is followed until one of them pauses for {LONGEST_PAUSE:g} s; publish each once'
+            )
+            if before in ('', words):
+                self.loop.refuse_instruction(text)
+            else:  # what somebody else asks for
+                self._node.get_logger().warning(text, throttle_duration_sec=10.0)
+            return
         self._execute.preempt(text)
         self.loop.store_instruction(text, anew=True)
+        if (now := self.loop.instruction) != before:
+            done = f'instruction {now!r}, given' if now else 'the instruction is cancelled'
+            self._node.get_logger().info(f'{done} by {who(source)}')
 
     def _refusal(self, instruction: str) -> str | None:
         """Return why an instruction cannot be carried out now."""

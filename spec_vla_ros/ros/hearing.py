@@ -99,6 +99,11 @@ class Listener:
             f'published by {", ".join(offers)}' if offers else 'which nobody publishes'
         )
 
+    def name_of(self, source: Hashable) -> str:
+        """Return the node of a publisher, see `source_of`; in words where that is not known."""
+        nodes = [node_of(p) for p in self._publishers() if bytes(p.endpoint_gid) == source]
+        return nodes[0] if nodes else 'a publisher without a name'
+
     def close(self) -> None:
         """Listen no more."""
         for subscription in self._subscriptions:

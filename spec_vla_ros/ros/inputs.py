@@ -86,6 +86,10 @@ class Inputs:
         """Return in words each publisher that sends what cannot be heard, and why."""
         return tuple(text for listener in self._listeners for text in listener.not_heard())
 
+    def who_instructs(self, source: Hashable) -> str:
+        """Return the node that gave an instruction, in words where that is not known."""
+        return self._instructions.name_of(source)
+
     def sources(self, reason: Reason) -> str:
         """Return in words where that is expected from whose lack is a reason to halt; else ''."""
         sources: dict[Reason, Callable[[], str]] = {

@@ -11,14 +11,18 @@ class Follower:
 
     def __init__(self):
         self.watch, self.now, self.instruction = RepeatWatch(), 0.0, ''
+        self.rivals = []
 
     def hear(self, text, source='a', after=1.0):
         """Whether it is taken."""
         self.now += after
         copy = self.watch.is_copy(text, source=source, in_force=self.instruction, now=self.now)
-        if not copy:
-            self.instruction = text.strip()
-        return not copy
+        if copy:
+            return False
+        rival = None if text == self.instruction else self.watch.rival(text, source=source)
+        self.instruction = '' if rival else text.strip()
+        self.rivals.append(rival)
+        return rival is None
 
 
 @pytest.fixture
@@ -68,6 +72,31 @@ def test_what_was_said_once_more_to_be_sure_may_be_said_after_a_stop(follower):
     assert follower.hear('go')
     follower.instruction = ''
     assert follower.hear('go')
+
+
+@pytest.mark.parametrize('sources', [('a', 'b'), (None, None)], ids=['told who', 'not told who'])
+def test_two_who_repeat_different_ones_are_not_followed_until_one_pauses(follower, sources):
+    said = list(zip(('go', 'pick'), sources, strict=True))
+    for text, source in (*said, said[0]):
+        assert follower.hear(text, source, after=0.5)  # each may still be said once only
+    for _ in range(5):
+        assert not any(follower.hear(text, source, after=0.5) for text, source in said[::-1])
+    assert follower.rivals[-1] == (sources[1] or 'pick', 'pick')
+    assert follower.hear('go', sources[0], after=LONGEST_PAUSE + 0.1)
+    assert follower.hear('go', sources[0])
+
+
+def test_who_gives_another_one_twice_is_not_contradicted_by_copies(follower):
+    repeated(follower)
+    for _ in range(2):
+        assert follower.hear('pick', source='b', after=0.5)
+        follower.instruction = ''  # stopped
+        assert not follower.hear('go', after=0.5)
+
+
+def test_who_says_something_else_once_is_followed(follower):
+    for text, source in (('go', 'a'), ('go', 'a'), ('pick', 'b')):
+        assert follower.hear(text, source, after=0.5)
 
 
 @pytest.mark.parametrize('other', ['', 'pick'])

@@ -13,7 +13,7 @@ from rclpy.serialization import serialize_message
 from safety_bench import NODE, SafetyBench
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, String
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.control import repeats
 from spec_vla_ros.control.repeats import LONGEST_PAUSE, RepeatWatch
@@ -61,15 +61,15 @@ def heard(monkeypatch):
 
 
 @contextlib.contextmanager
-def repeating(bench, text):
-    """Have somebody publish an instruction ten times a second.
+def repeating(bench, text, *, pause=0.1):
+    """Have somebody publish an instruction ten times a second, or after pauses of so many seconds.
 
     Each test has words of its own: where nobody tells who publishes, as on Jazzy, nobody is heard
     with words that have just been repeated.
     """
     node = bench.world.remote.node
     publisher = node.create_publisher(String, 'instruction', qos.COMMAND)
-    timer = node.create_timer(0.1, lambda: publisher.publish(String(data=text)))
+    timer = node.create_timer(pause, lambda: publisher.publish(String(data=text)))
     try:
         yield
     finally:
@@ -192,6 +192,22 @@ def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, heard, monke
         bench.assert_stands_still(commands=30)
     bench.instruct('move')
     bench.wait_moving()
+
+
+def test_two_who_repeat_different_instructions_halt_and_are_named(bench, stderr):
+    person = bench.world.remote.node.get_fully_qualified_name()
+    bench.instruct('go left')
+    wait_for_line(stderr, f"instruction 'go left', given by {person}")
+    with repeating(bench, 'go up', pause=1.0), repeating(bench, 'go down', pause=1.0):
+        text = bench.wait_halted('BAD_INSTRUCTION').reason_text
+        assert "'go up'" in text
+        assert "'go down'" in text
+        assert text.count(person) == 2
+        bench.assert_stands_still(commands=30)
+        bench.instruct('move')
+        bench.wait_moving()
+        time.sleep(1.5)  # in which each of them has said it again
+        assert bench.wait_running().instruction == 'move'
 
 
 def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench, heard):
