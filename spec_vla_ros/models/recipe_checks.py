@@ -18,10 +18,10 @@ from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 _FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
-_FARTHEST_TURN = 1.0  # radians, likewise; degrees are more
+_FARTHEST_TURN = 1.0  # radians, likewise; degrees are more, and what no mask scales reaches it
 _STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
 _SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
-_LEAST_PART = 0.6  # of its range that a gripper uses; [0, 1] taken for [-1, 1] is 0.5
+_LEAST_PART = 0.6  # of its range that data use; [0, 1] taken for [-1, 1] is 0.5
 _NEAR_ZERO = 0.01  # of a range; quantiles of an arm that mostly stood still may miss 0 by a hair
 _ROUNDING = 1e-6
 _CROPPED = '--image_aug'  # in a folder's name
@@ -55,11 +55,27 @@ def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
             f'a step of {step:.2f} cannot be metres: these actions have a scale of their own'
             f'{libero if "libero" in stats.key.lower() else ""}; action_scale says what 1.0 is'
         )
-    if turn > _FARTHEST_TURN:
+    if turn >= _FARTHEST_TURN:
         found.append(
             f'a turn of {turn:.2f} cannot be radians in one step; action_scale says what 1.0 is'
         )
     return found
+
+
+def _unmasked(stats: NormStats) -> str | None:
+    """Say which dimensions of the arm are not un-normalised though their data are; else None."""
+    least, most = stats.q01[: DIMENSIONS - 1], stats.q99[: DIMENSIONS - 1]
+    other = (most - least < 2 * _LEAST_PART) | (least < -1 - _SLACK) | (most > 1 + _SLACK)
+    named = [
+        f'{DIMENSION_NAMES[d]} ({least[d]:g} to {most[d]:g})'
+        for d in np.flatnonzero(~stats.mask[: DIMENSIONS - 1] & other)
+    ]
+    if not named:
+        return None
+    return (
+        f'mask is false for {", ".join(named)}, so that the policy says -1 to 1 there whatever '
+        'its training data have; right only where it was trained so'
+    )
 
 
 def restless(stats: NormStats) -> str | None:
@@ -107,7 +123,7 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
     step, turn = _farthest(recipe, stats)
     as_said = np.abs(farthest_actions(stats)[:, _XYZ]).max()
     found = unit_doubts(recipe, stats)
-    found += filter(None, [restless(stats)])
+    found += filter(None, [restless(stats), _unmasked(stats)])
     if step == turn == 0:
         found.append('every step and turn is 0: the arm would never move, whatever it is told')
     elif still := np.flatnonzero(stats.without_range[: DIMENSIONS - 1]).tolist():

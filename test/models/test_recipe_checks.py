@@ -11,6 +11,7 @@ from spec_vla_ros.models.recipe_checks import (
     crop_doubt,
     doubts,
     farthest_actions,
+    refuse_other_units,
     require_choice,
     restless,
     suggestion,
@@ -109,6 +110,17 @@ def test_rotations_in_degrees(degrees):
     assert f'a turn of {degrees["q99"][3]:.2f} cannot be radians' in line
     assert doubts(PLAIN, stats(FRACTAL)) == []
     assert doubts(read_recipe(action_scale=(1.0, np.pi / 180)), stats(degrees)) == []
+
+
+def test_rotations_that_no_mask_unnormalises():
+    mask = [True] * 3 + [False] * 4
+    turn, unmasked = doubts(PLAIN, stats(BRIDGE_ORIG, mask=mask))
+    assert 'a turn of 1.00 cannot be radians' in turn
+    assert unmasked.startswith('mask is false for roll (-0.0809 to 0.0819), pitch')
+    with pytest.raises(ValueError, match=r'a turn of 1\.00 cannot be radians'):
+        refuse_other_units(PLAIN, stats(BRIDGE_ORIG, mask=mask))
+    own = {n: [*BRIDGE_ORIG[n][:3], v, v, v, 1.0] for n, v in (('q01', -1.0), ('q99', 1.0))}
+    assert doubts(read_recipe(action_scale=(1.0, 0.5)), stats(own, mask=mask)) == []
 
 
 def test_a_scale_that_is_too_much():
