@@ -123,7 +123,7 @@ def save_weights(model: OpenVLA, file: str | Path, *, dtype: torch.dtype) -> Non
 
 @torch.inference_mode()
 def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
-    """Make sure that the model sees: a black and a white image must not look the same.
+    """Make sure that each tower sees: a black and a white image must not look the same.
 
     A checkpoint whose vision tower is bypassed gives plausible actions that ignore the camera,
     and nothing else shows it.
@@ -134,14 +134,19 @@ def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
     side = 64
     black = image_processor(np.zeros((side, side, 3), np.uint8))
     white = image_processor(np.full((side, side, 3), 255, np.uint8))
-    dark, bright = model.image_embeds(torch.cat((black, white))).float()
-    difference = (dark - bright).abs().max().item()
-    if not difference > 1e-4 * dark.abs().max().item():  # NaN fails too
-        raise CheckpointError(
-            'vision self-test failed: a black and a white image give the same projected features '
-            f'(largest difference {difference}); the weights of the vision towers or of the '
-            'projector are damaged'
-        )
+    names = ('featurizer', 'fused_featurizer')[: len(model.vision_backbone.towers)]
+    shown = black.repeat(len(names) + 1, 1, 1, 1)  # black, then white for one tower after another
+    for i in range(len(names)):
+        shown[i + 1, 3 * i : 3 * i + 3] = white[0, 3 * i : 3 * i + 3]
+    dark, *bright = model.image_embeds(shown).float()
+    for name, seen in zip(names, bright, strict=True):
+        difference = (dark - seen).abs().max().item()
+        if not difference > 1e-4 * dark.abs().max().item():  # NaN fails too
+            raise CheckpointError(
+                f'vision self-test failed: a black and a white image before the tower {name} give '
+                f'the same projected features (largest difference {difference}); its weights or '
+                "the projector's are damaged"
+            )
 
 
 def _cuda_computes() -> bool:

@@ -7,6 +7,7 @@ Pickles are never loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ Value = TypeVar('Value')
 
 _COMPUTED = '.rotary_emb.inv_freq'
 _BYTES = {'F64': 8, 'F32': 4, 'F16': 2, 'BF16': 2}
+
+_OF_TOKENS = ('embed_tokens.weight', 'lm_head.weight')
+_NORM = re.compile(r'norm[^.]*\.weight$')
 
 _TOO_LARGE = '; or they are too large for float16: choose another dtype'
 # Mapped pages count as this process's memory, so a file is reopened after this many bytes.
@@ -183,7 +187,7 @@ def check_finite(key: str, weight: Tensor, file: Path) -> None:
 
 
 def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Refuse matrices of zeros: no training makes one, and a policy with one answers nonsense.
+    """Refuse weights that end or begin in zeros: no training makes such, and answers are nonsense.
 
     A download leaves them that made a file of the whole size, and was cut off.
 
@@ -194,13 +198,23 @@ def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
     Raises:
         CheckpointError: there is one; the message names them.
     """
-    # Most are told by their first row, without a look at the rest.
-    zeros = shorten(k for k, w in weights if w.ndim == 2 and not w[0].any() and not w.any())
+    zeros = shorten(key for key, weight in weights if _is_cut_off(key, weight))
     if zeros:
         raise CheckpointError(
-            f'the weights in {folder} hold zeros and nothing else in {zeros}: their download or '
-            'copy was cut off; download them again'
+            f'the weights in {folder} hold nothing but zeros in all, the first or the last row of '
+            f'{zeros}: their download or copy was cut off; download them again'
         )
+
+
+def _is_cut_off(key: str, weight: Tensor) -> bool:
+    """Whether a weight, or its first or last row, is of zeros; biases and scales may be."""
+    if weight.ndim < 2:
+        return bool(_NORM.search(key)) and not weight.any()
+    rows = weight.flatten(0, 1) if len(weight) == 1 else weight  # (1, P, D) has P rows
+    if rows[0].any() and rows[-1].any():
+        return False
+    # rows of these are tokens, of which those of the padding may be zeros
+    return not key.endswith(_OF_TOKENS) or not weight.any()
 
 
 def refuse_quantised_numbers(key: str, file: Path, kind: str) -> None:

@@ -282,14 +282,52 @@ def test_a_matrix_of_zeros_is_told(folder):
     """What a download leaves that was cut off, where the file had its whole size before."""
     key = 'language_model.model.layers.1.mlp.down_proj.weight'
     edit_weights(folder, lambda t: t[key].zero_())
-    with pytest.raises(CheckpointError, match=rf'zeros and nothing else in {key}: .*download'):
+    with pytest.raises(CheckpointError, match=rf'zeros .* of {key}: .*download'):
+        load_openvla(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    ('key', 'part'),
+    [
+        ('language_model.model.layers.1.mlp.down_proj.weight', slice(-3, None)),
+        ('vision_backbone.featurizer.blocks.0.mlp.fc1.weight', slice(0, 2)),
+        ('vision_backbone.featurizer.patch_embed.proj.weight', slice(None)),
+        ('vision_backbone.fused_featurizer.pos_embed', (0, slice(-3, None))),
+        ('vision_backbone.fused_featurizer.blocks.1.norm2.weight', slice(None)),
+        (NORM, slice(None)),
+    ],
+)
+def test_weights_that_end_or_begin_in_zeros_are_told(folder, key, part):
+    """The end of a download that was cut off is within a weight."""
+    edit_weights(folder, lambda t: t[key][part].zero_())
+    with pytest.raises(CheckpointError, match=rf'zeros .*{key}: |vision self-test'):
+        load_openvla(folder, device='cpu')
+
+
+def test_tokens_that_nobody_says_and_scales_may_be_zeros(folder):
+    def change(tensors):
+        tensors['language_model.model.embed_tokens.weight'][-64:] = 0
+        tensors['language_model.lm_head.weight'][-64:] = 0
+        tensors['vision_backbone.featurizer.blocks.1.norm1.bias'].zero_()
+
+    edit_weights(folder, change)
+    assert load_openvla(folder, device='cpu')
+    gamma = 'vision_backbone.featurizer.blocks.0.ls1.scale_factor'
+    refuse_zeros(folder, [(gamma, torch.zeros(4)), ('layers.0.norm.bias', torch.zeros(4))])
+
+
+@pytest.mark.parametrize('tower', ['featurizer', 'fused_featurizer'])
+def test_one_blind_tower_of_two_is_told(folder, tower):
+    key = f'vision_backbone.{tower}.patch_embed.proj.weight'
+    edit_weights(folder, lambda t: t[key].mul_(1e-9))
+    with pytest.raises(CheckpointError, match=f'vision self-test .* the tower {tower} give'):
         load_openvla(folder, device='cpu')
 
 
 def test_a_bias_of_zeros_and_numbers_that_add_up_to_zero_are_taken(folder):
     edit_weights(folder, lambda t: t['projector.fc1.bias'].zero_())
     assert load_openvla(folder, device='cpu')
-    for some in (torch.eye(4) - torch.eye(4).flip(0), torch.eye(4).roll(1, 1).tril()):
+    for some in (torch.eye(4) - torch.eye(4).flip(0), torch.eye(4).roll(1, 1)):
         check_finite('x', some, Path('file'))
         refuse_zeros(Path('folder'), [('x', some)])
 
