@@ -62,8 +62,9 @@ class NormStats:
             files: which file each data set is from.
 
         Raises:
-            ValueError: the key is unknown or needed, and the message lists the valid ones; or
-                its stats are malformed, and the message says where and how.
+            ValueError: the key is unknown or needed, and the message lists the valid ones; it is
+                in config.json alone and spelled otherwise among the fine-tune's own; or its stats
+                are malformed, and the message says where and how.
         """
         valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
         lacking = (
@@ -90,6 +91,13 @@ class NormStats:
         if found is None:
             raise ValueError(
                 f'unknown unnorm_key {unnorm_key!r}: the checkpoint has {valid}{lacking}'
+            )
+        own = next((k for k in spellings if files.get(k) == STATISTICS), found)
+        if files.get(found) != STATISTICS and norm_stats[own] != norm_stats[found]:
+            raise ValueError(
+                f'unnorm_key {unnorm_key!r} may mean {own!r} of {STATISTICS}, which are the '
+                f"fine-tune's own, or {found!r} of {files[found]}, and they differ: give {own!r}; "
+                'for the model that it was made from, give its folder'
             )
         where = f' in {files[found]}' if found in files else ''
         return cls._from_dict(found, norm_stats[found], f'norm stats {found!r}{where}')

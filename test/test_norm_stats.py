@@ -20,6 +20,17 @@ def test_key_with_or_without_suffix(key):
     assert NormStats.select({'goal': STATS['plain']}, key).key == 'goal'
 
 
+@pytest.mark.parametrize(('base', 'own'), [('it', 'it_no_noops'), ('it_no_noops', 'it')])
+def test_a_fine_tunes_own_are_not_passed_over_for_another_spelling(base, own):
+    both = {base: STATS['plain'], own: STATS['goal_no_noops']}
+    files = {base: 'config.json', own: 'dataset_statistics.json'}
+    assert NormStats.select(both, own, files=files).key == own
+    with pytest.raises(ValueError, match=f"'{base}' may mean '{own}' of dataset_.*'{base}' of co"):
+        NormStats.select(both, base, files=files)
+    assert NormStats.select({**both, base: both[own]}, base, files=files).dimensions == 3
+    assert NormStats.select(both, base).key == base  # nothing says whose they are
+
+
 @pytest.mark.parametrize('key', ['libero', '', None])
 def test_unknown_or_missing_key_lists_the_valid_ones(key):
     with pytest.raises(ValueError, match="'goal_no_noops', 'plain'"):
