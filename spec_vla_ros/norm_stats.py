@@ -96,7 +96,7 @@ class NormStats:
         if files.get(found) != STATISTICS and norm_stats[own] != norm_stats[found]:
             raise ValueError(
                 f'unnorm_key {unnorm_key!r} may mean {own!r} of {STATISTICS}, which are the '
-                f"fine-tune's own, or {found!r} of {files[found]}, and they differ: give {own!r}; "
+                f"fine-tune's own, or {found!r} of config.json, and they differ: give {own!r}; "
                 'for the model that it was made from, give its folder'
             )
         where = f' in {files[found]}' if found in files else ''

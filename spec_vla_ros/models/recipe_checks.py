@@ -136,6 +136,9 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
             f'steps of at most {as_said:.3f} look like metres as they are; with action_scale '
             f'{recipe.action_scale[0]:g} the farthest is {1e3 * step:.2g} mm'
         )
+    if stats.without_range[-1]:
+        opening = recipe.in_si_units(farthest_actions(stats))[0, -1]
+        return [*found, f'the gripper would always be at {opening:g}, whatever the policy says']
     return found + _doubts_of_the_gripper(recipe, float(stats.q01[-1]), float(stats.q99[-1]))
 
 

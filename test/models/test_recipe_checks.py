@@ -145,6 +145,18 @@ def test_the_grippers_range(low, high, said, doubt):
     assert not doubt or doubt in found[0]
 
 
+@pytest.mark.parametrize(
+    ('recipe', 'opening'),
+    [(PLAIN, '1'), (LIBERO, '1'), (read_recipe(gripper_range=(0.0, 4.0)), '0.25')],
+)
+def test_a_gripper_that_could_never_move_is_told(recipe, opening):
+    bounds = LIBERO_OBJECT if recipe is LIBERO else BRIDGE_ORIG
+    still = {name: [*bounds[name][:6], 1.0] for name in BOUNDS}
+    said = [f'the gripper would always be at {opening}, whatever the policy says']
+    assert doubts(recipe, stats(still, mask=[True] * 7)) == said
+    assert doubts(recipe, stats(still)) == []  # the policy's own word
+
+
 def test_what_no_mask_unnormalises_goes_to_one():
     low, high = farthest_actions(stats(BRIDGE_ORIG))
     assert (low[-1], high[-1]) == (-1.0, 1.0)
