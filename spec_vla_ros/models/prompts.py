@@ -86,7 +86,7 @@ class PromptProcessor:
 
     tokenizer: the checkpoint's; None where there is none, which leaves prompts given as ids.
     vocab_size: the text vocabulary without its padding.
-    bos_token_id: what every prompt starts with; added where the tokenizer does not.
+    bos_token_id: what every prompt starts with.
     template: the words around an instruction, see `PROMPTS`.
 
     Raises:

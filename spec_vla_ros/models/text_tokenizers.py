@@ -99,9 +99,10 @@ def read_sentencepiece(file: Path) -> SentencePieceProcessor:
 
 
 def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
-    """Text -> its token ids, and the parts of it for which there is no token."""
+    """Text -> its token ids without any around it, and the parts for which there is no token."""
     if isinstance(tokenizer, Tokenizer):
-        encoding = tokenizer.encode(text)
+        # some put `</s>` at the end, too, behind which no action was learnt
+        encoding = tokenizer.encode(text, add_special_tokens=False)
         unknown_token = getattr(tokenizer.model, 'unk_token', None)
         pairs = zip(encoding.tokens, encoding.offsets, strict=True)
         unknown = [text[start:end] for token, (start, end) in pairs if token == unknown_token]

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 from sentencepiece import SentencePieceTrainer
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, processors
 from toy_checkpoint import tiny_tokenizer, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
@@ -103,3 +103,16 @@ def test_the_missing_library_is_told_while_loading(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, 'sentencepiece', None)
     with pytest.raises(ValueError, match=r'pip install sentencepiece.*save_pretrained'):
         load_policy(folder, device='cpu')
+
+
+def test_what_a_tokenizer_puts_behind_a_text_is_left_out():
+    """The prompt ends as OpenVLA's does, whatever else a tokenizer was used for."""
+    words = 'pick up the red block'
+    usual, ending = tiny_tokenizer(), tiny_tokenizer()
+    ending.post_processor = processors.TemplateProcessing(
+        single='<s> $A </s>', special_tokens=[('<s>', 1), ('</s>', 2)]
+    )
+    prompts = [PromptProcessor(tokenizer, vocab_size=64) for tokenizer in (usual, ending)]
+    assert prompts[1](words).tolist() == prompts[0](words).tolist()
+    assert prompts[1].usual().tolist() == prompts[0].usual().tolist()
+    assert prompts[0](words)[0, :2].tolist() == [1, usual.token_to_id('In')]
