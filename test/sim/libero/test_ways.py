@@ -40,7 +40,7 @@ def test_a_centimetre_aside_of_a_rim_the_hand_still_goes_down():
     aside = np.array([0.11, 0.2, 0.05])
     assert WIDE.reached(aside, at)
     assert not NARROW.reached(aside, at)
-    assert not WIDE.reached(aside + np.array([0.0, 0.0, 0.01]), at)
+    assert not WIDE.reached(aside + np.array([0.0, 0.0, 0.015]), at)
 
 
 def test_things_are_let_go_above_where_they_shall_lie():
