@@ -168,6 +168,14 @@ class Configured:
         """End a goal that is cancelled or whose time is over, while there are no ticks."""
         self._execute.look_at_the_clock()
 
+    def emergency_stop(self, source: str) -> None:
+        """Command nothing but zero until reset, and end what the gripper does, ticks or none.
+
+        source: who asked for it, in words.
+        """
+        self.loop.emergency_stop(source)
+        self._outputs.emergency_stop()
+
     def stop(self) -> None:
         """Let go of the instruction, and of the goal that gave it."""
         self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')

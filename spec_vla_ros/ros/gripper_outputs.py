@@ -140,7 +140,8 @@ class ActionOutput:
 
         A grip that is cancelled may come loose, so that no halt but an emergency does so.
         """
-        self._commanded, self._cancels = None, at_once
+        self._commanded = None
+        self._cancels |= at_once  # a halt that follows does not take it back
         if at_once and self._running is not None:
             self._running.cancel_goal_async()
             self._running = None

@@ -133,6 +133,13 @@ class Outputs:
             self._gripper.hold(at_once=False)
             self._commanding = False
 
+    def emergency_stop(self) -> None:
+        """Cancel the gripper's goal now: a dry run, an inactive node and one without a clock, too.
+
+        It was sent before; no tick would cancel it there.
+        """
+        self._gripper.hold(at_once=True)
+
     def close(self) -> None:
         """Close the topics."""
         self._gripper.close()

@@ -244,7 +244,7 @@ class SpecVlaNode(LifecycleNode):
         if self._configured is None:
             self._emergency.press(source)
         else:
-            self._configured.loop.emergency_stop(source)
+            self._configured.emergency_stop(source)
         self.get_logger().error(self._emergency.text)
 
     def _emergency_not_heard(self, who: str) -> None:

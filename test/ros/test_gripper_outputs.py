@@ -1,12 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Each way of telling a gripper what to do, and what ends it."""
 
+import itertools
 import sys
 import types
 
 import pytest
 from action_msgs.msg import GoalStatus
 from harness import FORWARD, ScriptedPolicy, halted
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, Float64
@@ -14,6 +16,7 @@ from std_srvs.srv import Trigger
 from waiting import wait_for
 
 from spec_vla_ros.ros import gripper_outputs, qos
+from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.ros.gripper_outputs import ActionOutput
 from spec_vla_ros.settings.nodes import PolicySettings
 
@@ -144,6 +147,37 @@ def test_after_a_halt_the_goal_is_sent_again_and_an_emergency_ends_it(world, mon
     assert client.cancelled == (halt == 'emergency')
 
 
+@pytest.mark.dds
+@pytest.mark.parametrize('state', ['dry', 'inactive', 'no clock'])
+def test_an_emergency_ends_the_goal_in_whatever_state(world, monkeypatch, state):
+    client = FakeClient.installed(monkeypatch)
+    client.ends = False
+    status = world.record(PolicyStatus, 'status', qos.LATCHED)
+    clock = world.remote.node.create_publisher(Clock, '/clock', qos.COMMAND)
+    times = itertools.count(1_000_000_000, 20_000_000)
+    ticking = world.remote.node.create_timer(
+        0.02, lambda: clock.publish(Clock(clock=to_time(next(times))))
+    )
+    world.policy_node(
+        lambda settings: ScriptedPolicy(), gripper_type='action', use_sim_time=state == 'no clock'
+    )
+    camera = world.camera()
+    camera.make = lambda now_ns, make=camera.make: make(0)  # stamped by no clock
+    world.instruct('go')
+    wait_for(lambda: client.goals, 'a goal')
+    if state == 'dry':
+        assert world.remote.set_parameters('/spec_vla', {'dry_run': True}).successful
+    elif state == 'inactive':
+        assert world.remote.deactivate('/spec_vla')
+    else:
+        ticking.cancel()
+        status.wait(halted(PolicyStatus.REASON_CLOCK_STOPPED))
+    assert not client.cancelled
+    publisher = world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+    publisher.publish(Bool(data=True))
+    wait_for(lambda: client.cancelled, 'it to be cancelled')
+
+
 @pytest.mark.parametrize('answered', [True, False])
 def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
     client = FakeClient.installed(monkeypatch)
@@ -161,6 +195,17 @@ def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
     assert client.goals == [(0.0, 0.0)] * 2
     assert client.cancelled == 1
     assert not node.warnings
+
+
+def test_a_halt_after_an_emergency_cancels_what_is_taken_late(monkeypatch):
+    client = FakeClient.installed(monkeypatch)
+    gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
+    client.ends, client.answers = False, False
+    gripper.command(0.0)
+    gripper.hold(at_once=True)
+    gripper.hold(at_once=False)  # deactivated before the answer
+    client.answer()
+    assert client.cancelled == 1
 
 
 def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(monkeypatch):
