@@ -42,6 +42,7 @@ class Configured:
         emergency: the latch, which outlives this object, too.
         given: what is remembered of instructions, likewise.
         active: returns whether the node commands.
+        stops_not_heard: returns the emergency stops on other topics, in words.
         held_back: returns why it may not be activated; empty when it may.
         on_finished: called from another thread when an inference has ended.
         steady: a clock that runs whatever becomes of the node's own.
@@ -60,6 +61,7 @@ class Configured:
         emergency: EmergencyStop,
         given: Given,
         active: Callable[[], bool],
+        stops_not_heard: Callable[[], tuple[str, ...]],
         held_back: Callable[[], str],
         on_finished: Callable[[], None],
         steady: Clock,
@@ -99,6 +101,7 @@ class Configured:
                 settings=current,
                 inputs=inputs,
                 outputs=self._outputs,
+                stops_not_heard=stops_not_heard,
                 held_back=held_back,
                 steady=steady,
             )

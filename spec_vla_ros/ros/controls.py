@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +12,16 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, type_name
 from spec_vla_ros.ros.names import sounds_like_a_stop
 
 LOOK_PERIOD = 0.5
 """Seconds between two looks for publishers of the emergency stop that cannot be heard."""
 
 _SAID_EVERY = 10.0  # seconds
+
+_OF_ITS_STATE = re.compile(r'(?:State|Status)(?:es|s|Array)?$')
+"""How types of messages end that tell how something stands."""
 
 Done = tuple[bool, str]
 """Whether it could be done, and in words what came of it."""
@@ -30,8 +34,8 @@ class Controls:
         node: whose they are.
         steady: a clock that runs whatever becomes of the node's own.
         emergency_stop: commands nothing but zero until reset; given who asked for it.
-        not_heard: likewise, while somebody's emergency stop cannot be heard, or goes to another
-            topic, where nobody hears it; given who and why.
+        not_heard: likewise, while somebody's emergency stop cannot be heard, or nobody publishes
+            on ours and one goes to another topic, where nobody hears it; given who and why.
         in_force: returns whether the emergency stop is pressed.
         enable: begins to command, or ceases to (on=False).
         stop: lets go of the instruction.
@@ -51,6 +55,8 @@ class Controls:
         reset: Callable[[], Done],
     ) -> None:
         self._logger = node.get_logger()
+        self.not_heard: tuple[str, ...] = ()
+        """In words, each emergency stop that goes to another topic, while one of ours is heard."""
 
         def pressed(message: Bool, _info: MessageInfo) -> None:
             if message.data:
@@ -65,11 +71,11 @@ class Controls:
         listener = Listener(node, Bool, 'emergency_stop', pressed)
 
         def look() -> None:
-            found = listener.not_heard()
-            found += [
-                f'{text}: remap emergency_stop, there or here'
-                for text in beside(node, listener.topic, Bool, called=sounds_like_a_stop)
-            ]
+            found, lost = listener.not_heard(), stops_elsewhere(node, listener.topic)
+            one_is_heard = node.count_publishers(listener.topic) > 0
+            self.not_heard = tuple(lost) if one_is_heard else ()
+            if not one_is_heard:
+                found += lost
             if found:
                 not_heard('; '.join(found))
 
@@ -88,3 +94,25 @@ class Controls:
             return response
 
         return answer
+
+
+def stops_elsewhere(node: Node, topic: str) -> list[str]:
+    """Return in words each emergency stop that goes to another topic, where nobody hears it.
+
+    topic: ours, whole.
+    """
+    ours = type_name(Bool)
+    return [
+        f'{text}, and not on {topic}: '
+        + (
+            'remap emergency_stop, there or here'
+            if kind == ours
+            else f'publish {ours} on {topic}, there'
+        )
+        for text, kind in beside(node, topic, called=_presses)
+    ]
+
+
+def _presses(name: str, kind: str) -> bool:
+    """Whether a topic may press an emergency stop; a message of its state does not."""
+    return sounds_like_a_stop(name) and not _OF_ITS_STATE.search(kind)

@@ -130,25 +130,22 @@ def nothing_heard() -> Messages:
     return deque(maxlen=REMEMBERED)
 
 
-def beside(node: Node, topic: str, kind: type, *, called: Callable[[str], bool]) -> list[str]:
-    """Return in words each publisher of a topic beside ours that nobody hears; none, if ours has.
+def beside(node: Node, topic: str, *, called: Callable[[str, str], bool]) -> list[tuple[str, str]]:
+    """Return each publisher of a topic beside ours that nobody hears: in words, and its type.
 
     Args:
         node: whose.
         topic: ours, whole.
-        kind: of its messages.
-        called: whether the last part of a topic's name could stand for ours.
+        called: whether a topic of this whole name and type could stand for ours.
     """
-    if node.count_publishers(topic):
-        return []
     return [
-        f'{node_of(publisher)} publishes on {name}, to which nobody listens, and nobody on {topic}'
+        (f'{node_of(publisher)} publishes {kind} on {name}, to which nobody listens', kind)
         for name, kinds in node.get_topic_names_and_types()
         if name != topic
-        and type_name(kind) in kinds
-        and called(name.rpartition('/')[2])
+        and any(called(name, kind) for kind in kinds)
         and not listeners(node, name)
         for publisher in _named(node.get_publishers_info_by_topic(name))
+        if called(name, kind := publisher.topic_type)
     ]
 
 

@@ -117,9 +117,16 @@ class Inputs:
 
     def _instruction_sources(self) -> str:
         """Return in words where instructions are expected from, and who gives them to nobody."""
-        topic = self._instructions.topic
-        lost = beside(self._node, topic, String, called=lambda name: name == 'instruction')
-        return '; '.join([self._instructions.sources(), *lost])
+        topic, texts = self._instructions.topic, [self._instructions.sources()]
+
+        def called(name: str, kind: str) -> bool:
+            return kind == type_name(String) and name.endswith('/instruction')
+
+        if not self._node.count_publishers(topic):
+            texts += [
+                f'{who}, and not on {topic}' for who, _ in beside(self._node, topic, called=called)
+            ]
+        return '; '.join(texts)
 
     def close(self) -> None:
         """Listen no more."""

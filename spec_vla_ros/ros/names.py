@@ -71,13 +71,20 @@ ALSO_CALLED = {
 }
 """Name of a node -> what it is taken to be called: its programs, its package."""
 
-EMERGENCY_STOPS = ('emergency_stop', 'estop', 'e_stop', 'kill_switch')
+EMERGENCY_STOPS = (
+    *('emergency_stop', 'estop', 'e_stop', 'kill_switch', 'safety_stop', 'protective_stop'),
+    *('runstop', 'emergency_button', 'panic_stop'),
+)
 """What an emergency stop is called."""
 _OF_A_STOP = re.compile(
-    r'^(?:robot|hardware|software|hard|soft)_?|_?(?:button|pressed|cmd|signal)$', re.IGNORECASE
+    r'^(?:robot|hardware|software|hard|soft|hw|wireless|remote|joy|left|right)_?'
+    r'|_?(?:button|pressed|cmd|signal|switch|triggered|engaged|request|input)$',
+    re.IGNORECASE,
 )
 """Around what it is called; _state, _status and _active tell how it stands, and press none."""
 _SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
+_MISSPELT = 2  # letters too many or too few; emergency_button_state is long enough to sound alike
+_TELL = re.compile(r'stat(?:e|es|us|uses)$', re.IGNORECASE)
 
 ALIKE = 0.8
 """How alike, from 0 to 1, a misspelt name is to what it means."""
@@ -93,9 +100,23 @@ def means(name: str, node: str) -> bool:
 
 
 def sounds_like_a_stop(name: str) -> bool:
-    """Whether a topic of this name, without its namespace, is taken for an emergency stop."""
-    names = (name, _OF_A_STOP.sub('', name))
-    return any(nearest(each, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE) for each in names)
+    """Whether a topic of this name is taken for an emergency stop, by its last two parts.
+
+    Both count together, too: `~/pressed` of a node `estop` is one, `/status/estop` is none.
+    """
+    above, _, last = name.rpartition('/')
+    above = above.rpartition('/')[2]
+    return not _TELL.search(above) and (_is_a_stop(last) or _is_a_stop(f'{above}_{last}'))
+
+
+def _is_a_stop(name: str) -> bool:
+    while True:
+        near = nearest(name, EMERGENCY_STOPS, cutoff=_SOUNDS_ALIKE)
+        if near and abs(len(plain(name)) - len(plain(near))) <= _MISSPELT:
+            return True
+        name, before = _OF_A_STOP.sub('', name), name
+        if name == before:
+            return False
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:

@@ -115,6 +115,7 @@ class SpecVlaNode(LifecycleNode):
                 emergency=self._emergency,
                 given=self._given,
                 active=lambda: self._active,
+                stops_not_heard=lambda: self._controls.not_heard,
                 held_back=lambda: self._held_back,
                 on_finished=self._finished.trigger,
                 steady=self._steady,

@@ -37,6 +37,7 @@ class Reports:
         settings: returns those in force.
         inputs: know how many images were published and not seen, and who cannot be heard.
         outputs: know who cannot hear the commands, and who gives others.
+        stops_not_heard: returns the emergency stops on other topics, in words.
         held_back: returns why the node may not be activated; empty when it may.
         steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
     """
@@ -51,12 +52,14 @@ class Reports:
         settings: Callable[[], PolicySettings],
         inputs: Inputs,
         outputs: Outputs,
+        stops_not_heard: Callable[[], tuple[str, ...]],
         held_back: Callable[[], str],
         steady: Clock,
     ) -> None:
         self._node, self._topics, self._loop, self._policy = node, topics, loop, policy
         self._settings, self._held_back = settings, held_back
         self._inputs, self._outputs = inputs, outputs
+        self._stops_not_heard = stops_not_heard
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # as it was reported last; None: inactive
         self._not_heard: tuple[str, ...] = ()
@@ -135,7 +138,8 @@ class Reports:
 
     def _look_who_is_not_heard(self) -> None:
         before = self._not_heard
-        self._not_heard = self._inputs.not_heard() + self._outputs.troubles()
+        unheard = self._inputs.not_heard() + self._stops_not_heard()
+        self._not_heard = unheard + self._outputs.troubles()
         for text in self._not_heard:
             if text not in before:
                 self._node.get_logger().error(text)

@@ -8,6 +8,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.controls import stops_elsewhere
 from spec_vla_ros.ros.hearing import NOT_KNOWN_YET, Listener, incompatibility, listeners
 
 UNSUPPORTED = 2**64 - 1  # rmw's RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED
@@ -112,3 +113,46 @@ def test_another_type_is_not_heard():
     reliable = publisher(reliability=ReliabilityPolicy.RELIABLE)
     reason = incompatibility(reliable, 'std_msgs/msg/Bool', qos.ANYBODY)
     assert reason == 'std_msgs/msg/String instead of std_msgs/msg/Bool'
+
+
+class Graph:
+    """Stands in for a node: `topics` maps each to its type, publishers' node and subscribers."""
+
+    def __init__(self, **topics):
+        self._topics = {f'/{name}': found for name, found in topics.items()}
+
+    def get_topic_names_and_types(self):
+        return [(name, [kind]) for name, (kind, _, _) in self._topics.items()]
+
+    def get_publishers_info_by_topic(self, topic):
+        return self._ends(topic, 1)
+
+    def get_subscriptions_info_by_topic(self, topic):
+        return self._ends(topic, 2)
+
+    def _ends(self, topic, which):
+        found = self._topics[topic]
+        return [
+            types.SimpleNamespace(node_name=n, node_namespace='/', topic_type=found[0])
+            for n in found[which]
+        ]
+
+
+EMPTY, BOOL = 'std_msgs/msg/Empty', 'std_msgs/msg/Bool'
+
+
+def test_an_emergency_stop_of_any_type_is_found_on_other_topics():
+    node = Graph(
+        estop=(EMPTY, ['driver'], []),
+        kill_switch=(BOOL, ['remote'], ['rosbag2_recorder']),
+        emergency_stop=(BOOL, ['panel'], ['spec_vla']),
+        e_stop=(BOOL, ['base'], ['base_controller']),
+        runstop=('spot_msgs/msg/EStopStateArray', ['spot'], []),
+        stop_sign=(BOOL, ['perception'], []),
+    )
+    assert stops_elsewhere(node, '/emergency_stop') == [
+        f'/driver publishes {EMPTY} on /estop, to which nobody listens, and not on '
+        f'/emergency_stop: publish {BOOL} on /emergency_stop, there',
+        f'/remote publishes {BOOL} on /kill_switch, to which nobody listens, and not on '
+        '/emergency_stop: remap emergency_stop, there or here',
+    ]

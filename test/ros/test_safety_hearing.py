@@ -193,7 +193,7 @@ def test_what_is_missing_is_said_with_its_topic_and_its_publishers(world, status
 def test_what_is_missing_is_said_with_where_there_is_some(world, status):
     world.policy_node(lambda settings: ScriptedPolicy(), command_type='pose')
     world.instruct('go', topic='/left_arm/instruction')
-    lost = '/observer publishes on /left_arm/instruction, to which nobody listens'
+    lost = 'String on /left_arm/instruction, to which nobody listens'
     status.wait(lambda s: lost in s.reason_text)
     world.camera()
     world.instruct('go')
@@ -241,14 +241,35 @@ def test_a_node_that_runs_twice_is_an_error(bench):
     bench.status.wait(lambda s: not s.not_heard)
 
 
-@pytest.mark.parametrize('topic', ['/left_arm/emergency_stop', '/estop'])
-def test_an_emergency_stop_on_a_topic_that_nobody_hears_halts(bench, person, topic):
+@pytest.mark.parametrize(
+    ('topic', 'message', 'words'),
+    [
+        ('/left_arm/emergency_stop', Bool(data=True), 'remap emergency_stop'),
+        ('/estop/pressed', Int32(data=1), 'publish std_msgs/msg/Bool on /emergency_stop'),
+    ],
+)
+def test_an_emergency_stop_on_a_topic_that_nobody_hears_halts(
+    bench, person, topic, message, words
+):
     bench.instruct('go')
     bench.wait_moving()
-    person.keeps_saying(Bool(data=True), topic)
+    person.keeps_saying(message, topic)
     text = bench.wait_halted('EMERGENCY_STOP').reason_text
-    assert f'/person publishes on {topic}, to which nobody listens' in text
-    assert 'remap emergency_stop' in text
+    assert f' on {topic}, to which nobody listens' in text
+    assert words in text
+
+
+def test_an_emergency_stop_elsewhere_is_an_error_where_another_is_heard(bench, person):
+    panel = person.offers(Bool, 'emergency_stop')
+    wait_for(panel.get_subscription_count, 'it to be heard')
+    wait_for(lambda: bench.node.count_publishers('emergency_stop'), 'it to be seen')
+    bench.instruct('go')
+    bench.wait_moving()
+    person.offers(Bool, '/estop')
+    (text,) = bench.status.wait(lambda s: s.not_heard).not_heard
+    assert text.startswith('/person publishes std_msgs/msg/Bool on /estop, to which nobody')
+    assert text in error_of(bench.diagnostics.wait(lambda m: 'running' in m.status[0].message))
+    bench.wait_moving()
 
 
 def test_who_only_watches_is_nobody_who_hears_an_emergency_stop(bench, person):
@@ -260,7 +281,7 @@ def test_who_only_watches_is_nobody_who_hears_an_emergency_stop(bench, person):
         bench.wait_moving()
         person.keeps_saying(Bool(data=True), '/estop')
         text = bench.wait_halted('EMERGENCY_STOP').reason_text
-        assert '/person publishes on /estop, to which nobody listens' in text
+        assert '/person publishes std_msgs/msg/Bool on /estop, to which nobody listens' in text
     finally:
         recorder.close()
 
