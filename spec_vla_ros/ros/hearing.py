@@ -19,7 +19,10 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from spec_vla_ros.ros import qos
 
 NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announcement is to come
-ONLY_WATCH = ('rosbag2_recorder', 'foxglove_bridge', '_ros2cli', 'rqt')
+ONLY_WATCH = (
+    *('rosbag2_recorder', 'foxglove_bridge', '_ros2cli', 'rqt', 'rviz', 'plotjuggler'),
+    *('rosbridge', 'rosapi', 'rosboard', 'spec_vla_top'),
+)
 """How the names of nodes begin that show or record what they hear, and act upon nothing."""
 REMEMBERED = 64
 """Messages; one comes again by another subscription within a few others."""

@@ -25,6 +25,7 @@ from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.hearing import type_name
 from spec_vla_ros.ros.remote import RemoteNode
 
+NODE = 'spec_vla_top'  # among those that only watch, which "top" would not tell
 BARS = '▁▂▃▄▅▆▇█'
 HISTORY = 60  # actions
 SILENCE = 3.0  # seconds without a status, after which the node counts as gone
@@ -146,7 +147,7 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
     Raises ValueError for a namespace that is none.
     """
     console = Console()
-    with noting_signals() as stop, RemoteNode('top') as remote:
+    with noting_signals() as stop, RemoteNode(NODE) as remote:
         try:
             watcher = Watcher(remote, namespace=namespace)
         except NameValidationException as error:

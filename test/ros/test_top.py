@@ -12,7 +12,9 @@ from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros import cli
+from spec_vla_ros.ros import top
 from spec_vla_ros.ros.diagnostics import status_name
+from spec_vla_ros.ros.hearing import ONLY_WATCH
 from spec_vla_ros.ros.top import Seen, Watcher, dashboard, sparkline
 
 
@@ -64,6 +66,10 @@ def test_a_halted_a_silent_and_an_unheard_node():
     assert 'no image for 0.60 s' in text
     assert 'silent for 10 s' in drawn(dashboard(halted, now=110.0))
     assert 'no node has been heard' in drawn(dashboard(Seen(), now=0.0))
+
+
+def test_it_is_nobody_who_listens():
+    assert top.NODE.startswith(ONLY_WATCH)
 
 
 def test_sparkline():
