@@ -99,8 +99,11 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
     print(f'family      OpenVLA, {towers} vision tower(s), {config.llm_backbone_id}')
     for name, size in zip(config.timm_model_ids, config.image_sizes, strict=True):
         print(f'tower       {name} at {size} px')
-    for i, description in enumerate(read_image_processor(folder).description):
+    processor = read_image_processor(folder)
+    for i, description in enumerate(processor.description):
         print(f'image {i + 1}     {description}')
+    for doubt in processor.doubts(config.timm_model_ids):
+        print(f'            {doubt}')
     print(
         f'language    Llama, {text.num_hidden_layers} layers, hidden {text.hidden_size}, '
         f'{text.num_attention_heads} heads, vocabulary {text.vocab_size}'

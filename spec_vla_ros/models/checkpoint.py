@@ -91,7 +91,7 @@ def load_openvla(
         )
     image_processor = read_image_processor(folder)
     tensors = read_tensors(folder)
-    for note in left_aside(folder):
+    for note in [*image_processor.doubts(config.timm_model_ids), *left_aside(folder)]:
         _LOG.warning('%s: %s', folder, note)
     with blaming(f'{folder}'):
         prompt_processor = read_prompt_processor(folder, config)

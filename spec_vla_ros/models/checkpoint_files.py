@@ -38,6 +38,7 @@ _LARGEST_IMAGE = 4096
 _STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt|ya?ml)', re.IGNORECASE)
 _MAYBE_STATISTICS = re.compile(r'((norm|action)[-_ ]?)?stat(istic)?s\.(json|ya?ml)', re.IGNORECASE)
 """Of these only those with bounds: others may be figures of a training."""
+_STRATEGY = 'image_resize_strategy'
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
 
 
@@ -68,7 +69,8 @@ def read_image_processor(folder: Path) -> ImageProcessor:
     """Read preprocessor_config.json, or what transformers 5 writes into processor_config.json.
 
     Raises:
-        CheckpointError: neither is there, both are and differ, or one is malformed.
+        CheckpointError: neither is there, both are and differ, one is malformed or contradicts
+            itself or config.json.
     """
     plain, nesting = folder / _PREPROCESSOR, folder / _PROCESSOR
     nested = read_json(nesting).get('image_processor') if is_there(nesting) else None
@@ -85,6 +87,13 @@ def read_image_processor(folder: Path) -> ImageProcessor:
                 f'{folder}: {_PREPROCESSOR} and {_PROCESSOR} prepare images differently: remove '
                 'the one that the model was not trained with'
             )
+    said = read_json(folder / 'config.json').get(_STRATEGY)
+    theirs = raw.get(_STRATEGY)
+    if None not in (said, theirs) and said != theirs:
+        raise CheckpointError(
+            f'{folder}: {_STRATEGY} is {said!r} in config.json and {theirs!r} for the image '
+            'processor: make both what the model was trained with'
+        )
     return processor
 
 

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,113 +11,15 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from spec_vla_ros.models.tower_transform import tower_transform
+
 _LEAST_SIDE = 16
 """Pixels of a picture, one patch of a vision tower: what is smaller shows no scene."""
+_OF_OTHERS = ('size', 'crop_size', 'do_center_crop', 'image_mean', 'image_std', 'resample')
+"""What image processors of transformers read, and OpenVLA's does not."""
+_USUAL_MEANS = {'siglip': 0.5, 'dinov2': 0.485}  # of red; what such towers were trained with
+_MUCH = 0.01  # of the range of a pixel
 _STRATEGIES = ('resize-naive', 'letterbox', 'resize-crop')
-_RESAMPLING = {
-    'nearest': Image.Resampling.NEAREST,
-    'bilinear': Image.Resampling.BILINEAR,
-    'bicubic': Image.Resampling.BICUBIC,
-    'lanczos': Image.Resampling.LANCZOS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TowerTransform:
-    """How one tower sees an image.
-
-    size: (height, width) to resize to, or (side,) to resize the shorter side to.
-    crop: (height, width) cut out of the middle.
-    resampling: PIL's filter; PIL always antialiases.
-    mean, std: (3, 1, 1) float32.
-    """
-
-    size: tuple[int, ...]
-    crop: tuple[int, int]
-    resampling: Image.Resampling
-    mean: np.ndarray
-    std: np.ndarray
-
-    @property
-    def description(self) -> str:
-        """What becomes of an image, in words."""
-        size = ' x '.join(map(str, self.size)) + ('' if len(self.size) > 1 else ' (shorter side)')
-        mean, std = (' '.join(f'{v:.4g}' for v in x.flat) for x in (self.mean, self.std))
-        return (
-            f'resized to {size} {self.resampling.name.lower()}, middle {self.crop[0]} x '
-            f'{self.crop[1]}, mean {mean}, std {std}'
-        )
-
-    def resize(self, image: Image.Image) -> np.ndarray:
-        """Return the resized and cropped image, (H, W, 3) uint8."""
-        width, height = image.size
-        if len(self.size) == 1:
-            short = min(width, height)
-            height, width = (int(self.size[0] * side / short) for side in (height, width))
-        else:
-            height, width = self.size
-        if height < self.crop[0] or width < self.crop[1]:
-            raise ValueError(f'cannot crop {self.crop} out of an image resized to {height, width}')
-        top = round((height - self.crop[0]) / 2)
-        left = round((width - self.crop[1]) / 2)
-        resized = np.asarray(image.resize((width, height), self.resampling))
-        return resized[top : top + self.crop[0], left : left + self.crop[1]]
-
-    def levels(self) -> np.ndarray:
-        """Return what each byte of each channel is normalised to, (3, 256) float32."""
-        scaled = np.arange(256, dtype=np.float32) / np.float32(255)
-        return (scaled - self.mean[..., 0]) / self.std[..., 0]
-
-
-def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> TowerTransform:
-    """Read one tower's part of preprocessor_config.json.
-
-    Args:
-        config: the file.
-        index: which tower.
-        strategy: `image_resize_strategy`.
-
-    Raises:
-        KeyError, IndexError, TypeError: it is incomplete or malformed.
-        ValueError: its mean or std cannot be.
-    """
-    _, height, width = config['input_sizes'][index]
-    resize = _entry(config, 'tvf_resize_params', index)
-    normalise = _entry(config, 'tvf_normalize_params', index)
-    default_size = (height, width) if strategy == 'resize-naive' else height
-    crop = _sizes(_entry(config, 'tvf_crop_params', index).get('output_size', (height, width)))
-    mean = _channels(normalise['mean'] if normalise else config['means'][index])
-    std = _channels(normalise['std'] if normalise else config['stds'][index])
-    if not ((mean >= 0).all() and (mean <= 1).all() and (std > 0).all() and (std <= 1).all()):
-        raise ValueError(
-            f'tower {index + 1} in preprocessor_config.json has mean {mean.ravel()} and std '
-            f'{std.ravel()}: they are of pixels from 0 to 1, and none that a model is shown'
-        )
-    filter_code = resize.get('interpolation')
-    return TowerTransform(
-        size=_sizes(resize.get('size', default_size)),
-        crop=(crop[0], crop[-1]),
-        resampling=(
-            _RESAMPLING[config['interpolations'][index]]
-            if filter_code is None
-            else Image.Resampling(filter_code)
-        ),
-        mean=mean,
-        std=std,
-    )
-
-
-def _entry(config: Mapping[str, Any], name: str, index: int) -> Mapping[str, Any]:
-    entries = config.get(name)
-    return entries[index] if entries else {}
-
-
-def _sizes(value: int | list[int] | tuple[int, ...]) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
-
-
-def _channels(values: list[float]) -> np.ndarray:
-    return np.asarray(values, np.float32).reshape(3, 1, 1)
 
 
 class ImageProcessor:
@@ -145,6 +46,12 @@ class ImageProcessor:
         if len(crops := {tower.crop for tower in self._towers}) != 1:
             raise ValueError(f'the vision towers see pictures of different sizes: {crops}')
         self._letterbox = config.get('tvf_do_letterbox', strategy == 'letterbox')
+        if 'image_resize_strategy' in config and self._letterbox != (strategy == 'letterbox'):
+            raise ValueError(
+                f'preprocessor_config.json says image_resize_strategy {strategy!r} and '
+                f'tvf_do_letterbox {self._letterbox}: make it what the model was trained with'
+            )
+        self._without_effect = [key for key in _OF_OTHERS if config.get(key) is not None]
         self._fill = tuple(config.get('tvf_letterbox_fill') or _letterbox_fill(config))
 
     @classmethod
@@ -173,6 +80,25 @@ class ImageProcessor:
         """How each tower sees an image, in words."""
         pad = f'padded to a square with {self._fill}, ' if self._letterbox else ''
         return tuple(f'{pad}{tower.description}' for tower in self._towers)
+
+    def doubts(self, timm_model_ids: Sequence[str]) -> list[str]:
+        """Return what speaks against this processor for vision towers of these names."""
+        found = []
+        for i, (tower, name) in enumerate(zip(self._towers, timm_model_ids, strict=False)):
+            usual = next((mean for kind, mean in _USUAL_MEANS.items() if kind in name), None)
+            mean = tower.mean.flat[0]
+            if usual is not None and abs(mean - usual) > _MUCH:
+                found.append(
+                    f'the image processor shows the tower {i + 1}, {name}, pictures of mean '
+                    f'{mean:.4g}, and such towers were trained with {usual:g}: are the means of '
+                    'two towers swapped?'
+                )
+        if self._without_effect:
+            found.append(
+                f'{", ".join(self._without_effect)} in preprocessor_config.json have no effect: '
+                "an OpenVLA's image processor reads input_sizes, means, stds and tvf_*"
+            )
+        return found
 
     def __call__(self, image: np.ndarray | Image.Image) -> Tensor:
         """Image (H, W, 3) uint8 RGB -> pixel values (1, 3 per tower, S, S) float32.

@@ -59,6 +59,24 @@ def test_a_processor_config_without_an_image_processor(folder):
         load_openvla(folder, device='cpu')
 
 
+def test_a_resize_strategy_that_config_json_contradicts_is_refused(folder):
+    config = json.loads((folder / 'config.json').read_text())
+    for strategy in ('resize-naive', 'letterbox'):
+        config['image_resize_strategy'] = strategy
+        (folder / 'config.json').write_text(json.dumps(config))
+        if strategy == 'resize-naive':
+            load_openvla(folder, device='cpu')
+    with pytest.raises(CheckpointError, match=r"'letterbox' in config\.json and 'resize-naive'"):
+        read_image_processor(folder)
+
+
+def test_what_speaks_against_the_image_processor_is_logged(folder, caplog):
+    plain = json.loads((folder / PLAIN).read_text())
+    (folder / PLAIN).write_text(json.dumps({**plain, 'crop_size': 32}))
+    load_openvla(folder, device='cpu')
+    assert 'crop_size in preprocessor_config.json have no effect' in caplog.text
+
+
 def statistics(folder, content):
     (folder / 'dataset_statistics.json').write_text(json.dumps(content))
 

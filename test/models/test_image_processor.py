@@ -47,7 +47,7 @@ def test_strategies_match_torchvision(strategy, shape):
 
 def test_stored_parameters_win():
     stored = {
-        **PLAIN,
+        **{key: value for key, value in PLAIN.items() if key not in ('means', 'stds')},
         'tvf_resize_params': [{'size': [16, 16], 'interpolation': 2}],
         'tvf_crop_params': [{'output_size': [16, 16]}],
         'tvf_normalize_params': [{'mean': [0.0] * 3, 'std': [1.0] * 3}],
@@ -139,3 +139,47 @@ def test_images_of_any_memory_layout():
 def test_malformed_configurations(change, message):
     with pytest.raises(ValueError, match=message):
         ImageProcessor.from_dict({**PLAIN, **change})
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (
+            {'tvf_normalize_params': [{'mean': [0.5] * 3, 'std': [0.229, 0.224, 0.225]}]},
+            r'tower 1 .* has means \[0\.485 .*tvf_normalize_params \[0\.5 0\.5 0\.5\]',
+        ),
+        (
+            {'tvf_normalize_params': [{'mean': PLAIN['means'][0], 'std': [0.5] * 3}]},
+            r'has stds .*trained with',
+        ),
+        ({'tvf_do_letterbox': True}, "strategy 'resize-naive' and tvf_do_letterbox True"),
+    ],
+)
+def test_two_readings_of_one_file_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        ImageProcessor.from_dict({**PLAIN, **change})
+
+
+def test_means_that_were_rounded_are_those_of_the_file():
+    rounded = {'mean': [0.484375, 0.455078125, 0.40625]}
+    rounded['std'] = [0.228515625, 0.2236328125, 0.224609375]
+    ImageProcessor.from_dict({**PLAIN, 'tvf_normalize_params': [rounded]})
+
+
+SIGLIP, DINOV2 = 'vit_so400m_patch14_siglip_224', 'vit_large_patch14_reg4_dinov2.lvd142m'
+
+
+@pytest.mark.parametrize(
+    ('tower', 'mean', 'said'),
+    [(DINOV2, 0.485, 0), (SIGLIP, 0.5, 0), (DINOV2, 0.5, 1), (SIGLIP, 0.485, 1), ('vit', 0.3, 0)],
+)
+def test_pictures_that_a_tower_was_not_trained_with_are_told(tower, mean, said):
+    found = ImageProcessor.from_dict({**PLAIN, 'means': [[mean] * 3]}).doubts([tower])
+    assert len(found) == said
+    assert not said or f'tower 1, {tower}, pictures of mean {mean:g}, and such' in found[0]
+
+
+def test_keys_without_effect_are_told():
+    changes = {'crop_size': {'height': 64, 'width': 64}, 'image_mean': [0.5] * 3, 'size': None}
+    (line,) = ImageProcessor.from_dict({**PLAIN, **changes}).doubts(['vit'])
+    assert 'crop_size, image_mean in preprocessor_config.json have no effect' in line

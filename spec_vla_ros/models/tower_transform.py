@@ -1,0 +1,134 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""How one vision tower sees an image: its part of preprocessor_config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+_ROUNDING = 0.01  # at most, of means in bfloat16 as published
+_RESAMPLING = {
+    'nearest': Image.Resampling.NEAREST,
+    'bilinear': Image.Resampling.BILINEAR,
+    'bicubic': Image.Resampling.BICUBIC,
+    'lanczos': Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TowerTransform:
+    """How one tower sees an image.
+
+    size: (height, width) to resize to, or (side,) to resize the shorter side to.
+    crop: (height, width) cut out of the middle.
+    resampling: PIL's filter; PIL always antialiases.
+    mean, std: (3, 1, 1) float32.
+    """
+
+    size: tuple[int, ...]
+    crop: tuple[int, int]
+    resampling: Image.Resampling
+    mean: np.ndarray
+    std: np.ndarray
+
+    @property
+    def description(self) -> str:
+        """What becomes of an image, in words."""
+        size = ' x '.join(map(str, self.size)) + ('' if len(self.size) > 1 else ' (shorter side)')
+        mean, std = (' '.join(f'{v:.4g}' for v in x.flat) for x in (self.mean, self.std))
+        return (
+            f'resized to {size} {self.resampling.name.lower()}, middle {self.crop[0]} x '
+            f'{self.crop[1]}, mean {mean}, std {std}'
+        )
+
+    def resize(self, image: Image.Image) -> np.ndarray:
+        """Return the resized and cropped image, (H, W, 3) uint8."""
+        width, height = image.size
+        if len(self.size) == 1:
+            short = min(width, height)
+            height, width = (int(self.size[0] * side / short) for side in (height, width))
+        else:
+            height, width = self.size
+        if height < self.crop[0] or width < self.crop[1]:
+            raise ValueError(f'cannot crop {self.crop} out of an image resized to {height, width}')
+        top = round((height - self.crop[0]) / 2)
+        left = round((width - self.crop[1]) / 2)
+        resized = np.asarray(image.resize((width, height), self.resampling))
+        return resized[top : top + self.crop[0], left : left + self.crop[1]]
+
+    def levels(self) -> np.ndarray:
+        """Return what each byte of each channel is normalised to, (3, 256) float32."""
+        scaled = np.arange(256, dtype=np.float32) / np.float32(255)
+        return (scaled - self.mean[..., 0]) / self.std[..., 0]
+
+
+def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> TowerTransform:
+    """Read one tower's part of preprocessor_config.json.
+
+    Args:
+        config: the file.
+        index: which tower.
+        strategy: `image_resize_strategy`.
+
+    Raises:
+        KeyError, IndexError, TypeError: it is incomplete or malformed.
+        ValueError: its mean or std cannot be.
+    """
+    _, height, width = config['input_sizes'][index]
+    resize = _entry(config, 'tvf_resize_params', index)
+    normalise = _entry(config, 'tvf_normalize_params', index)
+    default_size = (height, width) if strategy == 'resize-naive' else height
+    crop = _sizes(_entry(config, 'tvf_crop_params', index).get('output_size', (height, width)))
+    mean = _either(config, normalise, 'mean', index)
+    std = _either(config, normalise, 'std', index)
+    if not ((mean >= 0).all() and (mean <= 1).all() and (std > 0).all() and (std <= 1).all()):
+        raise ValueError(
+            f'tower {index + 1} in preprocessor_config.json has mean {mean.ravel()} and std '
+            f'{std.ravel()}: they are of pixels from 0 to 1, and none that a model is shown'
+        )
+    filter_code = resize.get('interpolation')
+    return TowerTransform(
+        size=_sizes(resize.get('size', default_size)),
+        crop=(crop[0], crop[-1]),
+        resampling=(
+            _RESAMPLING[config['interpolations'][index]]
+            if filter_code is None
+            else Image.Resampling(filter_code)
+        ),
+        mean=mean,
+        std=std,
+    )
+
+
+def _either(
+    config: Mapping[str, Any], normalise: Mapping[str, Any], name: str, index: int
+) -> np.ndarray:
+    """Return mean or std of a tower, (3, 1, 1): the rounded one, which must be the other's."""
+    if not normalise:
+        return _channels(config[f'{name}s'][index])
+    rounded = _channels(normalise[name])
+    if config.get(f'{name}s'):
+        plain = _channels(config[f'{name}s'][index])
+        if not np.allclose(rounded, plain, rtol=0.0, atol=_ROUNDING):
+            raise ValueError(
+                f'tower {index + 1} in preprocessor_config.json has {name}s {plain.ravel()} and '
+                f'in tvf_normalize_params {rounded.ravel()}: make both what it was trained with'
+            )
+    return rounded
+
+
+def _entry(config: Mapping[str, Any], name: str, index: int) -> Mapping[str, Any]:
+    entries = config.get(name)
+    return entries[index] if entries else {}
+
+
+def _sizes(value: int | list[int] | tuple[int, ...]) -> tuple[int, ...]:
+    return (value,) if isinstance(value, int) else tuple(value)
+
+
+def _channels(values: list[float]) -> np.ndarray:
+    return np.asarray(values, np.float32).reshape(3, 1, 1)
