@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from rclpy.clock import Clock
@@ -12,7 +12,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, type_name
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, source_of, type_name
 from spec_vla_ros.ros.names import sounds_like_a_stop
 
 LOOK_PERIOD = 0.5
@@ -58,10 +58,15 @@ class Controls:
         self.not_heard: tuple[str, ...] = ()
         """In words, each emergency stop that goes to another topic, while one of ours is heard."""
 
-        def pressed(message: Bool, _info: MessageInfo) -> None:
+        said_true: set[Hashable] = set()  # those that said it last
+
+        def pressed(message: Bool, info: MessageInfo) -> None:
             if message.data:
+                said_true.add(source_of(info))
                 emergency_stop('topic')
-            elif in_force():
+                return
+            said_true.discard(source_of(info))
+            if in_force():
                 self._logger.warning(
                     f'false on {listener.topic} does not release the emergency stop: call the '
                     f'service {node.get_fully_qualified_name()}/reset',
@@ -79,11 +84,22 @@ class Controls:
             if found:
                 not_heard('; '.join(found))
 
+        def release() -> Done:
+            done, text = reset()
+            who = ', '.join(listener.still_there(said_true))
+            if not who:
+                return done, text
+            pressed_still = (
+                f'{who} said true last on {listener.topic} and is still there: release the button'
+            )
+            self._logger.warning(pressed_still)
+            return done, f'{text}; {pressed_still}'
+
         node.create_timer(LOOK_PERIOD, look, clock=steady)
         for kind, name, act in (
             (SetBool, 'enable', lambda request: enable(on=request.data)),
             (Trigger, 'stop', lambda request: stop()),
-            (Trigger, 'reset', lambda request: reset()),
+            (Trigger, 'reset', lambda request: release()),
         ):
             node.create_service(kind, f'~/{name}', self._answering(name, act))
 

@@ -7,7 +7,7 @@ And of what is published: naming who subscribes and cannot hear it, and who publ
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
@@ -103,9 +103,14 @@ class Listener:
         )
 
     def name_of(self, source: Hashable) -> str:
-        """Return the node of a publisher, see `source_of`; in words where that is not known."""
-        nodes = [node_of(p) for p in self._publishers() if bytes(p.endpoint_gid) == source]
-        return nodes[0] if nodes else 'a publisher without a name'
+        """Return the node of a publisher, see `source_of`; all there are, where nobody tells."""
+        return ' or '.join(self.still_there((source,))) or 'a publisher that is gone'
+
+    def still_there(self, sources: Collection[Hashable]) -> list[str]:
+        """Return the nodes of those among some publishers that have not gone; None: of all."""
+        everybody = None in sources
+        there = [p for p in self._publishers() if everybody or bytes(p.endpoint_gid) in sources]
+        return sorted({node_of(publisher) for publisher in there})
 
     def close(self) -> None:
         """Listen no more."""

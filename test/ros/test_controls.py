@@ -105,6 +105,22 @@ def test_what_does_not_release_it_is_told(moving, buttons, status, stderr):
     assert 'emergency stop (topic), until reset; give it again then' in line
 
 
+def test_a_reset_names_the_button_that_is_still_pressed(moving, buttons, status, stderr):
+    person = moving.remote.node.get_fully_qualified_name()
+    words = f'{person} said true last on /emergency_stop and is still there: release the button'
+    buttons.emergency_stop()
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    answer = buttons.press('reset')
+    assert answer.success
+    assert answer.message.endswith(words)
+    assert '[WARN]' in wait_for_line(stderr, words)
+    buttons.emergency_stop()
+    wait_for(lambda: status.last.reason == PolicyStatus.REASON_EMERGENCY_STOP, 'it to be pressed')
+    buttons.emergency_stop(on=False)
+    wait_for_line(stderr, 'does not release')
+    assert 'said true' not in buttons.press('reset').message
+
+
 def test_it_can_be_pressed_before_configuring(world, buttons, status, twists):
     world.policy_node(lambda settings: ScriptedPolicy(), active=False)
     buttons.emergency_stop()

@@ -108,6 +108,29 @@ def publisher(kind='std_msgs/msg/String', **offer):
     return types.SimpleNamespace(topic_type=kind, qos_profile=QoSProfile(depth=1, **offer))
 
 
+@pytest.mark.parametrize(
+    ('source', 'name'),
+    [(b'1', '/ui'), (b'2', '/arm/planner'), (b'3', 'a publisher that is gone')],
+)
+def test_a_publisher_is_named_by_its_node(source, name):
+    assert listener_beside(('ui', '/', b'1'), ('planner', '/arm', b'2')).name_of(source) == name
+
+
+def test_where_nobody_tells_who_publishes_all_are_named():
+    listener = listener_beside(('ui', '/', b'1'), ('ui', '/', b'2'), ('planner', '/arm', b'3'))
+    assert listener.name_of(None) == '/arm/planner or /ui'
+
+
+def listener_beside(*publishers):
+    wires = Wires()
+    there = [
+        types.SimpleNamespace(node_name=name, node_namespace=namespace, endpoint_gid=gid)
+        for name, namespace, gid in publishers
+    ]
+    wires.get_publishers_info_by_topic = lambda topic: there
+    return Listener(wires, String, 'words', print)
+
+
 def test_somebody_is_heard_whom_one_subscription_hears():
     best_effort = publisher(reliability=ReliabilityPolicy.BEST_EFFORT)
     assert incompatibility(best_effort, 'std_msgs/msg/String', qos.ANYBODY) is None
