@@ -16,12 +16,13 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.answers import Answers
-from spec_vla_ros.files import files_in, fingerprint
+from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
+from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
@@ -209,7 +210,7 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     """Note in the folder what it is made from; files made from something else are not mixed in."""
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
     asked['checkpoint'] = args.checkpoint.resolve()
-    contents = {'checkpoint_contents': fingerprint(files_in(args.checkpoint))}
+    contents = {'checkpoint_contents': fingerprint_of_checkpoint(args.checkpoint)}
     if args.recording:
         asked['recording'] = [path.resolve() for path in args.recording]
         files = [file for path in args.recording for file in files_of(path)]

@@ -15,15 +15,19 @@ from accelerate import Accelerator
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, number, user_path
-from spec_vla_ros.files import files_in, fingerprint
+from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import check_place, save_drafter
 from spec_vla_ros.models.llama import Llama
+from spec_vla_ros.models.weight_files import (
+    fingerprint_of_checkpoint,
+    fingerprint_of_weights,
+)
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, feature_files, read_features
 from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
-from spec_vla_ros.training.made_from import MadeFrom
+from spec_vla_ros.training.made_from import MadeFrom, check_features
 from spec_vla_ros.training.target_head import load_target_head
 
 WINDOW = 8
@@ -116,6 +120,10 @@ def run(args: argparse.Namespace) -> int:
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
     check_place(args.out)
+    check_features(
+        (f for path in args.data for f in feature_files(path)),
+        checkpoint_contents=fingerprint_of_checkpoint(args.checkpoint),
+    )
     accelerator = Accelerator(cpu=args.cpu)
     target = load_target_head(args.checkpoint, device=accelerator.device)
     features = read_features(*args.data, window=args.window or None)
@@ -150,7 +158,13 @@ def run(args: argparse.Namespace) -> int:
         accelerator=accelerator,
     )
     if accelerator.is_main_process:
-        save_drafter(drafter, args.out, temperature=found.temperature, rates=found.rates)
+        save_drafter(
+            drafter,
+            args.out,
+            temperature=found.temperature,
+            rates=found.rates,
+            target=fingerprint_of_weights(args.checkpoint),
+        )
         print(f'written: {args.out}; {found}')
     accelerator.end_training()
     return 0
@@ -165,7 +179,7 @@ def _made_from(args: argparse.Namespace, folder: Path, *, prompts: int) -> MadeF
         **{name: getattr(args, name) for name in _NOTED},
     }
     contents = {
-        'checkpoint_contents': fingerprint(files_in(args.checkpoint)),
+        'checkpoint_contents': fingerprint_of_checkpoint(args.checkpoint),
         'data_contents': fingerprint(f for path in args.data for f in feature_files(path)),
     }
     way_on = f'give another --out, or remove {folder} to begin anew'

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,13 @@ from spec_vla_ros.models.folders import (
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.safetensors_files import check_finite, refuse_zeros, save_tensors
-from spec_vla_ros.models.weight_files import files_of_a_model
+from spec_vla_ros.models.weight_files import files_of_a_model, fingerprint_of_weights
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'
 """Where a checkpoint's own drafter lies, inside its folder."""
+
+_LOG = logging.getLogger(__name__)
 
 _WORDS = 64  # tokens of an instruction and an action, roughly
 _EMBEDDING = 'embed_tokens.weight'
@@ -42,6 +45,7 @@ _WAY_ON = (
     'and EAGLE-1 have them'
 )
 _OWN = 'draft_position_mode'  # of config.json, which only `save_drafter` writes
+_TARGET = 'draft_target'  # of config.json: which weights it was trained for
 _BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
 
 
@@ -63,6 +67,8 @@ def load_drafter_beside(
 ) -> Drafter | None:
     """Load the drafter of a checkpoint: from a folder, or the one named `drafter` inside its own.
 
+    One that notes that it was trained for other weights is told in the log.
+
     Args:
         checkpoint: the loaded target.
         folder: the drafter's; None looks inside the checkpoint's, and gives None if none is there.
@@ -76,12 +82,20 @@ def load_drafter_beside(
         if folder is None:
             return None
     model = checkpoint.model
-    return load_drafter(
+    drafter = load_drafter(
         folder,
         model.language_model,
         num_patches=model.vision_backbone.num_patches,
         position_mode=position_mode,
     )
+    learnt_from = read_drafter_config(folder)[1].get(_TARGET)
+    if learnt_from not in (None, fingerprint_of_weights(checkpoint.folder)):
+        _LOG.warning(
+            '%s was trained for other weights than those in %s, which it drafts worse for: use '
+            'the drafter that belongs to this checkpoint',
+            *(folder, checkpoint.folder),
+        )
+    return drafter
 
 
 def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
@@ -158,8 +172,11 @@ def save_drafter(
     *,
     temperature: float = 1.0,
     rates: RateTable | None = None,
+    target: str | None = None,
 ) -> None:
     """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors.
+
+    target: the fingerprint of the weights that it was trained for, if that is to be noted.
 
     Raises:
         CheckpointError: see `check_place`.
@@ -174,6 +191,8 @@ def save_drafter(
         'draft_window': drafter.window,
         'draft_temperature': temperature,
     }
+    if target is not None:
+        config[_TARGET] = target
     if rates is not None:
         config['draft_acceptance'] = rates.to_dict()
     weights = {name: p.detach().cpu().contiguous() for name, p in drafter.named_parameters()}

@@ -7,10 +7,19 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from spec_vla_ros.files import files_in, fingerprint
 from spec_vla_ros.models.folders import CheckpointError, is_there, missing, read_json, shorten
+from spec_vla_ros.norm_stats import STATISTICS
 
 INDEX = 'model.safetensors.index.json'
 
+_COUNT = frozenset(
+    (
+        *('config.json', 'generation_config.json', 'preprocessor_config.json', INDEX, STATISTICS),
+        *('processor_config.json', 'tokenizer.json', 'tokenizer.model', 'tokenizer_config.json'),
+    )
+)
+"""Of a checkpoint's files, beside its weights."""
 _NUMBERED = re.compile(r'(.*)-(\d+)-of-(\d+)\.safetensors')
 _PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
 _CONVERTED = ('.gguf', '.ggml', '.onnx', '.engine', '.npz', '.h5', '.msgpack')
@@ -70,6 +79,19 @@ def safetensors(folder: Path, ending: str = '') -> list[Path]:
     """
     found = folder.glob(f'*.safetensors{ending}')
     return sorted(path for path in found if not path.name.startswith('.'))
+
+
+def fingerprint_of_weights(folder: Path) -> str:
+    """Return twelve digits that are others for other weights in a folder; see `fingerprint`."""
+    return fingerprint(safetensors(folder))
+
+
+def fingerprint_of_checkpoint(folder: Path) -> str:
+    """Return twelve digits that are others where a checkpoint may answer otherwise.
+
+    A README, what a trainer left and hidden files do not count.
+    """
+    return fingerprint(f for f in files_in(folder) if f.name in _COUNT or f in safetensors(folder))
 
 
 def files_of_a_model(folder: Path) -> list[str]:

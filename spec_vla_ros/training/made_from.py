@@ -99,3 +99,35 @@ class MadeFrom:
             return False
         same: bool = before[name] == asked[name]
         return same or (name in self.grow and before[name] < asked[name])
+
+
+def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> None:
+    """Make sure that features are of a checkpoint, by the notes of `drafter-data`.
+
+    Notes that are missing, or of a version that noted no contents, say nothing.
+
+    Args:
+        files: of the features.
+        checkpoint_contents: its fingerprint.
+
+    Raises:
+        ValueError: a note says another one, or cannot be read.
+    """
+    for note in sorted({file.parents[1] / NOTE for file in files}):
+        said = _read(note).get('checkpoint_contents') if note.exists() else None
+        if said not in (None, checkpoint_contents):
+            raise ValueError(
+                f'the features in {note.parent} are of another checkpoint, or it has changed '
+                f'since: give the one that drafter-data was given. If it answers as it did, write '
+                f'{checkpoint_contents!r} in place of {said!r} into {note}'
+            )
+
+
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(note.read_text())
+        if not isinstance(said, dict):
+            raise ValueError('it holds no options')
+    except ValueError as error:
+        raise ValueError(f'{note} cannot be read ({error}): give drafter-data again') from error
+    return said

@@ -12,8 +12,9 @@ from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_files import load_drafter, load_drafter_beside
+from spec_vla_ros.models.drafter_files import load_drafter, load_drafter_beside, save_drafter
 from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.weight_files import fingerprint_of_weights
 
 JSON = {
     'vocab_size': 384,
@@ -279,3 +280,15 @@ def test_a_drafter_without_a_bias_has_one_of_zeros(tmp_path, weights, target):
     loaded = load_drafter(write(tmp_path / 'd', weights), target, num_patches=4)
     assert torch.equal(loaded.fc.bias, torch.zeros(32))
     assert torch.equal(loaded.fc.weight, weights['fc.weight'])
+
+
+def test_a_drafter_of_another_fine_tune_is_told(tmp_path, caplog):
+    """Fine-tunes of one base have one embedding, so that the weights do not tell."""
+    checkpoint = load_openvla(write_tiny(tmp_path / 'target', fused=False), device='cpu')
+    drafter = Drafter(checkpoint.config.text)
+    own = fingerprint_of_weights(checkpoint.folder)
+    for target, told in ((None, False), (own, False), ('0123456789ab', True)):
+        caplog.clear()
+        save_drafter(drafter, tmp_path / 'drafter', target=target)
+        assert load_drafter_beside(checkpoint, tmp_path / 'drafter')
+        assert ('was trained for other weights than those in' in caplog.text) == told

@@ -4,7 +4,12 @@
 import pytest
 
 from spec_vla_ros.models.folders import CheckpointError
-from spec_vla_ros.models.weight_files import INDEX, files_of_a_model, weight_files
+from spec_vla_ros.models.weight_files import (
+    INDEX,
+    files_of_a_model,
+    fingerprint_of_checkpoint,
+    weight_files,
+)
 
 SHARDS = [f'model-{i:05}-of-00003.safetensors' for i in (1, 2, 3)]
 
@@ -49,3 +54,13 @@ def test_without_an_index_their_numbers_say_which_are_missing(tmp_path):
 def test_what_is_there_instead_is_told(tmp_path, name, message):
     with pytest.raises(CheckpointError, match=message):
         weight_files(touch(tmp_path, name), {})
+
+
+def test_a_checkpoint_is_another_one_by_what_it_answers_with(tmp_path):
+    """A README, or a file of a desktop, cost the features that took hours."""
+    before = fingerprint_of_checkpoint(touch(tmp_path, 'model.safetensors', 'config.json'))
+    touch(tmp_path, 'README.md', '.DS_Store', '._model.safetensors', 'optimizer.pt')
+    assert fingerprint_of_checkpoint(tmp_path) == before
+    for name in ('dataset_statistics.json', 'model-2.safetensors', 'tokenizer.model'):
+        assert fingerprint_of_checkpoint(touch(tmp_path, name)) != before
+        (tmp_path / name).unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_vla_ros.training.made_from import NOTE, MadeFrom
+from spec_vla_ros.training.made_from import NOTE, MadeFrom, check_features
 
 OPTIONS = {'seed': 0, 'data': [Path('a')], 'iterations': 20}
 
@@ -89,3 +89,18 @@ def test_a_damaged_note_is_named(folder, text):
     (folder / NOTE).write_text(text)
     with pytest.raises(ValueError, match=f'{NOTE} cannot be read'):
         check(folder)
+
+
+def test_features_of_another_checkpoint_are_refused(tmp_path):
+    """Fine-tunes of one base embed words alike, so that their features do not tell."""
+    file = tmp_path / 'features' / 'part_0' / 'features_00000.safetensors'
+    check_features([file], checkpoint_contents='12ab')
+    made_from(tmp_path / 'features').write()
+    check_features([file], checkpoint_contents='12ab')
+    made_from(tmp_path / 'features', contents={'checkpoint_contents': '12ab'}).write()
+    check_features([file], checkpoint_contents='12ab')
+    with pytest.raises(ValueError, match=r"features are of another .*write '34cd' in place of"):
+        check_features([file], checkpoint_contents='34cd')
+    (tmp_path / 'features' / NOTE).write_text('[')
+    with pytest.raises(ValueError, match=f'{NOTE} cannot be read'):
+        check_features([file], checkpoint_contents='12ab')
