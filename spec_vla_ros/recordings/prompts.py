@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.files import contents
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb
 from spec_vla_ros.raw_pixels import raw_to_rgb
 from spec_vla_ros.recordings.files import RecordingError, files_of
@@ -79,19 +80,19 @@ def check_recordings(paths: Iterable[Path], topics: RecordingTopics) -> None:
     """Make sure that each recording can be read and has the topics, and that none is there twice.
 
     Raises:
-        FileNotFoundError, RecordingError: as `check_recording`; or two are the same, by a link or
-            as a folder and its file: a picture would be learnt from and held out.
+        FileNotFoundError, RecordingError: as `check_recording`; or two are the same, by a link,
+            as a folder and its file, or as a copy: a picture would be learnt from and held out.
     """
-    seen: dict[Path, Path] = {}
+    seen: dict[tuple[int, str], Path] = {}
     for path in paths:
         check_recording(path, topics)
-        for file in (file.resolve() for file in files_of(path)):
-            if file in seen:
+        for _, size, checksum in contents(files_of(path)):
+            if (size, checksum) in seen:
                 raise RecordingError(
-                    f'{seen[file]} and {path} are the same recording, which would count twice: '
-                    'give it once'
+                    f'{seen[size, checksum]} and {path} are the same recording, or one is a copy, '
+                    'which would count twice: give it once'
                 )
-            seen[file] = path
+            seen[size, checksum] = path
 
 
 def check_recording(path: Path, topics: RecordingTopics) -> None:

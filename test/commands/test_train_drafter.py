@@ -33,8 +33,8 @@ def target(tmp_path_factory):
 def features(target, tmp_path_factory):
     """The folder of features of two recordings, and the options they were made with."""
     folder = tmp_path_factory.mktemp('recordings')
-    for name in 'ab':
-        images = [(i + 2, '/image', IMAGE, raw(p)) for i, p in enumerate(PICTURES)]
+    for begin, name in enumerate('ab', 2):
+        images = [(i + begin, '/image', IMAGE, raw(p)) for i, p in enumerate(PICTURES)]
         record(
             folder / name, [(1, '/instruction', STRING, said('pick up the red block')), *images]
         )

@@ -207,10 +207,12 @@ def test_images_of_two_cameras_on_one_topic_are_refused(tmp_path):
 
 def test_a_recording_that_is_given_twice_is_refused(tmp_path):
     folder = record(tmp_path / 'bag', two_instructions())
-    other = record(tmp_path / 'other', two_instructions())
+    other = record(tmp_path / 'other', two_instructions()[:-1])
     (tmp_path / 'latest').symlink_to(folder)
     check_recordings([folder, other], TOPICS)
-    for again in (folder, Path(f'{folder}/'), tmp_path / 'latest', next(folder.glob('*.mcap'))):
+    file, copy = next(folder.glob('*.mcap')), tmp_path / 'copy.mcap'
+    copy.write_bytes(file.read_bytes())
+    for again in (folder, Path(f'{folder}/'), tmp_path / 'latest', file, copy):
         with pytest.raises(RecordingError, match=rf'{folder} and {again} are the same recording'):
             check_recordings([folder, other, again], TOPICS)
 
