@@ -47,7 +47,10 @@ def instructions_in_force(
     if statuses := _statuses(recording, topic):
         found = _in_statuses(recording, statuses)
         if found[0]:
-            report(f'{path}: instructions are those that the node had in force, by its status')
+            report(
+                f'{path}: instructions are those that the node had in force, by its status in '
+                f'{statuses[0].topic}'
+            )
             return found
     spoken = _spoken(recording, path, topic)
     return _ascending(
@@ -72,13 +75,13 @@ def _spoken(recording: Recording, path: Path, topic: str) -> list[Connection]:
 
 
 def _statuses(recording: Recording, topic: str) -> list[Connection]:
-    """Return those of the node that hears a topic: the only one, or that of its namespace."""
+    """Return those of the node that hears a topic: of its namespace, or, unsaid, the only one."""
     found = [
         c
         for c in recording.connections
         if c.msgtype == _STATUS and c.msgcount and c.msgdef.format != MessageDefinitionFormat.NONE
     ]
-    if len({c.topic for c in found}) > 1:
+    if len({c.topic for c in found}) > 1 or is_spoken(recording, topic):
         return [c for c in found if c.topic.rpartition('/')[0] == topic.rpartition('/')[0]]
     return found
 

@@ -52,7 +52,7 @@ def test_stops_and_goals_are_seen_in_the_status(tmp_path):
         ],
     )
     assert found == ['stack them'] * 2 + ['open the drawer'] * 2
-    assert reports[0].endswith('those that the node had in force, by its status')
+    assert reports[0].endswith('those that the node had in force, by its status in /arm/status')
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,9 @@ def test_stops_and_goals_are_seen_in_the_status(tmp_path):
     [
         [(6, '/arm/status', STATUS, status(INACTIVE, ''))],
         [(6, f'/{arm}/status', STATUS, status(RUNNING, 'no')) for arm in ('left', 'right')],
+        [(6, '/left/status', STATUS, status(RUNNING, 'no'))],
     ],
-    ids=['a node that drove nothing', 'nodes of other arms'],
+    ids=['a node that drove nothing', 'nodes of other arms', 'the node of another arm'],
 )
 def test_what_was_said_counts_beside(tmp_path, others):
     spoken = (5, '/arm/instruction', STRING, said('stack them'))
@@ -78,3 +79,8 @@ def test_of_two_nodes_that_of_the_same_namespace_counts(tmp_path):
         ],
     )
     assert found == ['stack them'] * 8
+
+
+def test_the_only_node_counts_where_nothing_was_said_on_the_topic(tmp_path):
+    found, _ = instructions(tmp_path, [(6, '/other/status', STATUS, status(RUNNING, 'stack'))])
+    assert found == ['stack'] * 8
