@@ -63,7 +63,7 @@ def train(
 
     Raises:
         ValueError: the state file is damaged or of another model, or the processes do not all
-            find the same one.
+            find the same one; or the loss is no number any more, which is told before it is saved.
         OSError: the state cannot be saved.
     """
     if accelerator is not None and accelerator.num_processes == 1:
@@ -101,8 +101,9 @@ def train(
         if done % settings.save_every == 0 or done == settings.iterations:
             if accelerator is not None:
                 loss = accelerator.reduce(loss.detach(), reduction='mean')
-                if not accelerator.is_main_process:
-                    continue  # it waits for the main process at the next gradient
+            _refuse_diverged(loss, average, done)  # by all processes, so that none waits
+            if accelerator is not None and not accelerator.is_main_process:
+                continue  # it waits for the main process at the next gradient
             _save(checkpoint, done, module, optimiser, average)
             _exchange(parameters, average)
             found = validate()
@@ -121,6 +122,16 @@ def _learning_rate(settings: LoopSettings, iteration: int) -> float:
     warm_up = min(1.0, (iteration + 1) / _WARM_UP)
     cosine = 0.5 * (1 + math.cos(math.pi * iteration / settings.iterations))
     return settings.learning_rate * warm_up * cosine + 1e-6
+
+
+def _refuse_diverged(loss: Tensor, average: list[Tensor], done: int) -> None:
+    """Raise ValueError where a loss or what was learnt is no number any more."""
+    if not loss.isfinite() or not all(p.isfinite().all() for p in average):
+        raise ValueError(
+            f'the training diverged: after {done} iterations the loss is {loss.item():g}, or the '
+            'weights are no numbers; what was saved before is kept. Begin anew with a lower '
+            '--learning-rate'
+        )
 
 
 def _average(tensors: list[Tensor], accelerator: Accelerator) -> None:

@@ -12,13 +12,15 @@ SETTINGS = LoopSettings(
 )
 
 
-def run(checkpoint, *, stop_at=None, reports=None, inputs=3):
+def run(checkpoint, *, stop_at=None, reports=None, inputs=3, diverges_at=None):
     torch.manual_seed(1)
     module = nn.Linear(inputs, 2)
 
     def loss_at(iteration):
         if iteration == stop_at:
             raise KeyboardInterrupt
+        if iteration == diverges_at:
+            return module(torch.full((1, inputs), torch.nan)).sum()
         x = torch.randn(8, inputs, generator=torch.Generator().manual_seed(iteration))
         return (module(x) - x[:, :2]).square().mean()
 
@@ -88,3 +90,17 @@ def test_a_state_that_cannot_even_be_begun_is_told(tmp_path):
     """The error said that there was no `state.pt.partial` to remove."""
     with pytest.raises(OSError, match=r'state\.pt\.partial cannot be written .*: make room'):
         run(tmp_path / 'gone' / 'state.pt')
+
+
+@pytest.mark.parametrize(('diverges_at', 'told'), [(0, 3), (4, 6), (11, 12)])
+def test_a_training_that_diverges_ends_before_it_is_saved(tmp_path, diverges_at, told):
+    """It went on to its end, and its weights of NaN were written as a drafter's."""
+    said = rf'diverged: after {told} iterations the loss is nan.* a lower --learning-rate'
+    with pytest.raises(ValueError, match=said):
+        run(tmp_path / 'state.pt', diverges_at=diverges_at)
+    if told > 3:
+        state = torch.load(tmp_path / 'state.pt', weights_only=True)
+        assert state['done'] == told - 3
+        assert state['average'][0].isfinite().all()
+    else:
+        assert not (tmp_path / 'state.pt').exists()
