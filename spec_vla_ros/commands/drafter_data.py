@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
     resolve_device(args.device)  # before recordings are looked through
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
-    _claim(args, recipe)
+    made_from = _claim(args, recipe)
     jobs = [
         (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
         for i, source in enumerate(sources)
@@ -122,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
     write = partial(_write_part, device=args.device, dtype=args.dtype, threads=args.threads)
     with worker_processes(args.processes) as pool:
         list(pool.map(write, jobs))
+    made_from.write(complete=True)
     return 0
 
 
@@ -206,7 +207,7 @@ def _dealt(things: Sequence, count: int) -> list:
     return [things[i::count] for i in range(count)]
 
 
-def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
+def _claim(args: argparse.Namespace, recipe: Recipe) -> MadeFrom:
     """Note in the folder what it is made from; files made from something else are not mixed in."""
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
     asked['checkpoint'] = args.checkpoint.resolve()
@@ -224,6 +225,7 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> None:
     made_from.check(feature_files(args.out))
     check_writable(args.out)
     made_from.write()
+    return made_from
 
 
 def _write_part(

@@ -120,11 +120,13 @@ def run(args: argparse.Namespace) -> int:
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
     check_place(args.out)
-    check_features(
+    warnings = check_features(
         (f for path in args.data for f in feature_files(path)),
         checkpoint_contents=fingerprint_of_checkpoint(args.checkpoint),
     )
     accelerator = Accelerator(cpu=args.cpu)
+    for warning in warnings if accelerator.is_main_process else ():
+        print(f'warning: {warning}', flush=True)
     target = load_target_head(args.checkpoint, device=accelerator.device)
     features = read_features(*args.data, window=args.window or None)
     _check_fits(features, target, args)

@@ -12,6 +12,7 @@ from typing import Any
 from spec_vla_ros.files import written_whole
 
 NOTE = 'made_from.json'
+_COMPLETE = 'complete'
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class MadeFrom:
         )
         try:
             before = json.loads(self.note.read_text())
+            before.pop(_COMPLETE, None)
             lacking = [n for n in self.contents if n not in before]
             differ = [n for n in {**before, **asked} if not self._fits(n, before, asked)]
         except FileNotFoundError:
@@ -64,7 +66,7 @@ class MadeFrom:
                 f'{example} is there, but no {self.note}, which would say with which options it '
                 f'was made: {unless_same}'
             ) from None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(
                 f'{self.note} cannot be read ({error}): remove it, and give the command again'
             ) from error
@@ -82,11 +84,15 @@ class MadeFrom:
                 f'{self.note}): {"; ".join(changes)}. Give the same again, or {self.way_on}'
             )
 
-    def write(self) -> None:
-        """Write the note; it is whole or not there."""
+    def write(self, *, complete: bool = False) -> None:
+        """Write the note; it is whole or not there.
+
+        complete: whether all files have been made.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with written_whole(self.note) as partial:
-            partial.write_text(json.dumps(self._noted(), indent=2) + '\n')
+            noted = {**self._noted(), **({_COMPLETE: True} if complete else {})}
+            partial.write_text(json.dumps(noted, indent=2) + '\n')
 
     def _noted(self) -> dict[str, Any]:
         """Return options and contents as they are read back."""
@@ -101,7 +107,7 @@ class MadeFrom:
         return same or (name in self.grow and before[name] < asked[name])
 
 
-def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> None:
+def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> list[str]:
     """Make sure that features are of a checkpoint, by the notes of `drafter-data`.
 
     Notes that are missing, or of a version that noted no contents, say nothing.
@@ -110,17 +116,28 @@ def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> None:
         files: of the features.
         checkpoint_contents: its fingerprint.
 
+    Returns:
+        A warning for each folder that may be of an interrupted command.
+
     Raises:
         ValueError: a note says another one, or cannot be read.
     """
+    warnings = []
     for note in sorted({file.parents[1] / NOTE for file in files}):
-        said = _read(note).get('checkpoint_contents') if note.exists() else None
+        noted = _read(note) if note.exists() else {}
+        said = noted.get('checkpoint_contents')
         if said not in (None, checkpoint_contents):
             raise ValueError(
                 f'the features in {note.parent} are of another checkpoint, or it has changed '
                 f'since: give the one that drafter-data was given. If it answers as it did, write '
                 f'{checkpoint_contents!r} in place of {said!r} into {note}'
             )
+        if not noted.get(_COMPLETE):
+            warnings.append(
+                f'{note.parent} may lack features: {NOTE} does not say that drafter-data came to '
+                'its end; give its command again, which makes what is missing'
+            )
+    return warnings
 
 
 def _read(note: Path) -> dict[str, Any]:

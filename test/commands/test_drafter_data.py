@@ -97,6 +97,7 @@ def test_options_that_are_left_out_are_noted_as_what_they_are(jobs, tmp_path):
     assert cli.main(['drafter-data', '--out', str(tmp_path)]) == 0
     noted = json.loads((tmp_path / 'made_from.json').read_text())
     assert (noted['episodes'], noted['first_seed'], noted['every']) == (3000, 3_000_000, 1)
+    assert noted['complete'] is True
 
 
 @pytest.fixture

@@ -104,3 +104,16 @@ def test_features_of_another_checkpoint_are_refused(tmp_path):
     (tmp_path / 'features' / NOTE).write_text('[')
     with pytest.raises(ValueError, match=f'{NOTE} cannot be read'):
         check_features([file], checkpoint_contents='12ab')
+
+
+def test_features_of_an_interrupted_command_are_told(tmp_path):
+    """A drafter learnt from a part of the recordings, without a word."""
+    file = tmp_path / 'features' / 'part_0' / 'features_00000.safetensors'
+    note = made_from(tmp_path / 'features')
+    for write in (lambda: None, note.write):
+        write()
+        (said,) = check_features([file, file], checkpoint_contents='12ab')
+        assert f'{tmp_path / "features"} may lack features' in said
+    note.write(complete=True)
+    assert check_features([file], checkpoint_contents='12ab') == []
+    note.check([file])
