@@ -60,7 +60,16 @@ def refuse_other_files(folder: Path) -> None:
             several checkpoints.
     """
     names = _names(folder)
-    oft = _matching(names, _OFT_FILES) or [*_parts_inside(folder), *_oft_code(folder)]
+    oft = _matching(names, _OFT_FILES) or _parts_inside(folder)
+    if not oft and (code := _oft_code(folder)):
+        kept = _matching(names, (f'{_MODELLING}.back*',))
+        restore = f'move {kept[-1]} to {_MODELLING}' if kept else f'remove {_MODELLING}'
+        raise CheckpointError(
+            f'{folder} has the code of OpenVLA-OFT ({shorten(code)}) and no head of it: its '
+            'weights may be of an OpenVLA-OFT, which is not autoregressive and does not run here, '
+            'or of the OpenVLA that one began with, into which its training script writes its '
+            f'code, too. If these are plain OpenVLA weights, {restore}; no code there is run'
+        )
     if oft:
         raise CheckpointError(
             f'{folder} is an OpenVLA-OFT checkpoint ({shorten(oft)}): a head of its own gives its '

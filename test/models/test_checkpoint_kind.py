@@ -69,7 +69,12 @@ def test_openvla_oft_is_refused_by_its_heads(folder, name):
 def test_openvla_oft_is_refused_by_its_code_which_is_not_run(folder, word):
     code = f'raise SystemExit({word!r})'
     (folder / 'modeling_prismatic.py').write_text(code)
-    assert f'OpenVLA-OFT checkpoint ({word} in modeling_prismatic.py)' in refusal(folder)
+    message = refusal(folder)
+    assert f'has the code of OpenVLA-OFT ({word} in modeling_prismatic.py)' in message
+    assert 'into which its training script writes its code' in message
+    assert 'plain OpenVLA weights, remove modeling_prismatic.py' in message
+    touch(folder, 'modeling_prismatic.py.back.20250301_120000')
+    assert 'move modeling_prismatic.py.back.20250301_120000 to modeling_p' in refusal(folder)
 
 
 def test_heads_of_another_checkpoint_inside_are_its_own(folder):
