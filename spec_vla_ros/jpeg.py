@@ -14,6 +14,8 @@ _MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # not one that is within a
 _BEGIN, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _END_BYTES = bytes([0xFF, _END])
 _INTERVAL = 0xDD
+_UNSEEN = {*range(0xE0, 0xF0), 0xFE}  # of applications, as EXIF, and comments
+_BEGINNING = 256  # bytes of a scan, which noise changes
 _RESTART = re.compile(rb'\xff([\xd0-\xd7])')  # parts a scan, so that what is lost spoils one part
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of size and components
 _HUFFMAN = {0xC0, 0xC1}  # those of pictures that are coded in one go, row by row
@@ -104,6 +106,38 @@ def parts_of(data: bytes) -> Jpeg | None:
             interval = int.from_bytes(segment[:2], 'big')
         elif not scan and kind == _SCAN:
             scan, scanned = at, segment[0] if segment else 0
+    return None
+
+
+def same_picture(before: bytes, now: bytes) -> bool:
+    """Whether two JPEGs differ in nothing that is decoded: in comments, EXIF, or behind the end.
+
+    Those of a camera differ in the first bytes of the coded picture, which takes next to nothing.
+    """
+    old, new = _head(before), _head(now)
+    if old is None or new is None or old[0] != new[0]:
+        return False
+    (_, old_scan), (_, new_scan) = old, new
+    if before[old_scan : old_scan + _BEGINNING] != now[new_scan : new_scan + _BEGINNING]:
+        return False
+    whole = parts_of(before), parts_of(now)
+    if whole[0] is None or whole[1] is None:
+        return False
+    return before[old_scan : whole[0].end] == now[new_scan : whole[1].end]
+
+
+def _head(data: bytes) -> tuple[bytes, int] | None:
+    """Return a JPEG's segments before its first scan that are decoded, and where that begins."""
+    at, segments = 2, b''
+    while (marker := _MARKER.search(data, at)) is not None:
+        kind, begin, at = marker[1][0], marker.start(), marker.end()
+        if kind in (_BEGIN, _END):
+            return None
+        at += int.from_bytes(data[at : at + 2], 'big')
+        if kind not in _UNSEEN:
+            segments += data[begin:at]
+        if kind == _SCAN:
+            return segments, at
     return None
 
 

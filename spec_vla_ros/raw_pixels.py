@@ -74,6 +74,26 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
     return np.ascontiguousarray(pixels[:, :, :3])
 
 
+def same_rows(before: RawImage, now: RawImage) -> bool:
+    """Whether two raw images differ at most in what pads their rows, and behind them."""
+    form = (before.height, before.width, before.encoding, before.is_bigendian)
+    if form != (now.height, now.width, now.encoding, now.is_bigendian):
+        return False
+    old, new = _unpadded(before), _unpadded(now)
+    if old is None or new is None or not np.array_equal(old[:1], new[:1]):  # mostly settled here
+        return False
+    return np.array_equal(old, new)
+
+
+def _unpadded(message: RawImage) -> np.ndarray | None:
+    """Return the bytes of each row that are a picture; None where there are not so many."""
+    rows, row = _rows(message), _row_bytes(message)
+    if message.step < row or len(message.data) < rows * message.step or not rows * row:
+        return None
+    data = np.frombuffer(message.data, np.uint8, count=rows * message.step)
+    return data.reshape(rows, message.step)[:, :row]
+
+
 def check_raw(message: RawImage) -> None:
     """Raise the ImageError of `raw_to_rgb`, if there is one but of the levels of mono16."""
     if message.encoding not in CHANNELS and message.encoding not in YUV:
@@ -89,7 +109,7 @@ def check_raw(message: RawImage) -> None:
             f'{message.width} x {message.height} pixels cannot be {message.encoding}, in which '
             'neighbours share their colour: a side is odd'
         )
-    row = message.width * (1 if planes else CHANNELS.get(message.encoding, 2))
+    row = _row_bytes(message)
     if message.step < row:
         raise ImageError(f'step {message.step} is less than a row of {row} bytes')
     rows = _rows(message)
@@ -149,6 +169,12 @@ def _instead(encoding: str) -> str:
 def _rows(message: RawImage) -> int:
     """Return how many rows of bytes an image has."""
     return message.height * 3 // 2 if message.encoding in _PLANES else message.height
+
+
+def _row_bytes(message: RawImage) -> int:
+    """Return how many bytes of a row are a picture; two a pixel in encodings not read."""
+    planes = message.encoding in _PLANES
+    return message.width * (1 if planes else CHANNELS.get(message.encoding, 2))
 
 
 def _yuv_to_rgb(message: RawImage) -> np.ndarray:

@@ -17,8 +17,9 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from spec_vla_ros.jpeg import same_picture
 from spec_vla_ros.pixels import ImageError, compressed_to_rgb
-from spec_vla_ros.raw_pixels import CHANNELS, check_raw
+from spec_vla_ros.raw_pixels import CHANNELS, check_raw, same_rows
 from spec_vla_ros.raw_pixels import raw_to_rgb as numpy_image_to_rgb
 from spec_vla_ros.types import NANOSECONDS
 
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 Converter = Callable[[Image], np.ndarray]
+
+_JPEG = array.array('B', b'\xff\xd8')  # how they begin
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -76,8 +79,18 @@ def rgb_to_compressed(rgb: np.ndarray, *, stamp_ns: int, frame_id: str) -> Compr
 
 
 def same_pixels(before: Image | CompressedImage, now: Image | CompressedImage) -> bool:
-    """Return whether two camera messages hold the same data."""
-    return before.data == now.data
+    """Return whether two camera messages hold the same picture.
+
+    Also where their data differ in what is not decoded: comments and EXIF of a JPEG, what follows
+    its end, and the padding of raw rows.
+    """
+    if before.data == now.data:
+        return True
+    if isinstance(before, Image) or isinstance(now, Image):
+        return same_rows(before, now)
+    if before.data[:2] != _JPEG or now.data[:2] != _JPEG:
+        return False
+    return same_picture(bytes(before.data), bytes(now.data))
 
 
 def to_time(nanoseconds: int) -> Time:

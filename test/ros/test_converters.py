@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Camera messages to pixels: every encoding, padding, byte order, and what is refused."""
 
+import array
 import sys
 import types
 
@@ -18,6 +19,7 @@ from spec_vla_ros.ros.converters import (
     numpy_image_to_rgb,
     rgb_to_compressed,
     rgb_to_image,
+    same_pixels,
     to_nanoseconds,
     to_time,
     working_cv_bridge,
@@ -206,3 +208,73 @@ def test_a_real_cv_bridge_gives_the_same_pixels(encoding):
 def test_the_cv_bridge_of_the_package_index_is_not_trusted_with_padding():
     working_cv_bridge.cache_clear()
     assert working_cv_bridge() is None
+
+
+NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+
+
+def jpeg(rgb=NOISE, *, comment=b'', behind=b''):
+    message = rgb_to_compressed(rgb, stamp_ns=0, frame_id='camera')
+    data = bytes(message.data)
+    segment = b'\xff\xfe' + (len(comment) + 2).to_bytes(2, 'big') + comment
+    message.data = array.array('B', data[:2] + segment + data[2:] + behind)
+    return message
+
+
+def padded(rgb=NOISE, padding=b'', *, encoding='rgb8'):
+    message = rgb_to_image(rgb, stamp_ns=0, frame_id='camera')
+    message.encoding, message.step = encoding, message.step + len(padding)
+    message.data = array.array('B', b''.join(row.tobytes() + padding for row in rgb))
+    return message
+
+
+@pytest.mark.parametrize(
+    ('before', 'now'),
+    [
+        (jpeg(), jpeg()),
+        (jpeg(comment=b'12:00:01.125'), jpeg(comment=b'12:00:01.25')),
+        (jpeg(comment=b'12:00:01.125'), jpeg(comment=b'12:00:01.158')),
+        (jpeg(), jpeg(behind=b'\x00\x01\xff')),
+        (padded(padding=b'ab'), padded(padding=b'cd')),
+        (padded(), padded(padding=b'cd')),
+    ],
+)
+def test_what_a_frozen_camera_changes_and_nobody_sees_is_no_other_picture(before, now):
+    assert same_pixels(before, now)
+    to_rgb = compressed_to_rgb if isinstance(now, CompressedImage) else image_to_rgb
+    np.testing.assert_array_equal(to_rgb(before), to_rgb(now))
+
+
+def last_pixel_changed():
+    other = NOISE.copy()
+    other[-1, -1] ^= 128
+    return other
+
+
+def other_tables():
+    other = jpeg()
+    other.data[bytes(other.data).index(b'\xff\xdb') + 10] += 1
+    return other
+
+
+def cut_off(length):
+    cut = jpeg()
+    cut.data = cut.data[:length]
+    return cut
+
+
+@pytest.mark.parametrize(
+    ('before', 'now'),
+    [
+        (jpeg(), jpeg(last_pixel_changed())),
+        (jpeg(), jpeg(NOISE[::-1])),
+        (jpeg(), other_tables()),
+        (jpeg(comment=b'x'), cut_off(-40)),
+        (jpeg(comment=b'x'), cut_off(10)),
+        (padded(padding=b'ab'), padded(last_pixel_changed(), padding=b'ab')),
+        (padded(), padded(padding=b'a', encoding='bgr8')),
+        (padded(), padded(NOISE[:-1])),
+    ],
+)
+def test_another_picture_differs(before, now):
+    assert not same_pixels(before, now)
