@@ -29,6 +29,7 @@ from spec_vla_ros.ros.parameter_files import (
 from spec_vla_ros.ros.remaps import remaps_in_no_force
 from spec_vla_ros.settings.nodes import PolicySettings, RobotSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
+from spec_vla_ros.strict_yaml import read_yaml
 
 SettingsType = TypeVar('SettingsType', bound=PolicySettings | RobotSettings)
 
@@ -38,7 +39,7 @@ class LiveSettings(Generic[SettingsType]):
 
     A set of changes is taken as a whole or refused as a whole, with the reason. Parameters that
     are not of the table (use_sim_time) are none of its business. Where a double belongs, an
-    integer is taken.
+    integer is taken, and where several do, a string that holds a list of numbers.
 
     Args:
         node: whose parameters.
@@ -90,12 +91,19 @@ class LiveSettings(Generic[SettingsType]):
         return {p.name: _plain(p.value) for p in parameters if p.name in self._fields}
 
     def _as_declared(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Return them with doubles where whole numbers were given for them."""
+        """Return them with doubles where whole numbers, or a list in a string, stand for them.
+
+        Warns of what will be refused: here, as rclpy refuses types and ranges without asking.
+        """
         taken = []
         for p in parameters:
             field = self._fields.get(p.name)
             value: Any = p.value if field is None else _doubles(p.value, field)
             taken.append(p if value is p.value else Parameter(p.name, value=value))
+        try:
+            self._check(self._changed(self._ours(taken)))
+        except ValueError as reason:
+            self._logger.warning(f'a change is refused: {reason}')
         return taken
 
     def _validate(self, parameters: list[Parameter]) -> SetParametersResult:
@@ -148,15 +156,33 @@ def _as_given(node: Node, name: str) -> object:
 
 
 def _doubles(value: object, field: dataclasses.Field[Any]) -> object:
-    """Return what is given for a parameter, as doubles where it is whole and they belong there."""
+    """Return what is given for a parameter, as doubles where they belong and it stands for them.
+
+    Those are whole numbers, and a list of numbers in a string: `ros2 param set` sends one with
+    both kinds of numbers, as [0.1, 1], as it was typed.
+    """
     first = field.default[0] if isinstance(field.default, tuple) else field.default
     if type(first) is not float:
         return value
     if type(value) is int:
         return float(value)
+    if isinstance(value, str) and isinstance(field.default, tuple):
+        numbers = _listed(value)
+        return [float(x) for x in numbers] if numbers else value
     if isinstance(value, list | array.array) and value and all(type(x) is int for x in value):
         return [float(x) for x in value]
     return value
+
+
+def _listed(text: str) -> list[int | float]:
+    """Return the numbers of a list in YAML; none, if it is anything else."""
+    try:
+        found = read_yaml(text)
+    except ValueError:
+        return []
+    if not isinstance(found, list) or not all(type(x) in (int, float) for x in found):
+        return []
+    return found
 
 
 def _not_in_force(node: Node, arguments: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from harness import ScriptedPolicy
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 from waiting import wait_for_line
 
+from spec_vla_ros.ros.parameters import _doubles
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.parameter import meaning_of
 
@@ -75,6 +76,20 @@ class TestOverDds:
         line = wait_for_line(stderr, ' -> ')
         assert line.endswith('image_timeout: 0.5 -> 0.25')
 
+    @pytest.mark.parametrize(
+        ('values', 'words'),
+        [
+            ({'image_timeout': 99.0}, 'image_timeout: 99.0 is outside'),
+            ({'max_velocity': '[0.1, a]'}, 'max_velocity: expected tuple, got str'),
+            ({'max_velocity': '[1, 0.1]'}, 'max_velocity: 2 numbers given, 6 are needed'),
+        ],
+    )
+    def test_a_change_that_is_refused_is_in_the_log(self, world, node, stderr, values, words):
+        assert not world.remote.set_parameters('/spec_vla', values).successful
+        line = wait_for_line(stderr, 'a change is refused')
+        assert 'WARN' in line
+        assert words in line
+
     def test_a_set_is_taken_as_a_whole_or_not_at_all(self, world, node):
         good = {'image_timeout': 0.25, 'settle_time': 0.1}
         assert world.remote.set_parameters('/spec_vla', good).successful
@@ -82,3 +97,23 @@ class TestOverDds:
         assert not world.remote.set_parameters('/spec_vla', bad).successful
         assert node.get_parameter('image_timeout').value == 0.25
         assert node.get_parameter('settle_time').value == 0.1
+
+
+VELOCITY = next(f for f in dataclasses.fields(PolicySettings) if f.name == 'max_velocity')
+
+
+@pytest.mark.parametrize(
+    ('text', 'taken'),
+    [
+        ('[0.1, 1]', [0.1, 1.0]),
+        ('[1e-1, -2]', [0.1, -2.0]),
+        ('[0.1, true]', None),
+        ('[0.1, a]', None),
+        ('[0.1', None),
+        ('0.1', None),
+        ('[]', None),
+        ('', None),
+    ],
+)
+def test_a_list_of_numbers_in_a_string_is_taken_for_doubles(text, taken):
+    assert _doubles(text, VELOCITY) == (text if taken is None else taken)

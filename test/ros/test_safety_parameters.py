@@ -100,6 +100,7 @@ def test_whole_numbers_are_taken_for_doubles(world, start):
     for name, whole, doubles in (
         ('image_timeout', 2, 2.0),
         ('max_velocity', [2] * 6, [2.0] * 6),
+        ('max_velocity', '[0.1, 0.1, 0.1, 1, 1, 1]', [0.1] * 3 + [1.0] * 3),  # as it is typed
     ):
         assert world.remote.set_parameters(NODE, {name: whole}).successful
         value = node.get_parameter(name).value
