@@ -42,6 +42,14 @@ def test_defaults_are_valid_and_described(kind):
             r'workspace_min: \(0.6, 0.4, 0.4\) is also workspace_max, .* or both to 0 for no box',
         ),
         (
+            {'workspace_min': (-0.3, -0.3, -0.1)},  # and workspace_max next: a box until then
+            r'workspace_min: .* is half a box, .* set_parameters_atomically; .* origin, 0.001',
+        ),
+        (
+            {'workspace_max': (0.3, 0.3, 0.5)},
+            r'workspace_max=\(0.3, 0.3, 0.5\) is half a box',
+        ),
+        (
             {'gripper_open': 0.04, 'gripper_max': 0.04},
             'gripper_max: 0.04 is also gripper_open, .* is an opening from 0',
         ),
