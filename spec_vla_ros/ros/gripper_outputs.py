@@ -19,6 +19,8 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import ACTION, NONE, PARALLEL, POSITION
 
+_ACTIONS = {ACTION: 'GripperCommand', PARALLEL: 'ParallelGripperCommand'}
+"""Kind of gripper -> the action of control_msgs."""
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""
 
@@ -59,6 +61,23 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
     return kinds[settings.gripper_type](node, settings)
 
 
+def require_gripper(settings: PolicySettings) -> None:
+    """Raise the ValueError of `make_gripper_output`, before what takes longer."""
+    if settings.gripper_type in _ACTIONS:
+        _kind_of_action(settings)
+
+
+def _kind_of_action(settings: PolicySettings) -> Any:
+    name = _ACTIONS[settings.gripper_type]
+    try:
+        return getattr(importlib.import_module('control_msgs.action'), name)
+    except (ImportError, AttributeError) as missing:
+        raise ValueError(
+            f'gripper_type: {settings.gripper_type!r} needs {name} of the package '
+            "control_msgs, which is not installed or too old; install it, or choose 'position'"
+        ) from missing
+
+
 class PositionOutput:
     """Float64 on `gripper_command`."""
 
@@ -95,19 +114,11 @@ class ActionOutput:
     publishers: tuple[Publisher[Any], ...] = ()
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
-        parallel = settings.gripper_type == PARALLEL
-        name = 'ParallelGripperCommand' if parallel else 'GripperCommand'
-        try:
-            kind = getattr(importlib.import_module('control_msgs.action'), name)
-        except (ImportError, AttributeError) as missing:
-            raise ValueError(
-                f'gripper_type: {settings.gripper_type!r} needs {name} of the package '
-                "control_msgs, which is not installed or too old; install it, or choose 'position'"
-            ) from missing
+        parallel, kind = settings.gripper_type == PARALLEL, _kind_of_action(settings)
         self._goal: Callable[[float], Any] = functools.partial(
             _parallel_goal if parallel else _goal, kind, settings.gripper_max_effort
         )
-        self._type = f'control_msgs/action/{name}'
+        self._type = f'control_msgs/action/{_ACTIONS[settings.gripper_type]}'
         self._node, self._logger, self._settings = node, node.get_logger(), settings
         self._commanded: float | None = None
         self._running: Any = None  # the goal that was accepted last, until it ends

@@ -46,6 +46,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
             'requirements/torch.txt and requirements/core.txt there'
         ) from missing
     from spec_vla_ros.models.checkpoint_files import codec_of, read_config
+    from spec_vla_ros.models.drafter_files import drafter_beside
     from spec_vla_ros.models.folders import folder_path
     from spec_vla_ros.models.recipe_checks import (
         refuse_other_units,
@@ -84,6 +85,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     refuse_restless(stats)
     if 'action_scale' not in (said or changes):
         refuse_other_units(recipe, stats)
+    settings.resolved(has_drafter=bool(config.drafter or drafter_beside(folder)))
     loaded = policy.load_policy(folder, config=config)
     loaded.warm_up(settings.resolved(has_drafter=loaded.info.has_drafter).decoding)
     return loaded

@@ -22,6 +22,7 @@ from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import StopRequest, log_to_stderr
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
+from spec_vla_ros.ros.gripper_outputs import require_gripper
 from spec_vla_ros.ros.inputs import Given
 from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
 from spec_vla_ros.ros.names import POLICY_NAMES
@@ -101,6 +102,10 @@ class SpecVlaNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the policy and open the topics."""
+        try:
+            require_gripper(self._settings.current)  # to read the weights takes minutes
+        except ValueError as error:
+            return self._fail(f'cannot configure: {error}')
         try:
             self._policy = self._make_policy(self._settings.current)
         except Exception as error:  # rclpy would swallow it, and with it the reason

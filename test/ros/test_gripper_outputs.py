@@ -39,9 +39,11 @@ def test_positions_are_those_of_the_gripper(world):
 @pytest.mark.dds
 def test_the_action_needs_control_msgs(world, monkeypatch):
     monkeypatch.setitem(sys.modules, 'control_msgs', None)
-    world.policy_node(lambda settings: ScriptedPolicy(), active=False, gripper_type='action')
+    made = []
+    world.policy_node(made.append, active=False, gripper_type='action')
     assert not world.remote.configure('/spec_vla')
     assert world.remote.state('/spec_vla') == 'unconfigured'
+    assert not made  # the weights were not read for it
 
 
 def test_a_goal_goes_out_when_the_opening_changes(monkeypatch):

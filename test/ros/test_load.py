@@ -116,6 +116,15 @@ def test_eight_dimensions_are_told_before_weights_are_read(tmp_path):
         policy_from_settings(settings(folder))
 
 
+def test_a_mode_that_lacks_a_drafter_is_told_before_weights_are_read(tmp_path):
+    folder = write_tiny(tmp_path / 'tiny')
+    drafter = write_tiny_drafter(write_tiny(tmp_path / 'other')) / 'drafter'
+    policy_from_settings(settings(folder, decoding_mode='strict', drafter=str(drafter)))
+    (folder / 'model.safetensors').write_bytes(b'')
+    with pytest.raises(ValueError, match=r"decoding_mode: 'strict' needs a drafter"):
+        policy_from_settings(settings(folder, decoding_mode='strict'))
+
+
 def test_the_shipped_policies_need_no_choice():
     for folder in (TABLETOP, LIBERO_OBJECT):
         policy_from_settings(settings(folder))
