@@ -187,8 +187,14 @@ class ControlLoop(Generic[Image]):
         self._preconditions.emergency.release()
         self._supervisor.recover()
 
-    def stop(self) -> None:
-        """Forget images, inferences and where the gripper was; the instruction stays."""
+    def stop(self, halt: Halt | None = None) -> None:
+        """Forget images, inferences and where the gripper was; the instruction stays.
+
+        halt: why, where the arm halts until the next tick.
+        """
+        if halt is not None:
+            self._halts += self._halt is RUNNING
+            self._halt = halt
         self._drop_everything()
         self._limits.forget_gripper()
         self._preconditions.images.forget()

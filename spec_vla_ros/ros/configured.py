@@ -159,7 +159,7 @@ class Configured:
     def stand_still(self, halt: Halt | None) -> None:
         """Make standing still the last command, and say why; None: the node is inactive."""
         now_ns = self._now_ns()
-        self.loop.stop()
+        self.loop.stop(halt)
         self._outputs.stand_still(measured=self.loop.known_pose(now_ns), now_ns=now_ns)
         if halt is not None:
             self._reports.log(halt)

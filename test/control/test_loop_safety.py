@@ -10,7 +10,7 @@ from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.control.preconditions import EmergencyStop
-from spec_vla_ros.control.tick import Reason
+from spec_vla_ros.control.tick import RUNNING, Halt, Reason
 from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 
@@ -587,6 +587,18 @@ def test_a_bad_answer_while_the_arm_slows_down_leaves_it_at_rest(drive):
     driver.policy.answer = np.zeros(7)
     driver.until(began)
     assert not moves(driver.ticks[-1])  # nothing is left of the motion before
+
+
+def test_a_reset_forgets_the_instruction_where_the_arm_halts_without_ticks(drive):
+    driver = drive()
+    driver.loop.store_instruction('go')
+    driver.until(lambda tick: tick.halt is RUNNING)
+    halts = driver.loop.counters.halts
+    driver.loop.stop(Halt(Reason.CLOCK_STOPPED, 'it stands still'))
+    assert driver.loop.instruction == 'go'
+    driver.loop.reset()
+    assert driver.tick().halt.reason is Reason.NO_INSTRUCTION
+    assert driver.loop.counters.halts == halts + 1  # once
 
 
 def test_an_emergency_stop_takes_no_instruction_that_comes_before_the_reset(drive):

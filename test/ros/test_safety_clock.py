@@ -102,3 +102,14 @@ def test_a_clock_that_stands_still_stops_the_arm(bench):
     wait_for(lambda: 'simulated clock has stood still' in bench.status.last.reason_text, 'why')
     bench.clock.running = True
     bench.wait_moving()
+
+
+def test_a_reset_while_the_clock_stands_still_sets_nothing_in_motion(bench):
+    bench.instruct('go')
+    bench.wait_moving()
+    bench.clock.running = False
+    wait_for(lambda: 'simulated clock has stood still' in bench.status.last.reason_text, 'why')
+    bench.reset()
+    bench.clock.running = True
+    bench.wait_halted('NO_INSTRUCTION')
+    bench.assert_stands_still()
