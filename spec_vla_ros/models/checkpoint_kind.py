@@ -40,8 +40,18 @@ _WRAPPERS = {
     '_orig_mod.': (
         'as torch.compile names those of what it compiled: save `model._orig_mod`, not `model`'
     ),
+    '_fsdp_wrapped_module.': (
+        'as torch names those of a model that is trained in shards: save its full state dict, and '
+        'leave that part out of the names'
+    ),
+    '_checkpoint_wrapped_module.': (
+        'as torch names those of layers that are computed again while training: leave that part '
+        'out of the names'
+    ),
 }
-"""What the keys of weights begin with that were saved with a wrapper around the model."""
+"""What keys of weights hold, between dots, that were saved with a wrapper around a module."""
+_PARTS = ('vision_backbone.', 'projector.', 'language_model.', 'fc.', 'layers.')
+"""What the keys of a target and of a drafter begin with."""
 
 _TRAINER_STATE = (
     *('optimizer*', 'scheduler.*', 'trainer_state.json', 'training_args.bin', 'rng_state*'),
@@ -140,12 +150,18 @@ def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
             'its actions do not come token by token. Run it with the code that it came with'
         )
     for prefix, how in _WRAPPERS.items():
-        wrapped = [key for key in keys if key.startswith(prefix)]
+        wrapped = [key for key in keys if f'.{prefix}' in f'.{key}']
         if wrapped:
             raise CheckpointError(
-                f'the names of the weights in {folder} begin with {prefix!r} '
-                f'({shorten(wrapped)}), {how}'
+                f'names of the weights in {folder} hold {prefix!r} ({shorten(wrapped)}), {how}'
             )
+    outer = keys[0].partition('.')[0] if keys else ''
+    inside = tuple(f'{outer}.{part}' for part in _PARTS)
+    if keys and all(key.startswith(inside) for key in keys):
+        raise CheckpointError(
+            f"all names of the weights in {folder} begin with '{outer}.' ({shorten(keys)}): save "
+            f'the model inside, `model.{outer}`, or leave that part out of the names'
+        )
 
 
 def left_aside(folder: Path) -> list[str]:

@@ -148,12 +148,24 @@ def test_one_image_and_the_usual_names_are_fine(folder):
         ('base_model.model.projector.fc1.weight', 'call `merge_and_unload()`'),
         ('module.projector.fc1.weight', 'save `model.module`'),
         ('_orig_mod.projector.fc1.weight', 'save `model._orig_mod`'),
+        ('vision_backbone._orig_mod.featurizer.pos_embed', "hold '_orig_mod.'"),
+        ('language_model.module.lm_head.weight', 'save `model.module`'),
+        ('_fsdp_wrapped_module.projector.fc1.weight', 'save its full state dict'),
+        ('projector._checkpoint_wrapped_module.fc1.weight', "hold '_checkpoint_wrapped_module.'"),
     ],
 )
 def test_weights_of_something_else_are_refused_by_what_they_are(folder, tensor, message):
     tensors = load_file(folder / WEIGHTS)
     save_file({**tensors, tensor: torch.zeros(2)}, folder / WEIGHTS)
     assert message in refusal(folder)
+
+
+def test_a_model_that_was_saved_inside_of_another_is_told(folder):
+    tensors = load_file(folder / WEIGHTS)
+    save_file({f'vla.{key}': value for key, value in tensors.items()}, folder / WEIGHTS)
+    message = refusal(folder)
+    assert "begin with 'vla.'" in message
+    assert 'save the model inside, `model.vla`' in message
 
 
 @pytest.mark.parametrize('place', ['', 'lora_adapter', 'adapter', 'checkpoint-500'])

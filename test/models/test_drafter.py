@@ -200,7 +200,7 @@ def test_missing_weights(tmp_path, target):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda w: {f'module.{k}': v for k, v in w.items()}, r"d begin with 'module\.'"),
+        (lambda w: {f'module.{k}': v for k, v in w.items()}, r"d hold 'module\.'"),
         (lambda w: {f'_orig_mod.{k}': v for k, v in w.items()}, r'save `model\._orig_mod`'),
         (lambda w: {k: v.to(torch.int8) for k, v in w.items()}, r'in .* is stored as \S*(I|int)8'),
     ],
