@@ -76,13 +76,23 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
 
     Raises:
         KeyError, IndexError, TypeError: it is incomplete or malformed.
-        ValueError: its mean or std cannot be.
+        ValueError: a size or filter means nothing known, or its mean or std cannot be.
     """
-    _, height, width = config['input_sizes'][index]
+    height, width = _sizes(config['input_sizes'][index][1:], f'input_sizes[{index}]', count=(2,))
     resize = _entry(config, 'tvf_resize_params', index)
     normalise = _entry(config, 'tvf_normalize_params', index)
     default_size = (height, width) if strategy == 'resize-naive' else height
-    crop = _sizes(_entry(config, 'tvf_crop_params', index).get('output_size', (height, width)))
+    size_key, crop_key = (
+        f'tvf_resize_params[{index}].size',
+        f'tvf_crop_params[{index}].output_size',
+    )
+    size = _sizes(resize.get('size', default_size), size_key)
+    cut = _entry(config, 'tvf_crop_params', index).get('output_size', (height, width))
+    crop = _sizes(cut, crop_key)
+    if max(crop[0] - size[0], crop[-1] - size[-1]) > 0:
+        raise ValueError(
+            f'preprocessor_config.json: {crop_key} {cut} is more than what is resized to, {size}'
+        )
     mean = _either(config, normalise, 'mean', index)
     std = _either(config, normalise, 'std', index)
     if not ((mean >= 0).all() and (mean <= 1).all() and (std > 0).all() and (std <= 1).all()):
@@ -92,12 +102,12 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
         )
     filter_code = resize.get('interpolation')
     return TowerTransform(
-        size=_sizes(resize.get('size', default_size)),
+        size=size,
         crop=(crop[0], crop[-1]),
         resampling=(
-            _RESAMPLING[config['interpolations'][index]]
+            _resampling(config['interpolations'][index], f'interpolations[{index}]')
             if filter_code is None
-            else Image.Resampling(filter_code)
+            else _resampling(filter_code, f'tvf_resize_params[{index}].interpolation')
         ),
         mean=mean,
         std=std,
@@ -126,8 +136,33 @@ def _entry(config: Mapping[str, Any], name: str, index: int) -> Mapping[str, Any
     return entries[index] if entries else {}
 
 
-def _sizes(value: int | list[int] | tuple[int, ...]) -> tuple[int, ...]:
-    return (value,) if isinstance(value, int) else tuple(value)
+def _sizes(value: Any, key: str, *, count: tuple[int, ...] = (1, 2)) -> tuple[int, ...]:
+    """Return a size as (side,) or (height, width), also of the objects of transformers."""
+    sides = value
+    if isinstance(value, Mapping) and value.keys() == {'shortest_edge'}:
+        sides = value['shortest_edge']
+    elif isinstance(value, Mapping) and value.keys() == {'height', 'width'}:
+        sides = (value['height'], value['width'])
+    sides = tuple(sides) if isinstance(sides, list | tuple) else (sides,)
+    if len(sides) not in count or not all(type(n) is int and n > 0 for n in sides):
+        raise ValueError(
+            f'preprocessor_config.json: {key} is {value!r:.60}, expected pixels: a number, '
+            "[height, width], {'height': ..., 'width': ...} or {'shortest_edge': ...}"
+        )
+    return sides
+
+
+def _resampling(value: Any, key: str) -> Image.Resampling:
+    """Return a filter by Pillow's number, or by its name, also as torchvision writes it."""
+    if type(value) is int and value in [*Image.Resampling]:
+        return Image.Resampling(value)
+    name = str(value).lower().removeprefix('interpolationmode.')
+    if name not in _RESAMPLING:
+        raise ValueError(
+            f'preprocessor_config.json: {key} is {value!r:.60}, expected one of '
+            f'{", ".join(_RESAMPLING)}'
+        )
+    return _RESAMPLING[name]
 
 
 def _channels(values: list[float]) -> np.ndarray:

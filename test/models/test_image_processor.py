@@ -21,6 +21,10 @@ PLAIN = {
 }
 
 
+def resized(**how):
+    return {'tvf_resize_params': [how]}
+
+
 def picture(height=48, width=80, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
@@ -133,7 +137,13 @@ def test_images_of_any_memory_layout():
         ({'image_resize_strategy': 'stretch'}, "'stretch'.*resize-naive"),
         ({'input_sizes': None}, 'incomplete or malformed'),
         ({'means': []}, 'incomplete or malformed'),
-        ({'interpolations': ['sinc']}, 'incomplete or malformed'),
+        ({'interpolations': ['sinc']}, r"interpolations\[0\] is 'sinc', expected one of nearest"),
+        ({'input_sizes': [[32, 32]]}, r'input_sizes\[0\] is \[32\], expected pixels'),
+        (resized(size={'longest_edge': 32}), r"tvf_resize_params\[0\]\.size is {'longest_edge'"),
+        (resized(size=32.0), r'tvf_resize_params\[0\]\.size is 32\.0, expected pixels'),
+        (resized(size=[0, 32]), r'size is \[0, 32\], expected pixels'),
+        (resized(size=16), r'tvf_crop_params\[0\]\.output_size \(32, 32\) is more than'),
+        (resized(interpolation=99), r'tvf_resize_params\[0\]\.interpolation is 99, expected one'),
     ],
 )
 def test_malformed_configurations(change, message):
@@ -183,3 +193,19 @@ def test_keys_without_effect_are_told():
     changes = {'crop_size': {'height': 64, 'width': 64}, 'image_mean': [0.5] * 3, 'size': None}
     (line,) = ImageProcessor.from_dict({**PLAIN, **changes}).doubts(['vit'])
     assert 'crop_size, image_mean in preprocessor_config.json have no effect' in line
+
+
+@pytest.mark.parametrize(
+    ('plain', 'written'),
+    [
+        ({'size': 40}, {'size': {'shortest_edge': 40}}),
+        ({'size': [32, 40]}, {'size': {'height': 32, 'width': 40}}),
+        ({'interpolation': 2}, {'interpolation': 'bilinear'}),
+        ({'interpolation': 3}, {'interpolation': 'InterpolationMode.BICUBIC'}),
+    ],
+)
+def test_sizes_and_filters_as_others_write_them(plain, written):
+    expected, found = (
+        ImageProcessor.from_dict({**PLAIN, **resized(**x)}) for x in (plain, written)
+    )
+    assert torch.equal(found(picture()), expected(picture()))
