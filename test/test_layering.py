@@ -60,7 +60,7 @@ MAY_IMPORT = {
     'programs': set(),
     'command_line': set(),
     'files': set(),
-    'recordings': {'types', 'pixels', 'raw_pixels'},
+    'recordings': {'types', 'pixels', 'raw_pixels', 'files'},
     'sim': set(),
     'checkpoints': set(),
     'training': {
