@@ -20,6 +20,7 @@ from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import (
     CheckpointError,
     folder_path,
+    from_the_hub,
     is_there,
     looked_for,
     read_json,
@@ -54,7 +55,7 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
     if not folder.is_dir():
         raise CheckpointError(
             f'{folder} is not a folder{looked_for(folder)}: give the path of a downloaded '
-            'checkpoint'
+            f'checkpoint{from_the_hub(folder)}'
         )
     refuse_other_files(folder)
     raw = read_json(folder / 'config.json')

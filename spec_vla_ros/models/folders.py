@@ -17,6 +17,10 @@ _FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {fil
 _POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves of a large file
 
 
+_PAGE = re.compile(rb'\s*<(!doctype )?html', re.IGNORECASE)
+_HUB_ID = re.compile(r'\w[\w.-]*/[\w.-]+')
+
+
 class CheckpointError(ValueError):
     """A checkpoint folder cannot be used; the message says why and what to do."""
 
@@ -50,7 +54,16 @@ def looked_for(path: Path) -> str:
 
     In a parameter file no `$HOME` is expanded, and what is relative begins where ROS was started.
     """
+    if '$' in str(path):
+        return ' (variables are not expanded here: write the path itself)'
     return '' if path.is_absolute() else f' (looked for in {Path.cwd()})'
+
+
+def from_the_hub(path: Path) -> str:
+    """Return in words how a folder is fetched whose path is as a name on Hugging Face; or ''."""
+    if not _HUB_ID.fullmatch(str(path)):
+        return ''
+    return f'; `hf download {path} --local-dir {path.name}` fetches one from Hugging Face'
 
 
 class _TwiceError(ValueError):
@@ -98,8 +111,13 @@ def mend(file: Path) -> str:
     if not file.is_file():
         return 'there is no such file'
     with file.open('rb') as opened:
-        is_pointer = opened.read(len(_POINTER)) == _POINTER
-    if is_pointer:
+        begin = opened.read(256)
+    if _PAGE.match(begin):
+        return (
+            'it is a web page, as of a download without access or login: accept the terms of the '
+            'checkpoint, log in (`hf auth login`), and download it again'
+        )
+    if begin.startswith(_POINTER):
         return 'it is a pointer of Git LFS, and not the file itself: run `git lfs pull` there'
     return 'download it again'
 

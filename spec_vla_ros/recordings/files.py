@@ -16,6 +16,12 @@ _DATA_SETS = {
     'meta/info.json': 'LeRobot',
     'dataset_info.json': 'TensorFlow (RLDS)',
     '*/dataset_info.json': 'TensorFlow (RLDS)',
+    '*/*/dataset_info.json': 'TensorFlow (RLDS)',
+    '*/meta/info.json': 'LeRobot',
+    '*/*/meta/info.json': 'LeRobot',
+    **{f'{level}*.parquet': 'LeRobot' for level in ('', '*/')},
+    **{f'{level}*{end}': 'HDF5' for level in ('', '*/') for end in ('.hdf5', '.h5')},
+    **{f'{level}.z{kind}': 'Zarr' for level in ('', '*/', '*/*/') for kind in ('group', 'array')},
 }
 """What a folder has that is a data set of other programs -> whose."""
 _DATA_FILES = {'.parquet': 'LeRobot', '.hdf5': 'HDF5', '.h5': 'HDF5'}
@@ -186,7 +192,7 @@ def _data_set(path: Path) -> str:
     if path.is_file():
         tf = re.search(r'\.tfrecord(-\d+-of-\d+)?$', path.name)
         return 'TensorFlow (RLDS)' if tf else _DATA_FILES.get(path.suffix, '')
-    if (path / _METADATA).exists():
+    if (path / _METADATA).exists() or _storage_in(path) or any(path.glob(f'*/{_METADATA}')):
         return ''
     return next((owner for what, owner in _DATA_SETS.items() if any(path.glob(what))), '')
 

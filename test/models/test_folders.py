@@ -71,8 +71,12 @@ def test_a_relative_path_that_is_not_there_is_told_with_where_it_was_looked_for(
     """As in a parameter file, where nobody sees where ROS was started, and expands no $HOME."""
     monkeypatch.chdir(tmp_path)
     there = rf'\(looked for in {tmp_path}\)'
-    with pytest.raises(CheckpointError, match=rf'\$HOME/x is not a folder {there}: give the path'):
-        load_policy('$HOME/x', device='cpu')
+    for path in ('$HOME/x', '/home/$USER/x'):
+        with pytest.raises(CheckpointError, match=r'/x is not a folder \(variables are not exp'):
+            load_policy(path, device='cpu')
+    hub = r'; `hf download openvla/openvla-7b --local-dir openvla-7b`'
+    with pytest.raises(CheckpointError, match=rf'-7b is not a folder {there}: .*{hub}'):
+        load_policy('openvla/openvla-7b', device='cpu')
     with pytest.raises(CheckpointError, match=rf'there is no such folder {there}'):
         load_policy(folder, device='cpu', drafter='mine')
     with pytest.raises(ValueError, match=rf'there is no such file {there}'):
@@ -126,3 +130,10 @@ def test_the_state_of_a_folder_is_that_of_its_models_files(tmp_path):
     assert folder_state(tmp_path) == before
     (tmp_path / 'config.json').write_text('{ }')
     assert folder_state(tmp_path) != before
+
+
+@pytest.mark.parametrize('page', [b'<!DOCTYPE html>\n<p>', b'\n<html lang="en">'])
+def test_a_web_page_in_place_of_weights_is_told_as_one(folder, page):
+    (folder / 'model.safetensors').write_bytes(page + b' ' * 300)
+    with pytest.raises(CheckpointError, match=r'it is a web page, .*without access or login'):
+        load_policy(folder, device='cpu')

@@ -156,6 +156,12 @@ def test_recordings_of_ros_1_are_to_be_converted(tmp_path):
         ('mine.parquet', '', 'LeRobot'),
         ('mine-train.tfrecord-00000-of-00002', '', r'TensorFlow \(RLDS\)'),
         ('mine.hdf5', '', 'HDF5'),
+        ('mine', 'pusht/meta/info.json', 'LeRobot'),
+        ('mine/data', 'chunk-000/episode_000000.parquet', 'LeRobot'),
+        ('mine', 'bridge/1.0.0/dataset_info.json', r'TensorFlow \(RLDS\)'),
+        ('mine', 'demos/demo_0.hdf5', 'HDF5'),
+        ('mine', 'pusht.zarr/.zgroup', 'Zarr'),
+        ('mine.zarr', 'data/.zgroup', 'Zarr'),
     ],
 )
 def test_data_sets_of_others_are_told_with_the_way_on(tmp_path, given, inside, owner):
@@ -165,6 +171,15 @@ def test_data_sets_of_others_are_told_with_the_way_on(tmp_path, given, inside, o
     file.write_text('{}')
     with pytest.raises(RecordingError, match=rf'{given} is a data set of {owner}, .*ros2 bag rec'):
         check_recording(path, TOPICS)
+
+
+def test_recordings_beside_files_of_others_are_recordings(tmp_path):
+    folder = record(tmp_path / 'bag', two_instructions())
+    (tmp_path / 'figures.h5').touch()
+    (folder / 'figures.h5').touch()
+    check_recording(folder, TOPICS)
+    with pytest.raises(RecordingError, match='it holds recordings: give those of bag'):
+        check_recording(tmp_path, TOPICS)
 
 
 @pytest.mark.parametrize('profile', [b'ros1', b'', b'ros9'])
