@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
@@ -91,13 +92,17 @@ class Inputs:
         return self._instructions.name_of(source)
 
     def sources(self, reason: Reason) -> str:
-        """Return in words where that is expected from whose lack is a reason to halt; else ''."""
+        """Return in words where that comes from, or is to, which is a reason to halt; else ''."""
+        images = functools.partial(
+            self._sources, self._images, IMAGES, 'images', 'annotated_image'
+        )
         sources: dict[Reason, Callable[[], str]] = {
             Reason.NO_INSTRUCTION: self._instruction_sources,
             Reason.POSE_MISSING: lambda: self._sources(self._poses, POSES, 'poses', 'pose_target'),
-            Reason.NO_IMAGE: lambda: self._sources(
-                self._images, IMAGES, 'images', 'annotated_image'
-            ),
+            Reason.NO_IMAGE: images,
+            Reason.STALE_IMAGE: images,
+            Reason.FROZEN_IMAGE: self._images.sources,
+            Reason.TWO_CAMERAS: self._images.sources,
         }
         return sources[reason]() if reason in sources else ''
 

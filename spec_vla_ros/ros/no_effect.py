@@ -18,6 +18,9 @@ _ONLY_WITH = {
 """Name of a topic or action -> a parameter, and the values of that with which it is opened."""
 
 
+_CAMERA = ('image', 'image/compressed')  # raw, and compressed
+
+
 class NoEffect:
     """Warns of each parameter and remap that has no effect, once for as long as it has none.
 
@@ -39,9 +42,22 @@ class NoEffect:
 
 def _remapped_in_vain(node: Node, settings: PolicySettings) -> list[str]:
     own = node.get_namespace().rstrip('/')
-    return [
+
+    def other(name: str) -> str:
+        there = node.resolve_topic_name(name)
+        return '' if there == f'{own}/{name}' else there
+
+    found = [
         f'{name} is remapped to {there}, and has no effect: {parameter} is {value!r}'
         for name, (parameter, values) in _ONLY_WITH.items()
-        if (value := getattr(settings, parameter)) not in values
-        and (there := node.resolve_topic_name(name)) != f'{own}/{name}'
+        if (value := getattr(settings, parameter)) not in values and (there := other(name))
     ]
+    compressed = settings.image_transport == 'compressed'
+    unused, used = _CAMERA if compressed else _CAMERA[::-1]
+    # The launch files rename both, whichever is read.
+    if (there := other(unused)) and not other(used):
+        found.append(
+            f'{unused} is remapped to {there}, and has no effect: image_transport is '
+            f'{settings.image_transport!r}, which reads {used}: remap that one'
+        )
+    return found

@@ -1,11 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What was set and counts for nothing is in the log."""
 
+import re
+import types
+
 import pytest
 from harness import ScriptedPolicy
 from waiting import wait_for_line
 
+from spec_vla_ros.ros.no_effect import NoEffect
 from spec_vla_ros.ros.policy_node import SpecVlaNode
+from spec_vla_ros.settings.nodes import PolicySettings
 
 pytestmark = pytest.mark.dds
 
@@ -42,3 +47,44 @@ def test_a_remap_that_has_no_effect_is_warned_of(world, stderr):
     assert 'gripper_cmd is remapped to /hand/gripper_cmd, and has no effect' in line
     assert "gripper_type is 'position'" in line
     assert '/servo/twists, and has no effect' not in stderr()
+
+
+class Remapped:
+    """Stands in for a node: `to` maps names to what they are remapped to."""
+
+    def __init__(self, **to):
+        self.warnings, self._to = (
+            [],
+            {name.replace('__', '/'): there for name, there in to.items()},
+        )
+
+    def get_namespace(self):
+        return '/arm'
+
+    def resolve_topic_name(self, name):
+        return self._to.get(name, f'/arm/{name}')
+
+    def get_logger(self):
+        return types.SimpleNamespace(warning=self.warnings.append)
+
+
+RAW, PACKED = {'image': '/wrist/image_raw'}, {'image__compressed': '/wrist/image_raw/compressed'}
+
+
+@pytest.mark.parametrize(
+    ('transport', 'to', 'told'),
+    [
+        ('compressed', RAW, 'image is remapped to /wrist/image_raw, .* reads image/compressed'),
+        ('raw', PACKED, 'image/compressed is remapped to /wrist/.* reads image: remap that one'),
+        ('raw', RAW, None),
+        ('compressed', PACKED, None),
+        ('compressed', RAW | PACKED, None),
+        ('raw', RAW | PACKED, None),
+        ('compressed', {}, None),
+    ],
+)
+def test_the_remap_of_images_that_are_not_read_is_warned_of(transport, to, told):
+    node = Remapped(**to)
+    NoEffect(node).look(PolicySettings(image_transport=transport))
+    assert len(node.warnings) == (told is not None)
+    assert not told or re.match(told, node.warnings[0])

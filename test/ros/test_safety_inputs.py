@@ -96,6 +96,7 @@ def test_a_frozen_picture_with_fresh_stamps_halts(bench):
     bench.camera.make = image
     status = bench.wait_halted('FROZEN_IMAGE')
     assert 'image_timeout=0.3' in status.reason_text
+    assert '/image (sensor_msgs/msg/Image), published by /observer' in status.reason_text
     bench.assert_stands_still()
     bench.put_right()
     bench.instruct('go')
@@ -125,7 +126,8 @@ def test_two_publishers_of_images_halt_until_one_is_silent(bench, monkeypatch, t
     bench.instruct('go')
     bench.wait_moving()
     second = bench.world.camera()
-    bench.wait_halted('TWO_CAMERAS')
+    text = bench.wait_halted('TWO_CAMERAS').reason_text
+    assert text.count('/observer (sensor_msgs/msg/Image') >= 2
     bench.assert_stands_still()
     second.covered = True
     bench.wait_moving()
