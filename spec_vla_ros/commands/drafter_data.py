@@ -22,7 +22,7 @@ from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
-from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
+from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint, fingerprint_of_weights
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     write = partial(_write_part, device=args.device, dtype=args.dtype, threads=args.threads)
     with worker_processes(args.processes) as pool:
         list(pool.map(write, jobs))
-    made_from.write(complete=True)
+    made_from.write(complete_for=fingerprint_of_weights(args.checkpoint))
     return 0
 
 

@@ -120,13 +120,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_flush_denormal(True)
     torch.manual_seed(args.seed)
     check_place(args.out)
-    warnings = check_features(
-        (f for path in args.data for f in feature_files(path)),
-        checkpoint_contents=fingerprint_of_checkpoint(args.checkpoint),
-    )
     accelerator = Accelerator(cpu=args.cpu)
-    for warning in warnings if accelerator.is_main_process else ():
-        print(f'warning: {warning}', flush=True)
     target = load_target_head(args.checkpoint, device=accelerator.device)
     features = read_features(*args.data, window=args.window or None)
     _check_fits(features, target, args)
@@ -137,7 +131,11 @@ def run(args: argparse.Namespace) -> int:
     history = state.with_name('history.jsonl')
     made_from = _made_from(args, state.parent, prompts=len(features))
     made_from.check(state.parent.glob(state.name))
+    weights = fingerprint_of_weights(args.checkpoint)
+    warnings = check_features((f for p in args.data for f in feature_files(p)), weights=weights)
     if accelerator.is_main_process:
+        for warning in warnings:
+            print(f'warning: {warning}', flush=True)
         check_writable(state.parent)
         made_from.write()
         if not state.exists():
@@ -165,7 +163,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             temperature=found.temperature,
             rates=found.rates,
-            target=fingerprint_of_weights(args.checkpoint),
+            target=weights,
         )
         print(f'written: {args.out}; {found}')
     accelerator.end_training()

@@ -12,7 +12,7 @@ from typing import Any
 from spec_vla_ros.files import written_whole
 
 NOTE = 'made_from.json'
-_COMPLETE = 'complete'
+_COMPLETE = 'complete_for'
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,14 @@ class MadeFrom:
                 f'{self.note}): {"; ".join(changes)}. Give the same again, or {self.way_on}'
             )
 
-    def write(self, *, complete: bool = False) -> None:
+    def write(self, *, complete_for: str | None = None) -> None:
         """Write the note; it is whole or not there.
 
-        complete: whether all files have been made.
+        complete_for: the fingerprint of the weights that all files have been made with.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with written_whole(self.note) as partial:
-            noted = {**self._noted(), **({_COMPLETE: True} if complete else {})}
+            noted = self._noted() | ({_COMPLETE: complete_for} if complete_for else {})
             partial.write_text(json.dumps(noted, indent=2) + '\n')
 
     def _noted(self) -> dict[str, Any]:
@@ -107,14 +107,12 @@ class MadeFrom:
         return same or (name in self.grow and before[name] < asked[name])
 
 
-def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> list[str]:
-    """Make sure that features are of a checkpoint, by the notes of `drafter-data`.
-
-    Notes that are missing, or of a version that noted no contents, say nothing.
+def check_features(files: Iterable[Path], *, weights: str) -> list[str]:
+    """Make sure that features are of a checkpoint's weights, by the notes of `drafter-data`.
 
     Args:
         files: of the features.
-        checkpoint_contents: its fingerprint.
+        weights: their fingerprint.
 
     Returns:
         A warning for each folder that may be of an interrupted command.
@@ -125,14 +123,13 @@ def check_features(files: Iterable[Path], *, checkpoint_contents: str) -> list[s
     warnings = []
     for note in sorted({file.parents[1] / NOTE for file in files}):
         noted = _read(note) if note.exists() else {}
-        said = noted.get('checkpoint_contents')
-        if said not in (None, checkpoint_contents):
+        said = noted.get(_COMPLETE)
+        if said not in (None, weights):
             raise ValueError(
-                f'the features in {note.parent} are of another checkpoint, or it has changed '
-                f'since: give the one that drafter-data was given. If it answers as it did, write '
-                f'{checkpoint_contents!r} in place of {said!r} into {note}'
+                f'the features in {note.parent} are of other weights than those of the '
+                'checkpoint: give the one that drafter-data was given'
             )
-        if not noted.get(_COMPLETE):
+        if said is None:
             warnings.append(
                 f'{note.parent} may lack features: {NOTE} does not say that drafter-data came to '
                 'its end; give its command again, which makes what is missing'

@@ -94,16 +94,14 @@ def test_a_damaged_note_is_named(folder, text):
 def test_features_of_another_checkpoint_are_refused(tmp_path):
     """Fine-tunes of one base embed words alike, so that their features do not tell."""
     file = tmp_path / 'features' / 'part_0' / 'features_00000.safetensors'
-    check_features([file], checkpoint_contents='12ab')
-    made_from(tmp_path / 'features').write()
-    check_features([file], checkpoint_contents='12ab')
-    made_from(tmp_path / 'features', contents={'checkpoint_contents': '12ab'}).write()
-    check_features([file], checkpoint_contents='12ab')
-    with pytest.raises(ValueError, match=r"features are of another .*write '34cd' in place of"):
-        check_features([file], checkpoint_contents='34cd')
+    check_features([file], weights='12ab')
+    made_from(tmp_path / 'features').write(complete_for='12ab')
+    check_features([file], weights='12ab')
+    with pytest.raises(ValueError, match='features are of other weights than'):
+        check_features([file], weights='34cd')
     (tmp_path / 'features' / NOTE).write_text('[')
     with pytest.raises(ValueError, match=f'{NOTE} cannot be read'):
-        check_features([file], checkpoint_contents='12ab')
+        check_features([file], weights='12ab')
 
 
 def test_features_of_an_interrupted_command_are_told(tmp_path):
@@ -112,8 +110,8 @@ def test_features_of_an_interrupted_command_are_told(tmp_path):
     note = made_from(tmp_path / 'features')
     for write in (lambda: None, note.write):
         write()
-        (said,) = check_features([file, file], checkpoint_contents='12ab')
+        (said,) = check_features([file, file], weights='12ab')
         assert f'{tmp_path / "features"} may lack features' in said
-    note.write(complete=True)
-    assert check_features([file], checkpoint_contents='12ab') == []
+    note.write(complete_for='12ab')
+    assert check_features([file], weights='12ab') == []
     note.check([file])
