@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,30 +83,25 @@ class Jpeg:
 
 
 def parts_of(data: bytes) -> Jpeg | None:
-    """Return where a JPEG's parts are, by its markers; None where it is cut off before its end.
-
-    Segments are stepped over by their length: a thumbnail within has an end marker of its own.
-    """
-    at, scan, scan_end, interval = 2, 0, 0, 0
+    """Return where a JPEG's parts are, by its markers; None where it is cut off before its end."""
+    scan, scan_end, interval = 0, 0, 0
     frame, body, scanned = 0, b'', 0
-    while (marker := _MARKER.search(data, at)) is not None:
-        kind, at = marker[1][0], marker.end()
+    for kind, begin, end in _segments(data):
         if scan and not scan_end:
-            scan_end = marker.start()
+            scan_end = begin
         if kind == _END:
             components = (body[5] if len(body) > 5 else 0, scanned)
             units = _units(body)
-            return Jpeg(data, at, frame, scan, scan_end, components, interval, units)
+            return Jpeg(data, end, frame, scan, scan_end, components, interval, units)
         if kind == _BEGIN:  # of the next picture, in what was left of a buffer
             return None
-        length = int.from_bytes(data[at : at + 2], 'big')
-        segment, at = data[at + 2 : at + length], at + length
+        segment = data[begin + 4 : end]
         if kind in _FRAMES:
             frame, body = kind, segment
         elif not scan and kind == _INTERVAL:
             interval = int.from_bytes(segment[:2], 'big')
         elif not scan and kind == _SCAN:
-            scan, scanned = at, segment[0] if segment else 0
+            scan, scanned = end, segment[0] if segment else 0
     return None
 
 
@@ -128,17 +124,28 @@ def same_picture(before: bytes, now: bytes) -> bool:
 
 def _head(data: bytes) -> tuple[bytes, int] | None:
     """Return a JPEG's segments before its first scan that are decoded, and where that begins."""
-    at, segments = 2, b''
-    while (marker := _MARKER.search(data, at)) is not None:
-        kind, begin, at = marker[1][0], marker.start(), marker.end()
+    decoded = b''
+    for kind, begin, end in _segments(data):
         if kind in (_BEGIN, _END):
             return None
-        at += int.from_bytes(data[at : at + 2], 'big')
         if kind not in _UNSEEN:
-            segments += data[begin:at]
+            decoded += data[begin:end]
         if kind == _SCAN:
-            return segments, at
+            return decoded, end
     return None
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment, where it begins, and behind its end.
+
+    They are stepped over by their length: a thumbnail within has an end marker of its own.
+    """
+    at = 2
+    while (marker := _MARKER.search(data, at)) is not None:
+        kind, at = marker[1][0], marker.end()
+        if kind not in (_BEGIN, _END):
+            at += int.from_bytes(data[at : at + 2], 'big')
+        yield kind, marker.start(), at
 
 
 def _units(frame: bytes) -> int:

@@ -28,7 +28,7 @@ from spec_vla_ros.models.drafter_files import (
     load_drafter_beside,
     read_drafter_config,
 )
-from spec_vla_ros.models.folders import folder_path, folder_state
+from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
 from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
 from spec_vla_ros.models.quantised import check_stored_as
@@ -37,6 +37,7 @@ from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
+from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import (
@@ -81,7 +82,7 @@ class SpecVlaPolicy:
         self._model = checkpoint.model
         self._parameters = sum(p.numel() for p in checkpoint.model.parameters())  # all of them yet
         self._recipe = recipe = read_recipe(config.recipe)
-        self._files = folder_state(checkpoint.folder)
+        self._files = fingerprint_of_checkpoint(checkpoint.folder)
         codec = codec_of(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
         self._codec = codec
         target = PackedLlama(checkpoint.model.language_model, stored_as=config.stored_as)

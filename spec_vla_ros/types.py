@@ -209,7 +209,7 @@ class PolicyInfo:
     """What a policy is and where it runs, for diagnostics and for choices that depend on it.
 
     checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
-    recipe: what it was trained on, in words. files: those it was made of, see `folder_state`.
+    recipe: what it was trained on, in words. files: the checkpoint's fingerprint when it was read.
     device, dtype: where it runs and how precisely. parameters: how many, of the target.
     has_drafter: whether the speculative modes can be chosen.
     device_memory_mb, device_memory_peak_mb: held on the device now, and at most so far; None

@@ -18,6 +18,7 @@ from spec_vla_ros import cli
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
+from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.policy_config import PolicyConfig
@@ -278,6 +279,7 @@ def test_a_policy_says_what_it_is(policy, folder):
     info = policy.info
     assert (info.checkpoint, info.unnorm_key) == (str(folder), 'tiny')
     assert (info.device, info.dtype) == ('cpu', 'float32')
+    assert info.files == fingerprint_of_checkpoint(folder)
     assert info.parameters > 10_000
     assert not info.has_drafter
     assert info.device_memory_mb is None

@@ -18,18 +18,6 @@ Image = TypeVar('Image')
 SEVERAL = 'one of several publishers'
 """The source of an image that may be another publisher's than the one before."""
 
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Who sent something, and in which frame: one publisher may relay two cameras, or two arms.
-
-    publisher: None where that is not known.
-    """
-
-    publisher: Hashable
-    frame_id: str
-
-
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
 _ONE_SIMULATED = 'does one of them follow use_sim_time, and the other not'
@@ -40,6 +28,17 @@ VISIBLE_ROTATION = 0.05  # radians, likewise
 
 _UNIT = 0.1  # that the length of a quaternion may be off from 1
 _REACH = 10.0  # metres that no arm is away from its frame; millimetres are
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Who sent something, and in which frame: one publisher may relay two cameras, or two arms.
+
+    publisher: None where that is not known.
+    """
+
+    publisher: Hashable
+    frame_id: str
 
 
 @dataclass(frozen=True, slots=True)

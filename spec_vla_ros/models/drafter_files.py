@@ -89,7 +89,7 @@ def load_drafter_beside(
         position_mode=position_mode,
     )
     learnt_from = read_drafter_config(folder)[1].get(_TARGET)
-    if learnt_from not in (None, fingerprint_of_weights(checkpoint.folder)):
+    if learnt_from is not None and learnt_from != fingerprint_of_weights(checkpoint.folder):
         _LOG.warning(
             '%s was trained for other weights than those in %s, which it drafts worse for: use '
             'the drafter that belongs to this checkpoint',

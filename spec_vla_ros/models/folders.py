@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -12,11 +11,8 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 8
-_OF_A_MODEL = ('.json', '.safetensors', '.bin', '.model')
 _FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {file}` lets everybody'
 _POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves of a large file
-
-
 _PAGE = re.compile(rb'\s*<(!doctype )?html', re.IGNORECASE)
 _HUB_ID = re.compile(r'\w[\w.-]*/[\w.-]+')
 
@@ -39,14 +35,6 @@ def folder_path(folder: str | Path) -> Path:
         return Path(folder).expanduser()
     except RuntimeError as error:
         raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
-
-
-def folder_state(folder: Path) -> str:
-    """Return what tells whether files have been replaced: names, sizes and times in a digest."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in _OF_A_MODEL)
-    stats = [(file.name, file.stat()) for file in files if file.is_file()]
-    listed = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    return hashlib.sha256(repr(listed).encode()).hexdigest()
 
 
 def looked_for(path: Path) -> str:

@@ -228,8 +228,9 @@ class SafetySettings:
         if any(low) != any(high):  # one corner after the other would be another box for a while
             raise ValueError(
                 f'workspace_min: {low} with workspace_max={high} is half a box, as both corners '
-                'are 0 without one; set both at once, in the parameter file or by the service '
-                'set_parameters_atomically; for a corner at the origin, 0.001 in place of a 0'
+                'are 0 without one; set both at once, in the parameter file at start or by the '
+                'service set_parameters_atomically; for a corner at the origin, 0.001 in place of '
+                'a 0'
             )
         if low != high and not all(a < b for a, b in zip(low, high, strict=True)):
             raise ValueError(

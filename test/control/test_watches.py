@@ -303,9 +303,12 @@ def test_another_publisher_of_poses_counts_by_when_it_sent_one_whatever_its_stam
 
 def test_an_arm_whose_frame_is_renamed_once_halts_as_for_another_publisher():
     watch = PoseWatch()
-    for i, frame in enumerate(('base', 'base_link', 'base_link')):
-        watch.store(pose_from(Source('driver', frame), STAMP + i * SECOND // 4))
-    assert watch.fault(now_ns=STAMP + SECOND // 2, timeout=0.2, frame_id='base_link') is None
+    asked = {'timeout': 0.2, 'frame_id': 'base_link'}
+    for frame in ('base', 'base_link'):
+        watch.store(pose_from(Source('driver', frame), STAMP))
+    assert "the frames 'base_link' and 'base' send" in watch.fault(now_ns=STAMP, **asked)
+    watch.store(pose_from(Source('driver', 'base_link'), STAMP + SECOND // 4))
+    assert watch.fault(now_ns=STAMP + SECOND // 4, **asked) is None
 
 
 def test_poses_of_two_arms_that_one_publisher_relays_are_not_to_be_relied_on():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
-from spec_vla_ros.models.folders import CheckpointError, folder_path, folder_state, read_json
+from spec_vla_ros.models.folders import CheckpointError, folder_path, read_json
 from spec_vla_ros.policy import load_policy
 
 WEIGHTS, STATISTICS = 'model.safetensors', 'dataset_statistics.json'
@@ -121,15 +121,6 @@ def test_a_comma_too_many_is_told_as_such(tmp_path, text):
     file.write_text('{"a": 1 "b": [1,2]}')
     with pytest.raises(CheckpointError, match='download it again'):
         read_json(file)
-
-
-def test_the_state_of_a_folder_is_that_of_its_models_files(tmp_path):
-    (tmp_path / 'config.json').write_text('{}')
-    before = folder_state(tmp_path)
-    (tmp_path / 'README.md').write_text('what it is')
-    assert folder_state(tmp_path) == before
-    (tmp_path / 'config.json').write_text('{ }')
-    assert folder_state(tmp_path) != before
 
 
 @pytest.mark.parametrize('page', [b'<!DOCTYPE html>\n<p>', b'\n<html lang="en">'])

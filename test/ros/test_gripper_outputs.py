@@ -21,6 +21,19 @@ from spec_vla_ros.ros.gripper_outputs import ActionOutput
 from spec_vla_ros.settings.nodes import PolicySettings
 
 
+@pytest.fixture
+def client(monkeypatch):
+    """The action client of every gripper that is made."""
+    return FakeClient.installed(monkeypatch)
+
+
+@pytest.fixture
+def lasting(client):
+    """One whose goals go on until they are cancelled."""
+    client.ends = False
+    return client
+
+
 def start(world, policy, **parameters):
     """A node that moves, and a camera."""
     world.policy_node(lambda settings: policy, **parameters)
@@ -46,8 +59,7 @@ def test_the_action_needs_control_msgs(world, monkeypatch):
     assert not made  # the weights were not read for it
 
 
-def test_a_goal_goes_out_when_the_opening_changes(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_a_goal_goes_out_when_the_opening_changes(client):
     settings = PolicySettings(gripper_type='action', gripper_open=0.04, gripper_max_effort=20.0)
     gripper = ActionOutput(FakeNode(), settings)
     action = '/hand/gripper_cmd (control_msgs/action/GripperCommand)'
@@ -58,8 +70,7 @@ def test_a_goal_goes_out_when_the_opening_changes(monkeypatch):
 
 
 @pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
-def test_a_parallel_gripper_gets_a_joint_state(monkeypatch, effort, sent):
-    client = FakeClient.installed(monkeypatch)
+def test_a_parallel_gripper_gets_a_joint_state(client, effort, sent):
     settings = PolicySettings(
         gripper_type='parallel_action', gripper_open=0.04, gripper_max_effort=effort
     )
@@ -70,15 +81,13 @@ def test_a_parallel_gripper_gets_a_joint_state(monkeypatch, effort, sent):
     assert commands == [([0.04], sent), ([0.0], sent)]
 
 
-def test_an_action_that_control_msgs_does_not_have_is_named(monkeypatch):
-    FakeClient.installed(monkeypatch)
+def test_an_action_that_control_msgs_does_not_have_is_named(client, monkeypatch):
     monkeypatch.delattr(sys.modules['control_msgs.action'], 'ParallelGripperCommand')
     with pytest.raises(ValueError, match='needs ParallelGripperCommand'):
         ActionOutput(FakeNode(), PolicySettings(gripper_type='parallel_action'))
 
 
-def test_a_server_of_the_other_type_is_told(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_a_server_of_the_other_type_is_told(client, monkeypatch):
     client.ready = False
     node = FakeNode()
     other = 'control_msgs/action/ParallelGripperCommand'
@@ -92,8 +101,7 @@ def test_a_server_of_the_other_type_is_told(monkeypatch):
     assert 'gripper_type' in node.warnings[0]
 
 
-def test_it_is_told_again_when_it_was_not_there_or_rejected(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_it_is_told_again_when_it_was_not_there_or_rejected(client, monkeypatch):
     monkeypatch.setattr(gripper_outputs, 'get_action_names_and_types', lambda node: [])
     gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
     client.ready = False
@@ -109,8 +117,7 @@ def test_it_is_told_again_when_it_was_not_there_or_rejected(monkeypatch):
     assert client.goals == [(1.0, 0.0)] * 3
 
 
-def test_after_a_halt_the_same_opening_is_a_new_goal(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_after_a_halt_the_same_opening_is_a_new_goal(client):
     gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
     gripper.command(1.0)
     client.ends = False
@@ -125,12 +132,10 @@ def test_after_a_halt_the_same_opening_is_a_new_goal(monkeypatch):
 
 @pytest.mark.dds
 @pytest.mark.parametrize('halt', ['cancelled', 'inactive', 'emergency'])
-def test_after_a_halt_the_goal_is_sent_again_and_an_emergency_ends_it(world, monkeypatch, halt):
-    client = FakeClient.installed(monkeypatch)
-    client.ends = False
+def test_after_a_halt_the_goal_is_sent_again_and_an_emergency_ends_it(world, lasting, halt):
     status = world.record(PolicyStatus, 'status', qos.LATCHED)
     start(world, ScriptedPolicy(), gripper_type='action')
-    wait_for(lambda: client.goals, 'a goal')
+    wait_for(lambda: lasting.goals, 'a goal')
     if halt == 'inactive':
         assert world.remote.deactivate('/spec_vla')
         assert world.remote.activate('/spec_vla')
@@ -141,19 +146,17 @@ def test_after_a_halt_the_goal_is_sent_again_and_an_emergency_ends_it(world, mon
         publisher = world.remote.node.create_publisher(Bool, 'emergency_stop', 10)
         wait_for(publisher.get_subscription_count, 'the emergency stop to be heard')
         publisher.publish(Bool(data=True))
-        wait_for(lambda: client.cancelled, 'it to be cancelled')
+        wait_for(lambda: lasting.cancelled, 'it to be cancelled')
         assert world.remote.call(Trigger, '/spec_vla/reset', Trigger.Request()).success
-    assert client.goals == [(1.0, 0.0)] or halt == 'inactive'
+    assert lasting.goals == [(1.0, 0.0)] or halt == 'inactive'
     world.instruct('go')
-    wait_for(lambda: len(client.goals) == 2, 'the goal again')
-    assert client.cancelled == (halt == 'emergency')
+    wait_for(lambda: len(lasting.goals) == 2, 'the goal again')
+    assert lasting.cancelled == (halt == 'emergency')
 
 
 @pytest.mark.dds
 @pytest.mark.parametrize('state', ['dry', 'inactive', 'no clock'])
-def test_an_emergency_ends_the_goal_in_whatever_state(world, monkeypatch, state):
-    client = FakeClient.installed(monkeypatch)
-    client.ends = False
+def test_an_emergency_ends_the_goal_in_whatever_state(world, lasting, state):
     status = world.record(PolicyStatus, 'status', qos.LATCHED)
     clock = world.remote.node.create_publisher(Clock, '/clock', qos.COMMAND)
     times = itertools.count(1_000_000_000, 20_000_000)
@@ -166,7 +169,7 @@ def test_an_emergency_ends_the_goal_in_whatever_state(world, monkeypatch, state)
     camera = world.camera()
     camera.make = lambda now_ns, make=camera.make: make(0)  # stamped by no clock
     world.instruct('go')
-    wait_for(lambda: client.goals, 'a goal')
+    wait_for(lambda: lasting.goals, 'a goal')
     if state == 'dry':
         assert world.remote.set_parameters('/spec_vla', {'dry_run': True}).successful
     elif state == 'inactive':
@@ -174,15 +177,14 @@ def test_an_emergency_ends_the_goal_in_whatever_state(world, monkeypatch, state)
     else:
         ticking.cancel()
         status.wait(halted(PolicyStatus.REASON_CLOCK_STOPPED))
-    assert not client.cancelled
+    assert not lasting.cancelled
     publisher = world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
     publisher.publish(Bool(data=True))
-    wait_for(lambda: client.cancelled, 'it to be cancelled')
+    wait_for(lambda: lasting.cancelled, 'it to be cancelled')
 
 
 @pytest.mark.parametrize('answered', [True, False])
-def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
-    client = FakeClient.installed(monkeypatch)
+def test_a_goal_that_runs_is_cancelled_once(client, answered):
     node = FakeNode()
     gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
     client.ends, client.answers = False, answered
@@ -199,8 +201,7 @@ def test_a_goal_that_runs_is_cancelled_once(monkeypatch, answered):
     assert not node.warnings
 
 
-def test_a_halt_after_an_emergency_cancels_what_is_taken_late(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_a_halt_after_an_emergency_cancels_what_is_taken_late(client):
     gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
     client.ends, client.answers = False, False
     gripper.command(0.0)
@@ -210,8 +211,7 @@ def test_a_halt_after_an_emergency_cancels_what_is_taken_late(monkeypatch):
     assert client.cancelled == 1
 
 
-def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(client):
     node = FakeNode()
     gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
     client.answers, client.accepts = False, False
@@ -221,8 +221,7 @@ def test_a_goal_that_is_rejected_during_a_halt_is_not_told_to_be_sent_again(monk
     assert not node.warnings
 
 
-def test_a_goal_that_was_given_up_is_sent_again(monkeypatch):
-    client = FakeClient.installed(monkeypatch)
+def test_a_goal_that_was_given_up_is_sent_again(client):
     node = FakeNode()
     gripper = ActionOutput(node, PolicySettings(gripper_type='action'))
     client.status = GoalStatus.STATUS_ABORTED

@@ -40,9 +40,10 @@ FULL_SPEED = displacement(np.array([LEVEL.speed] * 2 + [VERTICAL.speed] + [TURNI
 
 OPEN, CLOSED = 1.0, 0.0
 
-_RISE = np.array([0.0, 0.0, 0.0032])
-"""Metres: the way that the hand always has before it while fingers close around a rim: 2.5 cm a
-second. So the next picture is never the same, and a policy that learns from it goes on."""
+_RISE = np.array([0.0, 0.0, 0.0032])  # metres, the way that the hand always has before it
+RISING = displacement(np.array([*wanted_velocity(_RISE, VERTICAL), 0.0, 0.0, 0.0]))
+"""Displacement and rotation (6,) of an action while fingers close around a rim: 1.3 mm each. So
+the next picture is never the same, and a policy that learns from it goes on."""
 
 _LIFTING = np.array([0.0, 0.0, VERTICAL.speed, 0.0, 0.0, 0.0])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spec_vla_ros.sim.libero.expert import Phase
+from spec_vla_ros.sim.libero.expert import RISING, Phase
 from spec_vla_ros.training.frames import POSITION, Frames, load_arrays, save_arrays
 
 IMAGE_SIZE = 128
@@ -16,9 +16,6 @@ IMAGE_SIZE = 128
 
 _CLOSES = 0.002  # metres from a frame to the next
 _OPENING = 0.04  # metres that labels of the gripper's opening are in units of
-
-_RISE = np.array([0.0, 0.0, 0.005, 0.0, 0.0, 0.0], np.float32)
-"""Of the hand while fingers close and open, metres an action: 1 cm until they have closed."""
 
 _LIFTED, _PUSHED = (0.003, 0.012), 0.03
 """Metres: how high a thing is that begins to be lifted, and one that is; how far aside one may be
@@ -84,7 +81,7 @@ class LiberoFrames:
         share = np.where(np.isin(self.phases, _FINGERS_MOVE), carried, 1.0)[:, None]
         actions = self.actions.copy()
         motion = actions[rows, self.wanted, :6]
-        actions[rows, self.wanted, :6] = share * motion + (1.0 - share) * _RISE
+        actions[rows, self.wanted, :6] = share * motion + (1.0 - share) * RISING
         return replace(self, actions=actions)
 
     def _away(self) -> np.ndarray:

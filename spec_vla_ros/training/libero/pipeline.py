@@ -46,22 +46,22 @@ class SuiteRecipe:
     relabel: Callable[[LiberoFrames], LiberoFrames]
 
 
+_FOR_THINGS_ANYWHERE = Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True)
 _USUAL = SuiteRecipe(
-    hyperparameters=Hyperparameters(files=70, episodes_per_file=12, vision_bfloat16=True),
+    hyperparameters=_FOR_THINGS_ANYWHERE,
     empty_hands=0,
     relabel=LiberoFrames.resting_while_fingers_close,
 )
-_USUAL_LOOP = _USUAL.hyperparameters
 
 SUITE_RECIPES = {
     # Its things hardly move within a task, and are held by their rims. Each picture is for one
     # instruction, so it is learned by heart sooner.
     'libero_spatial': SuiteRecipe(
         hyperparameters=replace(
-            _USUAL_LOOP,
+            _FOR_THINGS_ANYWHERE,
             files=50,
-            language=replace(_USUAL_LOOP.language, iterations=2500),
-            grounding=replace(_USUAL_LOOP.grounding, iterations=600),
+            language=replace(_FOR_THINGS_ANYWHERE.language, iterations=2500),
+            grounding=replace(_FOR_THINGS_ANYWHERE.grounding, iterations=600),
         ),
         empty_hands=60,
         relabel=LiberoFrames.rising_until_lifted,

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.sim.libero.expert import Phase
+from spec_vla_ros.sim.libero.expert import RISING, Phase
 from spec_vla_ros.training.libero.frames import LiberoFrames, load_libero_frames
 
 INSTRUCTIONS = 5
@@ -52,10 +52,9 @@ def test_the_hand_rises_slowly_until_the_thing_is_lifted():
     given.things[2:8, 1, 0] += [0.03, 0.03, 0.03, 0.03, 0.3, 0.3]
     given.things[3:6, 1, 2] += [0.003, 0.0075, 0.06]
     made = given.rising_until_lifted().actions[:, 1]
-    rising = np.array([0, 0, 0.005, 0, 0, 0])
     expected = [1, 0, 0, 0, 0.5, 1, 1, 0, 0]
     for action, share in zip(made, expected, strict=True):
-        np.testing.assert_allclose(action[:6], share + (1 - share) * rising, atol=1e-5)  # float32
+        np.testing.assert_allclose(action[:6], share + (1 - share) * RISING, atol=1e-5)  # float32
     assert np.all(made[:, 6] == given.actions[:, 1, 6])
 
 
