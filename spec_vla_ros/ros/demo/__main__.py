@@ -78,8 +78,8 @@ def _report(
     console.print(comparison_table(modes))
     latency = figures['latency_ms']
     console.print(
-        f'{figures["mode"] or main_way}: success {figures["success_rate"]:.0%} of {len(shown)} episodes, '
-        f'commands {figures["commands_hz"]:.1f} Hz, image to action '
+        f'{figures["mode"] or main_way}: success {figures["success_rate"]:.0%} '
+        f'of {len(shown)} episodes, commands {figures["commands_hz"]:.1f} Hz, image to action '
         f'{latency["p50"]} / {latency["p95"]} / {latency["p99"]} ms (p50 / p95 / p99)',
         highlight=False,
         soft_wrap=True,
