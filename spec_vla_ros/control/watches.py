@@ -26,6 +26,8 @@ _LAG = 30.0  # seconds that no camera lags behind
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
+_UNFILLED = ([0.0] * 4, [0.0, 0.0, 0.0, 1.0])
+"""Quaternions of messages that nobody has filled in: ROS 2 makes them with w = 1."""
 _UNIT = 0.1  # that the length of a quaternion may be off from 1
 _REACH = 10.0  # metres that no arm is away from its frame; millimetres are
 
@@ -288,8 +290,11 @@ class PoseWatch:
                 f'the end-effector pose has no orientation: quaternion x {x:g}, y {y:g}, z {z:g}, '
                 f'w {w:g} is not of length 1'
             )
-        if not pose.position.any() and not pose.quaternion.any():
-            return 'the end-effector pose is all zeros: nobody has filled it in'
+        if not pose.position.any() and pose.quaternion.tolist() in _UNFILLED:
+            return (
+                'the end-effector pose is all zeros, or but for the w of 1 that every new message '
+                f'has: nobody has filled it in; publish where it is in {frame_id!r}'
+            )
         if np.abs(pose.position).max() > _REACH:
             x, y, z = pose.position
             return (

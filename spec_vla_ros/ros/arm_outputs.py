@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
@@ -20,6 +21,9 @@ from spec_vla_ros.ros.last_word import wait_until_heard
 from spec_vla_ros.ros.messages import pose_message, twist_message
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE, POSE, TWIST, UNITLESS
+
+_AWAY = 0.05  # metres from where it was told to stay, that no arm sags
+_TURNED = 0.3  # radians, likewise
 
 
 class ArmOutput(Protocol):
@@ -91,7 +95,8 @@ class TwistOutput:
 class PoseOutput:
     """PoseStamped on `pose_target`: from the first action on, at control rate.
 
-    After a pause it begins again where the end effector is then.
+    After a pause it begins again where the end effector is then. So it does after a halt in which
+    somebody else has moved the arm away: to be told to go back would come as a surprise.
     """
 
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
@@ -111,6 +116,13 @@ class PoseOutput:
         halted = tick.halt.reason is not Reason.NONE
         if tick.new_action is not None or (halted and not self._halted):
             self._target.anchor(measured)
+        elif halted and self._target.is_left(measured):
+            self._target = PoseTarget()
+            self._node.get_logger().warning(
+                f'the end effector is more than {_AWAY:g} m or {_TURNED:g} rad away from where it '
+                'was told to stay, as where others move it: no target is commanded until the '
+                'next action, which begins where it is then'
+            )
         self._halted = halted
         self._target.move(tick.twist, seconds=self._period)
         self._publish(now_ns=now_ns)
@@ -170,6 +182,14 @@ class PoseTarget:
         """Set the target to where the end effector was measured, if that was a whole pose."""
         if measured is not None and measured.has_position and measured.has_orientation:
             self._target = measured
+
+    def is_left(self, measured: Pose | None) -> bool:
+        """Whether the end effector was measured further away than an arm sags."""
+        if self._target is None or measured is None or not measured.has_orientation:
+            return False
+        away = np.linalg.norm(measured.position - self._target.position)
+        alike = abs(normalised(measured.quaternion) @ normalised(self._target.quaternion))
+        return bool(away > _AWAY or alike < np.cos(_TURNED / 2))
 
     def move(self, twist: Twist, *, seconds: float) -> None:
         """Move the target on by a velocity about the axes of its frame, held for some seconds."""

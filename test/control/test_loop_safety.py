@@ -143,7 +143,7 @@ def test_a_target_pose_needs_an_orientation(drive):
     driver.loop.store_instruction('go')
     driver.loop.store_pose(Pose(np.zeros(3), np.zeros(4), 'base_link', driver.now_ns))
     assert 'no orientation' in driver.until(halted_for(Reason.POSE_MISSING)).halt.text
-    driver.loop.store_pose(Pose(np.zeros(3), UPRIGHT, 'base_link', driver.now_ns))
+    driver.loop.store_pose(Pose(np.full(3, 0.1), UPRIGHT, 'base_link', driver.now_ns))
     driver.until(began)
 
 
@@ -387,7 +387,7 @@ def test_an_action_that_is_the_command_does_not_leave_the_workspace(drive, x, le
     driver.loop.store_instruction('go')
     tick = None
     while tick is None or not began(tick):  # a pose that is a third of a step old
-        position = np.array([x, 0.0, 0.0])
+        position = np.array([x, 0.0, 0.05])
         driver.loop.store_pose(Pose(position, UPRIGHT, 'base_link', driver.now_ns))
         tick = driver.tick()
     values = tick.new_action.action.values
@@ -471,7 +471,7 @@ def until_the_pose_is_frozen(drive):
     driver.loop.store_instruction('go')
 
     def pose(x):
-        where = np.array([x, 0.0, 0.0])
+        where = np.array([x, 0.0, 0.05])
         driver.loop.store_pose(Pose(where, UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS))
 
     for _ in range(100):
@@ -527,7 +527,8 @@ def test_an_arm_that_may_push_against_something_is_told_so(drive):
     driver = drive(**BOX, image_timeout=0.3, detect_frozen_image=False)
     driver.loop.store_instruction('go')
     for _ in range(60):
-        driver.loop.store_pose(Pose(np.zeros(3), UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS))
+        pose = Pose(np.full(3, 0.05), UPRIGHT, 'base_link', driver.now_ns + PERIOD_NS)
+        driver.loop.store_pose(pose)
         assert driver.tick().halt.reason is Reason.NONE
     assert np.linalg.norm(driver.travelled()[:3]) > 0.005
 

@@ -160,7 +160,7 @@ def test_what_was_given_up_is_tried_again_with_a_new_instruction(made):
 def test_a_pose_is_needed_for_a_box_and_for_target_poses(made, settings):
     see(made, 'a')
     assert reason(made, settings) is Reason.POSE_MISSING
-    made.poses.store(Pose(np.zeros(3), np.array([0, 0, 0, 1.0]), 'base_link', NOW))
+    made.poses.store(Pose(np.ones(3), np.array([0, 0, 0, 1.0]), 'base_link', NOW))
     assert reason(made, settings) is Reason.NONE
     see(made, 'b', now_ns=NOW + 10**9)
     assert reason(made, settings, now_ns=NOW + 10**9) is Reason.POSE_MISSING

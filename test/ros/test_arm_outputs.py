@@ -75,7 +75,11 @@ class Targets:
         publisher = types.SimpleNamespace(
             publish=lambda message: self.published.append(message.pose.position.x)
         )
-        node = types.SimpleNamespace(create_lifecycle_publisher=lambda *args: publisher)
+        self.warnings = []
+        node = types.SimpleNamespace(
+            create_lifecycle_publisher=lambda *args: publisher,
+            get_logger=lambda: types.SimpleNamespace(warning=self.warnings.append),
+        )
         self.output = PoseOutput(node, PolicySettings(command_type='pose', control_rate=10.0))
 
     def tick(self, *, measured=None, speed=0.0, new=False, halt=RUNNING):
@@ -107,3 +111,27 @@ def test_without_a_pose_a_halt_leaves_the_target():
         targets.tick(halt=NO_INSTRUCTION)
     targets.output.stand_still(measured=None, now_ns=0)
     assert targets.published == pytest.approx([0.41] * 4)
+
+
+JOGGED = {
+    'moved': pose(position=(0.4, 0.06, 0.2)),
+    'turned': pose(quaternion=np.array([np.sin(0.2), 0.0, 0.0, np.cos(0.2)])),
+}
+
+
+@pytest.mark.parametrize('jogged', JOGGED.values(), ids=JOGGED)
+def test_an_arm_that_others_move_while_it_halts_is_not_told_to_go_back(jogged):
+    """As by its teach pendant: when its controller obeys again, it would."""
+    targets = Targets()
+    targets.tick(measured=pose(), new=True, speed=0.1)
+    sagging = pose(position=(0.4, 0.0, 0.16), quaternion=-IDENTITY)
+    for measured in (pose(), sagging, None):
+        targets.tick(measured=measured, halt=NO_INSTRUCTION)
+    assert targets.published == pytest.approx([0.41, 0.4, 0.4, 0.4])
+    for halt in (NO_INSTRUCTION, NO_INSTRUCTION, RUNNING):
+        targets.tick(measured=jogged, halt=halt)
+    assert len(targets.published) == 4
+    assert len(targets.warnings) == 1
+    assert 'until the next action, which begins where it is then' in targets.warnings[0]
+    targets.tick(measured=jogged, new=True, speed=0.1)
+    assert targets.published[4:] == pytest.approx([0.41])

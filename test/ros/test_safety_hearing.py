@@ -106,6 +106,7 @@ def test_a_pose_is_taken_from_a_best_effort_publisher(bench, person):
     pose = PoseStamped()
     pose.header.frame_id = 'base_link'
     person.keeps_saying(pose, 'end_effector_pose', OFFERS['best_effort volatile'])
+    pose.pose.position.x = 0.3
     bench.wait_moving()
 
 
