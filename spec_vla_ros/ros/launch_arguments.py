@@ -33,7 +33,9 @@ OTHER_NAMES = {
     'checkpoint': ('ckpt', 'ckpt_path', 'model_path', 'checkpoint_dir', 'weights'),
     'dry_run': ('dry',),
     'use_sim_time': ('sim_time',),
+    'command_frame': ('frame_id', 'base_frame', 'reference_frame'),
     'max_velocity': ('max_vel', 'max_speed'),
+    'control_rate': ('rate', 'hz', 'frequency', 'publish_rate', 'loop_rate'),
 }
 """An argument, or a parameter -> other names that people give it."""
 
@@ -61,6 +63,48 @@ def on_command_line(words: Sequence[str]) -> bool:
         ):
             return True
     return False
+
+
+def called(name: str) -> str:
+    """Return the argument, or parameter, that another name of it means; empty: none is known."""
+    return next((meant for meant, names in OTHER_NAMES.items() if name.lower() in names), '')
+
+
+def of_an_argument(name: str) -> str:
+    """Return in words what sets something in place of a parameter of this name, which is none.
+
+    Many nodes take the names of their topics as parameters. Empty: no argument is meant.
+    """
+    argument = name if name in POLICY_ARGUMENTS else called(name)
+    if argument not in POLICY_ARGUMENTS:
+        return f'; did you mean {argument}?' if argument else ''
+    meant = POLICY_ARGUMENTS[argument].newer or argument
+    if POLICY_ARGUMENTS[meant].parameter:
+        return f'; did you mean {meant}?'
+    renamed = POLICY_ARGUMENTS[meant].name
+    remap = f', or remap {renamed} where the node is started without it' if renamed else ''
+    return f'; it is an argument of the launch file: write {meant}:= there{remap}'
+
+
+def refuse_twice(words: Sequence[str], arguments: Arguments) -> None:
+    """Refuse an argument that `ros2 launch` was given twice: it takes the last one in silence.
+
+    Args:
+        words: of the command line.
+        arguments: of the launch file.
+
+    Raises:
+        RuntimeError: two values differ; says which.
+    """
+    said: dict[str, str] = {}
+    for word in words:
+        name, sign, value = word.partition(':=')
+        if sign and name in arguments and (before := said.setdefault(name, value)) != value:
+            one_file = '; it is one file: put both into it' if name in FILE_OF.values() else ''
+            raise RuntimeError(
+                f'{name} is given twice, as {before!r} and as {value!r}, and the last one would '
+                f'win: keep one{one_file}'
+            )
 
 
 def refuse_unknown(
@@ -119,8 +163,7 @@ def _why(
         )
     if name in others:
         return 'is no argument of this launch file, but of another one'
-    called = {also: meant for meant, names in OTHER_NAMES.items() for also in names}
-    near = called.get(name.lower(), '') if not included or name in OF_NOBODY_ELSE else ''
+    near = called(name) if not included or name in OF_NOBODY_ELSE else ''
     if near not in {*ours, *parameters}:
         near = nearest(name, {*ours, *parameters}, cutoff=ALIKE)
         near = '' if name.endswith(f'_{near}') else near

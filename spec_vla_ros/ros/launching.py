@@ -23,7 +23,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_unknown
+from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_twice, refuse_unknown
 from spec_vla_ros.ros.parameter_files import checked_file
 from spec_vla_ros.settings.launch import Arguments
 from spec_vla_ros.settings.tables import NODES
@@ -40,13 +40,14 @@ Entities = list[LaunchDescriptionEntity]
 def described(arguments: Arguments, start: Callable[[Given], Entities]) -> LaunchDescription:
     """Return a launch file's arguments, and what is started with them.
 
-    start: returns it. The launch ends with an error when a name that is none of the arguments is
-    given.
+    start: returns it. The launch ends with an error when a name is given that is none of the
+    arguments, or one twice.
     """
     share = get_package_share_directory('spec_vla_ros')
 
     def check(context: LaunchContext) -> Entities:
         refuse_unknown(context.launch_configurations, arguments, command_line=sys.argv)
+        refuse_twice(sys.argv, arguments)
         return []
 
     def started(context: LaunchContext) -> Entities:

@@ -14,14 +14,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spec_vla_ros.ros.launch_arguments import of_an_argument
 from spec_vla_ros.ros.names import ALIKE, did_you_mean, means, nearest
 from spec_vla_ros.ros.ros_arguments import FILE, PARAMETER, given
+from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.strict_yaml import merged, read_yaml, same
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 PARAMETERS = 'ros__parameters'
+POLICY_PARAMETERS = frozenset(field.name for field in dataclasses.fields(PolicySettings))
 OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 WILDCARDS = {'**': r'(/\w+)*', '*': r'/\w+'}
 """What may stand for parts of a node's name in a file, as rcl reads it."""
@@ -90,8 +93,11 @@ def read_sections(path: str) -> Sections:
     """
     found: Sections = {}
     try:
-        for key, parameters in _sections(read_yaml(Path(path).read_text()), ''):
+        tree = read_yaml(Path(path).read_text())
+        for key, parameters in _sections(tree, ''):
             found[key] = merged(found.get(key, {}), parameters)
+        if any(found.values()) and (name := next(_outside(tree), '')):
+            raise ValueError(f'{name} does not stand below ros__parameters; {_LAYOUT}')
     except OSError:
         return {}  # rcl says what is wrong with it
     except ValueError as wrong:
@@ -224,8 +230,10 @@ def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list
 def of_no_name(given_names: Iterable[str], *, names: Iterable[str]) -> list[str]:
     """Return in words each of the names that is none of the valid ones, with the nearest."""
     valid = set(names)
+    of_policy = valid.issuperset(POLICY_PARAMETERS)
     return [
-        f'{name} is in no force: there is no such parameter{did_you_mean(name, valid)}'
+        f'{name} is in no force: there is no such parameter'
+        + ((of_policy and of_an_argument(name)) or did_you_mean(name, valid))
         for name in sorted(set(given_names) - valid)
     ]
 
@@ -236,6 +244,15 @@ def _sections(tree: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name or '/', dict(_flat(value, ''))
         else:
             yield from _sections(value, f'{name}/{str(key).strip("/")}')
+
+
+def _outside(tree: Any) -> Iterator[str]:
+    """Yield the names of values that stand where only names of nodes may."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _outside(value) if key != PARAMETERS else ()
+        elif value is not None and key != PARAMETERS:
+            yield str(key)
 
 
 def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -85,6 +85,8 @@ def _check(field: Field[Any], value: Any) -> None:
     default: Any = field.default
     name, meaning, kind = field.name, meaning_of(field), type(default)
     low, high = meaning.low, meaning.high
+    if value is None:  # what ROS makes of an empty list
+        raise ValueError(f'{name}: nothing is given; leave it out for the default, {default!r}')
     if type(value) is not kind:
         raise ValueError(f'{name}: expected {kind.__name__}, got {type(value).__name__} {value!r}')
     numbers: tuple[Any, ...] = value if kind is tuple else (value,)

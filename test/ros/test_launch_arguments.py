@@ -11,6 +11,7 @@ from spec_vla_ros.ros.launch_arguments import (
     OF_THE_LAUNCH_SYSTEM,
     OTHER_NAMES,
     on_command_line,
+    refuse_twice,
     refuse_unknown,
 )
 from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, LIBERO_ARGUMENTS, POLICY_ARGUMENTS
@@ -63,7 +64,7 @@ LAUNCHED = ['/opt/ros/bin/ros2', 'launch', 'spec_vla_ros', 'spec_vla.launch.py']
             (name, f'did you mean {meant}:=?')
             for meant, names in OTHER_NAMES.items()
             for name in names
-            if meant != 'max_velocity'
+            if meant in POLICY_ARGUMENTS
         ),
         ('max_vel', 'did you mean the parameter max_velocity'),
         ('Config', 'did you mean params_file:=?'),
@@ -111,3 +112,17 @@ def test_our_own_files_include_the_one_of_the_policy_node(including):
 def test_each_node_has_an_argument_for_its_file():
     assert FILE_OF.keys() == NODES.keys()
     assert set(FILE_OF.values()) <= {name for each in LAUNCHES.values() for name in each}
+
+
+@pytest.mark.parametrize(
+    ('words', 'told'),
+    [
+        (['dry_run:=true', 'device:=cpu', 'dry_run:=false'], "dry_run .*'true' and as 'false'"),
+        (['params_file:=a.yaml', 'params_file:=b.yaml'], "'a.yaml' .* one file: put both into it"),
+    ],
+)
+def test_an_argument_that_is_given_twice_is_told(words, told):
+    """The launch system takes the last: with a first file that runs dry, the arm would move."""
+    with pytest.raises(RuntimeError, match=told):
+        refuse_twice([*LAUNCHED, *words], POLICY_ARGUMENTS)
+    refuse_twice([*LAUNCHED, *words[:-1], words[0], 'x:=1', 'x:=2'], POLICY_ARGUMENTS)

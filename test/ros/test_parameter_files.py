@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Parameter files and arguments: what they give to whom, and what of it is in no force."""
 
+import dataclasses
+
 import pytest
 import yaml
 
@@ -16,6 +18,7 @@ from spec_vla_ros.ros.parameter_files import (
 )
 from spec_vla_ros.settings.nodes import PolicySettings
 
+PARAMETERS_OF_POLICY = [field.name for field in dataclasses.fields(PolicySettings)]
 NAMES = ('dry_run', 'max_step_translation', 'max_velocity', 'device', 'use_sim_time')
 
 
@@ -137,6 +140,26 @@ def test_a_name_that_is_not_valid_is_told_with_the_nearest(name, nearest):
     assert problem.endswith(nearest)
 
 
+@pytest.mark.parametrize(
+    ('name', 'way_on'),
+    [
+        ('image_topic', 'it is an argument of the launch file: write image_topic:= there, or'),
+        ('camera_topic', 'write image_topic:= there, or remap image where the node is started'),
+        ('estop_topic', 'write emergency_stop_topic:= there, or remap emergency_stop where'),
+        ('autostart', 'it is an argument of the launch file: write autostart:= there'),
+        ('model', 'did you mean checkpoint?'),
+        ('frame_id', 'did you mean command_frame?'),
+        ('rate', 'did you mean control_rate?'),
+    ],
+)
+def test_what_other_nodes_have_as_a_parameter_is_told_with_what_sets_it(name, way_on):
+    """Not with the nearest name: image_topic is no image_crop."""
+    (problem,) = of_no_name([name], names=[*PARAMETERS_OF_POLICY, 'use_sim_time'])
+    assert way_on in problem
+    (problem,) = of_no_name([name], names=NAMES)  # of another node
+    assert 'launch file' not in problem
+
+
 @pytest.mark.parametrize('text', ['', '# /**:\n', '{}', '/**: {ros__parameters: {}}'])
 def test_a_file_without_parameters_is_told(write, text):
     sources = sections_of(['program', '--ros-args', '--params-file', write(text)])
@@ -157,6 +180,8 @@ def test_a_file_without_parameters_is_told(write, text):
         ('\x00', 'special characters are not allowed'),
         ('/**: {ros__parameters: {a: 1, b: 2, a: 3}}', 'a is given twice, as 1 and as 3'),
         ('/v: {ros__parameters: {a: 1}}\nv: {ros__parameters: {a: 2}}', 'a is given twice'),
+        ('v: {a: 1}\n/**: {ros__parameters: {b: 1}}', 'a does not stand below ros__parameters; '),
+        ('/**: {ros__parameters: {b: 1}, a: [1]}', 'a does not stand below ros__parameters; they'),
         ('/v: {ros__parameters: {a: 1}}\n/v: {ros__parameters: {a: true}}', 'a is given twice'),
     ],
 )

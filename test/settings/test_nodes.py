@@ -62,6 +62,7 @@ def test_defaults_are_valid_and_described(kind):
         ({'acceptance_threshold': 255}, r'255 is outside \[0, 64\] bins'),
         ({'acceptance_by_dimension': (255,) * 7}, r'255 is outside \[-1, 64\] bins'),
         ({'acceptance_by_dimension': (1, 2)}, '2 numbers given, 7 are needed'),
+        ({'action_scale': None}, 'action_scale: nothing is given; leave it out'),
         ({'acceptance_by_dimension': (9,) * 6 + (-2,)}, r'-2 is outside \[-1, 64\] bins'),
         ({'colour': 'red'}, 'colour: no such parameter; there are checkpoint, '),
     ],
