@@ -44,6 +44,10 @@ ONE_COLOUR = 2.0
 """Of 255: a picture whose channels all spread less (standard deviation) shows nothing; the noise
 of a covered camera does, any scene does not."""
 
+_STRIP = 2.4
+"""Long side by short side; the widest cameras and screens have 21 : 9."""
+_GREY = 2  # of 255, that the channels of a pixel may differ by where there is no colour
+
 
 class ImageError(ValueError):
     """A camera message cannot be read; the message says why."""
@@ -152,8 +156,7 @@ def check_scene(rgb: np.ndarray) -> np.ndarray:
     Raises:
         ImageError: it is, within ONE_COLOUR, as where a camera is covered, or sends black.
     """
-    rows, columns = (max(1, side // 64) for side in rgb.shape[:2])  # some 64 of each are enough
-    mean, spread = cv2.meanStdDev(np.ascontiguousarray(rgb[::rows, ::columns]))
+    mean, spread = cv2.meanStdDev(_sample(rgb))
     if spread.max() < ONE_COLOUR:
         colour = ', '.join(f'{level:.0f}' for level in mean.ravel())
         raise ImageError(
@@ -161,6 +164,32 @@ def check_scene(rgb: np.ndarray) -> np.ndarray:
             'has its driver anything to show?'
         )
     return rgb
+
+
+def doubt(rgb: np.ndarray) -> str:
+    """Return in words why a policy may never have seen such a picture; empty: nothing tells.
+
+    rgb: (H, W, 3) uint8.
+    """
+    height, width = rgb.shape[:2]
+    if max(height, width) > _STRIP * min(height, width):
+        return (
+            f'pictures are of {width} x {height} pixels: two side by side, as of a stereo camera, '
+            'are taken for one scene here; if so, use the topic of one camera, as in training'
+        )
+    sample = _sample(rgb)
+    if np.ptp(sample, axis=2).max() <= _GREY:
+        return (
+            'pictures have no colour, as of an infrared or depth camera, or of one in its night '
+            'mode: a policy that was trained on colours does not see them here'
+        )
+    return ''
+
+
+def _sample(rgb: np.ndarray) -> np.ndarray:
+    """Return some 64 rows and columns of a picture, which are enough to judge it."""
+    rows, columns = (max(1, side // 64) for side in rgb.shape[:2])
+    return np.ascontiguousarray(rgb[::rows, ::columns])
 
 
 def check_levels(high_bytes: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pictures import picture, png
 from PIL import Image
 
-from spec_vla_ros.pixels import EncodingError, ImageError, compressed_to_rgb, file_to_rgb
+from spec_vla_ros.pixels import EncodingError, ImageError, compressed_to_rgb, doubt, file_to_rgb
 
 ORIENTATION = 0x0112  # the EXIF tag
 AS_STORED = {  # orientation -> how an upright picture is stored
@@ -135,6 +135,28 @@ def test_pictures_are_read_whatever_they_were_made_of(text):
     data = png(deep) if 'mono16' in text else jpeg(picture())
     rgb = compressed_to_rgb(SimpleNamespace(format=text, data=data))
     assert np.abs(rgb[..., 0].astype(int) - picture()[..., 0]).max() < 12
+
+
+@pytest.mark.parametrize(
+    ('shape', 'words'),
+    [
+        ((720, 1280), ''),
+        ((1080, 2520), ''),  # 21 : 9
+        ((720, 2560), 'are of 2560 x 720 pixels: two side by side, as of a stereo camera'),
+        ((1280, 400), 'are of 400 x 1280 pixels'),
+    ],
+)
+def test_two_pictures_in_one_are_doubted(shape, words):
+    rgb = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    found = doubt(rgb)
+    assert words in found if words else found == ''
+
+
+def test_pictures_without_colour_are_doubted():
+    grey = np.repeat(picture()[..., :1], 3, axis=2)
+    for rgb in (grey, compressed_to_rgb(SimpleNamespace(format='jpg', data=jpeg(grey)))):
+        assert 'have no colour, as of an infrared' in doubt(rgb)
+    assert doubt(picture()) == ''
 
 
 @pytest.mark.parametrize('name', ['no.jpg', 'text.png', 'other.bmp'])

@@ -17,6 +17,7 @@ from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
+from spec_vla_ros.ros.doubts import Doubts
 from spec_vla_ros.ros.execute import ExecuteServer, Result
 from spec_vla_ros.ros.inputs import Given, Inputs
 from spec_vla_ros.ros.messages import latency_ms
@@ -71,12 +72,13 @@ class Configured:
         self._emergency, self._active = emergency, active
         compressed = settings.image_transport == 'compressed'
         to_rgb = compressed_to_rgb if compressed else image_to_rgb
+        doubts = Doubts(node, settings)
         with ExitStack() as made:  # where one cannot be made, those before it are closed
             self._outputs = Outputs(node, settings)
             made.callback(self._outputs.close)
             self.loop = ControlLoop(
                 policy,
-                to_rgb=lambda image: check_scene(to_rgb(image)),
+                to_rgb=lambda image: doubts.picture(check_scene(to_rgb(image))),
                 settings=settings,
                 same_pixels=same_pixels,
                 supervisor=policy if isinstance(policy, ProcessPolicy) else None,
@@ -91,6 +93,7 @@ class Configured:
                 compressed=compressed,
                 on_instruction=self._on_instruction,
                 given=given.messages,
+                doubts=doubts,
             )
             made.callback(inputs.close)
             self._reports = Reports(

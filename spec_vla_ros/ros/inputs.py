@@ -19,6 +19,7 @@ from spec_vla_ros.control.tick import Reason
 from spec_vla_ros.control.watches import SEVERAL, Pose, Source
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
+from spec_vla_ros.ros.doubts import Doubts
 from spec_vla_ros.ros.hearing import (
     Listener,
     MessageInfo,
@@ -53,6 +54,7 @@ class Inputs:
         compressed: whether images come compressed.
         on_instruction: called with each instruction, and who gave it.
         given: the instructions that were heard before; kept up to date.
+        doubts: are told of each image and pose.
     """
 
     def __init__(
@@ -63,8 +65,9 @@ class Inputs:
         compressed: bool,
         on_instruction: Callable[[str, Hashable], None],
         given: Messages,
+        doubts: Doubts,
     ) -> None:
-        self._node, self._loop = node, loop
+        self._node, self._loop, self._doubts = node, loop, doubts
         self.images_missed = 0  # published, and lost or overtaken on the way here
         self.image: Image | CompressedImage | None = None  # the newest
         self._latest: tuple[Hashable, int] = (None, 0)
@@ -142,12 +145,9 @@ class Inputs:
         self.image, source = message, self._note_sequence(info)
         if source != SEVERAL:
             source = Source(source, message.header.frame_id)
-        self._loop.store_image(
-            message,
-            stamp_ns=to_nanoseconds(message.header.stamp),
-            now_ns=self._now_ns(),
-            source=source,
-        )
+        stamp_ns, now_ns = to_nanoseconds(message.header.stamp), self._now_ns()
+        self._doubts.image(stamp_ns=stamp_ns, now_ns=now_ns)
+        self._loop.store_image(message, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
 
     def _on_pose(self, message: PoseStamped, info: MessageInfo) -> None:
         source = source_of(info)
@@ -156,12 +156,15 @@ class Inputs:
         else:
             source = Source(source, message.header.frame_id)
         point, turn, now_ns = message.pose.position, message.pose.orientation, self._now_ns()
+        quaternion = np.array([turn.x, turn.y, turn.z, turn.w])
+        stamp_ns = to_nanoseconds(message.header.stamp)
+        self._doubts.pose(quaternion, stamp_ns=stamp_ns, now_ns=now_ns)
         self._loop.store_pose(
             Pose(
                 position=np.array([point.x, point.y, point.z]),
-                quaternion=np.array([turn.x, turn.y, turn.z, turn.w]),
+                quaternion=quaternion,
                 frame_id=message.header.frame_id,
-                stamp_ns=to_nanoseconds(message.header.stamp) or now_ns,
+                stamp_ns=stamp_ns or now_ns,
                 source=source,
                 arrival_ns=now_ns,
             )
