@@ -56,9 +56,10 @@ class Controls:
     ) -> None:
         self._logger = node.get_logger()
         self.not_heard: tuple[str, ...] = ()
-        """In words, each emergency stop that goes to another topic, while one of ours is heard."""
+        """In words, each emergency stop that is gone, or goes elsewhere while ours is heard."""
 
         said_true: set[Hashable] = set()  # those that said it last
+        buttons: set[str] = set()  # nodes that could press it
 
         def pressed(message: Bool, info: MessageInfo) -> None:
             if message.data:
@@ -78,14 +79,18 @@ class Controls:
         def look() -> None:
             found, lost = listener.not_heard(), stops_elsewhere(node, listener.topic)
             one_is_heard = node.count_publishers(listener.topic) > 0
-            self.not_heard = tuple(lost) if one_is_heard else ()
-            if not one_is_heard:
+            buttons.update(listener.who_may_act())
+            if one_is_heard:
+                self.not_heard = tuple(lost)
+            else:
+                self.not_heard = _gone(sorted(buttons), listener.topic)
                 found += lost
             if found:
                 not_heard('; '.join(found))
 
         def release() -> Done:
             done, text = reset()
+            buttons.clear()  # whoever resets has seen which are there
             who = ', '.join(listener.still_there(said_true))
             if not who:
                 return done, text
@@ -110,6 +115,17 @@ class Controls:
             return response
 
         return answer
+
+
+def _gone(buttons: list[str], topic: str) -> tuple[str, ...]:
+    if not buttons:
+        return ()
+    are = 'is' if len(buttons) == 1 else 'are'
+    return (
+        f'{", ".join(buttons)} {are} gone, and nobody else publishes on {topic}: an emergency '
+        'stop that is pressed there does nothing; start it again, or call the service reset to go '
+        'on without',
+    )
 
 
 def stops_elsewhere(node: Node, topic: str) -> list[str]:

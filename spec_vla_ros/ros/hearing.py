@@ -17,6 +17,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.other_types import way_on
 
 NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announcement is to come
 ONLY_WATCH = (
@@ -90,6 +91,7 @@ class Listener:
         early, self._unnamed = unnamed - self._unnamed, unnamed  # their names come within moments
         return [
             f'{node_of(publisher)} publishes {fault} on {self.topic}: it cannot be heard'
+            + way_on(self._type, publisher.topic_type)
             for publisher in publishers
             if bytes(publisher.endpoint_gid) not in early
             and (fault := incompatibility(publisher, self._type, self._profiles))
@@ -111,6 +113,14 @@ class Listener:
         everybody = None in sources
         there = [p for p in self._publishers() if everybody or bytes(p.endpoint_gid) in sources]
         return sorted({node_of(publisher) for publisher in there})
+
+    def who_may_act(self) -> list[str]:
+        """Return the nodes that publish, without those of people's tools."""
+        return [
+            node_of(publisher)
+            for publisher in _named(self._publishers())
+            if not publisher.node_name.startswith(ONLY_WATCH)
+        ]
 
     def close(self) -> None:
         """Listen no more."""
@@ -185,7 +195,10 @@ def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
             if verdict == QoSCompatibility.ERROR:
                 fault = f'asking for another quality of service ({offered(subscriber)}; {reason})'
         if fault:
-            found.append(f'{node_of(subscriber)} subscribes to {topic} {fault}: it hears nothing')
+            found.append(
+                f'{node_of(subscriber)} subscribes to {topic} {fault}: it hears nothing'
+                + way_on(kind, subscriber.topic_type)
+            )
     return found
 
 

@@ -2,6 +2,7 @@
 """Nothing that is said to the robot is lost in silence, whoever says it and how."""
 
 import itertools
+import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -105,8 +106,8 @@ def test_a_pose_is_taken_from_a_best_effort_publisher(bench, person):
     bench.wait_halted('POSE_MISSING')
     pose = PoseStamped()
     pose.header.frame_id = 'base_link'
-    person.keeps_saying(pose, 'end_effector_pose', OFFERS['best_effort volatile'])
     pose.pose.position.x = 0.3
+    person.keeps_saying(pose, 'end_effector_pose', OFFERS['best_effort volatile'])
     bench.wait_moving()
 
 
@@ -137,6 +138,29 @@ def test_an_emergency_stop_of_another_type_halts_and_names_its_node(bench, perso
     bench.wait_moving()
 
 
+def test_an_emergency_stop_that_is_gone_is_an_error_until_it_is_back_or_a_reset(bench, person):
+    bench.reset()
+    person.offers(Bool, 'emergency_stop')
+    echo = RemoteNode('_ros2cli_4711', domain_id=bench.world.domain_id)
+    try:
+        echo.node.create_publisher(Bool, 'emergency_stop', 10)
+        wait_for(lambda: bench.node.count_publishers('emergency_stop') == 2, 'both')
+        time.sleep(1.0)  # for the node to look who is there
+    finally:
+        echo.close()
+    assert not bench.status.last.not_heard
+    person.leaves()
+    (text,) = bench.status.wait(lambda s: s.not_heard).not_heard
+    assert text.startswith('/person is gone, and nobody else publishes on /emergency_stop: ')
+    back = Person(bench.world)
+    back.offers(Bool, 'emergency_stop')
+    bench.status.wait(lambda s: not s.not_heard)
+    back.leaves()
+    bench.status.wait(lambda s: s.not_heard)
+    bench.reset()
+    bench.status.wait(lambda s: not s.not_heard)
+
+
 @pytest.mark.parametrize('topic', ['/instruction', '/image', '/end_effector_pose'])
 def test_a_publisher_of_another_type_is_an_error_that_names_its_node(bench, person, topic):
     person.offers(Int32, topic)
@@ -157,7 +181,11 @@ TRANSIENT = OFFERS['reliable transient_local']
 @pytest.mark.parametrize(
     ('kind', 'asks', 'words'),
     [
-        (Twist, 10, 'as geometry_msgs/msg/Twist instead of geometry_msgs/msg/TwistStamped'),
+        (
+            Twist,
+            10,
+            'as geometry_msgs/msg/Twist instead of geometry_msgs/msg/TwistStamped',
+        ),
         (TwistStamped, TRANSIENT, 'asking for another quality of service (reliable, transient'),
     ],
 )

@@ -1,0 +1,40 @@
+# Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
+"""What to do where somebody has a topic of ours with another type of messages."""
+
+from __future__ import annotations
+
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_POSE, _TWIST = 'geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/TwistStamped'
+_OF_A_GRIPPER = 'std_msgs/msg/Float64'
+
+_WAYS_ON = {
+    (_RAW, _COMPRESSED): (
+        "set image_transport 'compressed' and remap image/compressed to it, as the launch file "
+        'does where image_topic:= ends with /compressed'
+    ),
+    (_COMPRESSED, _RAW): "set image_transport 'raw' and remap image to it",
+    (_TWIST, 'geometry_msgs/msg/Twist'): (
+        'most that take Twist have a parameter for stamped ones; else stamp them in a node between'
+    ),
+    (_OF_A_GRIPPER, 'std_msgs/msg/Float64MultiArray'): (
+        "most controllers of grippers have an action, too: gripper_type 'parallel_action' or "
+        "'action'; else convert them in a node between"
+    ),
+}
+"""Our type, and the other one -> what to do."""
+
+_WHATEVER_IT_IS = {
+    _RAW: "take the camera's topic of Image, or of CompressedImage with image_transport",
+    _COMPRESSED: "take the camera's topic of CompressedImage, or of Image with image_transport",
+    _POSE: 'publish a PoseStamped in command_frame; examples/pose_from_tf.py makes one of TF',
+}
+"""Our type -> what to do where it is another one that is not above."""
+
+
+def way_on(ours: str, other: str) -> str:
+    """Return what to do, as the end of an error message; empty: the types say it.
+
+    ours, other: types, as package/msg/Name.
+    """
+    found = _WAYS_ON.get((ours, other)) or _WHATEVER_IT_IS.get(ours, '')
+    return f'; {found}' if found and ours != other else ''
