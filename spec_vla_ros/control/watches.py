@@ -21,6 +21,7 @@ SEVERAL = 'one of several publishers'
 ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
 
 _ONE_SIMULATED = 'does one of them follow use_sim_time, and the other not'
+_NO_UPTIME = 300_000_000.0  # seconds, ten years, for which nothing runs
 _LAG = 30.0  # seconds that no camera lags behind
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
@@ -149,9 +150,16 @@ def _both(one: Hashable, other: Hashable) -> str:
 def _two_clocks(what: str, *, stamp_ns: int, now_ns: int) -> str:
     """Say in words that something is stamped by another clock than the node's."""
     stamped, now = (f'{ns / NANOSECONDS:.0f} s' for ns in (stamp_ns, now_ns))
+    uptime = stamp_ns < _NO_UPTIME * NANOSECONDS <= now_ns
     return (
         f"the {what} stamped by another clock than the node's: {stamped}, and it is {now}; "
-        f'{_ONE_SIMULATED}, or is an old recording played without `--clock`?'
+        f'{_ONE_SIMULATED}, '
+        + (
+            'or does a driver stamp with the time since its device or the computer was started '
+            '(a hardware or monotonic clock)?'
+            if uptime
+            else 'or is an old recording played without `--clock`?'
+        )
     )
 
 

@@ -21,6 +21,7 @@ from spec_vla_ros.settings.outputs import ACTION, NONE, PARALLEL, POSITION
 
 _ACTIONS = {ACTION: 'GripperCommand', PARALLEL: 'ParallelGripperCommand'}
 """Kind of gripper -> the action of control_msgs."""
+_UNSAID = (PolicySettings.gripper_closed, PolicySettings.gripper_open)  # the defaults
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""
 
@@ -50,8 +51,16 @@ class GripperOutput(Protocol):
 def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> GripperOutput:
     """Open what the parameter gripper_type chooses.
 
-    Raises ValueError when control_msgs is needed and not installed.
+    Raises ValueError when control_msgs is needed and not installed. Warns of goals where nobody
+    said at which positions the gripper is closed and open: they are a joint's.
     """
+    ends = (settings.gripper_closed, settings.gripper_open)
+    if settings.gripper_type in _ACTIONS and ends == _UNSAID:
+        node.get_logger().warning(
+            'gripper_closed 0 and gripper_open 1 are the defaults, and a goal of the gripper is '
+            'in m or rad of a joint: set both as its controller takes them (a Robotiq 2F-85 is '
+            'closed at 0.8 and open at 0), or it may close where it should open'
+        )
     kinds: dict[str, Callable[[LifecycleNode, PolicySettings], GripperOutput]] = {
         POSITION: PositionOutput,
         ACTION: ActionOutput,

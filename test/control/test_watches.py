@@ -54,6 +54,16 @@ def test_images_of_another_clock_are_told():
     assert 'use_sim_time' in text
 
 
+def test_images_that_are_stamped_since_a_start_are_told_as_such():
+    """As by a driver that takes the kernel's or the camera's own time."""
+    watch = ImageWatch()
+    watch.store('image', stamp_ns=4711 * SECOND, now_ns=1_795_637_810 * SECOND)
+    text = watch.staleness(now_ns=1_795_637_810 * SECOND, timeout=0.5)
+    assert 'with the time since its device or the computer was started' in text
+    assert 'use_sim_time' in text
+    assert 'recording' not in text
+
+
 @pytest.mark.parametrize(('age', 'told'), [(2, False), (86_400, True)])
 def test_images_of_a_recording_that_is_played_are_told_with_the_way_on(age, told):
     watch = ImageWatch()

@@ -17,7 +17,7 @@ from waiting import wait_for
 
 from spec_vla_ros.ros import gripper_outputs, qos
 from spec_vla_ros.ros.converters import to_time
-from spec_vla_ros.ros.gripper_outputs import ActionOutput
+from spec_vla_ros.ros.gripper_outputs import ActionOutput, make_gripper_output
 from spec_vla_ros.settings.nodes import PolicySettings
 
 
@@ -67,6 +67,18 @@ def test_a_goal_goes_out_when_the_opening_changes(client):
     for opening in (1.0, 1.0, 0.99, 0.0, 0.01):
         gripper.command(opening)
     assert client.goals == [(0.04, 20.0), (0.0, 20.0)]
+
+
+def test_goals_in_the_units_of_nobody_are_warned_of(client):
+    """Many grippers are open at 0: they would close where the policy opens."""
+    node = FakeNode()
+    for said in ({'gripper_open': 0.04}, {'gripper_closed': 0.8, 'gripper_open': 0.0}):
+        make_gripper_output(node, PolicySettings(gripper_type='action', **said))
+    assert not node.warnings
+    make_gripper_output(node, PolicySettings(gripper_type='action'))
+    (text,) = node.warnings
+    assert 'gripper_closed 0 and gripper_open 1 are the defaults' in text
+    assert 'set both as its controller takes them' in text
 
 
 @pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
