@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Decodes one action after the other: chooses the way, keeps the buffers and the recent past."""
+"""Decodes one action after the other: chooses how, and keeps buffers and the recent past."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from spec_vla_ros.types import (
 
 @dataclass(frozen=True, slots=True)
 class DecodedAction:
-    """What `Decoded` says of one action, and what was in force when it was decoded.
+    """One decoded action, and what was in force when it was decoded.
 
     tokens, choices: (D,) int64 on the CPU, see `Decoded`.
-    stats: those of `Decoded`, with acceptance thresholds, draft plan and number of guesses.
+    stats: as `Decoded.stats` gives them, plus acceptance thresholds, draft plan and guesses.
     """
 
     tokens: Tensor
@@ -50,18 +50,20 @@ class DecodedAction:
 
 
 class ActionDecoder:
-    """The target, its drafter if there is one, and what is kept from action to action.
+    """Decodes actions with a target and, if there is one, its drafter.
+
+    From action to action it keeps the KV cache, the temporal drafts and the draft plan.
 
     Args:
         target: the language model.
         codec: its action tokens and norm stats.
         drafter: needed by the speculative modes.
-        rates: how often its drafts were accepted when it was trained; None: nobody measured.
+        rates: how often its drafts were accepted when it was trained; None if not measured.
         runner: how passes run; plainly by default.
-        tree: how large a draft tree may grow; None lets `measure` and what is accepted choose, see
-            `Planner`.
-        action_scale: what 1.0 of the codec's displacements is in metres, and of its rotations in
-            radians.
+        tree: how large a draft tree may grow; with None, measured costs (see `measure`) and
+            observed acceptance decide, see `Planner`.
+        action_scale: what 1.0 of the codec's displacements is in metres, and 1.0 of its rotations
+            in radians.
 
     Raises:
         ValueError: the rates are for actions of another length; or see `Planner`.
@@ -116,10 +118,10 @@ class ActionDecoder:
 
         Args:
             prompt: (1, S, H) embeddings of image and text.
-            decoding: how.
-            instruction: which task this is; temporal drafts are made within one only.
+            decoding: mode, thresholds, and whether to use temporal drafts.
+            instruction: the task; temporal drafts continue only within one task.
             stamp_ns: when the image was taken.
-            timer: counts the milliseconds of each phase.
+            timer: measures the milliseconds of each phase.
 
         Raises:
             ValueError: a speculative mode without a drafter, or acceptance thresholds that do not
@@ -157,9 +159,10 @@ class ActionDecoder:
         return DecodedAction(decoded.tokens, decoded.choices, stats)
 
     def measure(self, prompt: Tensor) -> None:
-        """Plan the draft trees by what they cost on this device, unless they were given.
+        """Measure what drafts cost on this device, to plan the draft trees by it.
 
-        prompt: (1, S, H) of typical length; its content does not matter.
+        Does nothing if the tree was given. prompt: (1, S, H) of typical length; its content does
+        not matter.
         """
         if self._drafter is None or not self._planner.wants_costs:
             return
@@ -170,12 +173,12 @@ class ActionDecoder:
         self._planner.know(costs)
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
-        """Return how large draft trees grow now, in a speculative mode."""
+        """Return the shape or plan of draft trees that is now in force for a speculative mode."""
         return self._planner.plan(self._thresholds_in_force(decoding))
 
     @property
     def finite(self) -> bool:
-        """Whether the target computed numbers in the last action, and not NaN or infinity."""
+        """Whether the target computed no NaN or infinity in the last action."""
         return self._cache.finite
 
     def reset(self, *, situations: bool = False) -> None:
@@ -183,7 +186,7 @@ class ActionDecoder:
         self._temporal.reset(situations=situations)
 
     def _thresholds_in_force(self, decoding: Decoding) -> tuple[int, ...]:
-        """Return how many bins drafts may be off in each dimension; none unless relaxed."""
+        """Return how many bins drafts may be off in each dimension; all 0 unless relaxed."""
         count = self._stop.count
         if decoding.mode != RELAXED:
             return (0,) * count
@@ -208,9 +211,10 @@ class ActionDecoder:
         instruction: str,
         stamp_ns: int,
     ) -> DraftTree | None:
-        """Return the temporal draft, or None where there are no guesses.
+        """Return the temporal draft, or None if there are no guesses.
 
-        To be asked where nothing is drafted, too: it counts whether guesses would hold again.
+        It is called even while nothing is drafted, so that it is noticed when guesses would be
+        worth their time again.
         """
         most = tree.guesses if isinstance(tree, TreePlan) else MAX_NODES
         return self._temporal.draft(
@@ -245,7 +249,10 @@ class ActionDecoder:
         )
 
     def _accept(self, thresholds: tuple[int, ...], device: torch.device) -> AcceptanceRule:
-        """Return the same object for the same thresholds, since recordings are found by it."""
+        """Return the rule for these thresholds.
+
+        It is always the same object, since recordings of passes are looked up by it.
+        """
         if thresholds not in self._rules:
             ids = self._codec.action_ids
             self._rules[thresholds] = (
@@ -256,7 +263,7 @@ class ActionDecoder:
         return self._rules[thresholds]
 
     def _spaced_tree(self, tree: TreeShape | TreePlan, thresholds: tuple[int, ...]) -> TreeRule:
-        """Return the rule of trees whose siblings are apart, made anew where either changed."""
+        """Return the rule of trees with spaced siblings; built anew only if the tree changed."""
         known, rule = self._spaced.get(thresholds, (None, None))
         if rule is None or known != tree:
             rule = spaced(tree, thresholds)
@@ -265,5 +272,5 @@ class ActionDecoder:
 
 
 def _drafts_anything(tree: TreeShape | TreePlan, *, temporal: bool) -> bool:
-    """Whether there are any drafts; a plan may say that none pay on this device."""
+    """Whether anything is drafted; a plan may say that no draft pays on this device."""
     return isinstance(tree, TreeShape) or any(tree.shapes) or (temporal and tree.guesses > 0)

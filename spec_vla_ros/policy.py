@@ -56,14 +56,14 @@ _DEFAULT_CONFIG, _DEFAULT_DECODING = PolicyConfig(), Decoding()
 class SpecVlaPolicy:
     """An OpenVLA checkpoint that turns observations into actions.
 
-    One inference at a time: calls from several threads wait for each other. Several cameras or
-    tasks side by side need a `sibling` each, since temporal drafts follow one motion.
+    It runs one inference at a time: calls from several threads wait for each other. Several
+    cameras or tasks side by side need a `sibling` each, since temporal drafts follow one motion.
 
     Args:
         checkpoint: what `load_openvla` returns; with `stored_as` in the configuration it cannot
             be used for another policy.
-        config: its `unnorm_key`, `recipe`, `stored_as`, `cuda_graphs` and `tree` count; the rest
-            is for loading, which has been done.
+        config: only `unnorm_key`, `recipe`, `stored_as`, `cuda_graphs` and `tree` are used; the
+            other fields are for loading, which has been done before.
         drafter: needed by the speculative modes.
 
     Raises:
@@ -80,7 +80,8 @@ class SpecVlaPolicy:
     ) -> None:
         self._checkpoint = checkpoint
         self._model = checkpoint.model
-        self._parameters = sum(p.numel() for p in checkpoint.model.parameters())  # all of them yet
+        # Counted now, because packing may take weights out of the model.
+        self._parameters = sum(p.numel() for p in checkpoint.model.parameters())
         self._recipe = recipe = read_recipe(config.recipe)
         self._files = fingerprint_of_checkpoint(checkpoint.folder)
         codec = codec_of(checkpoint.folder, checkpoint.config, recipe, config.unnorm_key)
@@ -90,10 +91,11 @@ class SpecVlaPolicy:
         pack_maps(self._model.vision_backbone)
         pack_maps(self._model.projector)
 
-        def with_memory() -> tuple[ActionDecoder, ObservationEncoder]:
-            """Return what remembers something of actions before, anew.
+        def make_stateful_parts() -> tuple[ActionDecoder, ObservationEncoder]:
+            """Return new ones of the parts that remember something from action to action.
 
-            It does not hold the policy, so that its memory is free as soon as nobody holds it.
+            A closure and not a method: it does not refer to the policy, so the memory of a policy
+            is freed as soon as nothing refers to it.
             """
             runner = runner_for(checkpoint.model.device, cuda_graphs=config.cuda_graphs)
             decoder = ActionDecoder(
@@ -113,9 +115,9 @@ class SpecVlaPolicy:
             )
             return decoder, encoder
 
-        self._with_memory = with_memory
-        self._decoder, self._encoder = with_memory()
-        self._in_turn = RLock()  # two at once would write into one KV cache
+        self._make_stateful_parts = make_stateful_parts
+        self._decoder, self._encoder = make_stateful_parts()
+        self._lock = RLock()  # two inferences at once would write into one KV cache
         self._has_drafter = drafter is not None
         _LOG.info(
             '%s, weights in %s, %s',
@@ -161,7 +163,7 @@ class SpecVlaPolicy:
         return self._codec
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
-        """Return how large draft trees grow now, in a speculative mode."""
+        """Return the shape or plan of draft trees that is now in force for a speculative mode."""
         return self._decoder.tree(decoding)
 
     @torch.inference_mode()
@@ -176,21 +178,21 @@ class SpecVlaPolicy:
 
         Args:
             observation: an image and an instruction.
-            decoding: how.
-            refuse_words: whether an answer in words is an error. Otherwise they
-                become the nearest bins, the fastest motion mostly: look at `Action.tokens`, and
-                never let a robot execute it.
+            decoding: how to decode.
+            refuse_words: whether an answer in words is an error. Otherwise words become the
+                nearest bins, which mostly mean the fastest motion: check `Action.tokens`, and
+                never let a robot execute such an action.
 
         Raises:
-            NotAnActionError: some of the answer's tokens are no actions; of words only where
-                these are refused, of what was computed with NaN always.
-            InstructionError: the instruction has unknown words, or is refused as it is.
+            NotAnActionError: some of the answer's tokens are no action tokens. This is raised if
+                words are refused, and in any case if the model computed NaN or infinity.
+            InstructionError: the instruction has unknown words, or is refused.
             ValueError: the image is not (H, W, 3) uint8, the instruction is too long, or
                 the decoding does not fit the policy.
         """
         if not isinstance(decoding, Decoding):
             raise ValueError(f"decoding {decoding!r}: give a Decoding, such as Decoding('strict')")
-        with self._in_turn:
+        with self._lock:
             timer = PhaseTimer(self._model.device)
             with timer.phase('vision'):
                 prompt = self.prompt(observation)
@@ -229,26 +231,26 @@ class SpecVlaPolicy:
     def reset(self, *, situations: bool = False) -> None:
         """Forget the motion and the instruction.
 
-        situations: forget also what was chosen in which situation, on which temporal drafts draw:
-            what comes then depends on nothing before, where trees are given.
+        situations: also forget what was chosen in which situation, which temporal drafts use.
+            Then, if the draft tree is fixed, nothing depends on earlier actions any more.
         """
-        with self._in_turn:
+        with self._lock:
             self._encoder.reset()
             self._decoder.reset(situations=situations)
 
     def sibling(self) -> SpecVlaPolicy:
-        """Return another policy over the same weights, in the same memory, that knows no past."""
+        """Return another policy that shares the weights in memory, and remembers nothing."""
         twin = copy.copy(self)
-        twin._decoder, twin._encoder = self._with_memory()
-        twin._in_turn = RLock()
+        twin._decoder, twin._encoder = self._make_stateful_parts()
+        twin._lock = RLock()
         return twin
 
     @torch.inference_mode()
     def prompt(self, observation: Observation) -> Tensor:
-        """Return what the language model is prefilled with for an observation, (1, S, H).
+        """Return the embeddings that the language model is prefilled with, (1, S, H).
 
         Raises:
-            InstructionError: the instruction has unknown words, or is refused as it is.
+            InstructionError: the instruction has unknown words, or is refused.
             ValueError: the image is not (H, W, 3) uint8, or the instruction is too long.
         """
         if not isinstance(observation, Observation):
@@ -256,17 +258,17 @@ class SpecVlaPolicy:
                 f'the observation is of type {type(observation).__name__}: give an '
                 'Observation(image, instruction)'
             )
-        with self._in_turn:
+        with self._lock:
             return self._encoder(observation)
 
     @torch.inference_mode()
     def warm_up(self, decoding: Decoding = _DEFAULT_DECODING) -> None:
         """Run on an empty image and prompt, so that the first real action is not slower."""
         began = time.monotonic()
-        with self._in_turn:
+        with self._lock:
             prompt = self._encoder.warm_up()
             self._decoder.measure(prompt)
-            for stamp_ns in range(2):  # from the second on with guesses
+            for stamp_ns in range(2):  # the second action has temporal drafts
                 self._decoder.decode(prompt, decoding, instruction='', stamp_ns=stamp_ns)
             self._decoder.reset(situations=True)
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
@@ -284,9 +286,9 @@ def load_policy(
     Args:
         checkpoint: the folder, see `load_openvla`.
         config: norm stats, device, drafter and so on.
-        progress: called with (bytes loaded, bytes in all); None writes it to the log.
-        options: fields of the configuration by name, for short: `load_policy(folder,
-            device='cpu')`. They replace those of `config`.
+        progress: called with (bytes loaded, bytes in all); None writes progress to the log.
+        options: single fields of the configuration, such as `load_policy(folder, device='cpu')`.
+            They replace those of `config`.
 
     Raises:
         CheckpointError: the folder cannot be used; the message says why.
@@ -295,7 +297,7 @@ def load_policy(
     """
     config = replace(config, **options)
     folder = folder_path(checkpoint)
-    # What is wrong ends before weights are read, which may take minutes.
+    # Check everything that can be checked before weights are read, which may take minutes.
     codec_of(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
     require_tokenizer(folder)
     if drafter_folder := config.drafter or drafter_beside(folder):

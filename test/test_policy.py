@@ -84,7 +84,7 @@ def test_threads_wait_for_each_other(policy):
 
 def test_a_sibling_waits_for_nobody(policy):
     twin = policy.sibling()
-    with policy._in_turn, ThreadPoolExecutor(1) as thread:
+    with policy._lock, ThreadPoolExecutor(1) as thread:
         found = thread.submit(twin.infer, Observation(image(), INSTRUCTION))
         assert found.result(timeout=60).values.shape == (7,)
 

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """What may be commanded: actions that are refused, and limits that clamp and count.
 
-An action beyond what is believable is refused; the other limits hold for whatever is left, whoever
-set the step duration.
+An action that is too large to be believed is refused. All other actions are clamped to the limits
+of velocity, acceleration, workspace and gripper.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from spec_vla_ros.types import DIMENSIONS, NANOSECONDS
 
 
 def refusal(values: np.ndarray, limits: ActionLimits) -> str | None:
-    """Return why an action must not be executed, or None when it may.
+    """Return why an action must not be executed, or None if it may.
 
-    values: (7,) dx dy dz in metres, rotation vector in radians, gripper opening. An action beyond
-    the limits is refused rather than clipped: it says that the policy, its norm stats or
-    its image are wrong, and a clipped wrong action is still wrong.
+    An action beyond the limits is refused rather than clipped: it means that the policy, its norm
+    stats or its image is wrong, and a clipped wrong action is still wrong.
+
+    values: (7,) dx dy dz in metres, rotation vector in radians, gripper opening.
     """
     values = np.asarray(values, dtype=float)
     if values.shape != (DIMENSIONS,):
@@ -54,7 +55,7 @@ class MotionClamp:
         self.workspace_clamps = 0
 
     def halt(self) -> None:
-        """Note that zero is commanded, whatever the limits: a halt does not wait."""
+        """Note that zero is commanded at once: limits of acceleration do not delay a halt."""
         self._last = np.zeros(6)
 
     def can_rest(self, limits: MotionLimits, *, period: float) -> bool:
@@ -74,12 +75,13 @@ class MotionClamp:
         """Return the velocity to command until the next tick.
 
         period: seconds from one tick to the next.
-        position: (3,) metres, where the end effector was; needed with a box.
-        horizon: seconds from then until the next command takes effect. The velocity is limited to
-            what keeps the end effector inside until then. It is never turned around, so from
-            outside it leads back in only when the policy wants so.
-        target: (3,) metres, where the end effector has been told to be, if it is told so; likewise
-            kept inside, since an arm that lags shows too late where it is sent.
+        position: (3,) metres, where the end effector was when it was measured; needed with a box.
+        horizon: seconds from that measurement until the next command takes effect. The velocity is
+            limited to what keeps the end effector inside the box until then. It is never reversed,
+            so from outside the box it leads back in only if the policy wants so.
+        target: (3,) metres, the target pose's position, if the arm is commanded by target poses.
+            It is kept inside, too, since the pose of an arm that lags behind shows too late where
+            the arm is being sent.
         """
         asked = np.concatenate((wanted.linear, wanted.angular))
         given = np.clip(asked, -limits.velocity, limits.velocity)
@@ -101,9 +103,9 @@ class MotionClamp:
 
 
 class GripperClamp:
-    """Hands out openings on the way to the one an action asked for.
+    """Hands out gripper openings on the way to the one that an action asked for.
 
-    Where the gripper stands at first is not known, so the first opening is commanded as it is.
+    At first it is not known where the gripper is, so the first opening is commanded as it is.
     """
 
     def __init__(self) -> None:
@@ -112,7 +114,7 @@ class GripperClamp:
         self.clamps = 0
 
     def go_to(self, opening: float, limits: GripperLimits) -> None:
-        """Head for an opening; bins that lie a little outside [0, 1] are no offence."""
+        """Head for an opening; what lies a little outside [0, 1] is not counted as clamped."""
         wanted = min(max(opening, 0.0), 1.0)
         self._goal = min(max(wanted, limits.low), limits.high)
         self.clamps += self._goal != wanted
@@ -122,18 +124,18 @@ class GripperClamp:
         self._goal = None
 
     def forget(self) -> None:
-        """Have commanded nothing: others may move the gripper from now on, or it was a dry run."""
+        """Forget what was commanded, since others may move the gripper, or it was a dry run."""
         self._commanded = self._goal = None
 
     def ahead(self, limits: GripperLimits, *, seconds: float) -> float | None:
-        """Return the opening so many seconds after the one commanded last; None without a goal."""
+        """Return the opening that the rate allows after so many seconds; None without a goal."""
         if self._goal is None or self._commanded is None:
             return self._goal
         step = limits.rate * seconds
         return min(max(self._goal, self._commanded - step), self._commanded + step)
 
     def tick(self, limits: GripperLimits, *, period: float) -> float | None:
-        """Return the opening to command now, or None when there is nothing new to say."""
+        """Return the opening to command now, or None if there is nothing new to command."""
         opening = self.ahead(limits, seconds=period)
         if opening is None:
             return None
@@ -183,18 +185,20 @@ class CommandLimits:
         now_ns: int,
         target: Pose | None = None,
     ) -> Twist:
-        """Return the velocity to command; target: the pose that it moves on, if there is one.
+        """Return the velocity to command.
 
+        pose: where the end effector is. target: the target pose that the velocity moves, if the
+        arm is commanded by target poses.
         Raises ValueError: there is a workspace box, and no pose.
         """
         if settings.command_type == MESSAGE:
-            return wanted  # it is of an action that is within the limits as a whole
+            return wanted  # the action was clamped as a whole, see `clamp_action`
         period = 1.0 / settings.control_rate
         return self._clamp(
             wanted, settings.motion_limits, period=period, pose=pose, now_ns=now_ns, target=target
         )
 
-    def whole(
+    def clamp_action(
         self,
         values: np.ndarray,
         settings: PolicySettings,
@@ -203,10 +207,10 @@ class CommandLimits:
         pose: Pose | None,
         now_ns: int,
     ) -> np.ndarray:
-        """Return an action (7,) within the limits, for somebody who executes it at one go.
+        """Clamp a whole action (7,), for a driver that executes it by itself in so many seconds.
 
-        seconds: over which. The gripper must have been told to open by it before. How fast it
-        speeds up is beyond the action, so of the limits max_acceleration does not hold.
+        `open_gripper` must have been called with the action's opening before. max_acceleration has
+        no effect: how fast the arm speeds up is not a part of an action.
         Raises ValueError: there is a workspace box, and no pose.
         """
         limits = dataclasses.replace(settings.motion_limits, acceleration=np.full(6, np.inf))
@@ -245,5 +249,5 @@ class CommandLimits:
         self._gripper.go_to(opening, settings.gripper_limits)
 
     def gripper(self, settings: PolicySettings) -> float | None:
-        """Return the opening to command, or None when there is nothing new to say."""
+        """Return the opening to command, or None if there is nothing new to command."""
         return self._gripper.tick(settings.gripper_limits, period=1.0 / settings.control_rate)

@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The control loop: what the policy node does at each tick, free of ROS.
+"""The control loop: what the policy node does at each tick, without ROS.
 
-Images and instructions are stored as they come; a tick decides. At every tick the loop either
-halts, for a stated reason, or plays the current action's velocity; when the action has been
-executed and an image shows the result, the worker infers the next one.
+Images and instructions are stored as they come; the tick decides. At every tick the loop either
+halts, for a stated reason, or hands out the current action's velocity. Once the action has been
+executed and an image shows the result, the worker infers the next action.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from spec_vla_ros.types import Action, InstructionError, Policy, UnreadableError
 Image = TypeVar('Image')
 
 HANG = 3
-"""An inference that takes so many times inference_timeout is ended, where that can be done."""
+"""After so many times `inference_timeout`, an inference is ended, where that can be done."""
 
 
 ENDED_BY_AN_INSTRUCTION = (Reason.TOO_MANY_FAILURES, Reason.FROZEN_IMAGE, Reason.POSE_MISSING)
-"""Halts that an instruction ends; POSE_MISSING only where the pose stayed the same."""
+"""Halts that any instruction ends, even the same again; POSE_MISSING only if the pose froze."""
 
 
 class ControlLoop(Generic[Image]):
@@ -45,10 +45,10 @@ class ControlLoop(Generic[Image]):
         to_rgb: turns a stored image into (H, W, 3) uint8 RGB, in the worker's thread; what it
             raises counts as an inference error.
         settings: see `apply`.
-        same_pixels: whether two stored images have the same pixels.
-        supervisor: watches over where the policy runs.
-        emergency: a latch that outlives this loop; None: one of its own.
-        clock: monotonic seconds, by which inferences are timed.
+        same_pixels: returns whether two stored images have the same pixels.
+        supervisor: watches over the process in which the policy runs, if it has one.
+        emergency: the emergency stop, a latch that may outlive this loop; None for a new one.
+        clock: returns monotonic seconds, by which inferences are timed.
         on_finished: called from the worker's thread when an inference has ended.
     """
 
@@ -74,8 +74,8 @@ class ControlLoop(Generic[Image]):
         self._requests: Requests[Image] = Requests(
             Inference(policy, to_rgb=to_rgb), clock=clock, on_finished=on_finished
         )
-        self._finishing = False  # the action that is executed is the last one
-        self._ready = False  # the latest tick found nothing wrong, and nothing has been dropped
+        self._finishing = False  # the action being executed is the last one, see `finish`
+        self._ready = False  # no reason to halt at the latest tick, and nothing dropped since
         self._fault = RUNNING
         self._halt = Halt(Reason.NO_INSTRUCTION)
         self._rejected = self._errors = self._timeouts = self._halts = self._sequence = 0
@@ -111,16 +111,16 @@ class ControlLoop(Generic[Image]):
         )
 
     def known_pose(self, now_ns: int) -> Pose | None:
-        """Return the newest end-effector pose, or None when it cannot be relied on."""
+        """Return the newest end-effector pose, or None if it cannot be relied on."""
         return None if self._preconditions.pose_fault(self._settings, now_ns=now_ns) else self.pose
 
     def apply(self, settings: PolicySettings) -> None:
         """Use these settings from the next tick and the next inference on.
 
-        A dry run that ends or begins does so between actions: half of one that was begun without
-        an arm would be the other half with it. Nor does a faster motion go on under a slower limit
-        of acceleration: it would slow down far behind where its action ends. A driver that was
-        given a whole action executes it to its end.
+        When a dry run begins or ends, the current action is dropped: the arm must not execute only
+        half of it. It is also dropped when a limit of speed or acceleration becomes tighter, since
+        the arm could slow down too late, far behind where the action ends. With command_type
+        message it is not dropped: the driver already has the whole action, and executes it.
         """
         slower = settings.motion_limits.slower_than(self._settings.motion_limits)
         if settings.dry_run != self._settings.dry_run:
@@ -133,9 +133,9 @@ class ControlLoop(Generic[Image]):
     def store_image(
         self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
     ) -> None:
-        """Keep an image that has just arrived, and infer from it if that is what is waited for.
+        """Keep an image that has just arrived, and infer from it if the loop waits for one.
 
-        A zero stamp means the camera gives none; source tells publishers apart.
+        stamp_ns: when it was taken; 0 if the camera does not say. source: tells publishers apart.
         """
         self._preconditions.store_image(image, stamp_ns=stamp_ns, now_ns=now_ns, source=source)
         if self._ready:
@@ -146,10 +146,10 @@ class ControlLoop(Generic[Image]):
         self._preconditions.store_pose(pose)
 
     def store_instruction(self, text: str, *, anew: bool = False) -> None:
-        """Take an instruction; an empty one cancels, the one in force changes nothing.
+        """Take an instruction; an empty one cancels, and the one in force changes nothing.
 
-        anew: somebody gives it now: where the arm waits for an instruction, this is one, even if
-            it is in force.
+        anew: somebody gives it just now. Then, if the arm waits for an instruction, it counts as a
+            new one, even if it has the words of the one in force.
         """
         given_up = self._preconditions.failures.latched is not None
         waits = given_up or self._halt.reason in ENDED_BY_AN_INSTRUCTION
@@ -158,12 +158,12 @@ class ControlLoop(Generic[Image]):
             self._drop_everything()
 
     def refuse_instruction(self, why: str) -> None:
-        """Follow no instruction until another one comes; why: in words."""
+        """Follow no instruction until another one comes; why: the reason, in words."""
         self._preconditions.refuse_instruction(why)
         self._drop_everything()
 
     def finish(self) -> None:
-        """Begin no further action until another instruction; the one that is executed goes on."""
+        """Begin no further action until another instruction; finish the one being executed."""
         self._finishing = True
         self._requests.discard()
 
@@ -177,10 +177,10 @@ class ControlLoop(Generic[Image]):
         self._drop_everything()
 
     def reset(self) -> None:
-        """Release the emergency stop, and start an inference process again that was given up.
+        """Release the emergency stop, and restart the inference process if it was given up.
 
-        An arm that halts does not set off by a reset: its instruction is forgotten, and the next
-        one tries again what was given up.
+        A reset never sets a halted arm in motion: the instruction is forgotten, and only the next
+        one makes the policy try again.
         """
         if self._halt is not RUNNING:
             self._preconditions.cancel()  # the next tick drops what was begun for it
@@ -188,9 +188,9 @@ class ControlLoop(Generic[Image]):
         self._supervisor.recover()
 
     def stop(self, halt: Halt | None = None) -> None:
-        """Forget images, inferences and where the gripper was; the instruction stays.
+        """Drop the action, inferences, images and the gripper's opening; keep the instruction.
 
-        halt: why, where the arm halts until the next tick.
+        halt: the reason to halt for until the next tick, if there is one.
         """
         if halt is not None:
             self._halts += self._halt is RUNNING
@@ -241,7 +241,7 @@ class ControlLoop(Generic[Image]):
         return Tick(twist, self._limits.gripper(settings), new_action, halt)
 
     def _external_halt(self, settings: PolicySettings, now_ns: int) -> Halt:
-        """Return why to halt whatever the policy says, or RUNNING."""
+        """Return why to halt for reasons outside the action itself, or RUNNING."""
         running_for, limit = self._requests.running_for, settings.inference_timeout
         if running_for > HANG * limit:
             self._supervisor.kill()
@@ -258,12 +258,12 @@ class ControlLoop(Generic[Image]):
         return halt
 
     def _ask(self, settings: PolicySettings) -> None:
-        if not self.instruction or self._finishing:  # it has been refused just now, or is done
+        if not self.instruction or self._finishing:  # it has just been refused, or is being ended
             return
         self._requests.ask(self._preconditions.images.newest, self.instruction, settings)
 
     def _begin(self, finished: Finished[Request[Image], Action], now_ns: int) -> NewAction | None:
-        """Start executing an inferred action, unless it may not be."""
+        """Start executing an inferred action, or note why it must not be executed."""
         request, settings = finished.request, finished.request.settings
         action = finished.outcome
         if isinstance(action, Exception):
@@ -280,8 +280,8 @@ class ControlLoop(Generic[Image]):
         ticks = ticks_for(settings.step_duration, settings.control_rate)
         seconds = ticks / settings.control_rate
         self._limits.open_gripper(float(action.values[6]), self._settings)
-        if settings.command_type == MESSAGE:  # the action is all that can be clamped
-            values = self._limits.whole(
+        if settings.command_type == MESSAGE:  # nothing but the action itself can be clamped
+            values = self._limits.clamp_action(
                 action.values, self._settings, seconds=seconds, pose=self.pose, now_ns=now_ns
             )
             action = dataclasses.replace(action, values=values)
@@ -301,7 +301,7 @@ class ControlLoop(Generic[Image]):
         )
 
     def _note_error(self, error: Exception) -> None:
-        """Halt for what an inference raised; what will be raised again counts as no failure."""
+        """Halt for an error of an inference; one that trying again cannot mend is no failure."""
         if isinstance(error, InstructionError):
             self._preconditions.refuse_instruction(str(error))
             self._fault = Halt(Reason.BAD_INSTRUCTION, str(error), lasting=True)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Everything from outside that must hold before the arm may move."""
+"""What must hold before the arm may move: instruction, images, poses, no emergency stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Image = TypeVar('Image')
 
 
 class EmergencyStop:
-    """A latch that outlives whatever is halted by it."""
+    """The emergency stop: a latch, which stays pressed until it is released.
+
+    It may outlive the control loop that it halts.
+    """
 
     def __init__(self) -> None:
         self._text = ''
@@ -54,7 +57,7 @@ class FailureLatch:
         return self._latched
 
     def failed(self, reason: str, *, limit: int) -> None:
-        """Note a failure; latch when it is the limit's."""
+        """Note a failure; latch if it is the last one that `limit` allows."""
         self._in_a_row += 1
         if self._in_a_row >= limit:
             self._latched = (
@@ -73,11 +76,11 @@ class FailureLatch:
 
 
 class Preconditions(Generic[Image]):
-    """Keeps what has come, and says why to halt.
+    """Keeps the newest inputs, and says why the arm must halt.
 
     Args:
-        same_pixels: whether two images have the same pixels; called for every image.
-        emergency: a latch that may be older than this object.
+        same_pixels: returns whether two images have the same pixels; called for every image.
+        emergency: the emergency stop, which may be older than this object.
     """
 
     def __init__(
@@ -96,10 +99,10 @@ class Preconditions(Generic[Image]):
     def store_image(
         self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None
     ) -> None:
-        """Keep an image that has just arrived; a zero stamp means the camera gives none.
+        """Keep an image that has just arrived; stamp_ns is 0 if the camera gives no stamps.
 
-        A source that replaces another shows nothing that the one before should have shown: a
-        camera that was started again may begin with the very picture that was its last.
+        An image from another source restarts the watch for frozen images, even if its pixels are
+        the same: a restarted camera may begin with the same picture that it ended with.
         """
         before = self.images.newest
         if before is None or before.source != source or not self._same_pixels(before.image, image):
@@ -116,10 +119,10 @@ class Preconditions(Generic[Image]):
     def store_instruction(self, text: str, *, again: bool = False) -> bool:
         """Take an instruction; return whether anything has changed.
 
-        An empty one cancels, the one in force changes nothing, and none is taken while the
+        An empty one cancels, and the one in force changes nothing. None is taken while the
         emergency stop is pressed: releasing it must not set the arm in motion.
 
-        again: take the one in force, too, as if it were another.
+        again: treat the instruction in force like a new one.
         """
         text = text.strip()
         bad = instruction_fault(text)
@@ -132,11 +135,11 @@ class Preconditions(Generic[Image]):
         return True
 
     def refuse_instruction(self, text: str) -> None:
-        """Have no instruction, for the one in force is bad; text: why."""
+        """Drop the instruction in force because it is bad; text: why."""
         self.instruction, self._bad_instruction = '', text
 
     def cancel(self) -> None:
-        """Have no instruction."""
+        """Drop the instruction."""
         self.instruction, self._bad_instruction = '', None
 
     def clear_faults(self) -> None:
@@ -146,12 +149,12 @@ class Preconditions(Generic[Image]):
         self._frozen_pose.changed()
 
     def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
-        """Note what the arm is commanded; the pixels and the pose will have to show it."""
+        """Note what the arm is commanded, which pixels and pose must show later."""
         for watch in (self._frozen, self._frozen_pose):
             watch.commanded(twist, seconds=seconds, now_ns=now_ns)
 
     def halt(self, settings: PolicySettings, *, now_ns: int) -> Halt:
-        """Return why to halt whatever the policy says, or RUNNING."""
+        """Return the first reason to halt, or RUNNING."""
         if self.emergency.pressed:
             return Halt(Reason.EMERGENCY_STOP, self.emergency.text)
         if self._bad_instruction is not None:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""An instruction that is given, told from the copies of one that somebody goes on publishing."""
+"""Tells an instruction that somebody gives from copies that a publisher goes on repeating."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ LONGEST_PAUSE = 3.0
 """Seconds between two copies; after a longer silence the same words are given anew."""
 
 _ENOUGH = 2
-"""So many copies of what is in force: once more somebody may say it to be sure."""
+"""So many copies of the instruction in force show that somebody repeats it.
+
+One copy does not: somebody may say it twice to be sure.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +25,12 @@ class _Said:
 
 
 class RepeatWatch:
-    """Knows who repeats an instruction, as `ros2 topic pub` does unless it is told `--once`.
+    """Knows which publishers repeat an instruction, as `ros2 topic pub` does without `--once`.
 
-    Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So whoever has
-    given what was in force already twice more is taken to repeat it, until something else comes
-    from there, or nothing for a while. Where two repeat different ones from the beginning, nobody
-    can know which is meant.
+    Each copy would undo a stop, a reset, or what somebody else asks for meanwhile. So once a
+    publisher has given the instruction in force two more times, it is taken to repeat it, until it
+    says something else, or nothing for a while. If two publishers repeat different instructions
+    from the beginning, nobody can know which one is meant, see `rival`.
     """
 
     def __init__(self) -> None:
@@ -39,9 +42,9 @@ class RepeatWatch:
 
         Args:
             text: the instruction; an empty one, which cancels, is never a copy.
-            source: who gave it; None where nobody tells: then each text counts by itself, so that
-                what one says is not taken for another's.
-            in_force: the instruction that is followed now; where it is refused, the text itself.
+            source: who gave it; None if that is not known. Then each text is counted separately,
+                as if every text had a publisher of its own.
+            in_force: the instruction that is followed now; if this one is refused, its own text.
             now: monotonic seconds.
         """
         text = text.strip()
@@ -54,11 +57,12 @@ class RepeatWatch:
         return copies >= _ENOUGH
 
     def rival(self, text: str, *, source: Hashable) -> tuple[Hashable, str] | None:
-        """Return who goes on saying something else, and what, while this publisher goes on, too.
+        """Return another publisher that repeats something else, and what, if this one repeats too.
 
-        Each would undo the other's for as long as both do; whose copies are known undoes nothing.
-        Asked after `is_copy` for the same. None where nobody contradicts, or this one has said it
-        only once: it may well be news.
+        Otherwise each would undo the other's instruction for as long as both go on. Publishers
+        whose messages are already taken for copies do not count, since copies undo nothing.
+        To be called after `is_copy` for the same message. None if nobody contradicts, or if this
+        publisher has said it only once, so that it may be a new instruction.
         """
         text = text.strip()
         if not text or not self._said[text if source is None else source].again:
@@ -73,10 +77,16 @@ class RepeatWatch:
         )
 
     def deaf_since(self, now: float) -> None:
-        """Note that nobody listens from now on, monotonic seconds: no publisher pauses by that."""
+        """Note that nobody listens from now on, so that silence is no pause of a publisher.
+
+        now: monotonic seconds.
+        """
         self._deaf_since = now
 
     def hears_again(self, now: float) -> None:
-        """Note that somebody listens again, monotonic seconds; without effect if all the time."""
+        """Note that somebody listens again; no effect if somebody did all the time.
+
+        now: monotonic seconds.
+        """
         deaf, self._deaf_since = now - (self._deaf_since or now), None
         self._said = {k: replace(v, at=v.at + deaf) for k, v in self._said.items()}

@@ -19,9 +19,9 @@ Image = TypeVar('Image')
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[Image]):
-    """What to infer from; what is in force when it is made is in force for all of it.
+    """What to infer from. Its settings hold for the whole inference.
 
-    task: a new number is a new task, for which the policy forgets the one before.
+    task: with each new number, the policy first forgets everything about the task before.
     """
 
     image: StampedImage[Image]
@@ -54,7 +54,7 @@ class Inference(Generic[Image]):
 
 
 class Requests(Generic[Image]):
-    """One inference at a time, from an image that is new and shows the arm at rest.
+    """Asks for one action at a time, from an image that is new and shows the arm at rest.
 
     Args:
         infer: see `Inference`; called in the worker's thread only.
@@ -97,19 +97,16 @@ class Requests(Generic[Image]):
         self._in_motion = True
 
     def motion_ended(self, now_ns: int) -> None:
-        """Note that the arm is at rest; may be called again while it is."""
+        """Note that the arm is at rest; may be called repeatedly while it is."""
         if self._in_motion:
             self._in_motion = False
             self._motion_end_ns = now_ns
-        self._motion_end_ns = min(self._motion_end_ns, now_ns)  # the clock was set back
+        self._motion_end_ns = min(self._motion_end_ns, now_ns)  # if the clock was set back
 
     def ask(
         self, newest: StampedImage[Image] | None, instruction: str, settings: PolicySettings
     ) -> bool:
-        """Ask for an action, if the image is new and shows the arm at rest.
-
-        Return whether it was asked for.
-        """
+        """Ask for an action if the image is new and shows the arm at rest; return whether."""
         if newest is None or newest is self._used:
             return False
         if settings.wait_for_motion:
@@ -124,11 +121,11 @@ class Requests(Generic[Image]):
         return submitted
 
     def poll(self) -> Finished[Request[Image], Action] | None:
-        """Return what has been inferred since it was last asked for; None when nothing has."""
+        """Return the result that has come since the last call; None if there is none."""
         return self._worker.poll()
 
     def discard(self) -> None:
-        """Throw away what has been asked for; the next request is a new task's."""
+        """Throw away whatever has been asked for; the next request begins a new task."""
         self._task += 1
         self._worker.discard()
         self._used = None

@@ -1,9 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A pose delta, played once as velocities at control rate.
+"""Turns a displacement into velocities at control rate, once.
 
-An action is a displacement, a robot arm takes velocities: the displacement divided by the time
-it shall take, held for exactly that time. Repeating an action's twist until the next action comes
-would multiply the motion, so each delta gets its number of ticks and then the twist is zero.
+An action is a displacement, and a robot arm takes velocities. The velocity is the displacement
+divided by the time it shall take, held for exactly that time. To repeat it until the next action
+comes would multiply the motion, so each displacement gets its number of ticks, and after them the
+velocity is zero. Here, *delta* means the displacement and rotation of one action.
 """
 
 from __future__ import annotations

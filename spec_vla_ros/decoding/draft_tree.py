@@ -1,12 +1,12 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Draft trees: several guesses for the next tokens that share their beginnings.
 
-Node 0 is the root, the last token that is already decided; every path down from it is one guess
+Node 0 is the root, the last token that is already decided. Every path down from it is one guess
 at how the sequence goes on. The target verifies all paths in one pass, in which each node attends
-to its ancestors alone. A chain is the tree with one path.
+only to itself, its ancestors and what comes before the tree. A chain is a tree with one path.
 
-A tree grows as in EAGLE-2 (arXiv 2406.16858): each level, the drafter extends the `top_k` most
-probable nodes by `top_k` tokens each; at the end the most probable nodes of all levels are kept.
+A tree grows as in EAGLE-2 (arXiv 2406.16858): at each level, the drafter extends the `top_k` most
+probable nodes by `top_k` tokens each. At the end, the most probable nodes of all levels are kept.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from spec_vla_ros.device import upload
 
 @dataclass(frozen=True, slots=True)
 class TreeShape:
-    """How large a draft tree may grow. As a `TreeRule`: always so, as far as tokens are left.
+    """How large a draft tree may grow.
 
-    top_k: nodes that are extended at each level, and tokens each is extended by; 1: a chain.
+    Used as a `TreeRule`, it always gives this shape, only less deep when fewer tokens are left.
+
+    top_k: how many nodes are extended at each level, and by how many tokens each; 1: a chain.
     depth: levels of draft tokens.
     nodes: draft tokens in all; the root is not counted.
-    spacing: for each level, siblings must be more than this many ids apart: a token within the
-        acceptance threshold of its sibling would be a wasted node. Where it ends: 0.
+    spacing: for each level, siblings must be more than this many ids apart, since a token within
+        the acceptance threshold of its sibling would be a wasted node; 0 for further levels.
     """
 
     top_k: int = 8
@@ -47,7 +49,7 @@ class TreeShape:
         return cls(width, depth, width * depth)
 
     def __call__(self, left: int) -> TreeShape | None:
-        """Return the tree to draft with `left` tokens to go; the last one is always the bonus."""
+        """Return the tree to draft when `left` tokens are to come, the last of them the bonus."""
         return replace(self, depth=min(self.depth, left - 1)) if left > 1 else None
 
     def apart(self, level: int) -> int:
@@ -56,11 +58,17 @@ class TreeShape:
 
 
 TreeRule = Callable[[int], TreeShape | None]
-"""Tokens to go -> the tree to draft, or None for a plain pass; see `planning.plan.TreePlan`."""
+"""Tokens still to come -> the tree to draft, or None for a plain pass.
+
+Examples are `TreeShape` and `planning.plan.TreePlan`.
+"""
 
 
 def spaced(tree: TreeRule, spacing: Sequence[int]) -> TreeRule:
-    """Let a rule's trees keep siblings apart: the acceptance threshold, one for each token."""
+    """Return the same rule, but with siblings more than the acceptance threshold apart.
+
+    spacing: (D,), the acceptance threshold of each token of the sequence.
+    """
 
     def shape(left: int) -> TreeShape | None:
         found = tree(left)
@@ -73,14 +81,15 @@ def spaced(tree: TreeRule, spacing: Sequence[int]) -> TreeRule:
 
 @dataclass(frozen=True, slots=True)
 class DraftTree:
-    """Draft tokens below a root. Parents stand before their children.
+    """Draft tokens below a root. Parents come before their children.
 
     tokens: (N,) int64 ids, the root's first.
-    parents: (N,) int64, index of each node's parent; the root is its own.
+    parents: (N,) int64, the index of each node's parent; the root is its own parent.
     depths: (N,) int64, 0 for the root.
-    ancestors: (N, N) bool, True where the column is the row itself or an ancestor of it.
+    ancestors: (N, N) bool, True where the column's node is the row's node or an ancestor of it.
     depth: an upper bound of `depths`, known on the host.
-    is_chain: each node is known to be the parent of the next, so that plain causal attention does.
+    is_chain: True where each node is known to be the parent of the next, so that plain causal
+        attention is enough.
     """
 
     tokens: Tensor
@@ -104,12 +113,12 @@ class DraftTree:
 
     @classmethod
     def root_only(cls, token: Tensor) -> DraftTree:
-        """Build the tree without a draft; token: (1,)."""
+        """Build the tree of a root alone, without draft tokens; token: (1,) its id."""
         return cls.chain(token)
 
     @classmethod
     def empty(cls) -> DraftTree:
-        """Build the tree of a prefill without guesses; nobody reads its root's id."""
+        """Build the tree for a prefill without guesses, whose root's id is never read."""
         return cls.root_only(torch.zeros(1, dtype=torch.int64))
 
     @classmethod
@@ -122,7 +131,7 @@ class DraftTree:
 
     @classmethod
     def from_parents(cls, tokens: Tensor, parents: Tensor, *, depth: int) -> DraftTree:
-        """Build a tree of at most `depth` levels from its nodes (N,) and their parents (N,)."""
+        """Build a tree of at most `depth` levels from the nodes' tokens and parents, (N,) each."""
         ancestors = torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
         for _ in range(depth):
             ancestors = ancestors | ancestors[parents]
@@ -130,7 +139,7 @@ class DraftTree:
 
     @classmethod
     def from_lists(cls, tokens: Sequence[int], parents: Sequence[int]) -> DraftTree:
-        """Build a tree on the host, faster there than `from_parents`, whose loop is a device's."""
+        """Build a tree on the host, where this is faster than the tensors of `from_parents`."""
         depths = [0] * len(tokens)
         for node in range(1, len(tokens)):
             depths[node] = depths[parents[node]] + 1
@@ -143,15 +152,15 @@ class DraftTree:
 
 
 def attention_mask(tree: DraftTree, *, past: int, context: int) -> Tensor:
-    """Who attends to whom in one pass over context and tree.
+    """Return who attends to whom in one pass over context and tree.
 
     Args:
         tree: its root is the last token of the context; the other nodes follow the context.
-        past: cached tokens, seen by all.
-        context: tokens before the draft in this pass, causal among themselves.
+        past: number of cached tokens, to which all attend.
+        context: number of tokens before the draft in this pass, causal among themselves.
 
     Returns:
-        (context + N - 1, past + context + N - 1) bool, True where the row sees the column.
+        (context + N - 1, past + context + N - 1) bool, True where the row attends to the column.
     """
     drafted = len(tree) - 1
     size = (context + drafted, past + context + drafted)
@@ -162,10 +171,10 @@ def attention_mask(tree: DraftTree, *, past: int, context: int) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """What the drafter says about some nodes.
+    """What the drafter predicts at the K nodes of a level.
 
     log_probs: (K, V), log-probabilities of the next token.
-    features: (1, K, H), its output at each node.
+    features: (1, K, H), the drafter's output at each node.
     first_id: token id of the first column of `log_probs`.
     """
 
@@ -175,10 +184,11 @@ class Level:
 
 
 Extend = Callable[[Tensor, Tensor, Tensor, int], Level]
-"""Runs the drafter over the nodes of a level.
+"""Runs the drafter over the K nodes of a level: (ids, features, mask, depth) -> Level.
 
-ids (K,), the drafter's output at their parents (1, K, H), which of the M nodes extended so far
-each sees (K, M) bool, and the level's depth from 0 -> Level
+ids: (K,), the nodes' tokens. features: (1, K, H), the drafter's output at their parents.
+mask: (K, M) bool, which of the M nodes extended so far, themselves included, each attends to.
+depth: of the level, from 0.
 """
 
 
@@ -187,14 +197,14 @@ def grow_tree(root: Tensor, first: Level, extend: Extend, *, shape: TreeShape) -
 
     Args:
         root: (1,) id.
-        first: the drafter's prediction at the root, K = 1.
-        extend: runs the drafter over a level's nodes.
+        first: the drafter's prediction at the root, with K = 1.
+        extend: runs the drafter over the nodes of a level.
         shape: how large the tree may grow, and how far apart siblings must be.
     """
     device = root.device
-    scores = torch.zeros(1, device=device)  # (K,) log-probability of each node being extended
+    scores = torch.zeros(1, device=device)  # (K,) log-probability of each node that is extended
     mask = torch.zeros(1, 0, dtype=torch.bool, device=device)
-    position = torch.zeros(1, dtype=torch.int64, device=device)  # in the list of all candidates
+    position = torch.zeros(1, dtype=torch.int64, device=device)  # of these nodes in `all_tokens`
     all_tokens, all_scores, all_parents = [root], [scores], [position]
     level, made = first, 1
     for depth in range(shape.depth):
@@ -217,10 +227,10 @@ def grow_tree(root: Tensor, first: Level, extend: Extend, *, shape: TreeShape) -
 
 
 def _prune(tokens: Tensor, scores: Tensor, parents: Tensor, shape: TreeShape) -> DraftTree:
-    """Keep the best nodes.
+    """Keep the most probable nodes.
 
-    A parent scores no less than its child and stands before it, so a stable order never keeps a
-    child without its parent.
+    A parent is at least as probable as its child, and comes before it. So with a stable sort, a
+    child is never kept without its parent.
     """
     best = scores.sort(descending=True, stable=True).indices[: shape.nodes + 1].sort().values
     renumbered = torch.searchsorted(best, parents[best])
@@ -228,14 +238,24 @@ def _prune(tokens: Tensor, scores: Tensor, parents: Tensor, shape: TreeShape) ->
 
 
 def _siblings(top_k: int, spacing: int, ids: int) -> int:
-    """How many ids are sure to be found more than `spacing` apart, at most `top_k`."""
+    """Return how many of `ids` ids can surely be chosen more than `spacing` apart, up to `top_k`.
+
+    Each chosen id rules out at most 2 x spacing others.
+    """
     return min(top_k, -(-ids // (2 * spacing + 1)))
 
 
 def best_apart(log_probs: Tensor, count: int, spacing: int) -> tuple[Tensor, Tensor]:
-    """Choose the best ids that are more than `spacing` apart: values and indices, (K, count).
+    """Choose the most probable ids that are more than `spacing` apart.
 
-    Each is worth the probability that the target's choice lies within `spacing` of it.
+    Args:
+        log_probs: (K, V).
+        count: how many to choose.
+        spacing: ids within this distance of a chosen one are not chosen.
+
+    Returns:
+        Scores and ids, (K, count) each. A score is the log-probability that the target's choice
+        lies within `spacing` of the id, that is, that the id is accepted.
     """
     if spacing == 0:
         best = log_probs.topk(count)

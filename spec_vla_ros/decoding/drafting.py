@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A drafter at work on a sequence: what it reads of the target, and the draft trees it proposes.
 
-It is a model of one layer (EAGLE, arXiv 2401.15077). At each place it reads the target's hidden
-state there, called the feature, and the embedding of the token that follows, and predicts the next
-feature, which the target's own head turns into scores.
+A drafter is a model of one layer (EAGLE, arXiv 2401.15077). At each place of the sequence it reads
+the target's hidden state there, called the feature, and the embedding of the token that follows.
+From these it predicts the next feature, which the target's own head turns into scores.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ class DraftModel(Protocol):
 
     @property
     def window(self) -> int | None:
-        """How many of the prompt's last places it reads; None for all."""
+        """How many of the prompt's last places the drafter reads; None for all."""
 
     @property
     def counts_from_prompt(self) -> bool:
-        """Whether its positions follow the sequence, so that padding in front moves none."""
+        """Whether positions follow the sequence.
+
+        Then padding in front shifts all of them alike, which makes no difference to attention.
+        """
 
     @property
     def temperature(self) -> float:
-        """What its scores are divided by before they are taken as probabilities."""
+        """What the scores are divided by before they are taken as probabilities."""
 
     def __call__(
         self,
@@ -47,22 +50,27 @@ class DraftModel(Protocol):
         """Embeddings of tokens i+1 and features i (1, S, H) -> the last `outputs` features i+1."""
 
     def tree_position(self, cached: int, *, first_round: bool) -> int:
-        """Return the rotary position of a tree's first level behind so many cached entries."""
+        """Return the rotary position of a tree's first level.
+
+        Args:
+            cached: entries in the drafter's cache, behind which the tree begins.
+            first_round: whether this is the first tree drafted behind a prompt.
+        """
 
     def new_cache(self, max_len: int) -> KVCache:
         """Return an empty cache with room for so many entries."""
 
 
 class TreeDrafter:
-    """A drafter at work: it follows what the target decides and proposes draft trees.
+    """Follows what the target decides, and proposes draft trees.
 
-    Its buffers are used again from sequence to sequence.
+    Its buffers are reused from sequence to sequence.
 
     Args:
         model: the drafter's network.
-        target: gives embeddings and head.
-        ids: the token ids to draft from, for example the actions'; None for all.
-        temperature: of its scores; None: the model's own.
+        target: provides embeddings and head.
+        ids: the token ids to draft from, for example those of the actions; None for all.
+        temperature: divides the scores; None for the model's own.
     """
 
     def __init__(
@@ -79,11 +87,11 @@ class TreeDrafter:
         self._first_id = 0 if ids is None else ids.start
         self._cache = model.new_cache(0)
         self._embeds = self._features = torch.empty(1, 0, 0)  # (1, places, H), of the sequence
-        self._first = 0  # the first place that is read
+        self._first = 0  # the first place of the sequence that is read
         self._proposes = False
 
     def fresh(self) -> TreeDrafter:
-        """Return one of the same kind with buffers of its own."""
+        """Return another drafter with the same settings and buffers of its own."""
         ids = None if self._ids is None else range(self._ids.start, self._ids.stop)
         return TreeDrafter(self._model, self._target, ids=ids, temperature=self._temperature)
 
@@ -94,7 +102,7 @@ class TreeDrafter:
 
     @property
     def key(self) -> Hashable:
-        """What a recorded pass of it depends on; see `generate.Run`."""
+        """What a recording of its passes depends on; see `generate.Run`."""
         return id(self), self._cache.key, self._embeds.shape[1], self._first, self._proposes
 
     @property
@@ -104,17 +112,16 @@ class TreeDrafter:
 
     @staticmethod
     def passes(shape: TreeShape) -> int:
-        """Forward passes that `propose` takes: one for each level."""
+        """Return how many forward passes `propose` takes: one for each level."""
         return min(shape.depth, shape.nodes) if shape.top_k == 1 else shape.depth
 
     def begin(self, prompt: Tensor, *, num_tokens: int, drafts: bool) -> None:
-        """Forget the sequence before, and note what can be read of a prompt (1, S, H).
+        """Begin a new sequence: forget the one before, and note the embeddings of its prompt.
 
         Args:
-            prompt: embeddings.
-            num_tokens: how many may follow it at most.
-            drafts: whether anything will be proposed; if not, the target need not compute
-                features.
+            prompt: (1, S, H) embeddings.
+            num_tokens: how many tokens may follow it at most.
+            drafts: whether anything will be proposed; if not, no features are asked for.
         """
         length, self._proposes = prompt.shape[1], drafts
         self._first = self.first_place(length)
@@ -127,23 +134,23 @@ class TreeDrafter:
         self._embeds[:, self._first : length - 1] = prompt[:, self._first + 1 :]
 
     def first_place(self, prompt_length: int) -> int:
-        """Return the first place of a sequence that it reads."""
+        """Return the first place that is read of a sequence with a prompt of this length."""
         return 0 if self._model.window is None else max(0, prompt_length - self._model.window)
 
     def wants(self, past: int, end: int) -> int:
-        """Return how many features it wants of a pass over the places `past` to `end`.
+        """Return how many features `observe` needs from a pass over the places `past` to `end`.
 
-        They are the last before `end`; at least one.
+        They are those of the last places before `end`; at least one.
         """
         return end - max(self._first, past) if self._proposes else 1
 
     def observe(self, embeds: Tensor, features: Tensor, decided: Tensor, *, end: int) -> None:
-        """Note what a pass of the target decided, to be read by the next proposal.
+        """Note what a pass of the target decided, for the next proposal to read.
 
         Args:
             embeds: (1, L, H), embeddings of the decided tokens.
-            features: (1, F, H), of the last places before `end`, as many as it wants.
-            decided: (1, L - 1, H), features of the decided tokens but the last.
+            features: (1, F, H), features of the last places before `end`; F is what `wants` said.
+            decided: (1, L - 1, H), features of the decided tokens except the last.
             end: place of the first decided token.
         """
         if self._proposes:
@@ -153,12 +160,12 @@ class TreeDrafter:
             self._features[:, end : end + count - 1] = decided
 
     def rewind(self, place: int) -> None:
-        """Take what stands before a place of the sequence as read, and no more."""
+        """Keep what was read before a place of the sequence, and forget the rest."""
         if self._proposes:
             self._cache.rewind(max(0, place - self._first))
 
     def read(self, place: int) -> Tensor:
-        """Read what is known up to a place; return the predicted feature there, (1, 1, H)."""
+        """Read what was noted before a place; return the feature predicted there, (1, 1, H)."""
         past = self._cache.length
         rows = slice(self._first + past, place)
         positions = range(past, past + rows.stop - rows.start)
@@ -170,7 +177,7 @@ class TreeDrafter:
         Args:
             root: (1,) id of the last decided token.
             shape: how large the tree may grow.
-            place: of the root in the sequence.
+            place: place of the root in the sequence.
         """
         first_round = self._cache.length == 0
         feature = self.read(place)
@@ -191,7 +198,7 @@ class TreeDrafter:
         return tree
 
     def _chain(self, root: Tensor, feature: Tensor, start: int, *, length: int) -> DraftTree:
-        """Draft the drafter's first choice, and its first choice after that, and so on."""
+        """Draft greedily: the most probable token, the most probable one after it, and so on."""
         tokens = [root]
         for position in range(start, start + length):
             if position > start:

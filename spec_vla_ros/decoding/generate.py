@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Greedy autoregressive decoding: one pass of the target for each token.
 
-The baseline that every other way of decoding is measured against, and the definition of what
-strict decoding must give. Here, too, is what every way of decoding shares: `LanguageModel`, `Run`,
-`StopRule`, `Decoded`.
+This is the baseline that every other way of decoding is measured against, and it defines what
+strict decoding must give. The module also holds what all ways of decoding share: `LanguageModel`,
+`Run`, `StopRule`, `Decoded`.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from spec_vla_ros.types import AUTOREGRESSIVE, DecodeStats
 
 Result = TypeVar('Result')
 StopRule = Callable[[Sequence[int]], int]
-"""Tokens so far -> how many more may come, the end token included; 0: the sequence is complete."""
+"""Tokens so far -> how many more may come, an end token included; 0: it is complete."""
 
 
 class Run(Protocol):
-    """Runs a step of decoding in a named phase: the seam at which a device does it its own way.
+    """Runs one step of decoding: where a device can do it in its own way, as by a CUDA graph.
 
-    A step is a function whose work depends on its arguments alone and never on reading a tensor on
-    the host. `call_step` calls it; `PhaseTimer.timed` also takes its time; `cuda.graph_runner`
-    repeats a recording of it, for which objects with a state say by their `key` what that depends
-    on.
+    A step is a function whose work depends only on its arguments, and which never reads a tensor
+    back to the host. `call_step` just calls it. `PhaseTimer.timed` also measures its time.
+    `cuda.graph_runner` records it once and repeats the recording whenever the arguments have the
+    same form; arguments that keep state say by their property `key` what a recording depends on.
 
-    What a step does to a cache's `length` may not last: a replay runs no Python. So whoever runs a
-    step sets the length afterwards.
+    Repeating a recording runs no Python, so it does not change the `length` of a cache as the step
+    itself does. Therefore whoever runs a step sets the length afterwards.
     """
 
     def __call__(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
-        """Return what `step(*args)` returns."""
+        """Return what `step(*args)` returns; phase: its name for timings, such as 'verify'."""
 
 
 def call_step(phase: str, step: Callable[..., Result], *args: Any) -> Result:
@@ -51,7 +51,7 @@ class FixedCount:
     count: int
 
     def __call__(self, tokens: Sequence[int]) -> int:
-        """Return how many are missing."""
+        """Return how many are still missing."""
         return self.count - len(tokens)
 
 
@@ -81,14 +81,14 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The tokens of one action and how they came about.
+    """The tokens of one action, and how they were decoded.
 
     tokens: (N,) int64 on the CPU.
-    choices: (N,) int64 on the CPU, the target's own choice after the tokens before; the same as
-        `tokens` unless the acceptance was relaxed.
-    commits: tokens that each pass of the target committed, the prefill first.
+    choices: (N,) int64 on the CPU, what the target itself would choose in each place, given the
+        tokens before it; the same as `tokens` unless the acceptance was relaxed.
+    commits: how many tokens each pass of the target committed, the prefill first.
     guessed: whether the prefill verified a draft, and so was a verify round, too.
-    draft_passes: forward passes of the drafter.
+    draft_passes: number of forward passes of the drafter.
     """
 
     tokens: Tensor
@@ -103,7 +103,7 @@ class Decoded:
         return self.commits if self.guessed else self.commits[1:]
 
     def stats(self, mode: str, *, phases_ms: Mapping[str, float] | None = None) -> DecodeStats:
-        """Return how it was decoded, for those who know neither tensors nor torch."""
+        """Return how it was decoded, as a dataclass that needs no torch."""
         return DecodeStats(
             mode=mode,
             target_passes=len(self.commits),
@@ -131,8 +131,8 @@ def prefill(
     Args:
         target: the language model.
         prompt: (1, S, H) embeddings.
-        cache: emptied and used again.
-        outputs: of how many of the last tokens hidden states are wanted; None for all S.
+        cache: a cache to use, which is emptied first; None for a new one.
+        outputs: for how many of the last tokens to return hidden states; None for all S.
 
     Returns:
         Hidden states after the final norm (1, outputs or S, H), and the cache that holds the
@@ -160,8 +160,8 @@ def autoregressive_generate(
         target: the language model.
         prompt: (1, S, H) embeddings of image and text.
         num_tokens: length of the action.
-        cache: used again; its contents are lost.
-        run: how steps run.
+        cache: a cache to use; its contents are overwritten.
+        run: runs each step, see `Run`.
     """
     length = prompt.shape[1]
     cache = target.new_cache(length + num_tokens) if cache is None else cache
@@ -173,13 +173,13 @@ def autoregressive_generate(
 
 
 def _first_token(target: LanguageModel, prompt: Tensor, cache: KVCache) -> Tensor:
-    """Run the prefill: (1, 1) int64."""
+    """Run the prefill, and return the first token, (1, 1) int64."""
     hidden, _ = prefill(target, prompt, cache=cache, outputs=1)
     return greedy(target.logits(hidden))
 
 
 def _further_tokens(target: LanguageModel, token: Tensor, cache: KVCache, count: int) -> Tensor:
-    """Decode `count` tokens behind one (1, 1), and return all, (1 + count,) int64."""
+    """Decode `count` tokens after the given one (1, 1), and return all, (1 + count,) int64."""
     tokens = [token]
     for position in range(cache.length, cache.length + count):
         here = range(position, position + 1)

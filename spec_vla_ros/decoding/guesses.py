@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Guesses at a whole action, made into one draft tree.
 
-They are right in some dimensions and wrong in others, and not the same ones each time. Taken
-whole, the best of them is as good as its first wrong dimension; branching in every dimension, a
-tree of guesses holds their combinations too, the most probable first.
+Each guess is right in some dimensions and wrong in others, and not in the same ones each time.
+Used as a whole, a guess is only good up to its first wrong dimension. A tree that branches in
+every dimension holds the combinations of the guesses, too, the most probable ones first.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ RankedNode = tuple[int, int, int]
 def rank_guesses(
     guesses: np.ndarray, rates: np.ndarray, *, apart: Sequence[int], nodes: int
 ) -> list[RankedNode]:
-    """Return the `nodes` most probable beginnings of an action, behind a root: best first.
+    """Return the most probable nodes of the tree of all combinations: the root, then best first.
 
-    Each beginning of the list is a tree, too.
+    A parent comes before its children, so the first so many nodes always make a tree, too.
 
     Args:
         guesses: (G, D) int64 token ids.
         rates: (G, D), how often each guess is right in each dimension.
-        apart: for each dimension, siblings must be more than this many ids apart: one of
-            them would pass where the other is right.
-        nodes: draft tokens at most; the root is not counted, and its id is 0.
+        apart: for each dimension, siblings must be more than this many ids apart; nearer ones
+            would both pass for the same choice.
+        nodes: the most draft tokens; the root, whose id is 0, is not counted.
     """
     levels = [
         _alternatives(ids, probabilities, apart[d])
@@ -40,7 +40,8 @@ def rank_guesses(
         )
     ]
     chosen: list[RankedNode] = [(0, -1, 0)]
-    # Probability, then the order of finding, decide. Of siblings only the next best one waits.
+    # A heap: the most probable node first, and of equally probable ones the one found first. Of
+    # siblings, only the next best one waits in it.
     waiting: list[tuple[float, int, int, int, int, float]] = []
     found = 0
 
@@ -61,7 +62,7 @@ def rank_guesses(
 
 
 def as_tree(ranked: Sequence[RankedNode]) -> DraftTree:
-    """Return ranked guesses as a draft tree, level by level."""
+    """Return ranked nodes as a draft tree, ordered level by level."""
     order = sorted(range(len(ranked)), key=lambda i: ranked[i][0])  # stable: parents come first
     place = {old: new for new, old in enumerate(order)}
     return DraftTree.from_lists(
@@ -72,10 +73,10 @@ def as_tree(ranked: Sequence[RankedNode]) -> DraftTree:
 def _alternatives(
     ids: Sequence[int], rates: Sequence[float], apart: int
 ) -> list[tuple[int, float]]:
-    """Return the ids of one dimension that are far enough apart, with their probabilities.
+    """Return the ids of one dimension that are far enough apart, with falling probabilities.
 
-    The best guess is right at its rate, the next at its rate where the best is wrong, and so on:
-    the probabilities fall.
+    The best guess is right as often as its rate says. The next one counts only where the best is
+    wrong, and is right there as often as its own rate says; and so on.
     """
     kept: list[tuple[int, float]] = []
     left = 1.0

@@ -27,7 +27,7 @@ class KVCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = 'cpu',
     ) -> None:
-        # (L, 2, B, Hkv, max_len, Dh): one buffer, so that compaction is one gather for all layers
+        # (L, 2, B, Hkv, max_len, Dh): one buffer, so that `gather` is one operation for all layers
         self._buffer = torch.zeros(
             layers, 2, batch, kv_heads, max_len, head_dim, dtype=dtype, device=device
         )
@@ -47,22 +47,22 @@ class KVCache:
 
     @property
     def key(self) -> Hashable:
-        """What a recorded pass over the cache depends on; see `generate.Run`."""
+        """What a recording of a pass over the cache depends on; see `generate.Run`."""
         return id(self), self.max_len, self._length
 
     @property
     def padding(self) -> Tensor | None:
-        """How many of the first entries are padding, which nobody attends to, (1,) int64."""
+        """How many of the first entries are padding, to which nothing attends, (1,) int64."""
         return self._padding
 
     @property
     def finite(self) -> bool:
-        """Whether all that is held are numbers; waits for the device."""
+        """Whether everything held is finite, neither NaN nor infinity; waits for the device."""
         held = self._buffer[:, :, :, :, : self._length]
         return bool(held.isfinite().all())
 
     def pad(self, count: Tensor | None) -> None:
-        """Take the first `count` entries, (1,) int64, as padding; None: there is none."""
+        """Mark the first `count` entries, (1,) int64, as padding; None: there is no padding."""
         self._padding = count
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,26 +85,26 @@ class KVCache:
         return held_keys.narrow(2, 0, end), held_values.narrow(2, 0, end)
 
     def advance(self, count: int) -> None:
-        """Take the `count` entries that every layer has just appended as held."""
+        """Count the entries that every layer has just appended as held."""
         self._length += count
-        self._make_room(self._length)  # where there are no layers
+        self._make_room(self._length)  # for a model without layers, which has appended nothing
 
     def gather(self, indices: Tensor, *, base: int) -> None:
         """Move the entries at `base + indices` together behind the first `base`, in place.
 
         Args:
-            indices: (N,) int64, offsets from `base`. Any may follow those that are wanted, for a
-                rewind to cut off.
+            indices: (N,) int64, offsets from `base`. Behind those that are wanted there may be any
+                others, which a `rewind` cuts off.
             base: number of leading entries that stay untouched.
         """
         chosen = self._buffer.index_select(4, indices + base)  # a copy of N entries only
         self._buffer[:, :, :, :, base : base + len(indices)] = chosen
 
     def rewind(self, length: int) -> None:
-        """Take the first `length` entries as held, and no more.
+        """Keep the first `length` entries, and forget the rest.
 
         Raises:
-            ValueError: there is not even room for so many.
+            ValueError: there is no room for so many.
         """
         if not 0 <= length <= self.max_len:
             raise ValueError(f'a cache for {self.max_len} tokens cannot hold {length}')

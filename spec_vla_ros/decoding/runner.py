@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How a device decodes. Devices stand on the algorithm; none of its files knows of them."""
+"""How a device decodes. The algorithm's files know nothing of devices; this builds on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spec_vla_ros.decoding.speculative import speculative_generate
 
 
 class Runner:
-    """How a device decodes: here as the algorithms are written; see `cuda.graph_runner`, too."""
+    """Decodes just as the algorithms are written; `cuda.graph_runner` does it by recordings."""
 
     def run(self, phase: str, step: Callable[..., Any], *args: Any) -> Any:
         """Run a step, see `generate.Run`."""
@@ -26,5 +26,5 @@ class Runner:
         return speculative_generate(*args, **options)
 
     def fresh(self) -> Runner:
-        """Return one that decodes in the same way and remembers nothing of what this one did."""
+        """Return another runner of the same kind, which has recorded nothing yet."""
         return Runner()

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One run of the inference process, seen from its parent."""
+"""One run of the inference process, as its parent sees it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ from spec_vla_ros.types import Action, Decoding, InstructionError, Observation, 
 
 
 class PolicyChild:
-    """Starts the process; `wait_ready`, then `infer`, one at a time, then `kill`.
+    """Starts the process, and talks to it.
 
-    The thread that makes it must live until the process has ended, see DieWithParent.
+    Call `wait_ready`, then `infer` as often as needed, one call at a time; then `kill`, `wait` and
+    `close`. The thread that makes this object must live until the process has ended, see
+    `programs.DieWithParent`.
 
     Args:
         factory: 'package.module:function', called in the process with the settings.
@@ -51,10 +53,10 @@ class PolicyChild:
                 start_new_session=True,
             )
             unless_started.pop_all()
-        self.info = PolicyInfo()  # what the policy said last of itself
+        self.info = PolicyInfo()  # the latest that the policy has sent
         self._in_use = threading.Lock()
         self._closed = False
-        with contextlib.suppress(OSError):  # it ended at once, which wait_ready will see
+        with contextlib.suppress(OSError):  # the process ended at once, as wait_ready will see
             self._channel.send({'factory': factory, 'settings': settings})
 
     @property
@@ -104,8 +106,8 @@ class PolicyChild:
         return f'the inference process ended with {how}'
 
     def close(self) -> None:
-        """Let go of what was shared, after the process has ended."""
-        with self._in_use:  # an inference that waits for the process gives up now
+        """Release channel and shared image, after the process has ended."""
+        with self._in_use:  # an `infer` that was waiting for the process has returned by now
             self._closed = True
             self._channel.close()
             self._image.close()

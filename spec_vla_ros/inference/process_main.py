@@ -37,7 +37,7 @@ def main() -> None:
     keep_freed_memory()
     end, memory, parent = map(int, sys.argv[1:4])
     DieWithParent(signal.SIGKILL, parent=parent)()
-    for number in (signal.SIGINT, signal.SIGHUP):  # the terminal is the parent's to answer
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent decides what the terminal means
         signal.signal(number, signal.SIG_IGN)
     channel = Channel(socket.socket(fileno=end))
     order = channel.receive()
@@ -49,7 +49,7 @@ def main() -> None:
     except Exception as error:
         channel.send({'error': describe(error)})
         return
-    # What is loaded by now stays: the garbage collector need not look at it again.
+    # Whatever is loaded by now stays, so the garbage collector need not look at it again.
     gc.collect()
     gc.freeze()
     channel.send({'ready': os.getpid(), 'info': policy.info})
@@ -59,21 +59,21 @@ def main() -> None:
 def serve(policy: Policy, channel: Channel, image: SharedImage) -> None:
     """Answer requests until the other end closes the channel.
 
-    Raises SystemExit where a CUDA device has failed: it answers nothing more in this process, and
-    does in another.
+    Raises SystemExit if a CUDA device has failed: in this process it stays unusable, and in a new
+    one it works again.
     """
     info_due, lost = 0.0, False
     while (request := channel.receive()) is not None:
         try:
             answer = {'action': _infer(policy, request, image)}
-            if time.monotonic() >= info_due:  # asking a device for its memory takes a while
+            if time.monotonic() >= info_due:  # not each time: to ask for device memory takes time
                 answer['info'] = policy.info
                 info_due = time.monotonic() + INFO_PERIOD
         except InstructionError as refused:
             answer = {'refused': str(refused)}
         except Exception as error:  # the parent decides what it means
             answer = {'error': describe(error)}
-            lost = 'CUDA error' in str(error)  # none of memory, which is told in other words
+            lost = 'CUDA error' in str(error)  # running out of memory has another text
         try:
             channel.send(answer)
         except OSError:  # the parent has closed while we were at it

@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A policy in a process of its own, which can hang, crash or be killed without harm to the node.
 
-Inference in a thread shares the interpreter with the timers that command the arm, cannot be ended
-when it hangs, and takes the node with it when it crashes. In a process of its own it can only
-fail. The process is started again after it died, a bounded number of times in a row, each time
-after a longer pause; then it stays down until somebody asks for it.
+Inference in a thread shares the interpreter with the timers that command the arm. It cannot be
+ended when it hangs, and it takes the node with it when it crashes. In a process of its own, only
+that process fails. A process that died is started again, a bounded number of times in a row, each
+time after a longer pause. Then it stays down until somebody resets it, see `recover`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,25 @@ from spec_vla_ros.inference.wire import InferenceFailedError, ProcessEndedError,
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, PolicyInfo
 
-_LOOKS_EVERY = 0.1  # seconds, whether to go on loading
-_NOTICED_WITHIN = 5.0  # seconds until the kernel has reported an end that the channel showed
+_LOOKS_EVERY = 0.1  # seconds between two checks whether loading was interrupted
+_NOTICED_WITHIN = 5.0  # seconds within which the supervisor learns how a process has ended
 
 
 class ProcessPolicy:
-    """Loads a policy in a process of its own and asks it; both a Policy and a Supervisor.
+    """Loads a policy in a process of its own, and infers there. Both a Policy and a Supervisor.
 
-    `infer` and `reset` from one thread; the rest from any.
+    Call `infer` and `reset` from one thread only; everything else from any thread.
 
     Args:
         factory: 'package.module:function', called in the process with the settings.
-        settings: configure_timeout limits each loading; max_worker_restarts the restarts in a row,
-            which an inference that succeeds sets back to none.
+        settings: configure_timeout limits each loading. max_worker_restarts limits the restarts in
+            a row; an inference that succeeds sets their number back to 0.
         pause: seconds before the first restart; doubled before each further one in a row.
-        interrupted: asked while it is being loaded, which is then given up.
+        interrupted: asked while the policy is being loaded; when it says so, loading is given up.
 
     Raises:
-        InferenceFailedError, ProcessEndedError, TimeoutError: it cannot be loaded; says why.
+        InferenceFailedError, ProcessEndedError, TimeoutError: the policy cannot be loaded; the
+            text says why.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class ProcessPolicy:
 
     @property
     def info(self) -> PolicyInfo:
-        """What the policy said last of itself."""
+        """The latest that the policy has said about itself."""
         return self._info
 
     @property
@@ -89,7 +90,7 @@ class ProcessPolicy:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the process that infers; None while there is none."""
+        """Id of the process that infers; None while there is none."""
         with self._changed:
             return None if self._child is None else self._child.pid
 
@@ -139,7 +140,7 @@ class ProcessPolicy:
         self._thread.join()
 
     def _supervise(self) -> None:
-        """Keep one process running; this thread starts them all, and outlives them."""
+        """Keep one process running. This thread starts all of them, and outlives them."""
         while not self._closing:
             how = self._run_once()
             with self._changed:
@@ -172,7 +173,7 @@ class ProcessPolicy:
         return ended
 
     def _wait_ready(self, child: PolicyChild) -> Exception | None:
-        """Return why it cannot be used."""
+        """Wait until the policy is loaded; return why it cannot be used, or None."""
         limit = self._settings.configure_timeout
         try:
             child.wait_ready(timeout=limit)
@@ -180,12 +181,12 @@ class ProcessPolicy:
             return TimeoutError(f'the policy was not loaded within configure_timeout={limit:g} s')
         except (InferenceFailedError, ProcessEndedError) as failure:
             return failure
-        except Exception as error:  # an answer that nobody foresaw
+        except Exception as error:  # an answer that cannot be understood
             return InferenceFailedError(describe(error))
         return None
 
     def _changed_since_configured(self, info: PolicyInfo) -> Exception | None:
-        """Return that another policy would go on with the instruction than was configured."""
+        """Return an error if the restarted policy is not the one that was configured, or None."""
         made_of = (info.checkpoint, info.unnorm_key, info.recipe, info.files, info.has_drafter)
         self._made_of = self._made_of or made_of
         if made_of == self._made_of:
@@ -196,7 +197,7 @@ class ProcessPolicy:
         )
 
     def _down(self, reason: Exception) -> str:
-        """Say that there is no process to ask, and why."""
+        """Note that there is no process to ask, and why; return the reason in words."""
         with self._changed:
             self._child = None
             self._trouble = str(reason)
@@ -206,7 +207,7 @@ class ProcessPolicy:
         return str(reason)
 
     def _may_restart(self, how: str) -> bool:
-        """Wait until the process may be started again; False when it never may."""
+        """Wait until the process may be started again; return False if it never may."""
         if self._failure is not None:
             return False
         limit = self._settings.max_worker_restarts

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What two processes of ours send each other: JSON, one message a packet, and one image.
+"""How node and inference process talk: JSON, one message for each packet, and one shared image.
 
-Nothing that arrives can be code. The messages pass through a socket pair, which nobody else can
-reach and which reports the other end's death at once; the image lies in memory that both share.
+Nothing that arrives can be code. Messages pass through a socket pair, which nobody else can reach,
+and which reports at once when the other end has died. The image is in memory that both share.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ def channel_pair() -> tuple[Channel, socket.socket]:
 class SharedImage:
     """One (H, W, 3) uint8 image, written by one process and read by another.
 
-    It has no name and no file, and is gone with the last of them. The reader learns the shape from
-    a message sent after the writing; the writer waits for the answer before it writes again.
+    The memory has no name and no file, and is gone when both processes have ended. The reader
+    learns the shape from a message that is sent after the writing. The writer waits for the answer
+    before it writes again.
 
     Args:
-        descriptor: of the memory, handed over by the process that made it; None: make it.
+        descriptor: of the memory, handed over by the process that made it; None to make it.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -98,13 +99,13 @@ class SharedImage:
     def _view(self, shape: tuple[int, ...]) -> np.ndarray:
         size = os.fstat(self.descriptor).st_size
         if self._memory is None or len(self._memory) != size:
-            # The old mapping goes with the last array that looks into it.
+            # The old mapping is freed with the last array that refers to it.
             self._memory = mmap.mmap(self.descriptor, size)
         return np.frombuffer(self._memory, np.uint8, count=int(np.prod(shape))).reshape(shape)
 
 
 def plain(value: Any) -> Any:
-    """Return a value made of dataclasses, arrays and tuples as what JSON knows."""
+    """Return a value made of dataclasses, arrays and tuples in a form that JSON can express."""
     if dataclasses.is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, np.ndarray):

@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One inference at a time, in a thread of its own; the newest request waits, older ones go.
+"""Runs one inference at a time, in a thread of its own, on the newest request.
 
-Inference takes longer than a camera frame and must never run in a ROS callback. A request that
-waits is replaced by a newer one, so that the answer is always about the latest image. A discard
-makes everything asked so far void, the running inference included: its result is thrown away
-when it comes, because the instruction it was computed for no longer counts.
+Inference takes longer than a camera frame and must never run in a ROS callback. A newer request
+replaces one that is still waiting, so that the answer is always about the latest image. A discard
+makes everything asked so far void, including the running inference: its result is thrown away
+when it comes, because the instruction that it was computed for no longer counts.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Result = TypeVar('Result')
 
 @dataclass(frozen=True, slots=True)
 class Finished(Generic[Request, Result]):
-    """What became of one request.
+    """A request that has been answered.
 
-    outcome: the result, or the exception that came instead. seconds: wall time of the call.
+    outcome: the result, or the exception that was raised instead. seconds: wall time of the call.
     """
 
     request: Request
@@ -64,10 +64,10 @@ class InferenceWorker(Generic[Request, Result]):
         self._thread.start()
 
     def submit(self, request: Request) -> bool:
-        """Ask for an inference; replaces a request that has not begun.
+        """Ask for an inference; this replaces a request that has not begun.
 
-        Returns False, and changes nothing, while one that still counts is running or has not
-        been read. Raises RuntimeError when the worker is closed.
+        Returns False, and changes nothing, while an inference that has not been discarded is
+        running, or its result has not been read. Raises RuntimeError if the worker is closed.
         """
         with self._changed:
             if self._closing:
@@ -132,7 +132,7 @@ class InferenceWorker(Generic[Request, Result]):
                 outcome = self._infer(request)
             except Exception as error:  # the reader decides what it means
                 outcome = error
-            except BaseException as error:  # SystemExit would end this thread, and nobody knew
+            except BaseException as error:  # SystemExit would end this thread without a word
                 outcome = RuntimeError(f'{type(error).__name__}: {error}')
             with self._changed:
                 self._started_at = None
@@ -146,11 +146,11 @@ class InferenceWorker(Generic[Request, Result]):
                 try:
                     self._on_finished()
                 except Exception:
-                    _LOG.exception('what is to be told of a result failed')
+                    _LOG.exception('the callback for finished inferences failed')
 
 
 class Supervisor(Protocol):
-    """Watches over where inference runs; every method returns at once, but `close`."""
+    """Watches over the process in which inference runs; all methods but `close` return at once."""
 
     @property
     def trouble(self) -> str | None:
@@ -171,7 +171,7 @@ class Supervisor(Protocol):
 
 
 class Unsupervised:
-    """A policy in this process: nothing to watch, and nothing that could be killed."""
+    """The supervisor of a policy in this process: nothing to watch, and nothing to kill."""
 
     trouble: str | None = None
     restarts = 0

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the policy node has from configure to cleanup: the loop, and every topic around it."""
+"""What the policy node has from *configure* to *cleanup*: the control loop and all its topics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spec_vla_ros.pixels import check_scene
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, same_pixels
 from spec_vla_ros.ros.doubts import Doubts
 from spec_vla_ros.ros.execute import ExecuteServer, Result
-from spec_vla_ros.ros.inputs import Given, Inputs
+from spec_vla_ros.ros.inputs import Inputs, InstructionMemory
 from spec_vla_ros.ros.messages import latency_ms
 from spec_vla_ros.ros.no_effect import NoEffect
 from spec_vla_ros.ros.outputs import Outputs, in_words
@@ -33,20 +33,20 @@ WORKER_PATIENCE = 5.0  # seconds an inference gets to end when the node is clean
 
 
 class Configured:
-    """The loop with its inputs, outputs, reports and goals.
+    """The control loop with its inputs, outputs, reports and goals.
 
     Args:
-        node: whose topics.
-        status_topics: made before this object, outlives it.
-        policy: loaded.
+        node: the node that opens the topics.
+        status_topics: they are made before this object, and outlive it.
+        policy: the loaded policy.
         current: returns the settings in force.
-        emergency: the latch, which outlives this object, too.
-        given: what is remembered of instructions, likewise.
-        active: returns whether the node commands.
+        emergency: the emergency stop, which outlives this object, too.
+        given: what is remembered of instructions; it outlives this object, too.
+        active: returns whether the node is active.
         stops_not_heard: returns the emergency stops on other topics, in words.
-        held_back: returns why it may not be activated; empty when it may.
+        held_back: returns why the node may not be activated; empty if it may.
         on_finished: called from another thread when an inference has ended.
-        steady: a clock that runs whatever becomes of the node's own.
+        steady: a clock that runs even if the node's own clock stands still.
 
     Raises:
         ValueError: the settings ask for what is not available here.
@@ -60,7 +60,7 @@ class Configured:
         status_topics: StatusTopics,
         current: Callable[[], PolicySettings],
         emergency: EmergencyStop,
-        given: Given,
+        given: InstructionMemory,
         active: Callable[[], bool],
         stops_not_heard: Callable[[], tuple[str, ...]],
         held_back: Callable[[], str],
@@ -73,7 +73,7 @@ class Configured:
         compressed = settings.image_transport == 'compressed'
         to_rgb = compressed_to_rgb if compressed else image_to_rgb
         doubts = Doubts(node, settings)
-        with ExitStack() as made:  # where one cannot be made, those before it are closed
+        with ExitStack() as made:  # if one part cannot be made, those before it are closed
             self._outputs = Outputs(node, settings)
             made.callback(self._outputs.close)
             self.loop = ControlLoop(
@@ -145,7 +145,7 @@ class Configured:
         )
 
     def tick(self) -> None:
-        """Publish what is to be said now; called at control rate."""
+        """Tick the control loop, and publish its commands; called at control rate."""
         now_ns, settings = self._now_ns(), self._current()
         self._execute.look_at_the_clock()
         tick = self.loop.tick(now_ns, target=self._outputs.target)
@@ -160,7 +160,10 @@ class Configured:
         self._overlay.ticked(tick, now_ns=now_ns)
 
     def stand_still(self, halt: Halt | None) -> None:
-        """Make standing still the last command, and say why; None: the node is inactive."""
+        """Command the arm to stand still, as the last command, and report why.
+
+        halt: the reason; None if the node becomes inactive.
+        """
         now_ns = self._now_ns()
         self.loop.stop(halt)
         self._outputs.stand_still(measured=self.loop.known_pose(now_ns), now_ns=now_ns)
@@ -171,11 +174,11 @@ class Configured:
             self._execute.abort(Result.OUTCOME_DEACTIVATED, 'the node is no longer active')
 
     def look_at_the_clock(self) -> None:
-        """End a goal that is cancelled or whose time is over, while there are no ticks."""
+        """End a goal that is cancelled or whose time is over, also while there are no ticks."""
         self._execute.look_at_the_clock()
 
     def emergency_stop(self, source: str) -> None:
-        """Command nothing but zero until reset, and end what the gripper does, ticks or none.
+        """Command nothing but zero until reset, and cancel the gripper's goal, even without ticks.
 
         source: who asked for it, in words.
         """
@@ -183,7 +186,7 @@ class Configured:
         self._outputs.emergency_stop()
 
     def stop(self) -> None:
-        """Let go of the instruction, and of the goal that gave it."""
+        """Drop the instruction, and abort the goal that gave it."""
         self._execute.abort(Result.OUTCOME_STOPPED, 'stopped by service')
         self.loop.store_instruction('')
 
@@ -195,7 +198,7 @@ class Configured:
 
     def _on_instruction(self, text: str, source: Hashable) -> None:
         said, before, refused = text.strip(), self.loop.instruction, self._emergency.pressed
-        # What is refused counts as said, or a reset would be the time to take the next copy.
+        # What is refused counts as said. Otherwise, after a reset the next copy would be taken.
         in_force = said if refused else before
         copy = self._repeats.is_copy(text, source=source, in_force=in_force, now=time.monotonic())
         if refused and said:
@@ -233,7 +236,7 @@ class Configured:
             self._node.get_logger().info(f'{done} by {who(source)}')
 
     def _refusal(self, instruction: str) -> str | None:
-        """Return why an instruction cannot be carried out now."""
+        """Return why a goal with this instruction cannot be accepted now, or None."""
         if not self._active():
             return 'the node is not active'
         if self._emergency.pressed:

@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Listening to every publisher of a topic that can be heard, and naming those that cannot.
 
-And of what is published: naming who subscribes and cannot hear it, and who publishes, too.
+For the topics that the node publishes: naming subscribers that cannot hear it, and other nodes
+that publish there, too.
 """
 
 from __future__ import annotations
@@ -19,36 +20,37 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.other_types import way_on
 
-NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node whose own announcement is to come
+NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node that has not been announced yet
 ONLY_WATCH = (
     *('rosbag2_recorder', 'foxglove_bridge', '_ros2cli', 'rqt', 'rviz', 'plotjuggler'),
     *('rosbridge', 'rosapi', 'rosboard', 'spec_vla_top'),
 )
-"""How the names of nodes begin that show or record what they hear, and act upon nothing."""
+"""How the names of nodes begin that only show or record what they hear, and do not act upon it."""
 REMEMBERED = 64
-"""Messages; one comes again by another subscription within a few others."""
+"""Messages to remember. The same one comes again by another subscription within a few others."""
 
 Messages = deque[tuple[Hashable, int, int]]
-"""Which messages came: publisher, number, time."""
+"""The latest messages that came: publisher, sequence number, source time of each."""
 
 MessageInfo = Mapping[str, Any]
-"""What rclpy says of a message; which entries there are depends on distribution and middleware."""
+"""What rclpy tells about a message; its entries depend on distribution and middleware."""
 
 
 class Listener:
-    """One topic, each message handed on once, whoever publishes it.
+    """Hears every publisher of one topic, and hands each message on once.
 
-    A subscription hears who offers at least what it asks for. Asking for nothing hears everybody,
-    but may lose a message and gets none from before; so there are several where that matters.
+    A subscription hears only publishers that offer at least the quality of service it asks for.
+    One that asks for nothing hears everybody, but may lose messages, and gets none from before it
+    was there. So where that matters, there are several subscriptions to the topic.
 
     Args:
-        node: whose subscriptions.
-        kind: of the messages.
-        topic: relative, as it is before it is remapped.
-        callback: given each message, and what rclpy says of it.
-        profiles: a subscription for each.
-        in_order: drop what a newer message of the same publisher has overtaken.
-        heard: messages that a listener before this one has heard; kept up to date.
+        node: which node subscribes.
+        kind: the type of the messages.
+        topic: relative name, before it is remapped.
+        callback: called with each message, and with what rclpy tells about it.
+        profiles: the quality of service of each subscription.
+        in_order: whether to drop a message if a newer one of the same publisher came before it.
+        heard: messages that an earlier listener has heard; kept up to date.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class Listener:
             if self._is_news(info):
                 self._callback(message, info)
 
-        # Without rclpy's own warning: what one of them does not hear another one does.
+        # Turn rclpy's warnings off: what one subscription cannot hear, another one does.
         silent = SubscriptionEventCallbacks(use_default_callbacks=False)
         self._subscriptions = [
             node.create_subscription(kind, topic, hear, profile, event_callbacks=silent)
@@ -88,7 +90,8 @@ class Listener:
         """Return in words each publisher whose messages cannot arrive, and why."""
         publishers = self._publishers()
         unnamed = {bytes(p.endpoint_gid) for p in publishers if p.node_name == NOT_KNOWN_YET}
-        early, self._unnamed = unnamed - self._unnamed, unnamed  # their names come within moments
+        # Wait one call for the names of those that have just appeared.
+        early, self._unnamed = unnamed - self._unnamed, unnamed
         return [
             f'{node_of(publisher)} publishes {fault} on {self.topic}: it cannot be heard'
             + way_on(self._type, publisher.topic_type)
@@ -105,11 +108,11 @@ class Listener:
         )
 
     def name_of(self, source: Hashable) -> str:
-        """Return the node of a publisher, see `source_of`; all there are, where nobody tells."""
+        """Return the node of a publisher, see `source_of`; all publishers if it is not known."""
         return ' or '.join(self.still_there((source,))) or 'a publisher that is gone'
 
     def still_there(self, sources: Collection[Hashable]) -> list[str]:
-        """Return the nodes of those among some publishers that have not gone; None: of all."""
+        """Return the nodes of those of the given publishers that still exist; None means any."""
         everybody = None in sources
         there = [p for p in self._publishers() if everybody or bytes(p.endpoint_gid) in sources]
         return sorted({node_of(publisher) for publisher in there})
@@ -149,12 +152,15 @@ def nothing_heard() -> Messages:
 
 
 def beside(node: Node, topic: str, *, called: Callable[[str, str], bool]) -> list[tuple[str, str]]:
-    """Return each publisher of a topic beside ours that nobody hears: in words, and its type.
+    """Return publishers on other topics that could be meant for ours, and that nobody hears.
 
     Args:
-        node: whose.
-        topic: ours, whole.
-        called: whether a topic of this whole name and type could stand for ours.
+        node: asks for the topics.
+        topic: the whole name of ours.
+        called: returns whether a topic with this whole name and type could be meant for ours.
+
+    Returns:
+        Each publisher in words, and the type it publishes.
     """
     return [
         (f'{node_of(publisher)} publishes {kind} on {name}, to which nobody listens', kind)
@@ -168,7 +174,7 @@ def beside(node: Node, topic: str, *, called: Callable[[str, str], bool]) -> lis
 
 
 def listeners(node: Node, topic: str) -> list[TopicEndpointInfo]:
-    """Return the subscribers of a topic, those left out that only watch."""
+    """Return the subscribers of a topic, without those that only watch."""
     return [
         subscriber
         for subscriber in node.get_subscriptions_info_by_topic(topic)
@@ -179,7 +185,7 @@ def listeners(node: Node, topic: str) -> list[TopicEndpointInfo]:
 def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
     """Return in words each subscriber of a topic of ours that gets nothing of it, and why."""
     topic, kind = publisher.topic_name, type_name(publisher.msg_type)
-    # As the others see it: a profile of ours leaves open what it does not care about.
+    # As other nodes see our publisher, since our own profile leaves some policies open.
     ours = [
         p.qos_profile
         for p in node.get_publishers_info_by_topic(topic)
@@ -228,7 +234,7 @@ def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
 
 
 def _named(endpoints: list[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
-    """Return those whose node has been announced; that of the others comes within moments."""
+    """Return the endpoints whose node has been announced; the others follow within moments."""
     return [endpoint for endpoint in endpoints if endpoint.node_name != NOT_KNOWN_YET]
 
 
@@ -260,9 +266,9 @@ def offered(publisher: TopicEndpointInfo) -> str:
 def incompatibility(
     publisher: TopicEndpointInfo, kind: str, profiles: tuple[QoSProfile, ...]
 ) -> str | None:
-    """Return what of a publisher keeps every subscription from hearing it; None: one hears it.
+    """Return why no subscription can hear a publisher, or None if one can.
 
-    kind: the subscriptions' type, as package/msg/Name; profiles: their quality of service.
+    kind: the subscriptions' type, as package/msg/Name. profiles: their quality of service.
     """
     if publisher.topic_type != kind:
         return f'{publisher.topic_type} instead of {kind}'

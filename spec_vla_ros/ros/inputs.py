@@ -35,10 +35,11 @@ POSES = (type_name(PoseStamped),)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """The instructions that were given while the node lives: configuring anew brings none back.
+class InstructionMemory:
+    """What is remembered of instructions for as long as the node lives.
 
-    A latched publisher's last message goes to every new subscription, whatever became of it.
+    Without it, configuring again would bring an old instruction back: the last message of a
+    latched publisher goes to every new subscription, whatever has become of it.
     """
 
     messages: Messages = field(default_factory=nothing_heard)
@@ -46,15 +47,15 @@ class Given:
 
 
 class Inputs:
-    """Camera, instruction and pose, each message handed on as it comes.
+    """Subscribes to camera, instruction and pose, and hands each message on as it comes.
 
     Args:
-        node: whose subscriptions.
+        node: which node subscribes.
         loop: takes images and poses.
         compressed: whether images come compressed.
-        on_instruction: called with each instruction, and who gave it.
-        given: the instructions that were heard before; kept up to date.
-        doubts: are told of each image and pose.
+        on_instruction: called with each instruction, and with who gave it.
+        given: the instruction messages that were heard before; kept up to date.
+        doubts: is shown each image and pose.
     """
 
     def __init__(
@@ -87,15 +88,15 @@ class Inputs:
         self._listeners = (self._instructions, self._poses, self._images)
 
     def not_heard(self) -> tuple[str, ...]:
-        """Return in words each publisher that sends what cannot be heard, and why."""
+        """Return in words each publisher whose messages cannot be heard, and why."""
         return tuple(text for listener in self._listeners for text in listener.not_heard())
 
     def who_instructs(self, source: Hashable) -> str:
-        """Return the node that gave an instruction, in words where that is not known."""
+        """Return the name of the node that gave an instruction; words if it is not known."""
         return self._instructions.name_of(source)
 
     def sources(self, reason: Reason) -> str:
-        """Return in words where that comes from, or is to, which is a reason to halt; else ''."""
+        """Return in words where the input comes from that is this reason to halt; else ''."""
         images = functools.partial(
             self._sources, self._images, IMAGES, 'images', 'annotated_image'
         )
@@ -110,9 +111,9 @@ class Inputs:
         return sources[reason]() if reason in sources else ''
 
     def _sources(self, listener: Listener, kinds: tuple[str, ...], what: str, ours: str) -> str:
-        """Return in words where something is expected from, and where else there is some.
+        """Return in words where messages are expected from, and which other topics have some.
 
-        ours: a topic on which the node itself publishes such.
+        ours: a topic on which the node itself publishes messages of this type.
         """
         here = {listener.topic, self._node.resolve_topic_name(ours)}
         others = [
@@ -124,7 +125,7 @@ class Inputs:
         return f'{listener.sources()}{elsewhere}'
 
     def _instruction_sources(self) -> str:
-        """Return in words where instructions are expected from, and who gives them to nobody."""
+        """Return in words where instructions are expected from, and who publishes some unheard."""
         topic, texts = self._instructions.topic, [self._instructions.sources()]
 
         def called(name: str, kind: str) -> bool:
@@ -171,10 +172,10 @@ class Inputs:
         )
 
     def _note_sequence(self, info: MessageInfo) -> Hashable:
-        """Count the numbers left out since the publisher's last image; return who it is.
+        """Count the images missed since the publisher's last one; return who published this one.
 
-        Where the distribution does not tell, as Jazzy, each publisher's numbers do: they go up one
-        by one unless an image was lost, or there are several.
+        Jazzy does not tell who published a message. There, sequence numbers tell whether there are
+        several publishers: those of one publisher go up one by one, unless an image was lost.
         """
         source = source_of(info)
         number = info.get('publication_sequence_number') or 0

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the policy node publishes at a tick."""
+"""What the policy node publishes at a tick: actions, statistics, commands to arm and gripper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 
 _LOOK_EVERY = 1.0
-"""Seconds between two looks who hears the commands: not at every action, as it takes a while."""
+"""Seconds between two checks who hears the commands; not at every action, as they take a while."""
 _SAID_EVERY = 10.0
 """Seconds between two warnings that nobody hears the commands."""
 _SHOWN = 4  # of those that listen on other topics
@@ -41,7 +41,7 @@ def in_words(settings: PolicySettings, *, topic: str, gripper: str) -> str:
         'max_step_rotation': settings.max_step_rotation,
         'workspace': None if box is None else box.tolist(),
     }
-    if settings.command_type == MESSAGE:  # nothing holds it there
+    if settings.command_type == MESSAGE:  # it has no effect then
         del limits['max_acceleration']
     limited = ', '.join(f'{n} {"none" if v is None else v}' for n, v in limits.items())
     return (
@@ -65,7 +65,7 @@ class Outputs:
     def __init__(self, node: LifecycleNode, settings: PolicySettings) -> None:
         self._node, self._frame = node, settings.command_frame
         self._commanding = False
-        self._look_again = 0.0  # when it is time to look who hears them, monotonic seconds
+        self._look_again = 0.0  # when to check next who hears them, monotonic seconds
         self._gripper = make_gripper_output(node, settings)
         self._arm = make_arm_output(node, settings)
         self._actions = node.create_lifecycle_publisher(VlaAction, 'action', qos.COMMAND)
@@ -81,7 +81,7 @@ class Outputs:
 
     @property
     def _commands(self) -> tuple[Publisher, ...]:
-        """What arm and gripper are commanded by: actions, where there is nothing else."""
+        """The publishers of commands; that of actions, if the arm has no other."""
         return (*(self._arm.publishers or (self._actions,)), *self._gripper.publishers)
 
     @property
@@ -95,7 +95,7 @@ class Outputs:
         return self._arm.target
 
     def troubles(self) -> tuple[str, ...]:
-        """Return in words who misses the commands, and who commands the same arm or gripper."""
+        """Return in words who cannot hear the commands, and who else commands arm or gripper."""
         return tuple(
             text
             for publisher in self._commands
@@ -127,16 +127,16 @@ class Outputs:
             self._look_who_hears()
 
     def stand_still(self, *, measured: Pose | None, now_ns: int) -> None:
-        """Make standing still the last command; does nothing when it has been."""
+        """Command the arm to stand still; does nothing if that was the last command."""
         if self._commanding:
             self._arm.stand_still(measured=measured, now_ns=now_ns)
             self._gripper.hold(at_once=False)
             self._commanding = False
 
     def emergency_stop(self) -> None:
-        """Cancel the gripper's goal now: a dry run, an inactive node and one without a clock, too.
+        """Cancel the gripper's goal now.
 
-        It was sent before; no tick would cancel it there.
+        In a dry run, while inactive, or while the clock stands still, no tick would cancel it.
         """
         self._gripper.hold(at_once=True)
 
@@ -148,7 +148,7 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
 
     def _look_who_hears(self) -> None:
-        """Say which commands go nowhere; those that cannot be heard are said, too."""
+        """Warn about commands that have no subscriber, and name who listens on other topics."""
         now = time.monotonic()
         if now < self._look_again:
             return

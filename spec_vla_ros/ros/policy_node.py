@@ -1,8 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The policy node: camera and instruction in, end-effector commands out.
 
-Callbacks store, the tick publishes, one worker infers; what a tick does is decided in
-control/loop.py.
+Callbacks store, the tick publishes, one worker infers. `control/loop.py` decides what a tick does.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Halt, Reason
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.programs import StopRequest, log_to_stderr
+from spec_vla_ros.ros import load
 from spec_vla_ros.ros.configured import Configured
 from spec_vla_ros.ros.controls import Controls, Done
 from spec_vla_ros.ros.gripper_outputs import require_gripper
-from spec_vla_ros.ros.inputs import Given
-from spec_vla_ros.ros.load import make_policy as make_policy_here_or_there
+from spec_vla_ros.ros.inputs import InstructionMemory
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
 from spec_vla_ros.ros.spin import read_command_line, spin_node
@@ -49,17 +48,15 @@ CLOCK = '/clock'
 class SpecVlaNode(LifecycleNode):
     """Camera and instruction in, end-effector commands out.
 
-    Loads the policy in configure, publishes only while active, and has said "stand still" when it
-    is no longer. Topics and parameters: docs/reference/ros.md.
+    It loads the policy in *configure* and publishes only while it is active; the last command is
+    always to stand still. Topics and parameters: docs/reference/ros.md.
 
     Args:
         make_policy: loads and warms up the policy; what it raises fails the configuration.
         kwargs: for rclpy's Node.
     """
 
-    def __init__(
-        self, *, make_policy: PolicyFactory = make_policy_here_or_there, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, make_policy: PolicyFactory = load.make_policy, **kwargs: Any) -> None:
         super().__init__('spec_vla', **kwargs)
         self._make_policy = make_policy
         self._policy: Policy | None = None
@@ -76,9 +73,9 @@ class SpecVlaNode(LifecycleNode):
         keep_clock_while(self, lambda: self._active)
         self._in_force = self._settings.current
         self._emergency = EmergencyStop()  # stays pressed through cleanup and configure
-        self._given = Given()
+        self._given = InstructionMemory()
         self._finished = self.create_guard_condition(self._on_finished)
-        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # runs whatever becomes of others
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)  # nobody can set or stop it
         self._ticker: Ticker | None = None
         self._watchdog: Timer | None = None
         self._status_topics = StatusTopics(
@@ -132,16 +129,18 @@ class SpecVlaNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to publish; refused while parameters that were given are in no force."""
+        """Begin to publish; refused while parameters that were given have no effect."""
         if self._held_back:
             self.get_logger().error(f'cannot activate: {self._held_back}')
             return TransitionCallbackReturn.FAILURE
         result = super().on_activate(state)
         self._in_use.loop.stop()
-        gc.collect()  # now, because the collector would hold up the commands later,
-        gc.freeze()  # and need not look again at what is loaded
+        # Collect now, since the collector would delay commands later, and need not look again at
+        # what is loaded.
+        gc.collect()
+        gc.freeze()
         simulated = self.get_parameter(USE_SIM_TIME).value
-        # Somebody may set the system's clock; commands go on all the same.
+        # A steady clock, so that commands go on when somebody sets the system's clock.
         self._ticker = Ticker(
             self,
             rate=self._settings.current.control_rate,
@@ -180,7 +179,7 @@ class SpecVlaNode(LifecycleNode):
         return super().on_error(state)
 
     def halt(self) -> None:
-        """Make the last command on the wire the zero twist, before the process ends."""
+        """Make a zero twist the last command on the wire, before the process ends."""
         self._stand_still()
 
     def destroy_node(self) -> None:
@@ -191,7 +190,7 @@ class SpecVlaNode(LifecycleNode):
 
     @property
     def _in_use(self) -> Configured:
-        """What configure made; transitions and timers that ask come after it."""
+        """What *configure* made; only used by transitions and timers that come after it."""
         if self._configured is None:
             raise RuntimeError('the node is not configured')
         return self._configured
@@ -202,7 +201,7 @@ class SpecVlaNode(LifecycleNode):
 
     @property
     def _held_back(self) -> str:
-        """Why the node may not be activated; empty when it may."""
+        """Why the node may not be activated; empty if it may."""
         wrong = self._settings.not_in_force
         if not wrong or self._settings.current.accept_unknown_parameters:
             return ''
@@ -212,7 +211,7 @@ class SpecVlaNode(LifecycleNode):
         )
 
     def _resolved(self, settings: PolicySettings) -> PolicySettings:
-        """Return the settings as they are in force; raises ValueError when they cannot be."""
+        """Return the settings with `decoding_mode: auto` resolved; ValueError if they conflict."""
         if self._policy is None:
             return settings
         return settings.resolved(has_drafter=self._policy.info.has_drafter)
@@ -228,12 +227,12 @@ class SpecVlaNode(LifecycleNode):
             self._configured.apply(self._in_force)
 
     def _on_finished(self) -> None:
-        """Begin a new action at once, where the arm rests, instead of at the next tick."""
+        """Begin a new action at once if the arm rests, instead of at the next tick."""
         if self._ticker is not None:
             self._ticker.begin()
 
     def _on_watchdog(self) -> None:
-        """Stand still while a simulated clock does."""
+        """Halt while the simulated clock stands still."""
         if self._ticker is None:
             return
         self._in_use.look_at_the_clock()
@@ -254,7 +253,7 @@ class SpecVlaNode(LifecycleNode):
         self.get_logger().error(self._emergency.text)
 
     def _emergency_not_heard(self, who: str) -> None:
-        """Halt as if it had been pressed: whoever publishes it relies on it."""
+        """Press the emergency stop if one cannot be heard: whoever publishes it relies on it."""
         if not self._emergency.pressed:
             self._emergency_stop(who)
 
@@ -284,7 +283,7 @@ class SpecVlaNode(LifecycleNode):
         return True, 'the emergency stop is released, and what was given up is tried again'
 
     def _stand_still(self) -> None:
-        """End the ticking with a zero twist; does nothing when it has ended."""
+        """End the ticks with a zero twist; does nothing if they have ended."""
         if not self._active:
             return
         if self._ticker is not None:
@@ -303,7 +302,7 @@ class SpecVlaNode(LifecycleNode):
         gc.unfreeze()
 
     def _fail(self, reason: str) -> TransitionCallbackReturn:
-        """Say why the configuration fails, and let go of the policy."""
+        """Report why the configuration fails, and release the policy."""
         self.get_logger().error(reason)
         if isinstance(self._policy, ProcessPolicy):
             self._policy.close()
@@ -317,7 +316,7 @@ def main() -> None:
     read_command_line(DESCRIPTION, node='spec_vla')
     log_to_stderr()
     told = StopRequest()  # to load a large checkpoint takes minutes
-    make_policy = partial(make_policy_here_or_there, interrupted=lambda: told.came)
+    make_policy = partial(load.make_policy, interrupted=lambda: told.came)
     spin_node(
         partial(SpecVlaNode, make_policy=make_policy),
         before_exit=SpecVlaNode.halt,

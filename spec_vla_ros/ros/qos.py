@@ -11,7 +11,7 @@ CAMERA = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Sensor data, newest only: an image that was missed is not worth waiting for."""
+"""Camera images: only the newest counts, and a missed one is not worth waiting for."""
 
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -19,7 +19,7 @@ LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""Instruction and status: who comes late gets the latest."""
+"""Status: late subscribers get the latest message at once."""
 
 COMMAND = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -27,7 +27,7 @@ COMMAND = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Commands: none may be lost, none may be repeated to who comes late."""
+"""Commands: none may be lost, and late subscribers get no old ones."""
 
 SENSOR_STATE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -43,7 +43,7 @@ MEASURED = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Small measurements as they are subscribed to: asks for nothing, so it hears every publisher."""
+"""To subscribe to small measurements: it asks for nothing, so it hears every publisher."""
 
 ANYBODY = (
     QoSProfile(
@@ -55,5 +55,5 @@ ANYBODY = (
     COMMAND,
     MEASURED,
 )
-"""What people say to the robot: from latched publishers what they said before, from reliable ones
-every message, and from all others what arrives."""
+"""To subscribe to what people tell the robot, once with each profile: from latched publishers also
+what they said before, from reliable ones every message, and from all others whatever arrives."""

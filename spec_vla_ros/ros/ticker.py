@@ -16,18 +16,18 @@ USE_SIM_TIME = 'use_sim_time'
 
 
 class Ticker:
-    """Ticks at control rate, and in between where an action begins.
+    """Ticks at control rate, and also whenever an action begins.
 
-    An action that begins between two ticks has ticks of its own, at whole periods from its
-    beginning, so that its velocity holds for as long as it should. The beat runs on below them and
-    is taken up again when the arm rests, a whole period after the last tick or more: the mean rate
-    is the control rate.
+    An action that begins between two ticks gets ticks of its own, at whole periods from its
+    beginning, so that its velocity holds for as long as it should. Meanwhile the regular beat goes
+    on in the background. It takes over again when the arm rests, at least a whole period after the
+    last tick. One beat is skipped for the extra tick, so the mean rate is the control rate.
 
     Args:
-        node: whose timers.
-        rate: ticks a second.
-        clock: by which.
-        tick: called at each.
+        node: creates the timers.
+        rate: ticks per second.
+        clock: by which they tick.
+        tick: called at each tick.
         at_rest: returns whether an action could begin at any moment.
     """
 
@@ -82,10 +82,11 @@ class Ticker:
 
 
 def keep_clock_while(node: Node, active: Callable[[], bool]) -> None:
-    """Refuse another `use_sim_time` for as long as `active` says so.
+    """Refuse a change of `use_sim_time` while `active` says so.
 
-    rclpy would change the clock at once. One that nobody publishes stands at zero for ever, by
-    which no image ever grows old, and what watches a simulated clock is not there.
+    rclpy would change the clock at once. But a simulated clock that nobody publishes stays at
+    zero, so that no image would ever become stale, and the watch for a clock that stands still
+    only starts when the node is activated.
     """
 
     def check(parameters: list[Parameter]) -> SetParametersResult:

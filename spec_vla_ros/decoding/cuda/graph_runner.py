@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Decoding as CUDA graphs: a step's hundreds of kernels are recorded once and launched at once.
+"""Decoding as CUDA graphs: a step's hundreds of kernels are recorded once and launched as one.
 
-What is recorded are the very steps of `generate` and `speculative`, see `generate.Run`: each when
-it first comes, after a rehearsal that warms up the libraries it uses. What varies from run to run
-lies in tensors that stay where they are. Wherever recording fails, decoding goes on plainly, and
-the log says so.
+The steps of `generate` and `speculative` are recorded as they are, see `generate.Run`. Each is
+recorded when it first occurs, after a rehearsal that warms up the libraries it uses. Whatever
+varies from run to run is copied into tensors that always stay at the same place in memory. If
+recording fails, decoding goes on without graphs, and the log says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spec_vla_ros.decoding.cuda.recording import (
     CudaRecorder,
     Recorder,
     Recording,
-    copied,
+    copy_tensors,
     tensors_of,
     with_tensors,
 )
@@ -43,26 +43,26 @@ from spec_vla_ros.decoding.speculative import (
 )
 
 _LOG = logging.getLogger(__name__)
-_NODES, _PLACES = 32, 16
-"""Drafts are filled up to a multiple of so many nodes, prompts of so many places, so that few
-recordings serve all."""
+_NODE_MULTIPLE, _PLACE_MULTIPLE = 32, 16
+"""Drafts are filled up to a multiple of so many nodes, and prompts padded to a multiple of so many
+places, so that a few recordings serve for all."""
 
 Result = TypeVar('Result')
 
 
 class GraphRunner(Runner):
-    """Decodes with recordings; see `runner.Runner`.
+    """Decodes by repeating recordings; see `runner.Runner`.
 
     Args:
-        recorder: CUDA's, see `CudaRecorder`.
-        limit: steps to remember; the one that was not used for longest is forgotten first.
+        recorder: makes the recordings, see `CudaRecorder`.
+        limit: how many recordings to keep; the least recently used one is dropped first.
     """
 
     def __init__(self, recorder: Recorder, *, limit: int = 256) -> None:
         self._recorder, self._limit = recorder, limit
-        self._records = True  # until something is refused
-        self._recordings: dict[Hashable, Recording] = {}  # the latest last
-        self._tensors: dict[Hashable, Tensor] = {}
+        self._records = True  # until a recording fails
+        self._recordings: dict[Hashable, Recording] = {}  # the most recently used last
+        self._buffers: dict[Hashable, Tensor] = {}
 
     @property
     def recorded(self) -> int:
@@ -85,7 +85,7 @@ class GraphRunner(Runner):
     ) -> Decoded:
         """See `autoregressive_generate`."""
         prompt, padding = _padded(prompt)
-        cache.pad(self._number('padding', padding, prompt))
+        cache.pad(self._number_on_device('padding', padding, prompt.device))
         return autoregressive_generate(
             target, prompt, num_tokens=num_tokens, cache=cache, run=run or self.run
         )
@@ -125,20 +125,23 @@ class GraphRunner(Runner):
         )
 
     def run(self, phase: str, step: Callable[..., Result], *args: Any) -> Result:
-        """Run a step as a recording; see `generate.Run`. The result lasts until it runs again."""
+        """Run a step as a recording; see `generate.Run`.
+
+        The result is valid until the step runs again.
+        """
         if not self._records:
             return step(*args)
         key = _key(step, args)
-        held = [self._held((step, i), arg) for i, arg in enumerate(args)]
+        in_place = [self._in_place((step, i), arg) for i, arg in enumerate(args)]
         try:
             recording = self._recordings.pop(key, None)
             if recording is None:
-                recording = self._record(step, held)
+                recording = self._record(step, in_place)
                 key = _key(step, args)  # caches may have grown
-        except Exception as error:  # whatever torch or the driver has against it
+        except Exception as error:  # whatever torch or the driver raises
             _LOG.warning('CUDA graphs are off, passes run one kernel at a time: %r', error)
             self._records = False
-            self._recordings.clear()  # none runs again; memory may be what was lacking
+            self._recordings.clear()  # none is used again, and memory may be what was lacking
             return step(*args)
         self._recordings[key] = recording
         while len(self._recordings) > self._limit:
@@ -146,7 +149,7 @@ class GraphRunner(Runner):
         return recording.launch()
 
     def _record(self, step: Callable[..., Result], args: list[Any]) -> Recording:
-        """Run a step once on whatever there is, and record it."""
+        """Rehearse a step by running it once, and record it."""
         caches = _caches(args)
         lengths = [cache.length for cache in caches]
 
@@ -156,10 +159,10 @@ class GraphRunner(Runner):
             return step(*args)
 
         try:
-            result = once()
-            room = with_tensors(result, [torch.empty_like(t) for t in tensors_of(result)])
-            repeat = self._recorder.record(lambda: copied(once(), into=room))
-            return Recording(repeat, room, once)
+            rehearsed = once()
+            result = with_tensors(rehearsed, [torch.empty_like(t) for t in tensors_of(rehearsed)])
+            repeat = self._recorder.record(lambda: copy_tensors(once(), into=result))
+            return Recording(repeat, result, once)
         finally:
             for cache, length in zip(caches, lengths, strict=True):
                 cache.rewind(length)
@@ -168,38 +171,41 @@ class GraphRunner(Runner):
         self, drafter: TreeDrafter, cache: KVCache, prompt: Tensor, padding: int | None
     ) -> None:
         """Keep target and drafter from attending to the padding in front of the prompt."""
-        cache.pad(self._number('padding', padding, prompt))
-        if padding is not None:  # of which the drafter may read less, or nothing
+        cache.pad(self._number_on_device('padding', padding, prompt.device))
+        if padding is not None:  # the drafter may read only a part of the padding, or nothing
             padding = max(0, padding - drafter.first_place(prompt.shape[1]))
-        drafter.cache.pad(self._number('padding read', padding, prompt))
+        drafter.cache.pad(self._number_on_device('padding read', padding, prompt.device))
 
-    def _number(self, name: str, value: int | None, prompt: Tensor) -> Tensor | None:
+    def _number_on_device(
+        self, name: str, value: int | None, device: torch.device
+    ) -> Tensor | None:
+        """Write a number into the buffer of this name, (1,) int64; None stays None."""
         if value is None:
             return None
-        like = torch.empty(1, dtype=torch.int64, device=prompt.device)
-        return self._room(name, like).fill_(value)
+        like = torch.empty(1, dtype=torch.int64, device=device)
+        return self._buffer(name, like).fill_(value)
 
-    def _held(self, name: Hashable, arg: Any) -> Any:
-        """Copy the tensors of an argument to where recordings find them."""
+    def _in_place(self, name: Hashable, arg: Any) -> Any:
+        """Copy the tensors in an argument into the buffers that recordings read."""
         if not isinstance(arg, DraftTree | Tensor):
             return arg
-        rooms = [self._room((name, i), t) for i, t in enumerate(tensors_of(arg))]
-        return copied(arg, into=with_tensors(arg, rooms))
+        buffers = [self._buffer((name, i), t) for i, t in enumerate(tensors_of(arg))]
+        return copy_tensors(arg, into=with_tensors(arg, buffers))
 
-    def _room(self, name: Hashable, like: Tensor) -> Tensor:
-        """Return a tensor of the same form, always the same one for a name."""
+    def _buffer(self, name: Hashable, like: Tensor) -> Tensor:
+        """Return the tensor of this name, shape and type; always the same one."""
         key = (name, tuple(like.shape), like.dtype)
-        if key not in self._tensors:
-            self._tensors[key] = torch.zeros_like(like)
-        return self._tensors[key]
+        if key not in self._buffers:
+            self._buffers[key] = torch.zeros_like(like)
+        return self._buffers[key]
 
 
 def runner_for(device: torch.device, *, cuda_graphs: bool = True) -> Runner:
-    """Return how a device decodes, and say so in the log.
+    """Return the runner for a device; the log says if it uses CUDA graphs.
 
     Args:
-        device: where.
-        cuda_graphs: on CUDA, whether passes are recorded. Nothing is recorded elsewhere.
+        device: where the models are.
+        cuda_graphs: whether to record passes on CUDA; on other devices nothing is recorded.
     """
     if device.type != 'cuda' or not cuda_graphs:
         return Runner()
@@ -208,7 +214,7 @@ def runner_for(device: torch.device, *, cuda_graphs: bool = True) -> Runner:
 
 
 def _key(step: Callable[..., object], args: tuple[Any, ...]) -> Hashable:
-    """Return what a recording depends on: all but the contents of tensors."""
+    """Return what a recording depends on: everything but the contents of tensors."""
 
     def key(arg: Any) -> Hashable:
         if isinstance(arg, DraftTree):
@@ -233,21 +239,22 @@ def _caches(args: list[Any]) -> list[KVCache]:
 
 
 def _padded(prompt: Tensor) -> tuple[Tensor, int]:
-    """Pad a prompt (1, S, H) in front to a multiple of `_PLACES`; return it and the padding."""
-    padding = -prompt.shape[1] % _PLACES
+    """Pad a prompt (1, S, H) in front; return it, and how many places were added."""
+    padding = -prompt.shape[1] % _PLACE_MULTIPLE
     zeros = prompt.new_zeros(1, padding, prompt.shape[2])
     return torch.cat((zeros, prompt), dim=1), padding
 
 
 def _filled(draft: DraftTree, *, depth: int) -> DraftTree:
-    """Add leaves below the root of a draft up to a multiple of `_NODES`; say it may be so deep.
+    """Fill a draft up to a multiple of `_NODE_MULTIPLE` nodes, and set the bound of its depth.
 
-    The new tokens are id 0, which is no action: it passes only where the target chooses it.
+    The nodes added are leaves below the root, with id 0. That is no action, so they are accepted
+    only if the target itself chooses it.
     """
     if len(draft) == 1:
         return draft
-    zeros = draft.tokens.new_zeros(-len(draft) % _NODES)
-    # Behind all others, though they are of depth 1: nobody looks for an order among leaves.
+    zeros = draft.tokens.new_zeros(-len(draft) % _NODE_MULTIPLE)
+    # The leaves come last, although their depth is 1: only parents must precede their children.
     ancestors = torch.eye(len(draft) + len(zeros), dtype=torch.bool, device=zeros.device)
     ancestors[:, 0] = True
     ancestors[: len(draft), : len(draft)] = draft.ancestors

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recordings of steps, made by CUDA or by what stands for it in the tests."""
+"""Recordings of steps of decoding: made by CUDA, or by a stand-in for it in tests."""
 
 from __future__ import annotations
 
@@ -16,31 +16,36 @@ Result = TypeVar('Result')
 
 
 class Recorder(Protocol):
-    """Records what steps launch."""
+    """Records the work that a step launches on a device."""
 
     def record(self, step: Callable[[], object]) -> Callable[[], object]:
-        """Return what repeats a step.
+        """Return a function that repeats the step.
 
-        Raises whatever says that the step cannot be recorded.
+        If the step cannot be recorded, it raises whatever torch or the driver raises.
         """
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
-    """What repeats a step, where its result lies, and the step, which keeps alive what it uses."""
+    """A step that was recorded.
+
+    repeat: repeats it.
+    result: its result; every repetition writes into the same tensors.
+    step: the step itself, held so that the tensors it uses stay alive.
+    """
 
     repeat: Callable[[], object]
     result: Any
     step: Callable[[], object]
 
     def launch(self) -> Any:
-        """Run it, and return its result, which the next launch overwrites."""
+        """Repeat the step, and return its result, which the next launch overwrites."""
         self.repeat()
         return self.result
 
 
 class CudaRecorder:
-    """Records CUDA graphs, all of one device in the same memory."""
+    """Records CUDA graphs; all graphs of one device share a memory pool."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -52,7 +57,7 @@ class CudaRecorder:
         with (
             _no_garbage_collected(),
             torch.cuda.device(self._device),
-            # Other threads may use the device meanwhile.
+            # thread_local: other threads may use the device during the capture.
             torch.cuda.graph(
                 graph,
                 pool=self._memory,
@@ -66,7 +71,7 @@ class CudaRecorder:
 
 @contextmanager
 def _no_garbage_collected() -> Iterator[None]:
-    """Keep graphs that nobody holds any more until later: to free one would spoil the capture."""
+    """Turn garbage collection off: to free another graph during a capture would spoil it."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -89,7 +94,7 @@ def tensors_of(value: Any) -> list[Tensor]:
 
 
 def with_tensors(value: Result, tensors: Iterable[Tensor]) -> Result:
-    """Return the same with other tensors, in the order of `tensors_of`."""
+    """Return the same value with other tensors in it, given in the order of `tensors_of`."""
     left = iter(tensors)
 
     def rebuilt(part: Any) -> Any:
@@ -107,8 +112,8 @@ def with_tensors(value: Result, tensors: Iterable[Tensor]) -> Result:
     return rebuilt(value)
 
 
-def copied(value: Result, *, into: Result) -> Result:
-    """Copy the tensors of a value into those of another of the same form, and return that."""
+def copy_tensors(value: Result, *, into: Result) -> Result:
+    """Copy the tensors in a value into those in another of the same form; return the other."""
     for source, target in zip(tensors_of(value), tensors_of(into), strict=True):
         if source is not target:
             target.copy_(source)
