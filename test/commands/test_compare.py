@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from recording_files import IMAGE, PICTURES, POSE, pose, raw, record
 
 from spec_vla_ros import cli
 
@@ -67,6 +68,25 @@ def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
     status, _, _, err = compare(*options)
     assert status == 2
     assert reason in err
+
+
+def test_an_arm_of_another_time_is_told_before_the_model(monkeypatch, tmp_path, capsys):
+    """The camera's stamps are of 1970, as of one that counts from when it was switched on."""
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', None)
+    messages = []
+    for i in range(40):
+        seen = raw(PICTURES[i % len(PICTURES)])
+        seen.header.stamp.sec = 5 + i
+        moved = pose(0.01 * i, 0.0)
+        moved.header.stamp.sec = 1_700_000_000 + i
+        now = (1_700_000_000 + i) * 10**9
+        messages += [(now, '/image', IMAGE, seen), (now, '/pose', POSE, moved)]
+    bag = record(tmp_path / 'bag', messages)
+    command = ['compare', str(bag), '--instruction', 'go', '--pose-topic', '/pose']
+    assert cli.main([*command, '--out', str(tmp_path / 'out')]) == 2
+    said = capsys.readouterr()
+    assert '1699999995.0 s behind' in said.out
+    assert '0 of 40 pictures were taken while the arm was recorded' in said.err
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
