@@ -30,7 +30,7 @@ class Observation:
     """What the policy sees at one moment.
 
     image: (H, W, 3) uint8, RGB; or one that Pillow opened, which is turned as its EXIF says.
-    instruction: what to do, in plain words.
+    instruction: what to do, in plain words; or the ids of a prompt, which are copied.
     stamp_ns: when the image was taken, nanoseconds on the caller's clock.
 
     Raises:
@@ -42,6 +42,10 @@ class Observation:
     stamp_ns: int = 0
 
     def __post_init__(self) -> None:
+        ids: Any = self.instruction
+        if isinstance(ids, Sequence | np.ndarray) and not isinstance(ids, str | bytes | bytearray):
+            # A list that changes later would be taken for the prompt that is known already.
+            object.__setattr__(self, 'instruction', tuple(np.atleast_1d(ids)))
         if not isinstance(self.stamp_ns, Integral):
             raise ValueError(
                 f'stamp_ns {self.stamp_ns!r}: give whole nanoseconds, as time.time_ns() does'

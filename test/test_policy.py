@@ -242,6 +242,20 @@ def test_bad_observations(policy):
     assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
 
 
+def test_ids_of_a_prompt_that_change_are_another_prompt(policy):
+    """A list that was written over kept its first answer, and an array ended in an error."""
+    ids = [1, 7, 8, 9]
+    given = [ids, np.array([1, 7, 8, 9]), np.array([1, 20, 30, 40]), ids]
+    answers = []
+    for instruction in given:
+        seen = Observation(image(), instruction)
+        answers.append(policy.infer(seen).normalised)
+        ids[1:] = [20, 30, 40]
+    assert (answers[0] == answers[1]).all()
+    assert (answers[2] == answers[3]).all()
+    assert (answers[1] != answers[2]).any()
+
+
 def test_unknown_key_is_told_before_the_weights_are_read(folder, monkeypatch):
     monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
     with pytest.raises(ValueError, match=r"'nowhere'.*'tiny'"):
