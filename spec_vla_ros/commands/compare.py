@@ -22,7 +22,8 @@ from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.policy import check_before_weights, load_policy
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.recordings.prompts import image_times
 from spec_vla_ros.types import DIMENSIONS, Decoding, Observation, Policy
@@ -67,20 +68,18 @@ def run(args: argparse.Namespace) -> int:
     recordings, recipe = recordings_from(args), recipe_from(args)
     motions = [recorded_motion(path, topics) for path in args.recordings]
     _check_times(args, motions)
-    torch.set_num_threads(args.threads)
-    policy = load_policy(
-        args.checkpoint,
-        unnorm_key=args.unnorm_key,
-        recipe=recipe,
-        device=args.device,
-        dtype=args.dtype,
+    config = PolicyConfig(
+        unnorm_key=args.unnorm_key, recipe=recipe, device=args.device, dtype=args.dtype
     )
-    if policy.codec.stats.dimensions != DIMENSIONS:
+    stats = check_before_weights(args.checkpoint, config).stats
+    if stats.dimensions != DIMENSIONS:
         raise ValueError(
-            f'norm stats {policy.codec.stats.key!r} have {policy.codec.stats.dimensions} '
-            f'dimensions; an end effector has {DIMENSIONS}'
+            f'norm stats {stats.key!r} have {stats.dimensions} dimensions; an end effector has '
+            f'{DIMENSIONS}'
         )
     check_writable(args.out)
+    torch.set_num_threads(args.threads)
+    policy = load_policy(args.checkpoint, config=config)
     answers = Answers(policy)
     parts = [
         _pairs(answers, recording, motion, policy.codec.is_action)

@@ -61,6 +61,7 @@ def test_what_is_wrong_is_named(compare):
         ((*ARM, '--interval', 'inf'), '--interval inf: give seconds'),
         ((*ARM, '--gripper-closed', 'nan'), 'the gripper is closed at nan'),
         ((*ARM, '--recipe', 'nowhere'), 'none of plain, libero, bridge'),
+        ((*ARM, '--unnorm-key', 'other'), "unknown unnorm_key 'other'"),
     ],
 )
 def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
@@ -92,7 +93,7 @@ def test_an_arm_of_another_time_is_told_before_the_model(monkeypatch, tmp_path, 
 def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
     recordings, monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr('spec_vla_ros.commands.compare.replay', None)
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', None)
     (tmp_path / 'file').touch()
     assert cli.main(['compare', *recordings, *ARM, '--out', str(tmp_path / 'file')]) == 2
     assert 'give another --out' in capsys.readouterr().err
