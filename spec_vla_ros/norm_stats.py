@@ -21,6 +21,7 @@ _NO_FILES: Mapping[str, str] = {}
 STATISTICS = 'dataset_statistics.json'
 """Where a fine-tune has its norm stats; config.json has those of what it was made from, too."""
 _ROUNDING = 1e-6  # of single precision, in which data sets have their actions
+_BEYOND = 1e-3  # of a range; quantiles of its own data do not leave it
 _ARM = 6  # position and rotation come before the gripper in actions of seven dimensions
 _SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
 
@@ -32,12 +33,14 @@ class NormStats:
     key: which data set of the checkpoint.
     q01, q99: (D,) float64, the values that -1 and +1 stand for, in the action's own units.
     mask: (D,) bool, False where the value is used as it is (the gripper, usually).
+    contradiction: in words, where q01 and q99 cannot be of the data that min and max are of.
     """
 
     key: str
     q01: np.ndarray
     q99: np.ndarray
     mask: np.ndarray
+    contradiction: str = ''
 
     @property
     def dimensions(self) -> int:
@@ -131,7 +134,7 @@ class NormStats:
                 f'{name}: q01 is above q99 in dimension {d} ({q01[d]:g} and {q99[d]:g}), which '
                 'would reverse its motion; write the lower one into q01'
             )
-        stats = cls(key, q01, q99, mask.astype(bool))
+        stats = cls(key, q01, q99, mask.astype(bool), _contradiction(action, q01, q99, mask))
         stuck = np.flatnonzero(stats.without_range & (np.abs(q01) > _ROUNDING))
         if len(q01) == _ARM + 1 and len(stuck) and stuck[0] < _ARM:
             d = stuck[0]
@@ -204,6 +207,33 @@ def _instead(entry: Any) -> str:
     there = ', '.join(sorted(map(str, action))) if isinstance(action, Mapping) else ''
     where = 'action has' if 'action' in entry else 'there is'
     return f' ({where} {there}, which mean other ranges or none)' if there else ''
+
+
+def _contradiction(
+    action: Mapping[str, Any], q01: np.ndarray, q99: np.ndarray, mask: np.ndarray
+) -> str:
+    """Say where q01 or q99 is beyond the least or greatest value; empty where they are not said.
+
+    q01, q99, mask: (D,), of the same data set.
+    """
+    try:
+        least, most = (np.asarray(action.get(name), np.float64) for name in ('min', 'max'))
+    except (TypeError, ValueError):  # what is not used may be anything
+        return ''
+    if not least.shape == most.shape == q01.shape:
+        return ''
+    slack = _BEYOND * np.abs(most - least) + _ROUNDING
+    for d in np.flatnonzero(mask):
+        for name, end, bound, beyond in (
+            ('q01', q01[d], f'min {least[d]:g}', q01[d] < least[d] - slack[d]),
+            ('q99', q99[d], f'max {most[d]:g}', q99[d] > most[d] + slack[d]),
+        ):
+            if beyond:
+                return (
+                    f'{name} is {end:g} in dimension {d}, beyond its {bound}: they are of other '
+                    'data, or were edited, and motions go as far as q01 and q99 say'
+                )
+    return ''
 
 
 def _bounds(entry: Any) -> Mapping[str, Any] | None:

@@ -24,9 +24,9 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
+    check_drafter_config,
     drafter_beside,
     load_drafter_beside,
-    read_drafter_config,
 )
 from spec_vla_ros.models.folders import folder_path
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
@@ -274,6 +274,27 @@ class SpecVlaPolicy:
         _LOG.info('warmed up in %.1f s', time.monotonic() - began)
 
 
+def check_before_weights(checkpoint: str | Path, config: PolicyConfig) -> ActionCodec:
+    """Make sure of what can be known before weights are read, which may take minutes.
+
+    Returns:
+        Its action tokens and norm stats.
+
+    Raises:
+        ValueError: as `load_policy`.
+    """
+    folder = folder_path(checkpoint)
+    described = read_config(folder)
+    codec = codec_of(folder, described, read_recipe(config.recipe), config.unnorm_key)
+    require_tokenizer(folder)
+    drafter = drafter_beside(folder) if config.drafter is None else config.drafter
+    if drafter is not None:
+        check_drafter_config(drafter, described.text, position_mode=config.draft_position_mode)
+    if config.stored_as is not None:
+        check_stored_as(config.stored_as)
+    return codec
+
+
 def load_policy(
     checkpoint: str | Path,
     *,
@@ -295,15 +316,11 @@ def load_policy(
         ValueError: unknown `unnorm_key`, recipe or device, or a word that `PolicyConfig` does not
             know; the message lists the valid ones.
     """
+    if not isinstance(config, PolicyConfig):
+        raise ValueError(f'config {config!r:.60}: give a PolicyConfig, or its fields by name')
     config = replace(config, **options)
     folder = folder_path(checkpoint)
-    # Check everything that can be checked before weights are read, which may take minutes.
-    codec_of(folder, read_config(folder), read_recipe(config.recipe), config.unnorm_key)
-    require_tokenizer(folder)
-    if drafter_folder := config.drafter or drafter_beside(folder):
-        read_drafter_config(drafter_folder)
-    if config.stored_as is not None:
-        check_stored_as(config.stored_as)
+    check_before_weights(folder, config)
     loaded = load_openvla(folder, device=config.device, dtype=config.dtype, progress=progress)
     drafter = load_drafter_beside(loaded, config.drafter, position_mode=config.draft_position_mode)
     return SpecVlaPolicy(loaded, config=config, drafter=drafter)

@@ -30,7 +30,7 @@ class Observation:
     """What the policy sees at one moment.
 
     image: (H, W, 3) uint8, RGB; or one that Pillow opened, which is turned as its EXIF says.
-    instruction: what to do, in plain words.
+    instruction: what to do, in plain words; or the ids of a prompt, which are copied.
     stamp_ns: when the image was taken, nanoseconds on the caller's clock.
 
     Raises:
@@ -42,6 +42,10 @@ class Observation:
     stamp_ns: int = 0
 
     def __post_init__(self) -> None:
+        ids: Any = self.instruction
+        if isinstance(ids, Sequence | np.ndarray) and not isinstance(ids, str | bytes | bytearray):
+            # A list that changes later would be taken for the prompt that is known already.
+            object.__setattr__(self, 'instruction', tuple(np.atleast_1d(ids)))
         if not isinstance(self.stamp_ns, Integral):
             raise ValueError(
                 f'stamp_ns {self.stamp_ns!r}: give whole nanoseconds, as time.time_ns() does'
@@ -60,6 +64,9 @@ PRECISIONS = ('float32', 'float16', 'bfloat16')
 
 STORED_AS = ('int8', 'int4')
 """What weights can be stored as in few bits."""
+
+MOST_METRES, MOST_RADIANS = 0.05, 0.2
+"""Acceptance tolerances at most: beyond them, it is the drafter's action that is executed."""
 
 POSITION_MODES = ('correct', 'reference')
 """Rotary positions of draft trees: those of the sequence, or those of the published code."""
@@ -87,8 +94,8 @@ class Decoding:
     None: not in force.
 
     Raises:
-        ValueError: an unknown mode, or a limit that is negative or no number, a threshold that is
-            not whole.
+        ValueError: an unknown mode, or a limit that is negative, too large or no number, a
+            threshold that is not whole.
     """
 
     mode: str = AUTOREGRESSIVE
@@ -100,11 +107,19 @@ class Decoding:
 
     def __post_init__(self) -> None:
         check_choice('decoding mode', self.mode, MODES)
-        for name in ('acceptance_tolerance_translation', 'acceptance_tolerance_rotation'):
+        if not isinstance(self.temporal, bool | np.bool_):
+            raise ValueError(f'temporal {self.temporal!r}: give True or False')
+        for name, most, unit in (
+            ('acceptance_tolerance_translation', MOST_METRES, 'metres'),
+            ('acceptance_tolerance_rotation', MOST_RADIANS, 'radians'),
+        ):
             limit: Any = getattr(self, name)
-            number = isinstance(limit, int | float | np.number)
-            if limit is not None and not (number and limit >= 0):
-                raise ValueError(f'{name} {limit!r}: give a number of 0 or more, or None')
+            number = isinstance(limit, int | float | np.number) and not isinstance(limit, bool)
+            if limit is not None and not (number and 0 <= limit <= most):
+                raise ValueError(
+                    f'{name} {limit!r}: give a number of 0 or more, or None; it is in {unit}, '
+                    f'and at most {most}'
+                )
         bins: Any = self.acceptance_threshold
         several = isinstance(bins, Sequence | np.ndarray) and not isinstance(bins, str)
         for r in bins if several else (bins,):

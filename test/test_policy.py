@@ -203,14 +203,29 @@ def test_the_log_says_what_is_applied_and_what_is_only_suggested(tmp_path, caplo
 
 @pytest.mark.parametrize(
     ('options', 'reason'),
-    [({'drafter': 'nowhere'}, 'nowhere'), ({'stored_as': 'int8'}, 'torchao')],
+    [
+        ({'drafter': 'nowhere'}, 'nowhere'),
+        ({'drafter': ''}, "a folder's name is empty"),
+        ({'stored_as': 'int8'}, 'torchao'),
+        ({'device': None}, "unknown device None: use 'auto', 'cpu' or 'cuda'"),
+        ({'config': {'device': 'cpu'}}, 'give a PolicyConfig, or its fields by name'),
+    ],
 )
 def test_cheap_mistakes_end_before_weights_are_read(tmp_path, monkeypatch, options, reason):
     monkeypatch.setitem(sys.modules, 'torchao.quantization', None)
     folder = write_tiny(tmp_path / 'tiny')
     (folder / 'model.safetensors').write_bytes(b'no weights')
     with pytest.raises(ValueError, match=reason):
-        load_policy(folder, device='cpu', **options)
+        load_policy(folder, **{'device': 'cpu', **options})
+
+
+def test_a_drafter_of_another_size_is_told_before_weights_are_read(tmp_path):
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
+    file = folder / 'drafter' / 'config.json'
+    file.write_text(json.dumps({**json.loads(file.read_text()), 'hidden_size': 64}))
+    (folder / 'model.safetensors').write_bytes(b'no weights')
+    with pytest.raises(ValueError, match='made for another target: hidden_size is 64'):
+        load_policy(folder, device='cpu')
 
 
 def test_weights_need_no_gradient(policy):
@@ -225,6 +240,20 @@ def test_bad_observations(policy):
     with pytest.raises(ValueError, match='too long'):
         policy.infer(Observation(image(), 'pick up ' * 60))
     assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
+
+
+def test_ids_of_a_prompt_that_change_are_another_prompt(policy):
+    """A list that was written over kept its first answer, and an array ended in an error."""
+    ids = [1, 7, 8, 9]
+    given = [ids, np.array([1, 7, 8, 9]), np.array([1, 20, 30, 40]), ids]
+    answers = []
+    for instruction in given:
+        seen = Observation(image(), instruction)
+        answers.append(policy.infer(seen).normalised)
+        ids[1:] = [20, 30, 40]
+    assert (answers[0] == answers[1]).all()
+    assert (answers[2] == answers[3]).all()
+    assert (answers[1] != answers[2]).any()
 
 
 def test_unknown_key_is_told_before_the_weights_are_read(folder, monkeypatch):

@@ -56,9 +56,9 @@ def test_numbers_of_numpy_are_numbers():
     by_dimension = Decoding('relaxed', np.full(7, 9))
     assert by_dimension == Decoding('relaxed', (9,) * 7) == Decoding('relaxed', [9] * 7)
     assert type(Decoding('relaxed', np.int64(9)).acceptance_threshold) is int
-    limit = np.float32(0.5)
+    limit = np.float32(0.125)
     assert Decoding('relaxed', acceptance_tolerance_rotation=limit) == Decoding(
-        'relaxed', acceptance_tolerance_rotation=0.5
+        'relaxed', acceptance_tolerance_rotation=0.125
     )
 
 
@@ -68,10 +68,22 @@ def test_a_stamp_that_is_no_number_of_nanoseconds_is_refused(stamp):
         Observation(np.zeros((64, 64, 3), np.uint8), 'pick up the block', stamp)
 
 
-@pytest.mark.parametrize('limit', [-0.1, float('nan'), '0.1'])
+@pytest.mark.parametrize('limit', [-0.1, float('nan'), '0.1', True, 1, float('inf')])
 def test_a_tolerance_that_is_no_length_is_refused(limit):
     with pytest.raises(ValueError, match='give a number of 0 or more, or None'):
         Decoding('relaxed', acceptance_tolerance_translation=limit)
+
+
+def test_a_tolerance_in_degrees_is_told_its_unit():
+    with pytest.raises(ValueError, match=r'rotation 0\.5: give .*in radians, and at most 0\.2'):
+        Decoding('relaxed', acceptance_tolerance_rotation=0.5)
+
+
+@pytest.mark.parametrize('temporal', ['no', None, 0])
+def test_words_for_whether_to_draft_from_the_past_are_refused(temporal):
+    """`'no'` was a yes."""
+    with pytest.raises(ValueError, match=f'temporal {temporal!r}: give True or False'):
+        Decoding('strict', temporal=temporal)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,13 @@ from spec_vla_ros.benchmark.random_case import (
     RandomModel,
     passes_of,
 )
-from spec_vla_ros.benchmark.report import measured_on, summarise, write_docs, write_results
+from spec_vla_ros.benchmark.report import (
+    around_tables,
+    measured_on,
+    summarise,
+    write_docs,
+    write_results,
+)
 from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
 from spec_vla_ros.benchmark.trace import Trace, as_lists, load_trace
 from spec_vla_ros.checkpoints import TABLETOP
@@ -145,6 +151,11 @@ def run(args: argparse.Namespace) -> int:
     if SHIPPED in names:
         _check_simulator()
     check_writable(args.out)
+    # What cannot be written into is told before minutes of measuring.
+    if args.history is not None and args.history.exists():
+        history.read(args.history)
+    if args.docs is not None:
+        around_tables(args.docs)
     trace = load_trace()
     _check_threshold(args, trace, [n for n in names if n != SHIPPED])
     report: dict = {

@@ -114,13 +114,24 @@ def write_docs(report: Mapping, folder: Path) -> None:
     Raises:
         ValueError: bench.md lacks the markers.
     """
+    before, after = around_tables(folder)
     page = folder / 'bench.md'
-    before, begin, rest = page.read_text().partition(BEGIN)
+    page.write_text(f'{before}{BEGIN}\n\n{markdown(report)}\n{END}{after}')
+    plot(report, folder / 'bench.png')
+
+
+def around_tables(folder: Path) -> tuple[str, str]:
+    """Return what stands before and behind the tables of a folder's bench.md.
+
+    Raises:
+        ValueError: there is no such page, or it lacks the markers.
+    """
+    page = folder / 'bench.md'
+    before, begin, rest = (page.read_text() if page.is_file() else '').partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f'{page} needs the lines {BEGIN} and {END} around its tables')
-    page.write_text(f'{before}{BEGIN}\n\n{markdown(report)}\n{END}{after}')
-    plot(report, folder / 'bench.png')
+    return before, after
 
 
 def markdown(report: Mapping) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,14 +16,16 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
-from spec_vla_ros.evaluation.agreement import agreements, verdict
+from spec_vla_ros.evaluation.agreement import FEWEST, agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
 from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
-from spec_vla_ros.policy import load_policy
+from spec_vla_ros.policy import check_before_weights, load_policy
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import log_to_stderr
+from spec_vla_ros.recordings.prompts import image_times
 from spec_vla_ros.types import DIMENSIONS, Decoding, Observation, Policy
 
 _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
@@ -65,20 +67,19 @@ def run(args: argparse.Namespace) -> int:
     )
     recordings, recipe = recordings_from(args), recipe_from(args)
     motions = [recorded_motion(path, topics) for path in args.recordings]
-    torch.set_num_threads(args.threads)
-    policy = load_policy(
-        args.checkpoint,
-        unnorm_key=args.unnorm_key,
-        recipe=recipe,
-        device=args.device,
-        dtype=args.dtype,
+    _check_times(args, motions)
+    config = PolicyConfig(
+        unnorm_key=args.unnorm_key, recipe=recipe, device=args.device, dtype=args.dtype
     )
-    if policy.codec.stats.dimensions != DIMENSIONS:
+    stats = check_before_weights(args.checkpoint, config).stats
+    if stats.dimensions != DIMENSIONS:
         raise ValueError(
-            f'norm stats {policy.codec.stats.key!r} have {policy.codec.stats.dimensions} '
-            f'dimensions; an end effector has {DIMENSIONS}'
+            f'norm stats {stats.key!r} have {stats.dimensions} dimensions; an end effector has '
+            f'{DIMENSIONS}'
         )
     check_writable(args.out)
+    torch.set_num_threads(args.threads)
+    policy = load_policy(args.checkpoint, config=config)
     answers = Answers(policy)
     parts = [
         _pairs(answers, recording, motion, policy.codec.is_action)
@@ -104,6 +105,26 @@ def run(args: argparse.Namespace) -> int:
     plot(predicted, recorded, found, args.out / 'compare.png')
     print(f'written: {args.out}/compare.json, compare.md, compare.png')
     return 0
+
+
+def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) -> None:
+    """Make sure before the replay that pictures and motion are of the same time.
+
+    Raises:
+        ValueError: hardly a picture is within the motion, by the stamps.
+    """
+    images = within = 0
+    for path, motion in zip(args.recordings, motions, strict=True):
+        stamps, recorded = image_times(path, args.image_topic)
+        images, within = images + len(stamps), within + motion.covers(stamps)
+        if doubt := motion.clock_doubt(stamps, recorded):
+            print(f'warning: {path}: {doubt}')
+    if within < FEWEST:
+        raise ValueError(
+            f'{within} of {images} pictures were taken while the arm was recorded, by the stamps '
+            f'of both, and {FEWEST} are needed at least: give more recordings, or some in which '
+            'both are stamped by the same clock'
+        )
 
 
 def _pairs(

@@ -18,10 +18,11 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.evaluation.answers import Answers
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
+from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint, fingerprint_of_weights
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
@@ -111,8 +112,11 @@ def run(args: argparse.Namespace) -> int:
     """
     _fill_in(args)
     recipe = recipe_from(args)
-    check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
-    resolve_device(args.device)  # before recordings are looked through
+    config = read_config(args.checkpoint)
+    check_chosen(args, config.keys_unasked, args.unnorm_key)
+    resolve_device(args.device)  # before recordings are looked through, and weights read
+    codec_of(args.checkpoint, config, recipe, args.unnorm_key)
+    require_tokenizer(args.checkpoint)
     sources = _recorded(args) if args.recording else _simulated(args, recipe)
     made_from = _claim(args, recipe)
     jobs = [
@@ -178,6 +182,11 @@ def _recorded(args: argparse.Namespace) -> list[Source]:
         instruction=args.instruction,
     )
     check_recordings(args.recording, topics)  # before the first is worked through for hours
+    if len(args.recording) == 1:
+        _say(
+            'warning: one recording is one episode, and train-drafter holds whole episodes out: '
+            'it needs two at least, from this command or from other folders of features'
+        )
     parts = _dealt(list(enumerate(args.recording)), args.processes)
     return [partial(_from_recordings, part, topics, args.every) for part in parts]
 

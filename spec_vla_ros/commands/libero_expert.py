@@ -16,7 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from spec_vla_ros.command_line import check_initial_states, chosen_tasks, user_path
+from spec_vla_ros.command_line import (
+    check_initial_states,
+    check_writable,
+    chosen_tasks,
+    user_path,
+)
 from spec_vla_ros.evaluation.episode_log import EpisodeLog
 from spec_vla_ros.evaluation.measures import mean_squared_jerk, wilson_interval
 from spec_vla_ros.programs import worker_processes
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
         check_initial_states(args.episodes, INITIAL_STATES)
     if not 0.0 <= args.noise <= 1.0:
         raise ValueError(f'--noise {args.noise} is not in 0 .. 1')
+    check_writable(args.out)
     log = EpisodeLog(args.out / 'libero_expert.jsonl', key=KEY)
     start, first = ('official', 0) if args.official else ('seed', FIRST_SEED)
     wanted = [

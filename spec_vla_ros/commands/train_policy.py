@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from spec_vla_ros.command_line import at_least, user_path
+from spec_vla_ros.command_line import at_least, number, user_path
 from spec_vla_ros.models.checkpoint import resolve_device
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--scale',
-        type=float,
+        type=number(above=0),
         default=1.0,
         help='share of the data and iterations, 0.01 for a quick try (default: %(default)s)',
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from datetime import date
 from pathlib import Path
 
@@ -29,10 +30,13 @@ from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.checkpoint_files import read_config
-from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_files import DRAFTER_FOLDER, load_drafter_beside
+from spec_vla_ros.models.drafter_files import (
+    DRAFTER_FOLDER,
+    drafter_beside,
+    load_drafter_beside,
+)
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
-from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy, check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, Decoding
 
@@ -80,15 +84,17 @@ def run(args: argparse.Namespace) -> int:
     tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
     recordings, recipe = recordings_from(args), recipe_from(args)
     check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
+    config = PolicyConfig(
+        unnorm_key=args.unnorm_key,
+        recipe=recipe,
+        drafter=args.drafter,
+        tree=TreeShape(*args.tree),
+    )
+    _check(args, config, tolerance)
+    check_writable(args.out)
     torch.set_num_threads(args.threads)
     checkpoint = load_openvla(args.checkpoint, device=args.device, dtype=args.dtype)
     drafter = load_drafter_beside(checkpoint, args.drafter)
-    key = recipe.key_among(checkpoint.config.keys_unasked, args.unnorm_key)
-    dimensions = checkpoint.config.codec(key).stats.dimensions
-    _check(args, drafter, dimensions, tolerance)
-    check_writable(args.out)
-
-    config = PolicyConfig(unnorm_key=args.unnorm_key, recipe=recipe, tree=TreeShape(*args.tree))
     first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
@@ -149,8 +155,8 @@ def _tolerance(args: argparse.Namespace) -> Tolerance:
         '--tolerance-bins': args.tolerance_bins,
     }
     for name, value in given.items():
-        if value is not None and not value >= 0:
-            raise ValueError(f'{name} {value}: give a number that is not negative')
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise ValueError(f'{name} {value}: give a finite number that is not negative')
     if all(value is None for value in given.values()):
         return DEFAULT_TOLERANCE
     return Tolerance(
@@ -160,17 +166,17 @@ def _tolerance(args: argparse.Namespace) -> Tolerance:
     )
 
 
-def _check(
-    args: argparse.Namespace, drafter: Drafter | None, dimensions: int, tolerance: Tolerance
-) -> None:
-    if drafter is None:
+def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: Tolerance) -> None:
+    """Make sure of the options before weights are read; ValueError says what is wrong."""
+    dimensions = check_before_weights(args.checkpoint, config).stats.dimensions
+    if args.drafter is None and drafter_beside(args.checkpoint) is None:
         raise ValueError(
             f'{args.checkpoint} has no folder {DRAFTER_FOLDER!r}, and there is nothing to tune '
             'without a drafter: name one with --drafter, or train one (docs/how-to/drafter.md)'
         )
     in_metres = tolerance.metres is not None or tolerance.radians is not None
-    if dimensions != DIMENSIONS and in_metres:
+    if dimensions != DIMENSIONS and (in_metres or tolerance_ways(args)):
         raise ValueError(
             f'the actions have {dimensions} dimensions, so that their units are not known: give '
-            '--tolerance-bins alone'
+            '--tolerance-bins alone, and no --acceptance-mm or --acceptance-mrad'
         )

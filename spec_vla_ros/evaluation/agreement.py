@@ -16,7 +16,8 @@ from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 GRIPPER = DIMENSIONS - 1
 
-_FEWEST = 20  # pairs, below which nothing is said
+FEWEST = 20
+"""Pairs of picture and motion, below which nothing is said."""
 _STILL = 2e-4  # metres or radians a step; what moves less says nothing about signs
 _FOLLOWS, _STRONG = 0.3, 0.5  # correlations
 _FARTHEST_STEP = 0.3  # metres; no recorded arm goes farther between two pictures
@@ -59,14 +60,14 @@ def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
     Raises:
         ValueError: there are too few pairs to say anything.
     """
-    if len(predicted) < _FEWEST:
+    if len(predicted) < FEWEST:
         raise ValueError(
-            f'{len(predicted)} pairs of picture and motion: at least {_FEWEST} are needed to say '
+            f'{len(predicted)} pairs of picture and motion: at least {FEWEST} are needed to say '
             'anything; give more recordings, or check that stamps of pictures and arm agree'
         )
     found = [_axis(predicted, recorded, d) for d in range(GRIPPER)]
     known = np.isfinite(recorded[:, GRIPPER])
-    if known.sum() >= _FEWEST:
+    if known.sum() >= FEWEST:
         found.append(_gripper(predicted[known, GRIPPER], recorded[known, GRIPPER]))
     return found
 

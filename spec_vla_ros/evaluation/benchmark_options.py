@@ -15,6 +15,8 @@ from spec_vla_ros.evaluation.workers import Crew
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import drafter_beside
 from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
+from spec_vla_ros.policy import check_before_weights
+from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding
 
@@ -132,8 +134,14 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
     checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
     keys = list(read_config(checkpoint).norm_stats)
-    key = args.unnorm_key or suite_key(args.benchmark, keys)
+    key = suite_key(args.benchmark, keys) if args.unnorm_key is None else args.unnorm_key
     check_chosen(args, keys, key)
+    check_before_weights(
+        checkpoint,
+        PolicyConfig(
+            unnorm_key=key, recipe=recipe, drafter=args.drafter, stored_as=args.stored_as
+        ),
+    )
     generate = not args.without_generate and args.stored_as is None
     if generate and importlib.util.find_spec('transformers') is None:
         raise ValueError(

@@ -43,7 +43,7 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla, reso
 from spec_vla_ros.models.drafter_files import drafter_beside, load_drafter_beside
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
-from spec_vla_ros.policy import SpecVlaPolicy
+from spec_vla_ros.policy import SpecVlaPolicy, check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import worker_processes
 from spec_vla_ros.sim.env import TabletopEnv
@@ -166,6 +166,7 @@ def _tabletop(args: argparse.Namespace) -> int:
             'training never uses: change --first-seed or --episodes'
         )
     modes, tree, recipe = _modes(args), TreeShape(*args.tree), recipe_from(args)
+    check_before_weights(checkpoint, PolicyConfig(recipe=recipe, stored_as=args.stored_as))
     jobs = [
         _Job(
             folder=checkpoint,

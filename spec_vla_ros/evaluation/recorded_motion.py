@@ -26,6 +26,9 @@ HELD = 0.2
 _SET_BACK = 1.0
 """By how much stamps go back where a clock was set back, seconds; less is their usual disorder."""
 
+_CLOCKS_APART = 0.5
+"""By how much two clocks differ, seconds, beyond what messages take on their way."""
+
 _ORIENTATION = 'orientation'
 _NO_ROTATION = 1e-6  # a quaternion shorter than this has no direction worth the name
 
@@ -72,6 +75,7 @@ class RecordedMotion:
 
     times: (N,) int64, ascending, nanoseconds. positions: (N, 3) metres. quaternions: (N, 4) x y z
     w, neighbours with like signs. gripper_times: (M,) int64. openings: (M,) 0 closed, 1 open.
+    ahead_ns: by how much stamps are ahead of when they were recorded, mostly.
     """
 
     times: np.ndarray
@@ -79,6 +83,28 @@ class RecordedMotion:
     quaternions: np.ndarray
     gripper_times: np.ndarray
     openings: np.ndarray
+    ahead_ns: int = 0
+
+    def covers(self, stamps: np.ndarray) -> int:
+        """Return how many of these moments, nanoseconds, are within the motion."""
+        return int(np.sum((self.times[0] <= stamps) & (stamps <= self.times[-1])))
+
+    def clock_doubt(self, stamps: np.ndarray, recorded: np.ndarray) -> str:
+        """Return in words that pictures have the stamps of another clock; empty: they may not.
+
+        stamps, recorded: (N,) int64, when they were taken and when recorded, nanoseconds.
+        """
+        if not len(stamps):
+            return ''
+        apart = (np.median(stamps - recorded) - self.ahead_ns) / NANOSECONDS
+        if abs(apart) < _CLOCKS_APART:
+            return ''
+        where = 'ahead of' if apart > 0 else 'behind'
+        return (
+            f"the stamps of the pictures are {abs(apart):.1f} s {where} the arm's, by when both "
+            'were recorded: where their clocks differ, each picture is compared with another '
+            'moment of the motion; set the clocks alike (NTP, PTP), and record again'
+        )
 
     def between(self, start_ns: int, end_ns: int) -> np.ndarray | None:
         """Return displacement, rotation vector and opening at the end, (7,).
@@ -132,14 +158,15 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     )
     grippers = _messages(path, topics.gripper, NUMBER) if topics.gripper else []
     span = topics.gripper_open - topics.gripper_closed
+    ahead_ns = int(np.median(times - arrived))
     return RecordedMotion(
         times=times[order],
         positions=positions,
         quaternions=quaternions,
         # They have no stamps: by the clock of those that have, which may be a simulator's.
-        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64)
-        + int(np.median(times - arrived)),
+        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64) + ahead_ns,
         openings=np.array([(m.data - topics.gripper_closed) / span for _, m in grippers]),
+        ahead_ns=ahead_ns,
     )
 
 

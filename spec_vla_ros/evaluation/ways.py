@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from spec_vla_ros.types import RELAXED, STRICT, Decoding
+from spec_vla_ros.types import MOST_METRES, MOST_RADIANS, RELAXED, STRICT, Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +94,12 @@ def tolerance_ways(args: argparse.Namespace) -> tuple[Way, ...]:
     """Return the ways that the options of `add_tolerances` ask for; none where they are not given.
 
     Raises:
-        ValueError: a tolerance is negative.
+        ValueError: a tolerance is negative, or more than one may be.
     """
     given = {'--acceptance-mm': args.acceptance_mm, '--acceptance-mrad': args.acceptance_mrad}
-    for name, value in given.items():
-        if value is not None and not value >= 0:
-            raise ValueError(f'{name} {value}: give a number that is not negative')
+    for (name, value), most in zip(given.items(), (MOST_METRES, MOST_RADIANS), strict=True):
+        if value is not None and not 0 <= value <= 1e3 * most:
+            raise ValueError(f'{name} {value}: give a number from 0 to {1e3 * most:g}')
     metres, radians = (None if value is None else value / 1e3 for value in given.values())
     tolerances = Tolerances(metres=metres, radians=radians)
     if tolerances == NO_TOLERANCES:

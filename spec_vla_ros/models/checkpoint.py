@@ -174,7 +174,7 @@ def resolve_device(device: str) -> torch.device:
         return torch.device('cuda' if _cuda_computes() else 'cpu')
     try:
         chosen = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f'unknown device {device!r}: {_DEVICES}') from error
     if chosen.type not in ('cpu', 'cuda') or (chosen.type == 'cpu' and chosen.index):
         raise ValueError(f'device {device!r} is none that is computed on here: {_DEVICES}')

@@ -32,7 +32,7 @@ from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.recipe_checks import check_dimensions
 from spec_vla_ros.models.recipes import Recipe
 from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
-from spec_vla_ros.models.text_tokenizers import largest_id, read_tokenizer
+from spec_vla_ros.models.text_tokenizers import id_of, largest_id, read_tokenizer
 from spec_vla_ros.norm_stats import STATISTICS, STATS_FORMAT
 
 _LARGEST_IMAGE = 4096
@@ -40,6 +40,8 @@ _STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt|ya?ml)', re.IGNORECASE
 _MAYBE_STATISTICS = re.compile(r'((norm|action)[-_ ]?)?stat(istic)?s\.(json|ya?ml)', re.IGNORECASE)
 """Of these only those with bounds: others may be figures of a training."""
 _STRATEGY = 'image_resize_strategy'
+_BEGIN = '<s>'
+"""What Llama's tokenizer calls the token that a prompt begins with."""
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
 
 
@@ -113,8 +115,15 @@ def read_prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcesso
     tokenizer, rows = read_tokenizer(folder), config.text.vocab_size
     if tokenizer is not None and largest_id(tokenizer) >= rows:
         raise ValueError(
-            f"the tokenizer is another language model's: it says ids up to {largest_id(tokenizer)}"
-            f', and the model knows {rows}; put the tokenizer of this checkpoint there'
+            "the tokenizer is another language model's, or tokens were added to it: it says ids "
+            f'up to {largest_id(tokenizer)}, and the model knows {rows}; put the tokenizer of '
+            'this checkpoint there'
+        )
+    begin = None if tokenizer is None else id_of(tokenizer, _BEGIN)
+    if begin not in (None, bos):
+        raise ValueError(
+            f"bos_token_id in {generation.name} is {bos}, and the tokenizer's {_BEGIN} is "
+            f'{begin}, with which every prompt of the training began: write {begin} there'
         )
     return PromptProcessor(
         tokenizer,

@@ -114,6 +114,19 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
     return folder, raw
 
 
+def check_drafter_config(
+    folder: str | Path, target: LlamaConfig, *, position_mode: str | None = None
+) -> None:
+    """Make sure that a drafter's config.json fits a target's; no weights are read.
+
+    Raises:
+        CheckpointError: as `load_drafter`, as far as that shows there.
+    """
+    folder, raw = read_drafter_config(folder)
+    drafter = _without_weights(folder, raw, num_patches=0, position_mode=position_mode)
+    _check_sizes(folder, drafter.config, target)
+
+
 def load_drafter(
     folder: str | Path,
     target: Llama,
@@ -135,20 +148,9 @@ def load_drafter(
             number, or it was made for another target; the message says which.
     """
     folder, raw = read_drafter_config(folder)
-    stored = raw.get('draft_acceptance')
-    mode = position_mode or raw.get(_OWN, 'correct')
-    with blaming(f'{folder}'):
-        config = LlamaConfig.from_dict(raw)
-        check_llama(config)
-        with torch.device('meta'):
-            drafter = Drafter(
-                config,
-                position_mode=mode,
-                num_patches=num_patches,
-                window=raw.get('draft_window'),
-                temperature=float(raw.get('draft_temperature', 1.0)),
-                rates=None if stored is None else RateTable.from_dict(stored),
-            )
+    drafter = _without_weights(folder, raw, num_patches=num_patches, position_mode=position_mode)
+    config = drafter.config
+    _check_sizes(folder, config, target.config)
     read = read_drafter_weights(folder)
     weights = {key: weight for key, (weight, _) in read.items()}
     _refuse_others(folder, raw, weights)
@@ -234,6 +236,34 @@ def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[st
         )
 
 
+def _without_weights(
+    folder: Path, raw: Mapping[str, Any], *, num_patches: int, position_mode: str | None
+) -> Drafter:
+    """Build the drafter that a config.json describes, on the meta device."""
+    stored = raw.get('draft_acceptance')
+    with blaming(f'{folder}'):
+        config = LlamaConfig.from_dict(raw)
+        check_llama(config)
+        with torch.device('meta'):
+            return Drafter(
+                config,
+                position_mode=position_mode or raw.get(_OWN, 'correct'),
+                num_patches=num_patches,
+                window=raw.get('draft_window'),
+                temperature=float(raw.get('draft_temperature', 1.0)),
+                rates=None if stored is None else RateTable.from_dict(stored),
+            )
+
+
+def _check_sizes(folder: Path, config: LlamaConfig, target: LlamaConfig) -> None:
+    for name in ('hidden_size', 'vocab_size'):
+        ours, theirs = getattr(config, name), getattr(target, name)
+        if ours != theirs:
+            raise CheckpointError(
+                f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
+            )
+
+
 def _check_keys(
     folder: Path, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Any]
 ) -> None:
@@ -263,12 +293,6 @@ def _check_target(
     num_patches: int,
 ) -> None:
     """The embedding in the folder is a frozen copy of the target's, which is used instead."""
-    for name in ('hidden_size', 'vocab_size'):
-        ours, theirs = getattr(config, name), getattr(target.config, name)
-        if ours != theirs:
-            raise CheckpointError(
-                f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
-            )
     needed = min(num_patches + _WORDS, target.config.max_position_embeddings)
     if config.max_position_embeddings < needed:
         raise CheckpointError(

@@ -125,7 +125,7 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
     """Return an image as an array, one of Pillow turned as its EXIF says, as all readers do.
 
     Raises:
-        ValueError: it is not (H, W, 3) uint8, or too small to show a scene.
+        ValueError: it is not (H, W, 3) uint8, too small to show a scene, or of the levels 0 and 1.
     """
     if isinstance(image, Image.Image):
         if image.mode != 'RGB':  # three channels of other colours would pass for these
@@ -133,7 +133,13 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
                 f"the image must be RGB, and Pillow has it as {image.mode}: image.convert('RGB')"
             )
         image = ImageOps.exif_transpose(image)
-    image = np.asarray(image)
+    try:
+        image = np.asarray(image)
+    except (TypeError, RuntimeError) as error:  # a tensor of torch on a GPU, or with a gradient
+        raise ValueError(
+            f'the image is no array of numpy ({error}): of a tensor of torch, '
+            'image.detach().cpu().numpy() makes one'
+        ) from error
     if image.dtype.hasobject or image.dtype.kind in 'US':
         raise ValueError(
             f'the image must be an array (H, W, 3) uint8 RGB, not {image!r:.60}; None is what '
@@ -142,6 +148,11 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(
             f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}{_way(image)}'
+        )
+    if image[::8, ::8].max() <= 1 and image.max() == 1:  # of a camera, nothing is so dark
+        raise ValueError(
+            'the image has the levels 0 and 1 alone, of 255, as levels from 0 to 1 have that were '
+            'made bytes: (image * 255).round().astype(np.uint8) makes bytes of them'
         )
     if min(image.shape[:2]) < _LEAST_SIDE:
         raise ValueError(

@@ -196,6 +196,8 @@ def _given_ids(prompt: Sequence[int], *, vocab_size: int) -> list[int]:
             f'the instruction is {prompt!r:.60}, which is neither words (one str) nor the ids of '
             'a prompt (whole numbers)'
         ) from error
+    if not ids:
+        raise InstructionError('the instruction is an empty list: give the ids of a prompt')
     if other := [number for number in ids if not 0 <= number < vocab_size]:
         raise InstructionError(
             f'the instruction has the id {other[0]}, and the policy reads 0 to {vocab_size - 1}: '

@@ -123,7 +123,7 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
     step, turn = _farthest(recipe, stats)
     as_said = np.abs(farthest_actions(stats)[:, _XYZ]).max()
     found = unit_doubts(recipe, stats)
-    found += filter(None, [restless(stats), _unmasked(stats)])
+    found += filter(None, [restless(stats), _unmasked(stats), stats.contradiction])
     if step == turn == 0:
         found.append('every step and turn is 0: the arm would never move, whatever it is told')
     elif still := np.flatnonzero(stats.without_range[: DIMENSIONS - 1]).tolist():

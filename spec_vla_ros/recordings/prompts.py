@@ -108,6 +108,24 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
             check_instructions(recording, path, topics.instruction_topic)
 
 
+def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return when each image was taken, by its stamp, and when it was recorded, (N,) int64 each.
+
+    Nanoseconds, in the order of recording; no picture is decoded.
+
+    Raises:
+        FileNotFoundError, RecordingError: as `check_recording`.
+    """
+    with opened(path) as recording:
+        images = connections(recording, path, topic, _DECODERS)
+        found = [
+            (stamp_ns(message(connection, data), recorded_ns), recorded_ns)
+            for connection, recorded_ns, data in recording.messages(images)
+        ]
+    stamps, recorded = np.array(found, np.int64).reshape(-1, 2).T
+    return stamps, recorded
+
+
 def recorded_observations(
     path: Path,
     topics: RecordingTopics,
@@ -132,14 +150,16 @@ def recorded_observations(
         interval: leave out images recorded clearly sooner than this after the last one taken,
             seconds. A camera that runs at about this interval loses none.
         report: called at the end with a line that says how many images were used, and before that
-            with one for each reason why instructions were refused, and one for pictures.
+            with one for each reason why instructions were refused, one for pictures that are, and
+            one where most are the same.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or images are in several frames;
             or no image has an instruction, or more than half of those that have one cannot be
             used, which shows at the end.
     """
-    used = seen = without = refused = 0
+    used = seen = without = refused = repeated = 0
+    last: np.ndarray | None = None
     refusal = ''  # of the first picture that was
     due_ns = 0
     frames: set[str] = set()
@@ -182,6 +202,8 @@ def recorded_observations(
                 refusal = refusal or f'image {without + seen} of {topics.image}: {error}'
                 continue
             used += 1
+            repeated += last is not None and np.array_equal(image, last)
+            last = image
             yield Observation(image, instruction, stamp_ns(picture, recorded_ns))
     if refused > used:
         raise RecordingError(
@@ -199,5 +221,10 @@ def recorded_observations(
         report(
             f'{path}: {refused} of {used + refused} images left out, as the node would refuse '
             f'them: first {refusal}'
+        )
+    if 2 * repeated > used:
+        report(
+            f'{path}: warning: {repeated} of {used} images are the same as the one before, to the '
+            'last bit: the camera or its driver hung, and they say little'
         )
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')

@@ -13,6 +13,8 @@ from spec_vla_ros.settings.parameter import parameter
 from spec_vla_ros.types import (
     AUTOREGRESSIVE,
     MODES,
+    MOST_METRES,
+    MOST_RADIANS,
     POSITION_MODES,
     PRECISIONS,
     RELAXED,
@@ -118,7 +120,7 @@ class ModelSettings:
         default=-1.0,
         unit='m',
         low=-1.0,
-        high=0.05,
+        high=MOST_METRES,
         live=True,
         only={'decoding_mode': (RELAXED,)},
     )
@@ -128,7 +130,7 @@ class ModelSettings:
         default=-1.0,
         unit='rad',
         low=-1.0,
-        high=0.2,
+        high=MOST_RADIANS,
         live=True,
         only={'decoding_mode': (RELAXED,)},
     )

@@ -117,6 +117,24 @@ def tiny_case(monkeypatch, tmp_path):
     monkeypatch.setattr(bench.load_trace, '__defaults__', (path,))
 
 
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--history', 'list.json'], 'is no list of results'),
+        (['--docs', 'nowhere'], 'needs the lines'),
+    ],
+)
+@pytest.mark.usefixtures('tiny_case')
+def test_what_cannot_be_written_into_is_told_before_measuring(
+    tmp_path, monkeypatch, capsys, options, reason
+):
+    monkeypatch.setattr(bench, '_random', None)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'list.json').write_text('no list')
+    assert main(['bench', '--cases', 'tiny', '--out', 'out', *options]) == 2
+    assert reason in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures('tiny_case')
 def test_the_command_writes_figures_table_and_picture(tmp_path, capsys):
     docs = tmp_path / 'docs'

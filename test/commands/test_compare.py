@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from recording_files import IMAGE, PICTURES, POSE, pose, raw, record
 
 from spec_vla_ros import cli
 
@@ -60,6 +61,7 @@ def test_what_is_wrong_is_named(compare):
         ((*ARM, '--interval', 'inf'), '--interval inf: give seconds'),
         ((*ARM, '--gripper-closed', 'nan'), 'the gripper is closed at nan'),
         ((*ARM, '--recipe', 'nowhere'), 'none of plain, libero, bridge'),
+        ((*ARM, '--unnorm-key', 'other'), "unknown unnorm_key 'other'"),
     ],
 )
 def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
@@ -69,10 +71,29 @@ def test_errors_come_before_the_model(compare, monkeypatch, options, reason):
     assert reason in err
 
 
+def test_an_arm_of_another_time_is_told_before_the_model(monkeypatch, tmp_path, capsys):
+    """The camera's stamps are of 1970, as of one that counts from when it was switched on."""
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', None)
+    messages = []
+    for i in range(40):
+        seen = raw(PICTURES[i % len(PICTURES)])
+        seen.header.stamp.sec = 5 + i
+        moved = pose(0.01 * i, 0.0)
+        moved.header.stamp.sec = 1_700_000_000 + i
+        now = (1_700_000_000 + i) * 10**9
+        messages += [(now, '/image', IMAGE, seen), (now, '/pose', POSE, moved)]
+    bag = record(tmp_path / 'bag', messages)
+    command = ['compare', str(bag), '--instruction', 'go', '--pose-topic', '/pose']
+    assert cli.main([*command, '--out', str(tmp_path / 'out')]) == 2
+    said = capsys.readouterr()
+    assert '1699999995.0 s behind' in said.out
+    assert '0 of 40 pictures were taken while the arm was recorded' in said.err
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
     recordings, monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr('spec_vla_ros.commands.compare.replay', None)
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', None)
     (tmp_path / 'file').touch()
     assert cli.main(['compare', *recordings, *ARM, '--out', str(tmp_path / 'file')]) == 2
     assert 'give another --out' in capsys.readouterr().err

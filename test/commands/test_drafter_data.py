@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import shutil
 
 import pytest
 from recording_files import IMAGE, PICTURES, raw, record
@@ -60,6 +61,7 @@ def test_a_published_fine_tune_needs_a_recipe_to_be_chosen(jobs, tmp_path, capsy
     folder = tmp_path / 'policy'
     folder.mkdir()
     (folder / 'config.json').write_text(json.dumps(config))
+    shutil.copy(TABLETOP / 'tokenizer.json', folder)
     command = ['drafter-data', '--checkpoint', str(folder), '--episodes', '1']
     command += ['--out', str(tmp_path / 'out')]
     assert cli.main(command) == 2
@@ -124,7 +126,8 @@ def drafter_data_of(policy, out, *options):
 
 def write_policy(folder, *, weights=b'weights'):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / 'config.json').write_text((TABLETOP / 'config.json').read_text())
+    for name in ('config.json', 'tokenizer.json'):
+        shutil.copy(TABLETOP / name, folder)
     (folder / 'model.safetensors').write_bytes(weights)
     return folder
 
@@ -186,6 +189,29 @@ def test_a_device_that_is_not_there_is_told_before_the_work(jobs, tmp_path, caps
     assert cli.main(['drafter-data', '--out', str(tmp_path / 'out'), '--device', 'gpu']) == 2
     assert "unknown device 'gpu'" in capsys.readouterr().err
     assert not jobs
+
+
+def test_what_cannot_be_is_told_before_weights_are_read(jobs, tmp_path, capsys):
+    folder, out = write_policy(tmp_path / 'policy'), tmp_path / 'out'
+    assert drafter_data_of(folder, out, '--unnorm-key', 'other') == 2
+    assert "unknown unnorm_key 'other'" in capsys.readouterr().err
+    (folder / 'tokenizer.json').unlink()
+    assert drafter_data_of(folder, out) == 2
+    assert 'no instruction could be read' in capsys.readouterr().err
+    assert not jobs
+    assert not out.exists()
+
+
+def test_one_recording_is_told_to_be_too_few(jobs, tmp_path, capsys):
+    """`train-drafter` said so, after hours in which the features were computed."""
+    bags = [
+        str(record(tmp_path / f'{i}', [(i, '/image', IMAGE, raw(PICTURES[i]))])) for i in range(2)
+    ]
+    command = ['drafter-data', '--instruction', 'go', '--recording']
+    assert cli.main([*command, bags[0], '--out', str(tmp_path / 'one')]) == 0
+    assert 'one recording is one episode' in capsys.readouterr().out
+    assert cli.main([*command, *bags, '--out', str(tmp_path / 'two')]) == 0
+    assert 'episode' not in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """From a recording of the simulated robot to a threshold, by the two commands."""
 
+import argparse
 import json
 
 import numpy as np
@@ -150,7 +151,9 @@ def test_the_result_is_printed_though_it_cannot_be_written(target, tmp_path, cap
         (['--interval', 'inf'], '--interval inf'),
         (['--tolerance-mm', '-1'], 'not negative'),
         (['--tolerance-mrad', 'nan'], 'not negative'),
-        (['--acceptance-mm', '-1'], '--acceptance-mm -1.0: give a number that is not negative'),
+        (['--tolerance-bins', 'inf'], '--tolerance-bins inf: give a finite number'),
+        (['--acceptance-mm', '-1'], '--acceptance-mm -1.0: give a number from 0 to 50'),
+        (['--acceptance-mrad', '570'], '--acceptance-mrad 570.0: give a number from 0 to 200'),
         (['--checkpoint', 'BARE'], 'has no folder'),
         (['--checkpoint', '/nowhere'], 'not a folder'),
         (['--unnorm-key', 'other'], "unknown unnorm_key 'other'"),
@@ -166,6 +169,34 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, options, reason):
     assert cli.main(['tune', str(bag), *options, '--out', str(out)]) == 2
     assert reason in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        (['--unnorm-key', 'other'], "unknown unnorm_key 'other'"),
+        (['--checkpoint', 'bare'], 'has no folder'),
+        (['--drafter', 'other/drafter'], 'hidden_size is 64, the target has '),
+        (['--tree', '0', '6', '6'], 'each must be at least 1'),
+        (['--out', 'file'], 'give another --out'),
+    ],
+)
+def test_what_cannot_be_is_told_before_weights_are_read(tmp_path, monkeypatch, options, reason):
+    """It took minutes of a 7B checkpoint."""
+    monkeypatch.setattr(tune, 'load_openvla', None)
+    monkeypatch.chdir(tmp_path)
+    for name in ('target', 'other'):
+        write_tiny_drafter(write_tiny(tmp_path / name))
+    write_tiny(tmp_path / 'bare')
+    file = tmp_path / 'other' / 'drafter' / 'config.json'
+    file.write_text(json.dumps({**json.loads(file.read_text()), 'hidden_size': 64}))
+    (tmp_path / 'file').touch()
+    spoken_bag(tmp_path / 'bag')
+    command = ['bag', '--checkpoint', 'target', '--unnorm-key', 'tiny', '--out', 'out', *options]
+    parser = argparse.ArgumentParser()
+    tune.add_arguments(parser)
+    with pytest.raises(ValueError, match=reason):
+        tune.run(parser.parse_args(command))
 
 
 def test_a_published_fine_tune_needs_its_recipe_to_be_chosen(tmp_path, capsys):
@@ -202,6 +233,9 @@ def test_tolerances_in_metres_need_an_arm(tmp_path, capsys):
     options = ['--checkpoint', str(folder), '--out', str(tmp_path / 'out')]
     assert cli.main(['tune', str(bag), *options]) == 2
     assert 'give --tolerance-bins alone' in capsys.readouterr().err
+    bins = ['--tolerance-bins', '3', '--acceptance-mm', '1']
+    assert cli.main(['tune', str(bag), *options, *bins]) == 2
+    assert 'no --acceptance-mm' in capsys.readouterr().err
     assert cli.main(['tune', str(bag), *options, '--tolerance-bins', '3']) == 0
 
 

@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from toy_checkpoint import write_tiny
 from words import Here, answer_in_words_once
 
 from spec_vla_ros import policy
@@ -87,6 +88,14 @@ def test_a_device_that_is_not_there_is_told_before_the_episodes(monkeypatch, cap
     monkeypatch.setattr(evaluate, 'worker_processes', None)
     assert main([*EPISODES, 'strict', '--device', 'gpu']) == 2
     assert "unknown device 'gpu'" in capsys.readouterr().err
+
+
+def test_what_cannot_be_loaded_is_told_before_the_episodes(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(evaluate, 'worker_processes', None)
+    folder = write_tiny(tmp_path / 'tiny')
+    (folder / 'tokenizer.json').unlink()
+    assert main([*EPISODES, 'autoregressive', '--checkpoint', str(folder)]) == 2
+    assert 'no instruction could be read' in capsys.readouterr().err
 
 
 def test_unknown_modes_are_told(capsys):

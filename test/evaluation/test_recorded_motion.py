@@ -3,12 +3,11 @@
 
 import numpy as np
 import pytest
-from recording_files import TYPES, header, record
+from recording_files import POSE, TYPES, geometry, header, pose, record
 from rosbags.rosbag2 import CompressionMode
 
 from spec_vla_ros.evaluation.recorded_motion import (
     NUMBER,
-    POSE,
     TWIST,
     MotionTopics,
     recorded_motion,
@@ -17,25 +16,6 @@ from spec_vla_ros.recordings.files import RecordingError
 
 MS = 1_000_000
 TURN = 0.4  # rad/s about z
-
-
-def geometry(name, **fields):
-    return TYPES.types[f'geometry_msgs/msg/{name}'](**fields)
-
-
-def pose(x, angle, *, flip=1):
-    """At x, turned about z; `flip` gives the same rotation with the other sign."""
-    half = angle / 2
-    return TYPES.types[POSE](
-        header=header(),
-        pose=geometry(
-            'Pose',
-            position=geometry('Point', x=x, y=0.0, z=0.1),
-            orientation=geometry(
-                'Quaternion', x=0.0, y=0.0, z=flip * np.sin(half), w=flip * np.cos(half)
-            ),
-        ),
-    )
 
 
 def twist(x, turn):
@@ -81,6 +61,17 @@ def test_what_is_not_covered(driven):
     assert motion.between(0, 100 * MS) is None
     assert motion.between(950 * MS, 1050 * MS) is None
     assert np.isnan(motion.between(100 * MS, 200 * MS)[6])
+
+
+def test_pictures_of_another_clock_are_doubted(driven):
+    """Each was compared with another moment, and the policy blamed."""
+    motion = recorded_motion(driven, MotionTopics(pose='/pose'))
+    recorded = np.arange(100, 900, 100) * MS
+    assert motion.covers(recorded) == len(recorded)
+    assert not motion.clock_doubt(recorded + 300 * MS, recorded)
+    assert '2.0 s behind' in motion.clock_doubt(recorded - 2000 * MS, recorded)
+    assert '1.0 s ahead of' in motion.clock_doubt(recorded + 1000 * MS, recorded)
+    assert motion.covers(recorded + 5000 * MS) == 0
 
 
 def test_a_velocity_does_not_hold_for_ever(tmp_path):

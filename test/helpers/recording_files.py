@@ -12,6 +12,7 @@ IMAGE, COMPRESSED, STRING = (
     'sensor_msgs/msg/CompressedImage',
     'std_msgs/msg/String',
 )
+POSE = 'geometry_msgs/msg/PoseStamped'
 PLUGINS = {'sqlite3': StoragePlugin.SQLITE3, 'mcap': StoragePlugin.MCAP}
 PICTURES = np.random.default_rng(0).integers(0, 256, (8, 20, 16, 3), dtype=np.uint8)
 
@@ -31,6 +32,25 @@ def raw(pixels, *, encoding='rgb8', padding=0):
         is_bigendian=0,
         step=rows.shape[1],
         data=rows.reshape(-1),
+    )
+
+
+def geometry(name, **fields):
+    return TYPES.types[f'geometry_msgs/msg/{name}'](**fields)
+
+
+def pose(x, angle, *, flip=1):
+    """At x, turned about z; `flip` gives the same rotation with the other sign."""
+    half = angle / 2
+    return TYPES.types[POSE](
+        header=header(),
+        pose=geometry(
+            'Pose',
+            position=geometry('Point', x=x, y=0.0, z=0.1),
+            orientation=geometry(
+                'Quaternion', x=0.0, y=0.0, z=flip * np.sin(half), w=flip * np.cos(half)
+            ),
+        ),
     )
 
 

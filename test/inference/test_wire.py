@@ -46,8 +46,8 @@ def test_a_decoding_comes_back_the_same():
         'relaxed',
         (9, 9, 9, 9, 9, 9, 0),
         temporal=False,
-        acceptance_tolerance_translation=0.1 + 0.2,
-        acceptance_tolerance_rotation=0.25,
+        acceptance_tolerance_translation=(0.1 + 0.2) / 10,
+        acceptance_tolerance_rotation=0.125,
     )
     assert restored_decoding(json.loads(json.dumps(plain(decoding)))) == decoding
 

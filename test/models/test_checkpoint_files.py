@@ -197,6 +197,14 @@ def test_a_beginning_of_prompts_that_is_null_is_not_said(folder):
     assert prompts('pick up the red block')[0, 0] == 1
 
 
+def test_another_beginning_of_prompts_than_the_tokenizers_is_refused(folder):
+    """Every prompt began as none of the training did: with what a trainer had written there."""
+    (folder / 'generation_config.json').write_text('{"bos_token_id": 2}')
+    assert tiny_tokenizer().token_to_id('<s>') == 1
+    with pytest.raises(CheckpointError, match=r'is 2, and the tokenizer.s <s> is 1, .*: write 1'):
+        load_openvla(folder, device='cpu')
+
+
 @pytest.mark.parametrize(
     'wrong',
     [

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spec_vla_ros.models.image_processor import ImageProcessor
+from spec_vla_ros.models.image_processor import ImageProcessor, as_picture
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.models.timm_import import timm
@@ -101,6 +101,22 @@ def test_what_is_no_picture_is_told_as_what_it_is(image):
 def test_images_that_show_no_scene_are_refused(shape):
     with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels, and shows no scene'):
         ImageProcessor.from_dict(PLAIN)(np.zeros((*shape, 3), np.uint8))
+
+
+def test_levels_that_were_cut_to_bytes_are_refused():
+    """Of a picture from 0 to 1, `astype(np.uint8)` leaves black with some ones."""
+    picture = np.linspace(0, 1, 64 * 64 * 3).reshape(64, 64, 3)
+    with pytest.raises(ValueError, match='the levels 0 and 1 alone, of 255'):
+        as_picture(picture.astype(np.uint8))
+    dark = (3 * picture).astype(np.uint8)
+    assert as_picture(dark) is dark
+
+
+def test_a_tensor_that_numpy_cannot_read_is_told_what_makes_an_array_of_it():
+    picture = torch.zeros(64, 64, 3)
+    for tensor in (picture.bfloat16(), picture.requires_grad_()):
+        with pytest.raises(ValueError, match=r'no array of numpy .*image.detach\(\).cpu\(\)'):
+            as_picture(tensor)
 
 
 @pytest.mark.parametrize('mode', ['L', 'RGBA', 'P', 'CMYK', 'YCbCr', 'HSV'])

@@ -97,6 +97,13 @@ def test_what_is_neither_words_nor_ids_is_told(given):
         PromptProcessor(None, vocab_size=320)(given)
 
 
+@pytest.mark.parametrize('given', [[], (), np.array([], int)])
+def test_ids_of_no_prompt_are_refused(given):
+    """The policy answered to nothing with an action."""
+    with pytest.raises(InstructionError, match='an empty list: give the ids of a prompt'):
+        prompts()(given)
+
+
 @pytest.mark.parametrize('given', [[7, 320], [7, -1]])
 def test_ids_that_the_policy_does_not_read_are_told(given):
     """Of another tokenizer: looked up on a GPU, they would take the device along."""

@@ -157,6 +157,18 @@ def test_a_gripper_that_could_never_move_is_told(recipe, opening):
     assert doubts(recipe, stats(still)) == []  # the policy's own word
 
 
+def test_bounds_that_are_not_of_the_data_are_told():
+    """Those of another robot, or edited ones: the arm went farther than it ever did."""
+    ends = {'min': [-0.4] * 6 + [0.0], 'max': [0.4] * 6 + [1.0]}
+    assert doubts(PLAIN, stats(BRIDGE_ORIG, **ends)) == []
+    for name, value, bound in (('max', 0.02, 'max 0.02'), ('min', -0.01, 'min -0.01')):
+        others = {**ends, name: [ends[name][0], value, *ends[name][2:]]}
+        (line,) = doubts(PLAIN, stats(BRIDGE_ORIG, **others))
+        assert f'in dimension 1, beyond its {bound}: they are of other data' in line
+    for unread in (None, 'none', [0.0], [float('nan')] * 7):
+        assert doubts(PLAIN, stats(BRIDGE_ORIG, **{**ends, 'max': unread})) == []
+
+
 def test_what_no_mask_unnormalises_goes_to_one():
     low, high = farthest_actions(stats(BRIDGE_ORIG))
     assert (low[-1], high[-1]) == (-1.0, 1.0)

@@ -16,6 +16,7 @@ from spec_vla_ros.recordings.prompts import (
     RecordingTopics,
     check_recording,
     check_recordings,
+    image_times,
     recorded_observations,
 )
 from spec_vla_ros.training.drafter_sources import recorded_examples
@@ -370,6 +371,23 @@ def test_observations_have_the_cameras_stamp_or_when_they_were_recorded(tmp_path
     bag = record(tmp_path / 'bag', messages)
     seen = list(recorded_observations(bag, topics, report=lambda text: None))
     assert [o.stamp_ns for o in seen] == [3_000_000_005, 101]
+
+
+def test_a_camera_that_hung_is_told(tmp_path):
+    """A threshold was recommended from a thousand images that are one."""
+    for pictures, told in (([0] * 8, True), ([0, 0, 1, 1, 2, 2, 3, 3], False)):
+        images = [(i, '/camera/image', IMAGE, raw(PICTURES[p])) for i, p in enumerate(pictures, 1)]
+        path = record(tmp_path / f'bag_{told}', images)
+        _, reports = read(path, RecordingTopics('/camera/image', instruction='go'))
+        assert any('7 of 8 images are the same' in line for line in reports) is told
+
+
+def test_when_images_were_taken_and_recorded(tmp_path):
+    late = raw(PICTURES[0])
+    late.header.stamp.sec = 3
+    images = [(7, '/camera/image', IMAGE, raw(PICTURES[0])), (9, '/camera/image', IMAGE, late)]
+    stamps, recorded = image_times(record(tmp_path / 'bag', images), '/camera/image')
+    assert (stamps.tolist(), recorded.tolist()) == ([7, 3 * 10**9], [7, 9])
 
 
 def test_images_sooner_than_the_interval_are_left_out(tmp_path):

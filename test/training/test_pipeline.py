@@ -88,6 +88,14 @@ def test_a_policy_stays_whole_until_another_is_ready(tmp_path, monkeypatch):
     assert (out / 'config.json').read_text() == 'of the policy before'
 
 
+@pytest.mark.parametrize('scale', ['nan', 'inf', '0'])
+def test_a_share_that_is_none_is_told(tmp_path, capsys, scale):
+    places = ['--work', str(tmp_path / 'work'), '--out', str(tmp_path / 'out')]
+    with pytest.raises(SystemExit):
+        cli.main(['train-policy', *places, '--scale', scale])
+    assert f'--scale: {scale}: give a number, above 0' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ('options', 'said'),
     [
