@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How well the node has been doing lately: what its diagnostics say."""
+"""Rates, latencies and counts of the last seconds, for the node's diagnostics."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from spec_vla_ros.control.tick import Counters
 from spec_vla_ros.types import DecodeStats, accept_length
 
 WINDOW = 10.0
-"""Seconds that count as lately."""
+"""Figures are those of so many last seconds."""
 
-_PAUSE = 1.0  # seconds between two commands that are no beat
-_ENOUGH = 2.0  # seconds, by the node's clock, that show a rate
+_PAUSE = 1.0  # seconds between two commands, above which a beat starts anew
+_ENOUGH = 2.0  # seconds by the node's clock that a beat must last before its rate is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,14 @@ class Percentiles:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Percentiles | None:
-        """Return those of some values; None without values."""
+        """Return the percentiles of some values; None without values."""
         return cls(*np.percentile(values, (50, 95, 99)).tolist()) if len(values) else None
 
 
 class Recent:
-    """Values that came within the last `window` seconds.
+    """The values that were added within the last `window` seconds.
 
-    Args:
-        window: seconds.
-        now: when it begins.
+    `now` is the present time in monotonic seconds, here and in all methods.
     """
 
     def __init__(self, *, window: float, now: float) -> None:
@@ -48,7 +46,7 @@ class Recent:
         self._values: deque[tuple[float, float]] = deque()
 
     def add(self, value: float, *, now: float) -> None:
-        """Note a value."""
+        """Add a value."""
         self._values.append((now, value))
         self._forget(now)
 
@@ -71,7 +69,7 @@ class Recent:
         return float(sum(self.values(now=now)))
 
     def rate(self, *, now: float) -> float:
-        """Return how many came each second: over the window, or since the beginning if shorter."""
+        """Return how many came per second in the window, or since the start if that is later."""
         seconds = min(self._window, now - self._since)
         return len(self.values(now=now)) / seconds if seconds > 0 else 0.0
 
@@ -81,13 +79,13 @@ class Recent:
 
 
 class Beat:
-    """At which rate something comes by a clock, in the last `WINDOW` seconds without a pause."""
+    """The rate of an event by some clock, over at most `WINDOW` seconds since the last pause."""
 
     def __init__(self) -> None:
         self._times: deque[tuple[float, float]] = deque()
 
     def add(self, *, now: float, clock: float) -> None:
-        """Note that it came; now: monotonic seconds, clock: those of the other clock."""
+        """Note an event; now: monotonic seconds; clock: seconds by the clock of the rate."""
         if self._times and now - self._times[-1][0] > _PAUSE:
             self._times.clear()
         self._times.append((now, clock))
@@ -95,7 +93,7 @@ class Beat:
             self._times.popleft()
 
     def rate(self) -> float | None:
-        """Return how often it came each second; None while that cannot be told."""
+        """Return the events per second; None until they have gone on for long enough."""
         seconds = self._times[-1][1] - self._times[0][1] if self._times else 0.0
         return (len(self._times) - 1) / seconds if seconds >= _ENOUGH else None
 
@@ -104,14 +102,14 @@ class Beat:
 class Summary:
     """The figures of the last `WINDOW` seconds.
 
-    images_hz, actions_hz, commands_hz: how many came or went out each second.
-    latency_ms: from an image's stamp to its action's publishing. inference_ms: of converting the
-        image and inferring. None without actions.
-    accept_length: see `accept_length`; None without verify rounds. target_passes, draft_passes:
-        mean of an action, prefill included; None without actions.
-    recent: what the counters counted in that time.
-    beat_hz: at which rate commands went out, by the clock that they follow; None while it
-        cannot be told.
+    images_hz, actions_hz, commands_hz: how many arrived or were published per second.
+    latency_ms: from an image's stamp to the publication of its action; None without actions.
+    inference_ms: time for converting the image and inferring; None without actions.
+    accept_length: see `types.accept_length`; None without verify rounds.
+    target_passes, draft_passes: mean for an action, prefill included; None without actions.
+    recent: what was counted in that time.
+    beat_hz: commands per second of the clock that they follow, which may be simulated; None
+        until it can be told.
     """
 
     images_hz: float
@@ -127,10 +125,9 @@ class Summary:
 
 
 class Performance:
-    """Gathers what happens and sums it up. Times are monotonic seconds; one thread.
+    """Collects what happens and sums it up; for one thread only.
 
-    Args:
-        now: when it begins.
+    `now` is the present time in monotonic seconds, here and in all methods.
     """
 
     def __init__(self, *, now: float) -> None:
@@ -143,7 +140,7 @@ class Performance:
         self._counters: deque[tuple[float, Counters]] = deque([(now, Counters())])
 
     def command(self, *, now: float, clock: float | None = None) -> None:
-        """A command was published; clock: seconds by the node's clock."""
+        """Note that a command was published; clock: seconds by the node's clock."""
         self._commands.add(1, now=now)
         if clock is not None:
             self._beat.add(now=now, clock=clock)
@@ -157,7 +154,7 @@ class Performance:
         inference_ms: float,
         now: float,
     ) -> None:
-        """An action was published."""
+        """Note that an action was published; dimensions: its number of tokens."""
         self._latency_ms.add(latency_ms, now=now)
         self._inference_ms.add(inference_ms, now=now)
         self._tokens.add(dimensions, now=now)
@@ -165,7 +162,7 @@ class Performance:
         self._draft_passes.add(stats.draft_passes, now=now)
 
     def summary(self, counters: Counters, *, now: float) -> Summary:
-        """Return the figures; to be called about once a second, with the counters so far."""
+        """Return the figures; call it about once a second, with the counters so far."""
         while len(self._counters) > 1 and self._counters[1][0] <= now - WINDOW:
             self._counters.popleft()
         since, before = self._counters[0]

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the control loop hands out at one tick: commands, or why the arm is made to stand still."""
+"""What the control loop returns at a tick: commands, or the reason why the arm stands still."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spec_vla_ros.types import Action, Decoding
 
 
 class Reason(enum.IntEnum):
-    """Why the loop halts; the numbers are those of PolicyStatus.REASON_*."""
+    """Why the loop halts; the numbers equal PolicyStatus.REASON_*."""
 
     NONE = 0
     NO_INSTRUCTION = 1
@@ -32,7 +32,7 @@ class Reason(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """Standing still, and why; with reason NONE it is no halt.
+    """Why the arm stands still; with the reason NONE it does not halt.
 
     lasting: whether waiting and trying again are of no use.
     """
@@ -47,9 +47,9 @@ RUNNING = Halt(Reason.NONE)
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What has happened since the loop was made, see PolicyStatus.
+    """How often things have happened since the loop was made; see PolicyStatus.
 
-    The clamps count control ticks at which a limit took effect.
+    The clamps count the control ticks at which a limit took effect.
     """
 
     images_received: int = 0
@@ -70,8 +70,11 @@ class Counters:
 class NewAction:
     """An action whose execution begins at this tick.
 
-    decoding: how it was asked to be decoded.
-    observation_stamp_ns, observation_arrival_ns: when its image was taken, and when it came.
+    decoding: how it was to be decoded.
+    observation_stamp_ns, observation_arrival_ns: when its image was taken, and when it arrived.
+    sequence: its number.
+    step_duration: seconds for which it is executed.
+    inference_seconds: time for converting the image and inferring.
     """
 
     action: Action
@@ -89,7 +92,9 @@ class Tick:
     """What to publish at one tick.
 
     twist: the velocity until the next tick, within every limit.
-    gripper: the opening in [0, 1] to command now; None: nothing new.
+    gripper: the opening in [0, 1] to command now; None if there is nothing new.
+    new_action: the action that begins at this tick, if any.
+    halt: why the arm stands still; `RUNNING` if it does not halt.
     """
 
     twist: Twist

@@ -1,5 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What comes from outside, and whether it can be believed: images, their pixels, poses."""
+"""The newest image and the newest pose, and whether each may be relied on.
+
+`ImageWatch` tells stale images and two cameras, `FrozenWatch` a picture or a pose that hangs, and
+`PoseWatch` poses that are missing, old, or cannot be the arm's.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +20,28 @@ from spec_vla_ros.types import NANOSECONDS
 Image = TypeVar('Image')
 
 SEVERAL = 'one of several publishers'
-"""The source of an image that may be another publisher's than the one before."""
+"""The source of a message when several publish the topic and it is not known which one sent it."""
 
-ANOTHER_CLOCK = 10_000_000.0  # seconds that no clock is off; simulated ones begin at zero
+ANOTHER_CLOCK = 10_000_000.0  # seconds; stamps that are further off come from another clock
 
 _ONE_SIMULATED = 'does one of them follow use_sim_time, and the other not'
-_NO_UPTIME = 300_000_000.0  # seconds, ten years, for which nothing runs
-_LAG = 30.0  # seconds that no camera lags behind
+_NO_UPTIME = 300_000_000.0  # seconds, ten years; smaller stamps may count from a computer's start
+_LAG = 30.0  # seconds; no camera lags so much, so older images are probably a recording
 
 VISIBLE_TRANSLATION = 0.005  # metres of commanded path that must change some pixel, and the pose
 VISIBLE_ROTATION = 0.05  # radians, likewise
 
 _UNFILLED = ([0.0] * 4, [0.0, 0.0, 0.0, 1.0])
 """Quaternions of messages that nobody has filled in: ROS 2 makes them with w = 1."""
-_UNIT = 0.1  # that the length of a quaternion may be off from 1
-_REACH = 10.0  # metres that no arm is away from its frame; millimetres are
+_LENGTH_TOLERANCE = 0.1  # by which the length of a rotation's quaternion may differ from 1
+_REACH = 10.0  # metres; no arm reaches further from its frame, but positions in millimetres do
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who sent something, and in which frame: one publisher may relay two cameras, or two arms.
+    """Who sent a message, and in which frame: one publisher may relay two cameras, or two arms.
 
-    publisher: None where that is not known.
+    publisher: identifies the publisher; None if it is not known.
     """
 
     publisher: Hashable
@@ -49,9 +53,9 @@ class StampedImage(Generic[Image]):
     """An image as it arrived.
 
     stamp_ns: when it was taken (its arrival, if the camera does not stamp its images).
-    arrival_ns: when it came, on the node's clock.
-    source: who sent it; None where that is not known, `SEVERAL` where it is not known and may be
-        another than before.
+    arrival_ns: when it arrived, by the node's clock.
+    source: who sent it; None if that is not known; `SEVERAL` if, moreover, more than one
+        publisher may have.
     """
 
     image: Image
@@ -61,11 +65,11 @@ class StampedImage(Generic[Image]):
 
 
 class ImageWatch(Generic[Image]):
-    """Keeps the newest image, and knows whether it is too old to act upon.
+    """Keeps the newest image, and knows whether it is too old to act on.
 
-    Two things make an image stale: nothing has come for a while, and what comes was taken long
-    ago (a queue somewhere, or a camera whose clock is off). The second catches what the first
-    would miss: old images arriving at full rate.
+    An image is stale if none has arrived for a while, or if the one that arrives was taken long
+    ago: it waited in a queue, or the camera's clock is off. The second test catches what the first
+    misses: old images that arrive at full rate.
     """
 
     def __init__(self) -> None:
@@ -84,7 +88,7 @@ class ImageWatch(Generic[Image]):
         return self._count
 
     def store(self, image: Image, *, stamp_ns: int, now_ns: int, source: Hashable = None) -> None:
-        """Keep an image that has just arrived; a zero stamp means the camera gives none."""
+        """Keep an image that has just arrived; a zero stamp means that the camera gives none."""
         before, self._newest = (
             self._newest,
             StampedImage(image, stamp_ns or now_ns, now_ns, source),
@@ -94,13 +98,13 @@ class ImageWatch(Generic[Image]):
         self._count += 1
 
     def forget(self) -> None:
-        """Keep nothing from before, for example after an interruption."""
+        """Forget the images, for example after an interruption; the count goes on."""
         self._newest = self._other = None
 
     def ambiguity(self, *, now_ns: int, timeout: float) -> str | None:
-        """Return that two sources send images, or None when it is one.
+        """Return in words that two sources send images; None if there is only one.
 
-        timeout: seconds after which a source that fell silent counts as gone.
+        timeout: seconds after which a source that has fallen silent counts as gone.
         """
         newest, other = self._newest, self._other
         if newest is None:
@@ -114,9 +118,9 @@ class ImageWatch(Generic[Image]):
         return f'{who} send images on the same topic: which of them shows the arm?'
 
     def staleness(self, *, now_ns: int, timeout: float) -> str | None:
-        """Return why the newest image is too old or from the future; None when it is fresh.
+        """Return why the newest image is too old or from the future; None if it is fresh.
 
-        timeout: seconds. Must not be asked before the first image.
+        timeout: seconds. Raises RuntimeError before the first image.
         """
         if self._newest is None:
             raise RuntimeError('no image has arrived yet')
@@ -164,15 +168,15 @@ def _two_clocks(what: str, *, stamp_ns: int, now_ns: int) -> str:
 
 
 class FrozenWatch:
-    """Whether what is seen of the arm, pixels or poses, shows that it moves.
+    """Finds out whether images or poses hang: whether they stay the same while the arm moves.
 
-    A camera whose picture hangs may go on sending it with fresh stamps, and so may who sends the
-    poses. Equal ones alone prove nothing: a simulator, or a still scene before a noiseless camera,
-    repeats them for as long as nothing moves. So they have to change only once the arm has been
-    commanded to move by more than could go unseen.
+    A camera whose picture hangs may go on sending it with fresh stamps, and so may whoever sends
+    the poses. Equal messages alone prove nothing: a simulator, or a camera without noise before a
+    still scene, repeats them for as long as nothing moves. So they must change only after the arm
+    has been commanded to move so far that it cannot go unseen.
 
     Args:
-        what: what is watched and has not changed, in words.
+        what: what is watched, as the subject of '... not changed'.
     """
 
     def __init__(self, what: str = 'the pixels have') -> None:
@@ -180,12 +184,12 @@ class FrozenWatch:
         self.changed()
 
     def changed(self) -> None:
-        """Note that it differs from the one before; also to start over."""
+        """Note that an image or pose differs from the one before; also to start over."""
         self._translation = self._rotation = 0.0
         self._since_ns: int | None = None
 
     def commanded(self, twist: Twist, *, seconds: float, now_ns: int) -> None:
-        """Note that the arm is commanded to move like this for so long, from now on."""
+        """Note that from now on the arm is commanded to move at this velocity for some seconds."""
         translation = math.hypot(*twist.linear) * seconds
         rotation = math.hypot(*twist.angular) * seconds
         if self._since_ns is None and (translation or rotation):
@@ -194,11 +198,11 @@ class FrozenWatch:
         self._rotation += rotation
 
     def fault(self, *, seen_ns: int, timeout: float) -> str | None:
-        """Return why it is taken for frozen, or None when it is not.
+        """Return why the images or poses are taken for frozen; None if they are not.
 
-        seen_ns: when the newest of what is watched was taken; what was taken before a motion, and
-            has not yet been followed by another, cannot show it.
-        timeout: seconds from the first motion that does not show.
+        seen_ns: when the newest image or pose was taken. Time counts only up to here: one that
+            was taken before a motion cannot show it, however long ago that was.
+        timeout: for how many seconds, from the beginning of a motion, it may stay unseen.
         """
         hidden = self._translation < VISIBLE_TRANSLATION and self._rotation < VISIBLE_ROTATION
         if self._since_ns is None or hidden:
@@ -220,8 +224,9 @@ class Pose:
 
     position: (3,) metres; quaternion: (4,) x, y, z, w; both in frame_id.
     stamp_ns: when it was measured; its arrival, if it came without a stamp.
-    source: who sent it; None where that is not known, `SEVERAL` where there is more than one.
-    arrival_ns: when it came, on the node's clock; 0: when it was measured.
+    source: who sent it; None if that is not known; `SEVERAL` if, moreover, more than one
+        publisher may have.
+    arrival_ns: when it arrived, by the node's clock; 0 means at stamp_ns.
     """
 
     position: np.ndarray
@@ -238,11 +243,11 @@ class Pose:
 
     @property
     def has_orientation(self) -> bool:
-        """Whether its quaternion is a rotation; four zeros are what nobody has filled in."""
-        return bool(abs(np.linalg.norm(self.quaternion) - 1.0) < _UNIT)
+        """Whether its quaternion is a rotation; drivers without one often leave four zeros."""
+        return bool(abs(np.linalg.norm(self.quaternion) - 1.0) < _LENGTH_TOLERANCE)
 
     def shows_the_same(self, other: Pose) -> bool:
-        """Whether the other is equal but for its stamp, from the same source."""
+        """Whether the other pose comes from the same source and is equal, except for its stamp."""
         return (
             self.source == other.source
             and np.array_equal(self.position, other.position)
@@ -251,7 +256,7 @@ class Pose:
 
 
 class PoseWatch:
-    """Keeps the newest pose, and knows whether it may be relied on."""
+    """Keeps the newest end-effector pose, and knows whether it may be relied on."""
 
     def __init__(self) -> None:
         self._newest: Pose | None = None
@@ -271,10 +276,13 @@ class PoseWatch:
     def fault(
         self, *, now_ns: int, timeout: float, frame_id: str, oriented: bool = False
     ) -> str | None:
-        """Return why the pose cannot be relied on, or None when it can.
+        """Return why the pose cannot be relied on; None if it can.
 
-        timeout: seconds; frame_id: the frame it must be given in.
-        oriented: whether the orientation is needed, too.
+        Args:
+            now_ns: the time by the node's clock.
+            timeout: seconds after which a pose is too old.
+            frame_id: the frame that the pose must be given in.
+            oriented: whether the orientation is needed, too.
         """
         pose = self._newest
         if pose is None:
