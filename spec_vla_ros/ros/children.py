@@ -18,14 +18,14 @@ from spec_vla_ros.programs import DieWithParent
 
 
 class ChildFailedError(RuntimeError):
-    """A child ended that should have gone on; the message holds the end of its output."""
+    """A child process has ended unexpectedly; the message holds the end of its output."""
 
 
 class Children:
-    """Processes that are started together and stopped together; a context manager.
+    """Processes that are started and stopped together; a context manager.
 
-    Each has a session of its own, so that Ctrl-C in the terminal reaches the parent alone, which
-    then stops them in order. If the parent is killed the kernel terminates them.
+    Each has its own session, so that Ctrl-C in the terminal reaches only the parent, which then
+    stops them in order. If the parent is killed, the kernel terminates them.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Children:
     def start(
         self, name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
     ) -> int:
-        """Start a process with its output in `log` and return its process id.
+        """Start a process with its output in `log`, and return its process id.
 
-        env: added to the environment.
+        env: variables to add to the environment.
         """
-        tie_to_us = DieWithParent(signal.SIGTERM)  # which leaves time to clean up shared memory
+        tie_to_us = DieWithParent(signal.SIGTERM)  # leaves time to clean up shared memory
 
         # An interrupt waits until the new child is on the list of those to be stopped.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -65,7 +65,7 @@ class Children:
         return process.pid
 
     def check(self) -> None:
-        """Raise ChildFailedError if one of them has ended."""
+        """Raise ChildFailedError if one of the processes has ended."""
         for name, (process, log) in self._running.items():
             code = process.poll()
             if code is not None:
@@ -74,9 +74,9 @@ class Children:
                 )
 
     def stop(self, *, grace: float = 20.0) -> dict[str, int]:
-        """Interrupt all, last started first; kill what still runs after `grace` seconds.
+        """Interrupt all, the last one started first; kill what still runs after `grace` seconds.
 
-        Returns each one's exit code, negative for a signal as in subprocess.
+        Returns the exit code of each by its name; negative for a signal, as in subprocess.
         """
         for process, _ in reversed(self._running.values()):
             if process.poll() is None:
@@ -112,12 +112,12 @@ def node_command(
     parameters: Iterable[str] = (),
     remaps: Iterable[str] = (),
 ) -> list[str]:
-    """Return the command that starts a node's program.
+    """Return the command line that starts a node.
 
     Args:
-        module: the program.
-        file: one of the package's parameter files, without .yaml; empty: none.
-        parameters: as NAME:=VALUE; the file's are set first.
+        module: the Python module to run.
+        file: one of the package's parameter files, without .yaml; empty for none.
+        parameters: as NAME:=VALUE; they overrule those of the file.
         remaps: as NAME:=OTHER.
     """
     command = [sys.executable, '-m', module, '--ros-args']

@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Camera messages to (H, W, 3) uint8 RGB, and back.
+"""Converts camera messages to (H, W, 3) uint8 RGB, and back.
 
-The conversion is our own numpy, because cv_bridge is missing from the ROS wheels and broken beside
-numpy 2 in the distributions; where a working one is found it does the colour encodings. Both
-give the same pixels.
+The conversion is our own numpy code, because cv_bridge is missing from the ROS wheels, and the
+distributions' does not work with numpy 2. Where a working cv_bridge is found, it converts 8-bit
+colour and grey images. Both give the same pixels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 Converter = Callable[[Image], np.ndarray]
 
-_JPEG = array.array('B', b'\xff\xd8')  # how they begin
+_JPEG = array.array('B', b'\xff\xd8')  # the first bytes of a JPEG
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -60,7 +60,7 @@ def rgb_to_image(rgb: np.ndarray, *, stamp_ns: int, frame_id: str) -> Image:
     message.header.stamp = to_time(stamp_ns)
     message.header.frame_id = frame_id
     message.step = rgb.shape[1] * 3
-    data = array.array('B')  # an array is moved into the message; anything else is checked slowly
+    data = array.array('B')  # taken as it is; of anything else the message checks every byte
     data.frombytes(np.ascontiguousarray(rgb).data.cast('B'))
     message.data = data
     return message
@@ -81,7 +81,7 @@ def rgb_to_compressed(rgb: np.ndarray, *, stamp_ns: int, frame_id: str) -> Compr
 def same_pixels(before: Image | CompressedImage, now: Image | CompressedImage) -> bool:
     """Return whether two camera messages hold the same picture.
 
-    Also where their data differ in what is not decoded: comments and EXIF of a JPEG, what follows
+    Differences in data that are not pixels do not count: comments and EXIF of a JPEG, bytes after
     its end, and the padding of raw rows.
     """
     if before.data == now.data:
@@ -94,7 +94,7 @@ def same_pixels(before: Image | CompressedImage, now: Image | CompressedImage) -
 
 
 def to_time(nanoseconds: int) -> Time:
-    """Return a stamp as a message."""
+    """Return a stamp in nanoseconds as a message."""
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=seconds, nanosec=rest)
 
@@ -108,8 +108,8 @@ def to_nanoseconds(stamp: Time) -> int:
 def working_cv_bridge() -> Converter | None:
     """Return cv_bridge's conversion to rgb8 if it is installed and passes a trial, else None.
 
-    The trial decodes a padded BGR image: builds for another numpy fail to import or to convert,
-    and one on the package index ignores the padding.
+    The trial converts a BGR image with padded rows. Builds for another numpy fail to import or to
+    convert, and one on the package index ignores the padding.
     """
     try:
         from cv_bridge import CvBridge
@@ -119,6 +119,6 @@ def working_cv_bridge() -> Converter | None:
         trial = Image(height=2, width=3, encoding='bgr8', step=11, data=pixels.tobytes())
         if np.array_equal(bridge.imgmsg_to_cv2(trial, 'rgb8'), numpy_image_to_rgb(trial)):
             return lambda message: bridge.imgmsg_to_cv2(message, 'rgb8')
-    except Exception:  # it comes in many broken states, and we can do without it
+    except Exception:  # it can be broken in many ways, and we can do without it
         return None
     return None

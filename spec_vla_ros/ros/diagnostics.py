@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The node's health and its figures, as diagnostics."""
+"""The policy node's diagnostics: whether it is well, why not, and figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spec_vla_ros.types import AUTOREGRESSIVE, PolicyInfo
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-_ON_TIME = 0.9  # of the control rate
+_ON_TIME = 0.9  # part of the control rate, below which commands are too slow
 
 LEVELS = {
     Reason.NONE: OK,
@@ -24,17 +24,20 @@ LEVELS = {
     Reason.BAD_INSTRUCTION: WARN,
     Reason.NO_IMAGE: WARN,
 }
-"""How bad a reason to halt is; those that are not here are errors."""
+"""How serious a reason to halt is; those that are not listed are errors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """What diagnostics are made from.
 
-    halt: why the node halts; None while it is inactive. settings: as they are in force.
-    images_missed: published, and not seen by the node. not_heard: publishers that cannot be, in
-    words. held_back: why the node may not be activated; empty when it may. drafting_off: whether
-    the last action's plan drafted nothing. draft_plan: that plan, as in the statistics.
+    halt: why the node halts, or that it does not; None while it is inactive.
+    settings: those in force.
+    images_missed: how many images were published but not seen by the node.
+    not_heard: in words, which publishers and subscribers cannot be heard or cannot hear.
+    held_back: why the node may not be activated; empty if it may.
+    drafting_off: whether the last action's plan drafted nothing.
+    draft_plan: that plan, as in the statistics.
     """
 
     halt: Halt | None
@@ -52,7 +55,7 @@ class Health:
 def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> DiagnosticArray:
     """Return the node's health as one status with named values.
 
-    node_name: with its namespace, in which nodes of several arms differ.
+    node_name: the node's name with its namespace, by which the nodes of several arms differ.
     """
     status = _status(*verdict(health), node_name=node_name)
     status.hardware_id = health.info.device
@@ -63,7 +66,7 @@ def diagnostics_message(health: Health, *, node_name: str, now_ns: int) -> Diagn
 def unconfigured_message(
     text: str, *, failed: bool, node_name: str, now_ns: int
 ) -> DiagnosticArray:
-    """Return what there is to say of a node that has no policy; failed: as it could not be."""
+    """Return the diagnostics of an unconfigured node; failed: whether that is an error."""
     return _stamped(_status(ERROR if failed else OK, text, node_name=node_name), now_ns=now_ns)
 
 
@@ -83,7 +86,7 @@ def _stamped(status: DiagnosticStatus, *, now_ns: int) -> DiagnosticArray:
 
 
 def verdict(health: Health) -> tuple[bytes, str]:
-    """Return the level, and in words why."""
+    """Return the level, and the reason in words."""
     level, text = _verdict_of_the_halt(health)
     if not health.not_heard:
         return level, text
@@ -106,9 +109,9 @@ def _verdict_of_the_halt(health: Health) -> tuple[bytes, str]:
 
 
 def too_slow(health: Health) -> str:
-    """Return in words that commands come less often than they should; empty if they do not.
+    """Return in words that commands are published too rarely; empty if they are not.
 
-    A motion is a number of commands, so that it lasts longer then, and goes further.
+    A motion is a fixed number of commands, so it then lasts longer, and the arm moves further.
     """
     hz, wanted = health.summary.beat_hz, health.settings.control_rate
     if hz is None or hz >= _ON_TIME * wanted:

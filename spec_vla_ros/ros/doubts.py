@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What is taken as it comes, though it may not be what it seems: each is a warning, once."""
+"""Warnings about images and poses that are used although they may be wrong; each comes once."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE
 from spec_vla_ros.types import NANOSECONDS
 
-_BEGINNING = NANOSECONDS  # of simulated time, in which a stamp may be zero
+_BEGINNING = NANOSECONDS  # one second, the start of simulated time, in which a stamp may be zero
 _NO_ROTATION = (0.0, 0.0, 0.0, 1.0)
 
 
 class Doubts:
-    """Warns of images and poses.
+    """Warns of images and poses that may be wrong.
 
     Args:
-        node: whose log.
-        settings: those that are read at start.
+        node: its log gets the warnings.
+        settings: the settings when the node is configured.
     """
 
     def __init__(self, node: Node, settings: PolicySettings) -> None:
@@ -30,7 +30,7 @@ class Doubts:
         self._images, self._poses = map(node.resolve_topic_name, (image, 'end_effector_pose'))
 
     def image(self, *, stamp_ns: int, now_ns: int) -> None:
-        """Look at an image's stamp."""
+        """Warn if an image has no stamp."""
         if _unstamped(stamp_ns, now_ns):
             self._say(
                 f'images on {self._images} come without a stamp: each counts as taken when it '
@@ -40,7 +40,7 @@ class Doubts:
             )
 
     def pose(self, quaternion: np.ndarray, *, stamp_ns: int, now_ns: int) -> None:
-        """Look at the end effector's pose; quaternion: (4,) x, y, z, w."""
+        """Warn if a pose has no stamp or no rotation; quaternion: (4,) x, y, z, w."""
         if self._needs_pose and _unstamped(stamp_ns, now_ns):
             self._say(
                 f'poses on {self._poses} come without a stamp: each counts as measured when it '
@@ -55,7 +55,7 @@ class Doubts:
             )
 
     def picture(self, rgb: np.ndarray) -> np.ndarray:
-        """Look at an (H, W, 3) uint8 picture, and return it; may be called in any thread."""
+        """Warn of an (H, W, 3) uint8 picture that `doubt` doubts, and return it; any thread."""
         if why := doubt(rgb):
             self._say(f'{self._images}: {why}')
         return rgb

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How one simulated episode goes, and its message."""
+"""The state of a simulated episode, and its message."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from spec_vla_ros.sim.environment import EpisodeOutcome
 
 @dataclass(slots=True, kw_only=True)
 class Episode:
-    """One layout of the scene and what has become of it; see EpisodeStatus.
+    """An episode from one layout of the scene, and how it goes; see EpisodeStatus.
 
-    began: by the robot's time, seconds.
+    began: when it began, seconds of the robot's time.
     """
 
     number: int = 0
@@ -28,18 +28,18 @@ class Episode:
     began: float
 
     def commanded(self) -> None:
-        """Count a velocity command that the robot takes."""
+        """Count a velocity command that the robot obeys."""
         self.commands_received += 1
 
     def observe(self, outcome: EpisodeOutcome, *, timeouts: int) -> None:
-        """Take how things stand now; success and a wrong object stay once they were."""
+        """Note the present state; success and a wrong object stay true once they have been."""
         self.success |= outcome.success
         self.wrong_object |= outcome.wrong_object
         self.lifted = outcome.lifted
         self.command_timeouts = timeouts
 
     def news(self) -> tuple:
-        """Return what is worth a message at once when it changes."""
+        """Return the values whose change is published at once."""
         return (
             self.number,
             self.success,
@@ -49,7 +49,7 @@ class Episode:
         )
 
     def message(self, *, now: float) -> EpisodeStatus:
-        """Return it as a message, without a stamp; now: by the robot's time, seconds."""
+        """Return the episode as a message without a stamp; now: seconds of the robot's time."""
         return EpisodeStatus(
             episode=self.number,
             seed=self.seed,

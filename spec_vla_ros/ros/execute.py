@@ -22,8 +22,8 @@ ENDS_BY_HALT = {
     Reason.EMERGENCY_STOP: Result.OUTCOME_STOPPED,
     Reason.TOO_MANY_FAILURES: Result.OUTCOME_GAVE_UP,
 }
-"""Reasons to halt that do not pass by themselves; during all others a goal waits, unless the halt
-is a lasting one."""
+"""Reasons for a halt that end a goal, and its outcome then. A lasting halt ends it whatever its
+reason; during all other halts it waits."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class _Running:
     since: float
     steps: int = 0
     halt: Halt = RUNNING
-    latest: dict[str, Any] = field(default_factory=dict)  # of the feedback, by the latest action
+    latest: dict[str, Any] = field(default_factory=dict)  # the latest action's part of feedback
 
     @property
     def instruction(self) -> str:
@@ -44,12 +44,12 @@ class _Running:
 
 
 class ExecuteServer:
-    """Takes one goal at a time; all calls from the executor's thread.
+    """Accepts one goal at a time. Call everything from the executor's thread.
 
     Args:
-        node: of the action.
-        refusal: returns why an instruction cannot be taken now, or None.
-        begin: called with the instruction of a goal that is taken.
+        node: serves the action.
+        refusal: returns why an instruction cannot be accepted now; None if it can.
+        begin: called with the instruction of a goal that is accepted.
         finish: called when the last action of a goal has begun.
         at_rest: returns whether no action is being executed.
         end: called when the instruction of a goal is no longer to be followed.
@@ -73,16 +73,16 @@ class ExecuteServer:
             node,
             ExecuteInstruction,
             'execute_instruction',
-            execute_callback=lambda handle: Result(),  # replaced by the result when there is one
+            execute_callback=lambda handle: Result(),  # never called, see `_DeferredServer`
             goal_callback=self._on_goal,
             handle_accepted_callback=self._on_accepted,
             cancel_callback=self._on_cancel,
         )
 
     def ticked(self, tick: Tick, *, latency_ms: float | None) -> None:
-        """Count what a tick brought, tell the client, and end the goal when it is time to.
+        """Count a tick's new action, send feedback, and end the goal if it is over.
 
-        latency_ms: of the new action, if there is one.
+        latency_ms: from the new action's image to its publication; None without a new action.
         """
         running, new = self._running, tick.new_action
         if running is None:
@@ -105,7 +105,7 @@ class ExecuteServer:
     def look_at_the_clock(self) -> None:
         """End the goal if it is cancelled or its time is over, whether the node ticks or not.
 
-        Comes before a tick: none of its actions may begin then.
+        Call it before a tick, so that none of the goal's actions begins at that tick.
         """
         running = self._running
         if running is None:
@@ -117,7 +117,7 @@ class ExecuteServer:
             self._finish(running, Result.OUTCOME_TIME_LIMIT, f'{seconds:.2f} s have passed')
 
     def preempt(self, instruction: str) -> None:
-        """Another instruction has come; the same one again changes nothing."""
+        """End the goal because of another instruction; the same one again changes nothing."""
         running = self._running
         if running is not None and instruction.strip() != running.instruction:
             said = instruction.strip()
@@ -131,7 +131,7 @@ class ExecuteServer:
             self._finish(self._running, outcome, text)
 
     def close(self) -> None:
-        """Take no more goals."""
+        """Accept no more goals."""
         self._server.destroy()
 
     def _on_goal(self, goal: ExecuteInstruction.Goal) -> GoalResponse:
@@ -163,7 +163,7 @@ class ExecuteServer:
                 'target_passes': action.stats.target_passes,
                 'latency_ms': latency_ms,
             }
-        feedback: Any = ExecuteInstruction.Feedback(  # rclpy's type asks for what it wraps it in
+        feedback: Any = ExecuteInstruction.Feedback(  # rclpy annotates the message around it
             step=running.steps, elapsed=running.seconds, halt=tick.halt.text, **running.latest
         )
         running.handle.publish_feedback(feedback)
@@ -189,14 +189,14 @@ class ExecuteServer:
 
 
 class _DeferredServer(ActionServer):
-    """Executes nothing by itself; a goal gets its result by `answer`.
+    """An action server that runs nothing by itself; `answer` gives a goal its result.
 
-    rclpy would run a callback for as long as the goal lasts, and an `async` one would keep the
-    executor busy asking whether it has finished.
+    rclpy would run a callback for as long as the goal lasts. That would block the executor, and
+    an `async` callback would keep it busy, since it asks all the time whether that has finished.
     """
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback: object) -> None:
-        """Do nothing: the goal is executed by the ticks of the node."""
+        """Do nothing: the ticks of the node execute the goal."""
 
     def answer(self, goal_handle: ServerGoalHandle, result: object) -> None:
         """Send the result of a goal that has ended."""

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A ROS domain to oneself, so that two demos or two test runs on a machine stay apart.
+"""Free ROS domains, so that two demos or test runs on one machine do not hear each other.
 
-And on this machine alone, where a program commands a simulated robot that is nobody else's.
+`keep_to_this_machine` also hides nodes from other machines, for programs with a simulated robot.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DOMAINS = range(10, 100)
-"""Low numbers are people's; above 101 the ports run into Linux's ephemeral range."""
+"""People use low numbers; above 101, the ports are in Linux's ephemeral range."""
 
 
 @contextlib.contextmanager
 def free_domain(*, directory: Path | None = None) -> Iterator[int]:
-    """Hold a ROS domain id that no other holder has, until the context ends.
+    """Yield a ROS domain id, and reserve it until the context ends.
 
-    A lock on a file, which the kernel drops with the process, however it dies. A domain in which
-    somebody who takes no lock already listens is passed over.
+    It is reserved by a lock on a file, which the kernel releases when the process ends, however
+    that happens. A domain in which somebody without a lock already listens is skipped.
 
-    directory: where the lock files live; default: one for all users of the machine.
-    Raises RuntimeError when every domain is taken.
+    directory: the folder of the lock files; by default one for all users of the machine.
+    Raises RuntimeError if all domains are taken.
     """
     directory = directory or Path(tempfile.gettempdir()) / 'spec_vla_ros_domains'
     if not directory.exists():
@@ -48,17 +48,17 @@ def free_domain(*, directory: Path | None = None) -> Iterator[int]:
 
 
 def keep_to_this_machine() -> None:
-    """Let nodes of this process and of its children, those to come, discover nobody elsewhere."""
+    """Keep nodes of this process and of its future children from discovering other machines."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     for elsewhere in ('ROS_STATIC_PEERS', 'ROS_DISCOVERY_SERVER', 'ROS_SUPER_CLIENT'):
         os.environ.pop(elsewhere, None)
 
 
 def _try_lock(path: Path) -> int | None:
-    """Return the descriptor that holds the lock, or None when another process has it."""
+    """Return the descriptor that holds the lock; None if another process has it."""
     try:
-        # For reading, and not to be created where it is there (fs.protected_regular), so that a
-        # file which another user created can be locked as well.
+        # Opened for reading, and created only if it is missing, since otherwise a file that
+        # another user created could not be locked (see fs.protected_regular).
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:

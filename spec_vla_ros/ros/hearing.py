@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Listening to every publisher of a topic that can be heard, and naming those that cannot.
+"""Who hears whom on the node's topics, in spite of quality of service and types that do not fit.
 
-For the topics that the node publishes: naming subscribers that cannot hear it, and other nodes
-that publish there, too.
+A `Listener` hears every publisher of a topic that can be heard, and names the others. For topics
+that the node publishes, functions name the subscribers that cannot hear it, and other nodes that
+publish there, too.
 """
 
 from __future__ import annotations
@@ -20,37 +21,39 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.other_types import way_on
 
-NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node that has not been announced yet
+NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node that has not announced itself yet
 ONLY_WATCH = (
     *('rosbag2_recorder', 'foxglove_bridge', '_ros2cli', 'rqt', 'rviz', 'plotjuggler'),
     *('rosbridge', 'rosapi', 'rosboard', 'spec_vla_top'),
 )
-"""How the names of nodes begin that only show or record what they hear, and do not act upon it."""
+"""Beginnings of the names of nodes that only show or record what they hear, and do not act on it.
+"""
 REMEMBERED = 64
-"""Messages to remember. The same one comes again by another subscription within a few others."""
+"""How many messages to remember. A message arrives again by another subscription soon after."""
 
 Messages = deque[tuple[Hashable, int, int]]
-"""The latest messages that came: publisher, sequence number, source time of each."""
+"""The latest messages: publisher, sequence number and source time of each."""
 
 MessageInfo = Mapping[str, Any]
 """What rclpy tells about a message; its entries depend on distribution and middleware."""
 
 
 class Listener:
-    """Hears every publisher of one topic, and hands each message on once.
+    """Hears every publisher of one topic, and hands on each message once.
 
-    A subscription hears only publishers that offer at least the quality of service it asks for.
-    One that asks for nothing hears everybody, but may lose messages, and gets none from before it
-    was there. So where that matters, there are several subscriptions to the topic.
+    A subscription hears only publishers that offer at least the quality of service that it asks
+    for. One that asks for nothing hears everybody, but it may lose messages, and gets none that
+    were published before it existed. Where that matters, there are several subscriptions to the
+    topic.
 
     Args:
-        node: which node subscribes.
+        node: the node that subscribes.
         kind: the type of the messages.
         topic: relative name, before it is remapped.
         callback: called with each message, and with what rclpy tells about it.
         profiles: the quality of service of each subscription.
-        in_order: whether to drop a message if a newer one of the same publisher came before it.
-        heard: messages that an earlier listener has heard; kept up to date.
+        in_order: whether to drop a message if a newer one from the same publisher came before it.
+        heard: the messages that an earlier listener has heard; kept up to date.
     """
 
     def __init__(
@@ -83,14 +86,14 @@ class Listener:
 
     @property
     def topic(self) -> str:
-        """The topic's whole name, as it is remapped."""
+        """The topic's whole name, after remapping."""
         return self._node.resolve_topic_name(self._topic)
 
     def not_heard(self) -> list[str]:
-        """Return in words each publisher whose messages cannot arrive, and why."""
+        """Return in words which publishers' messages cannot arrive, and why."""
         publishers = self._publishers()
         unnamed = {bytes(p.endpoint_gid) for p in publishers if p.node_name == NOT_KNOWN_YET}
-        # Wait one call for the names of those that have just appeared.
+        # A publisher that has just appeared is told at the next call, when its name is known.
         early, self._unnamed = unnamed - self._unnamed, unnamed
         return [
             f'{node_of(publisher)} publishes {fault} on {self.topic}: it cannot be heard'
@@ -101,24 +104,24 @@ class Listener:
         ]
 
     def sources(self) -> str:
-        """Return the topic, its publishers and the quality of service they offer, in words."""
+        """Return in words the topic, its publishers and the quality of service they offer."""
         offers = [f'{node_of(p)} ({p.topic_type}, {offered(p)})' for p in self._publishers()]
         return f'{self.topic} ({self._type}), ' + (
             f'published by {", ".join(offers)}' if offers else 'which nobody publishes'
         )
 
     def name_of(self, source: Hashable) -> str:
-        """Return the node of a publisher, see `source_of`; all publishers if it is not known."""
+        """Return the node of a publisher (see `source_of`); of all of them if it is not known."""
         return ' or '.join(self.still_there((source,))) or 'a publisher that is gone'
 
     def still_there(self, sources: Collection[Hashable]) -> list[str]:
-        """Return the nodes of those of the given publishers that still exist; None means any."""
+        """Return the nodes of the given publishers that still exist; None stands for all."""
         everybody = None in sources
         there = [p for p in self._publishers() if everybody or bytes(p.endpoint_gid) in sources]
         return sorted({node_of(publisher) for publisher in there})
 
     def who_may_act(self) -> list[str]:
-        """Return the nodes that publish, without those of people's tools."""
+        """Return the nodes that publish, without tools that people watch or record with."""
         return [
             node_of(publisher)
             for publisher in _named(self._publishers())
@@ -126,7 +129,7 @@ class Listener:
         ]
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -152,15 +155,15 @@ def nothing_heard() -> Messages:
 
 
 def beside(node: Node, topic: str, *, called: Callable[[str, str], bool]) -> list[tuple[str, str]]:
-    """Return publishers on other topics that could be meant for ours, and that nobody hears.
+    """Return publishers on other topics that may be meant for ours, and that nobody hears.
 
     Args:
-        node: asks for the topics.
-        topic: the whole name of ours.
-        called: returns whether a topic with this whole name and type could be meant for ours.
+        node: looks for the topics.
+        topic: the whole name of our topic.
+        called: returns whether a topic with this whole name and type may be meant for ours.
 
     Returns:
-        Each publisher in words, and the type it publishes.
+        Each publisher in words, and the type that it publishes.
     """
     return [
         (f'{node_of(publisher)} publishes {kind} on {name}, to which nobody listens', kind)
@@ -183,9 +186,9 @@ def listeners(node: Node, topic: str) -> list[TopicEndpointInfo]:
 
 
 def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
-    """Return in words each subscriber of a topic of ours that gets nothing of it, and why."""
+    """Return in words which subscribers of one of our topics hear nothing, and why."""
     topic, kind = publisher.topic_name, type_name(publisher.msg_type)
-    # As other nodes see our publisher, since our own profile leaves some policies open.
+    # The profile as other nodes see it, since the one we gave leaves some policies open.
     ours = [
         p.qos_profile
         for p in node.get_publishers_info_by_topic(topic)
@@ -209,7 +212,7 @@ def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
 
 
 def listening_elsewhere(node: Node, publisher: Publisher[Any]) -> list[str]:
-    """Return in words who subscribes to what we publish, on other topics than ours."""
+    """Return in words who subscribes to the type that we publish, on other topics than ours."""
     kind = type_name(publisher.msg_type)
     return [
         f'{node_of(subscriber)} subscribes to {name}'
@@ -221,9 +224,9 @@ def listening_elsewhere(node: Node, publisher: Publisher[Any]) -> list[str]:
 
 
 def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
-    """Return in words each other node that publishes on a topic of ours.
+    """Return in words which other nodes publish on one of our topics.
 
-    A node that was launched twice has our own name, so publishers are counted.
+    If the node was launched twice, the other one has our own name, so publishers are counted.
     """
     topic, own = publisher.topic_name, node.get_fully_qualified_name()
     counts = Counter(map(node_of, _named(node.get_publishers_info_by_topic(topic))))
@@ -234,30 +237,30 @@ def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
 
 
 def _named(endpoints: list[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
-    """Return the endpoints whose node has been announced; the others follow within moments."""
+    """Return the endpoints whose nodes have announced themselves; the others will soon."""
     return [endpoint for endpoint in endpoints if endpoint.node_name != NOT_KNOWN_YET]
 
 
 def type_name(kind: type) -> str:
-    """Return what ROS calls a type of messages: package/msg/Name."""
+    """Return ROS's name of a message type: package/msg/Name."""
     return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
 
 
 def source_of(info: MessageInfo) -> Hashable:
-    """Return which publisher sent a message; None where the distribution does not tell."""
+    """Return which publisher sent a message; None if this ROS distribution does not tell."""
     gid = info.get('publisher_gid')
     return None if gid is None else bytes(gid['data'])
 
 
 def node_of(publisher: TopicEndpointInfo) -> str:
-    """Return the whole name of a publisher's node."""
+    """Return the whole name of the node of a publisher or subscriber."""
     if publisher.node_name == NOT_KNOWN_YET:
         return 'a node without a name'
     return f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
 
 
 def offered(publisher: TopicEndpointInfo) -> str:
-    """Return a publisher's quality of service in words."""
+    """Return in words the quality of service of a publisher or subscriber."""
     profile = publisher.qos_profile
     both = (profile.reliability.name, profile.durability.name)
     return ', '.join(name.lower().replace('_', ' ') for name in both)
@@ -266,7 +269,7 @@ def offered(publisher: TopicEndpointInfo) -> str:
 def incompatibility(
     publisher: TopicEndpointInfo, kind: str, profiles: tuple[QoSProfile, ...]
 ) -> str | None:
-    """Return why no subscription can hear a publisher, or None if one can.
+    """Return why none of our subscriptions can hear a publisher; None if one can.
 
     kind: the subscriptions' type, as package/msg/Name. profiles: their quality of service.
     """
@@ -275,7 +278,7 @@ def incompatibility(
     reasons = []
     for profile in profiles:
         verdict, reason = qos_check_compatible(publisher.qos_profile, profile)
-        if verdict != QoSCompatibility.ERROR:  # an enumeration of C++: not the same object
+        if verdict != QoSCompatibility.ERROR:  # a C++ enumeration, for which `is` would not do
             return None
         reasons.append(reason)
     return f'with another quality of service ({offered(publisher)}; {reasons[-1]})'

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which names that a launch file is given are meant for it, and are none of its arguments."""
+"""Finds launch arguments that are given under a wrong name, which launch ignores silently."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FILE_OF = {
     'sim_robot': 'sim_params_file',
     'libero_robot': 'robot_params_file',
 }
-"""Name of a node -> the argument that names the file of its parameters."""
+"""Name of a node -> the launch argument that names its parameter file."""
 
 OTHER_NAMES = {
     'params_file': (
@@ -37,22 +37,23 @@ OTHER_NAMES = {
     'max_velocity': ('max_vel', 'max_speed'),
     'control_rate': ('rate', 'hz', 'frequency', 'publish_rate', 'loop_rate'),
 }
-"""An argument, or a parameter -> other names that people give it."""
+"""An argument or a parameter -> other names that people use for it."""
 
 OF_NOBODY_ELSE = ('estop_topic', 'e_stop_topic')
-"""Of these, what an including file would hardly have for itself; config is anybody's."""
+"""Those of these names that an including launch file hardly has for a purpose of its own. Names
+such as config may be its own."""
 
 OF_THE_LAUNCH_SYSTEM = (
     *('ros_namespace', 'ros_params', 'ros_remaps', 'global_params', 'launch-prefix'),
     *('launch-prefix-filter', 'emulate_tty', 'sigterm_timeout', 'sigkill_timeout', 'log_level'),
 )
-"""Names that it keeps, or reads where any process is started."""
+"""Names that the launch system sets itself, or reads when it starts a process."""
 
 
 def on_command_line(words: Sequence[str]) -> bool:
-    """Whether `ros2 launch` was given one of our files, so that nobody else's includes it.
+    """Whether `ros2 launch` was given one of our launch files, so that no other file includes it.
 
-    words: of the command line, with the package and the file's name, or with its path.
+    words: the words of the command line: package and name of the file, or its path.
     """
     files = {f'{name}.launch.py' for name in LAUNCHES}
     for before, word in zip(('', *words), words, strict=False):
@@ -66,14 +67,15 @@ def on_command_line(words: Sequence[str]) -> bool:
 
 
 def called(name: str) -> str:
-    """Return the argument, or parameter, that another name of it means; empty: none is known."""
+    """Return the argument or parameter that another name means; empty if none is known."""
     return next((meant for meant, names in OTHER_NAMES.items() if name.lower() in names), '')
 
 
 def of_an_argument(name: str) -> str:
-    """Return in words what sets something in place of a parameter of this name, which is none.
+    """Return in words what to use instead of a parameter of this name, which does not exist.
 
-    Many nodes take the names of their topics as parameters. Empty: no argument is meant.
+    Other nodes have parameters for the names of their topics, where ours have launch arguments.
+    Empty if the name means no argument.
     """
     argument = name if name in POLICY_ARGUMENTS else called(name)
     if argument not in POLICY_ARGUMENTS:
@@ -87,14 +89,14 @@ def of_an_argument(name: str) -> str:
 
 
 def refuse_twice(words: Sequence[str], arguments: Arguments) -> None:
-    """Refuse an argument that `ros2 launch` was given twice: it takes the last one in silence.
+    """Refuse an argument with two values: `ros2 launch` would silently take the last one.
 
     Args:
-        words: of the command line.
-        arguments: of the launch file.
+        words: the words of the command line.
+        arguments: the launch file's arguments.
 
     Raises:
-        RuntimeError: two values differ; says which.
+        RuntimeError: an argument has two values; the message gives both.
     """
     said: dict[str, str] = {}
     for word in words:
@@ -110,23 +112,24 @@ def refuse_twice(words: Sequence[str], arguments: Arguments) -> None:
 def refuse_unknown(
     given: Iterable[str], arguments: Arguments, *, command_line: Sequence[str] = ()
 ) -> None:
-    """Refuse what the launch system would ignore in silence.
+    """Refuse names that are no arguments, which the launch system would silently ignore.
 
-    It hands a file what an including file declares for itself, too. So a name is taken for a wrong
-    one if it is nearly one of the file's, a parameter of one of its nodes, or another of our
-    files' argument; arm_namespace is another's name, not a wrong one of namespace. Where one of
-    our files is what was launched, nobody includes it, and every other name is a wrong one.
+    If one of our files was launched directly, every name that is not one of its arguments is
+    wrong. If another file includes it, the launch system also hands over what that file has
+    declared for itself. Then a name is wrong only if it is nearly that of an argument, a parameter
+    of one of the nodes, or an argument of another of our files. An ending alone does not count:
+    arm_namespace is not a misspelt namespace.
 
     Args:
-        given: names that are given from outside, before the file declares its own.
-        arguments: of the file.
-        command_line: words of the command line of this process.
+        given: the names that are given from outside, before the file declares its own.
+        arguments: the file's arguments.
+        command_line: the words of this process's command line.
 
     Raises:
-        RuntimeError: a name is wrong; says which, and what to write.
+        RuntimeError: a name is wrong; the message says which, and what to write instead.
     """
     found = set(given)
-    ours = {*arguments, *POLICY_ARGUMENTS}  # they reach the file that ours include
+    ours = {*arguments, *POLICY_ARGUMENTS}  # the latter reach spec_vla.launch.py, if included
     others = [set(each) for each in LAUNCHES.values() if not set(each) <= found]
     known = ours.union(*(each for each in LAUNCHES.values() if set(each) <= found))
     included = not on_command_line(command_line)
@@ -149,7 +152,7 @@ def refuse_unknown(
 def _why(
     name: str, ours: set[str], arguments: Arguments, *, others: set[str], included: bool
 ) -> str:
-    """Return what is wrong with a name that is no argument; empty: it is somebody else's."""
+    """Return what is wrong with a name that is no argument; empty if another file may use it."""
     parameters = {
         field.name: file
         for node, file in FILE_OF.items()

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the launch files share; to be imported where the launch system is installed."""
+"""What the launch files share; importing it needs the launch system."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from spec_vla_ros.settings.launch import Arguments
 from spec_vla_ros.settings.tables import NODES
 
 Given = dict[str, str]
-"""Name of an argument -> the word that it is given as, or its default."""
+"""Name of an argument -> its value as a word, given or by default."""
 
 PUSHED = 'ros_namespace'
-"""Where the launch system keeps the namespace that PushRosNamespace puts around an inclusion."""
+"""Where the launch system keeps the namespace that PushRosNamespace puts around a launch file."""
 
 Entities = list[LaunchDescriptionEntity]
 
 
 def described(arguments: Arguments, start: Callable[[Given], Entities]) -> LaunchDescription:
-    """Return a launch file's arguments, and what is started with them.
+    """Return a launch description that declares arguments and starts something with them.
 
-    start: returns it. The launch ends with an error when a name is given that is none of the
-    arguments, or one twice.
+    start: returns what to start. The launch ends with an error if a name is given that is not one
+    of the arguments, or if an argument is given twice with different values.
     """
     share = get_package_share_directory('spec_vla_ros')
 
@@ -56,7 +56,7 @@ def described(arguments: Arguments, start: Callable[[Given], Entities]) -> Launc
 
     return LaunchDescription(
         [
-            OpaqueFunction(function=check),  # before the declarations add their names
+            OpaqueFunction(function=check),  # first, since the declarations add their own names
             *(
                 DeclareLaunchArgument(name, **argument.declared(share=share))
                 for name, argument in arguments.items()
@@ -69,13 +69,16 @@ def described(arguments: Arguments, start: Callable[[Given], Entities]) -> Launc
 def of_a_node(
     name: str, given: Given, *, enclave: str, overrides: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what every node of the package is launched with, as Node takes it.
+    """Return keyword arguments of launch_ros's Node that all nodes of the package are given.
 
     Args:
-        name: of the node.
+        name: name of the node.
         given: the launch file's arguments.
-        enclave: of the node; empty: none.
-        overrides: its parameters, whatever its file says.
+        enclave: the node's SROS2 enclave; empty for none.
+        overrides: parameters that overrule those of the node's file.
+
+    Raises:
+        RuntimeError: see `checked_file`.
     """
     namespace = given['namespace']
     if not namespace.startswith('/'):
@@ -87,7 +90,7 @@ def of_a_node(
         'name': name,
         'namespace': given['namespace'],
         'parameters': [file, *([values] if values else [])],
-        'arguments': ['--end-with-parent'],  # told to terminate, launch leaves nodes alone
+        'arguments': ['--end-with-parent'],  # on SIGTERM, launch ends without ending its nodes
         'ros_arguments': ['--enclave', enclave] if enclave else None,
         'output': 'screen',
         'on_exit': ending(f'the node {name} has ended'),
@@ -95,7 +98,7 @@ def of_a_node(
 
 
 def robot(name: str, given: Given, **overrides: Any) -> Node:
-    """Return the node of a simulated robot, whose program has its name."""
+    """Return the node of a simulated robot; its program has the same name."""
     if given['image_transport']:
         overrides['image_transport'] = given['image_transport']
     common = of_a_node(name, given, enclave=given['robot_enclave'], overrides=overrides)
@@ -103,7 +106,7 @@ def robot(name: str, given: Given, **overrides: Any) -> Node:
 
 
 def policy(given: Given, names: tuple[str, ...]) -> IncludeLaunchDescription:
-    """Return the launch file of the policy node, with the arguments of these names."""
+    """Return an inclusion of the policy node's launch file that passes on these arguments."""
     share = get_package_share_directory('spec_vla_ros')
     return IncludeLaunchDescription(
         PythonLaunchDescriptionSource(f'{share}/launch/spec_vla.launch.py'),
@@ -112,7 +115,7 @@ def policy(given: Given, names: tuple[str, ...]) -> IncludeLaunchDescription:
 
 
 def ending(reason: str) -> Callable[[Event, LaunchContext], Entities]:
-    """Return what to do when a process ends: end the launch, unless it is ending already."""
+    """Return a handler for the end of a process: it ends the launch, if that goes on."""
 
     def end(event: Event, context: LaunchContext) -> Entities:
         return [] if context.is_shutdown else [Shutdown(reason=reason)]

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""LIBERO's Panda as a ROS node, with the topics and manners of the simulated robot.
+"""LIBERO's Panda as a ROS node that behaves like the simulated robot, with the same topics.
 
-Time is simulated and published on /clock: the simulator takes whole control periods of 50 ms, and
-may need longer than that for one and its picture.
+Time is simulated and published on /clock, because the simulator advances by whole control periods
+of 50 ms, and may take longer than that to compute one and draw its picture.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from spec_vla_ros.sim.libero.env import LiberoEnv
 NAME = 'libero_robot'
 
 
-_LEAST_TURN = 1e-9  # radians; what is not zero sets the goal anew
+_LEAST_TURN = 1e-9  # radians; any rotation but zero sets a new goal
 
 
 class StandsStill:
-    """LIBERO's robot with a gripper that stops turning when it is told to.
+    """LIBERO's robot with a hand that stops turning when it is told to.
 
-    Its controller takes no rotation for no goal, and goes on to the last one: at rest an arm that
-    turns would come four times as far as in motion. Of a displacement of zero it makes a goal.
+    LIBERO's controller takes a rotation of zero for no new goal, and goes on to the last one. So
+    an arm that turns would go on turning at rest, four times as far as in motion. (A displacement
+    of zero is a new goal for it.)
 
     Args:
         env: the robot.
@@ -44,16 +45,16 @@ class StandsStill:
         return self._env.interval
 
     def step(self, action: np.ndarray) -> None:
-        """Apply an action (7,) and let the period pass."""
+        """Apply an action (7,), see `Steppable.step`, and let the control period pass."""
         turn = action[3:6] if action[3:6].any() else np.array([_LEAST_TURN, 0.0, 0.0])
         self._env.step(np.concatenate([action[:3], turn, action[6:]]))
 
 
 def libero(node: Node, settings: LiberoRobotSettings) -> Simulation:
-    """Return LIBERO's robot before the tasks of a suite, in time of its own.
+    """Return the simulation of LIBERO's robot with the tasks of a suite, in stepped time.
 
     Raises:
-        ValueError: LIBERO is not installed, or there is no such rotation.
+        ValueError: LIBERO is not installed, or there is no such image rotation.
     """
     env = LiberoEnv(
         settings.suite,

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From the policy node's parameters to a policy that is ready to run."""
+"""Loads the policy that the policy node's parameters describe."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 def make_policy(
     settings: PolicySettings, *, interrupted: Callable[[], bool] = lambda: False
 ) -> Policy:
-    """Load the policy where `inference_worker` says: in this process, or in one of its own.
+    """Load the policy where `inference_worker` says: in this process or in one of its own.
 
-    interrupted: asked while another process loads it, which is then given up.
+    interrupted: asked repeatedly while another process loads the policy; if it returns True,
+        loading is given up.
     """
     if settings.inference_worker == 'process':
         factory = f'{__name__}:{policy_from_settings.__name__}'
@@ -31,12 +32,12 @@ def make_policy(
 
 
 def policy_from_settings(settings: PolicySettings) -> Policy:
-    """Check that the checkpoint drives an end effector, load it, and run it once.
+    """Check that the checkpoint drives an end effector, load it, and warm it up.
 
-    Raises whatever says why it cannot be used, see `spec_vla_ros.policy.load_policy`.
+    Raises ValueError, and whatever `spec_vla_ros.policy.load_policy` raises, if it cannot be used.
     """
     try:
-        import torch  # here, because it takes seconds that a node with another policy can save
+        import torch  # here, because it takes seconds, which the node's own process can save
 
         from spec_vla_ros import policy
     except ModuleNotFoundError as missing:
@@ -56,7 +57,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
     from spec_vla_ros.models.recipes import PLAIN, fields_said, read_recipe
     from spec_vla_ros.policy_config import PolicyConfig
 
-    # More threads than cores are left for us starve the executor that publishes the commands.
+    # Too many threads would leave no core to the executor that publishes the commands.
     torch.set_num_threads(settings.torch_threads)
     recipe = read_recipe(settings.observation_recipe or PLAIN, **settings.recipe_changes)
     config = PolicyConfig(
@@ -71,7 +72,7 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
         tree=_tree(settings),
     )
     folder = folder_path(settings.checkpoint or TABLETOP)
-    # A warning in the log would not keep the arm from moving twenty times too far.
+    # Doubts about the recipe are errors: a warning would not keep the arm from moving too far.
     checkpoint, asked, changes = read_config(folder), config.unnorm_key, settings.recipe_changes
     chosen = settings.observation_recipe  # single fields leave the others as they are
     said = {*changes, *fields_said(chosen)} if chosen else None
@@ -92,10 +93,10 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
 
 
 def _tree(settings: PolicySettings) -> TreeShape | TreePlan | None:
-    """Return the draft tree or plan that the parameters fix, or None to have it measured.
+    """Return the draft tree or plan that the parameters fix; None to choose it by measurements.
 
     Raises:
-        ValueError: `draft_plan` is no plan.
+        ValueError: `draft_plan` cannot be read as a plan.
     """
     from spec_vla_ros.decoding.draft_tree import TreeShape
     from spec_vla_ros.planning.plan import TreePlan

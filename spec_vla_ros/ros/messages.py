@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the policy node says, as messages."""
+"""Makes the messages that the policy node publishes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spec_vla_ros.types import Action, accept_length
 
 
 def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
-    """Return an action as it is published, when its execution begins."""
+    """Return the message on topic `action`, published when an action's execution begins."""
     values, stats = new.action.values, new.action.stats
     message = VlaAction(
         observation_stamp=to_time(new.observation_stamp_ns),
@@ -41,7 +41,7 @@ def action_message(new: NewAction, *, now_ns: int, frame_id: str) -> VlaAction:
 
 
 def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
-    """Return how an action was decoded, as it is published with it."""
+    """Return the message on topic `~/statistics`: how an action was decoded."""
     stats, dimensions = new.action.stats, len(new.action.values)
     message = DecodeStatistics(
         sequence=new.sequence,
@@ -65,13 +65,13 @@ def statistics_message(new: NewAction, *, now_ns: int) -> DecodeStatistics:
 
 
 def accept_length_of(action: Action) -> float:
-    """Return an action's accept length as messages have it: not a number without verify rounds."""
+    """Return an action's accept length; NaN, as in the messages, if it had no verify rounds."""
     length = accept_length(len(action.values), action.stats.target_passes)
     return math.nan if length is None else length
 
 
 def latency_ms(new: NewAction, *, now_ns: int) -> float:
-    """Return the time since the image of an action was taken."""
+    """Return the milliseconds since the image of an action was taken."""
     return (now_ns - new.observation_stamp_ns) / 1e6
 
 
@@ -86,7 +86,7 @@ def twist_message(twist: Twist, *, now_ns: int, frame_id: str) -> TwistStamped:
 
 
 def pose_message(pose: Pose, *, now_ns: int) -> PoseStamped:
-    """Return a pose as a message of now."""
+    """Return a pose as a message, stamped with the present time."""
     message = PoseStamped()
     message.header.stamp = to_time(now_ns)
     message.header.frame_id = pose.frame_id
@@ -108,11 +108,17 @@ def status_message(
     drafting_off: bool = False,
     draft_plan: str = '',
 ) -> PolicyStatus:
-    """Return the node's status; without a halt object the node is inactive.
+    """Return the message on topic `status`.
 
-    not_heard: each publisher that cannot be heard, in words. held_back: why an inactive node may
-    not be activated; empty when it may. drafting_off: whether measured costs have switched
-    drafting off in the mode in force. draft_plan: of the last action.
+    Args:
+        halt: why the node halts, or that it does not; None if it is inactive.
+        now_ns: the stamp.
+        instruction: the one that is followed; empty for none.
+        counters: what has happened so far.
+        not_heard: each publisher that cannot be heard, in words.
+        held_back: why an inactive node may not be activated; empty if it may.
+        drafting_off: whether measured costs have switched drafting off in the mode in force.
+        draft_plan: the plan of the last action.
     """
     if halt is None:
         state, halt = PolicyStatus.STATE_INACTIVE, Halt(Reason.NONE, held_back)
@@ -135,11 +141,11 @@ def status_message(
 
 
 def gripper_opening(new: NewAction) -> float:
-    """Return the opening in [0, 1]; bins lie a little outside."""
+    """Return an action's gripper opening in [0, 1], from which the outermost bins may differ."""
     return float(np.clip(new.action.values[6], 0.0, 1.0))
 
 
 def vector(values: np.ndarray) -> Vector3:
-    """Return (3,) as a message."""
+    """Return three numbers, (3,), as a message."""
     x, y, z = map(float, values)
     return Vector3(x=x, y=y, z=z)

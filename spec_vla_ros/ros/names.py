@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The names of the nodes' topics, services and actions, and which of several a wrong one means."""
+"""The names of the nodes' topics, services and actions, and which of them a wrong name means."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ POLICY_NAMES = (
     '~/get_available_transitions',
     '~/get_transition_graph',
 )
-"""What the policy node publishes, hears, serves and calls, in every configuration."""
+"""All names that the policy node uses in any configuration, also of services that it calls."""
 
 ROBOT_NAMES = (
     *_OF_EVERY_NODE,
@@ -61,7 +61,7 @@ ROBOT_NAMES = (
     'episode',
     'reset',
 )
-"""The same of the simulated robots."""
+"""The same for the simulated robots."""
 
 
 ALSO_CALLED = {
@@ -69,40 +69,45 @@ ALSO_CALLED = {
     'sim_robot': ('sim_node', 'sim_robot_node'),
     'libero_robot': ('libero_node', 'libero_robot_node'),
 }
-"""Name of a node -> what it is taken to be called: its programs, its package."""
+"""Name of a node -> names that people mistake for it: those of its program and its package."""
 
 EMERGENCY_STOPS = (
     *('emergency_stop', 'estop', 'e_stop', 'kill_switch', 'safety_stop', 'protective_stop'),
     *('runstop', 'emergency_button', 'panic_stop'),
 )
-"""What an emergency stop is called."""
+"""Usual names of an emergency stop."""
 _OF_A_STOP = re.compile(
     r'^(?:robot|hardware|software|hard|soft|hw|wireless|remote|joy|left|right)_?'
     r'|_?(?:button|pressed|cmd|signal|switch|triggered|engaged|request|input)$',
     re.IGNORECASE,
 )
-"""Around what it is called; _state, _status and _active tell how it stands, and press none."""
-_SOUNDS_ALIKE = 0.85  # emergency_stop_ does, and emergency_stop_state not
-_MISSPELT = 2  # letters too many or too few; emergency_button_state is long enough to sound alike
+"""What may stand before or behind such a name. _state, _status and _active may not, since such a
+topic tells whether the stop is pressed, and does not press it."""
+_SOUNDS_ALIKE = 0.85  # similarity of names; low enough for typing errors, too high for _state
+_MISSPELT = 2  # letters too many or too few; keeps out emergency_button_state, which is alike
 _TELL = re.compile(r'stat(?:e|es|us|uses)$', re.IGNORECASE)
 
 ALIKE = 0.8
-"""How alike, from 0 to 1, a misspelt name is to what it means."""
+"""How alike, from 0 to 1, a misspelt name must be to the name that it is taken for."""
 
 _NUMBERED = re.compile(r'(_[a-z]|_?\d+)$')
 
 
 def means(name: str, node: str) -> bool:
-    """Whether a name seems to be a wrong one of this node; arm_1 is none of arm_2."""
+    """Whether a name seems to be meant for this node, but is wrong.
+
+    arm_1 does not mean arm_2: names that differ only in a number or letter at their end are names
+    of different nodes.
+    """
     if name == node or _NUMBERED.sub('', name) == _NUMBERED.sub('', node):
         return False
     return name in ALSO_CALLED.get(node, ()) or bool(nearest(name, (node,), cutoff=ALIKE))
 
 
 def sounds_like_a_stop(name: str) -> bool:
-    """Whether a topic of this name is taken for an emergency stop, by its last two parts.
+    """Whether a topic's name is that of an emergency stop, by its last part or its last two.
 
-    Both count together, too: `~/pressed` of a node `estop` is one, `/status/estop` is none.
+    `/estop/pressed` is one by both parts together. `/status/estop` is none: it tells a status.
     """
     above, _, last = name.rpartition('/')
     above = above.rpartition('/')[2]
@@ -120,9 +125,9 @@ def _is_a_stop(name: str) -> bool:
 
 
 def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
-    """Return the one of the names that a wrong one is likely to mean; empty: none is near.
+    """Return which of the names a wrong one probably means; empty if none is near.
 
-    cutoff: how alike they must be, 0 to 1; case, dashes and underscores do not count.
+    cutoff: how alike they must be, from 0 to 1; case, dashes and underscores do not count.
     """
     sounds = {plain(each): each for each in names}
     near = difflib.get_close_matches(plain(name), sounds, n=1, cutoff=cutoff)
@@ -130,11 +135,11 @@ def nearest(name: str, names: Iterable[str], *, cutoff: float = 0.6) -> str:
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return the nearest name as the end of an error message; empty: none is near."""
+    """Return a question for the nearest name, to end an error message; empty if none is near."""
     near = nearest(name, names)
     return f'; did you mean {near}?' if near else ''
 
 
 def plain(name: str) -> str:
-    """Return a name as it sounds: without case, dashes and underscores."""
+    """Return a name in lower case, without dashes and underscores, for comparison."""
     return re.sub(r'[\W_]', '', name).lower()

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Saying what was set and counts for nothing, because of what else was set."""
+"""Warnings about parameters and remaps that have no effect because of other parameters."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _ONLY_WITH = {
     'gripper_command': ('gripper_type', (POSITION,)),
     'gripper_cmd': ('gripper_type', (ACTION, PARALLEL)),
 }
-"""Name of a topic or action -> a parameter, and the values of that with which it is opened."""
+"""Name of a topic or action -> a parameter, and its values with which the topic is used."""
 
 
 _CAMERA = ('image', 'image/compressed')  # raw, and compressed
 
 
 class NoEffect:
-    """Warns of each parameter and remap that has no effect, once for as long as it has none.
+    """Warns of parameters and remaps that have no effect; again if one had an effect in between.
 
-    node: whose.
+    node: the node whose remaps are checked, and in whose log the warnings go.
     """
 
     def __init__(self, node: Node) -> None:
@@ -32,7 +32,10 @@ class NoEffect:
         self._said: set[str] = set()
 
     def look(self, settings: PolicySettings) -> None:
-        """Warn of what is new; settings: those in force."""
+        """Warn of everything that has lost its effect since the last call.
+
+        settings: the settings in force.
+        """
         found = [*without_effect(settings), *_remapped_in_vain(self._node, settings)]
         for text in found:
             if text not in self._said:
@@ -54,7 +57,7 @@ def _remapped_in_vain(node: Node, settings: PolicySettings) -> list[str]:
     ]
     compressed = settings.image_transport == 'compressed'
     unused, used = _CAMERA if compressed else _CAMERA[::-1]
-    # The launch files rename both, whichever is read.
+    # The launch files remap both topics, whichever is read, so remaps of both are no mistake.
     if (there := other(unused)) and not other(used):
         found.append(
             f'{unused} is remapped to {there}, and has no effect: image_transport is '

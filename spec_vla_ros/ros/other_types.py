@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What to do where somebody has a topic of ours with another type of messages."""
+"""Advice for when somebody uses one of our topics with another message type."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _WAYS_ON = {
         "'action'; else convert them in a node between"
     ),
 }
-"""Our type, and the other one -> what to do."""
+"""(our type, the other type) -> what to do."""
 
 _WHATEVER_IT_IS = {
     _RAW: "take the camera's topic of Image, or of CompressedImage with image_transport",
     _COMPRESSED: "take the camera's topic of CompressedImage, or of Image with image_transport",
     _POSE: 'publish a PoseStamped in command_frame; examples/pose_from_tf.py makes one of TF',
 }
-"""Our type -> what to do where it is another one that is not above."""
+"""Our type -> what to do about any other type that is not listed above."""
 
 
 def way_on(ours: str, other: str) -> str:
-    """Return what to do, as the end of an error message; empty: the types say it.
+    """Return what to do, to end an error message; empty if there is no advice.
 
-    ours, other: types, as package/msg/Name.
+    ours, other: message types, as package/msg/Name.
     """
     found = _WAYS_ON.get((ours, other)) or _WHATEVER_IT_IS.get(ours, '')
     return f'; {found}' if found and ours != other else ''

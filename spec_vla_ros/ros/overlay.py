@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the policy does, to be seen: markers for RViz and Foxglove, and an annotated camera image.
+"""Shows what the policy does: markers for RViz and Foxglove, and an annotated camera image.
 
-Nothing is computed while nobody looks.
+Nothing is computed while nobody subscribes.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from spec_vla_ros.ros.inputs import Inputs
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import accept_length
 
-PATIENCE = 1.0  # seconds a picture gets to be drawn when the node is cleaned up
+PATIENCE = 1.0  # seconds that cleaning up waits for a picture that is being drawn
 PATH_STEPS = 10
-"""The predicted path is where the end effector comes to when this many actions are the same."""
+"""The predicted path shows where this many repetitions of the action would take the arm."""
 
 BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=1.0)
 ORANGE = ColorRGBA(r=1.0, g=0.6, b=0.1, a=0.8)
@@ -41,7 +41,7 @@ TEXT_HEIGHT, TEXT_ABOVE = 0.025, 0.12  # metres
 
 SMALLEST = 480  # pixels of width; smaller pictures are enlarged so that words are legible
 LINE = 55
-"""Characters that fit into the width."""
+"""Characters of a line that fit into the picture's width."""
 
 GOOD, BAD = (90, 200, 110), (230, 80, 70)
 INK = (255, 255, 255)
@@ -54,8 +54,8 @@ class Overlay:
         node: publishes them while it is active.
         loop: knows where the end effector is.
         inputs: know the newest image.
-        to_rgb: turns an image into (H, W, 3) uint8 RGB.
-        settings: say the frame.
+        to_rgb: converts an image to (H, W, 3) uint8 RGB.
+        settings: give the frame of the markers.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Overlay:
         self._artist = InferenceWorker(self._draw)  # drawing takes longer than a tick may
 
     def ticked(self, tick: Tick, *, now_ns: int) -> None:
-        """Show what a tick brought, if it brought anything."""
+        """Show the new action or the new reason to halt, if a tick has one."""
         news = tick.new_action is not None or tick.halt.reason is not self._shown.reason
         self._shown = tick.halt
         if tick.halt.reason is not Reason.NONE:
@@ -105,7 +105,7 @@ class Overlay:
             self._node.destroy_lifecycle_publisher(publisher)
 
     def _show_image(self, tick: Tick, message: Image | CompressedImage) -> None:
-        """Have a picture drawn; it takes the place of one that is not begun yet."""
+        """Have a picture drawn, in place of one that has not been begun yet."""
         drawn = self._artist.poll()
         if drawn is not None and isinstance(drawn.outcome, Exception):
             self._node.get_logger().warning(
@@ -113,14 +113,14 @@ class Overlay:
                 throttle_duration_sec=10.0,
             )
         lines = [self._loop.instruction, *caption(self._latest, tick.halt)]
-        self._artist.discard()  # one that is being drawn is published all the same, before this
+        self._artist.discard()  # a picture that is being drawn is still published, before this
         self._artist.submit(_Drawing(message, lines, good=tick.halt.reason is Reason.NONE))
 
     def _draw(self, drawing: _Drawing) -> None:
         """Draw and publish; in the artist's thread."""
         try:
             picture = self._to_rgb(drawing.message)
-        except ImageError:  # the loop has halted for it, and says so
+        except ImageError:  # the loop halts because of it, and says so
             return
         picture = annotated(picture, drawing.lines, good=drawing.good)
         header = drawing.message.header
@@ -130,7 +130,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
-    """An image to be published with lines of words; good: whether the arm is at work."""
+    """An image to be published with lines of text; good: whether the node is running."""
 
     message: Image | CompressedImage
     lines: Sequence[str]
@@ -140,10 +140,10 @@ class _Drawing:
 def marker_array(
     new: NewAction | None, halt: Halt, *, pose: Pose | None, now_ns: int, frame_id: str
 ) -> MarkerArray:
-    """Return an arrow along the commanded delta, the predicted path, and words.
+    """Return markers: an arrow along the commanded delta, the predicted path, and a caption.
 
-    new: the action that is being executed, if one is. pose: where the end effector is; without
-    it, or in another frame, everything is shown at the frame's origin.
+    new: the action that is being executed, if any. pose: where the end effector is; without a pose
+    in frame_id, everything is shown at the frame's origin.
     """
     origin = np.zeros(3)
     if pose is not None and pose.frame_id == frame_id:
@@ -173,7 +173,7 @@ def marker_array(
 
 
 def caption(new: NewAction | None, halt: Halt) -> list[str]:
-    """Return in lines why the arm stands still, or how its action was decoded."""
+    """Return the lines of the caption: why the arm stands still, or how its action was decoded."""
     if halt.reason is not Reason.NONE:
         return [f'halted: {halt.text}']
     if new is None:
@@ -190,9 +190,9 @@ def caption(new: NewAction | None, halt: Halt) -> list[str]:
 
 
 def annotated(rgb: np.ndarray, lines: Sequence[str], *, good: bool) -> np.ndarray:
-    """Return a picture with lines of words below it, framed in green or red.
+    """Return a picture with lines of text below it, framed in green (good) or red.
 
-    rgb: (H, W, 3) uint8; returns (H', W', 3) uint8 of its own.
+    rgb: (H, W, 3) uint8, which is not changed; returns (H', W', 3) uint8.
     """
     height, width = rgb.shape[:2]
     scale = max(1, -(-SMALLEST // width))
@@ -200,7 +200,7 @@ def annotated(rgb: np.ndarray, lines: Sequence[str], *, good: bool) -> np.ndarra
     height, width = picture.shape[:2]
     size = width / 1100
     step = int(34 * size)
-    plain = [line.encode('ascii', 'replace').decode() for line in lines]  # all the font knows
+    plain = [line.encode('ascii', 'replace').decode() for line in lines]  # the font has no more
     wrapped = [part for line in plain for part in textwrap.wrap(line, LINE)]
     band = np.full((step * len(wrapped) + step // 2, width, 3), 24, np.uint8)
     for number, words in enumerate(wrapped, start=1):

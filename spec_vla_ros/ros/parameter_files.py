@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Parameters as people hand them over: files and arguments, and what in them is in no force.
+"""Finds parameters that have no effect or contradict others, in files and on the command line.
 
-ROS drops what it cannot place without a word: entries of a node of another name, and names that no
-node declares. Of two values it takes the last one, by the order in which names of nodes were first
-written down.
+ROS silently drops parameters that are given to a node of another name, or that no node declares.
+If a parameter has two values, it takes the last one, in the order in which the names of the nodes
+first occur.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PARAMETERS = 'ros__parameters'
 POLICY_PARAMETERS = frozenset(field.name for field in dataclasses.fields(PolicySettings))
 OF_EVERY_NODE = ('use_sim_time', 'start_type_description_service')
 WILDCARDS = {'**': r'(/\w+)*', '*': r'/\w+'}
-"""What may stand for parts of a node's name in a file, as rcl reads it."""
+"""Wildcards for parts of a node's name in a file -> regular expressions with rcl's meaning."""
 
 _LAYOUT = (
     'they stand under the name of a node and ros__parameters, as in '
@@ -36,28 +36,29 @@ _LAYOUT = (
 _SET = re.compile(r'(?:(?P<node>[^:=]+):)?(?P<name>[^:=]+):=(?P<value>.*)', re.DOTALL)
 
 Sections = dict[str, dict[str, Any]]
-"""Name or pattern of a node -> its parameters."""
+"""Name of a node, or a pattern -> its parameters."""
 
 Sources = Sequence[tuple[str, Sections]]
-"""Where parameters come from, a file or -p NAME:=VALUE, and those; the later ones win."""
+"""(a file's path or the words -p NAME:=VALUE, the parameters from there); the last should win."""
 
 
 def checked_file(
     path: str, *, node: str, namespace: str, settings: type[DataclassInstance]
 ) -> str:
-    """Return the path of a parameter file that is to be given to a node, with ~ expanded.
+    """Check a parameter file for a node, and return its path with ~ expanded.
 
-    ROS only warns of a missing one, drops what it gives to nobody, and starts the node.
+    Without this check, ROS would only warn of a missing file, drop what it cannot place, and start
+    the node.
 
     Args:
-        path: as a person gives it.
-        node: whose parameters it is to hold.
-        namespace: of the node.
-        settings: the node's parameters.
+        path: the path as the user gives it.
+        node: the name of the node.
+        namespace: the namespace of the node.
+        settings: the class that declares the node's parameters.
 
     Raises:
-        RuntimeError: there is no such file; it cannot be read in one way only; or some of it would
-            be in no force, and it does not set accept_unknown_parameters.
+        RuntimeError: there is no such file; it is ambiguous; or a part of it would have no effect,
+            and it does not set accept_unknown_parameters.
     """
     expanded = Path(path).expanduser()
     if not expanded.is_file():
@@ -85,11 +86,11 @@ def checked_file(
 
 
 def read_sections(path: str) -> Sections:
-    """Return what a parameter file gives to which nodes; nothing where there is no such file.
+    """Return what a parameter file gives to which nodes; nothing if there is no such file.
 
     Raises:
-        ValueError: what ROS would read of it is not all that it says, or not what others would
-            read; the message says why.
+        ValueError: ROS would not read all of the file, or would read it differently from other
+            programs; the message says why.
     """
     found: Sections = {}
     try:
@@ -106,9 +107,9 @@ def read_sections(path: str) -> Sections:
 
 
 def sections_of(arguments: Sequence[str]) -> list[tuple[str, Sections]]:
-    """Return what the ROS arguments that set parameters give to which nodes.
+    """Return what the parameter files and -p of a command line give to which nodes.
 
-    arguments: a command line, of which what stands between --ros-args and -- is looked at.
+    arguments: a command line; only words between --ros-args and -- count.
     Raises ValueError: a file cannot be read, see `read_sections`.
     """
     found: list[tuple[str, Sections]] = []
@@ -122,9 +123,9 @@ def sections_of(arguments: Sequence[str]) -> list[tuple[str, Sections]]:
 
 
 def malformed_parameters(arguments: Sequence[str]) -> list[str]:
-    """Return in words each -p and file that rcl cannot read, which says little of the reason.
+    """Return in words what is wrong with each -p and file that rcl cannot read; rcl says little.
 
-    arguments: as of `sections_of`.
+    arguments: as for `sections_of`.
     """
     problems = []
     for flag, value in given(arguments, (*FILE, *PARAMETER)):
@@ -148,10 +149,10 @@ def _malformed_file(path: str) -> str:
 
 
 def refuse_contradictions(sources: Sources, *, node: str) -> None:
-    """Raise ValueError, with both, where a node is given two values of a parameter in one place.
+    """Raise ValueError if one place gives a node two values of a parameter; it names both.
 
-    A place is a file, or all of the arguments -p. A later place changes what earlier ones say,
-    and so does a section for this node what one for many nodes says above it.
+    A place is a file, or all -p together. Allowed are another value in a later place, and one in
+    a section for this node after one for many nodes.
     """
     seen: dict[tuple[str, str], tuple[str, str, Any]] = {}
     for source, key, name, value in _given_to(node, sources):
@@ -167,14 +168,14 @@ def refuse_contradictions(sources: Sources, *, node: str) -> None:
 
 
 def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]) -> None:
-    """Raise ValueError where ROS lets an earlier place overrule a later one, or a file the -p.
+    """Raise ValueError if ROS lets an earlier place overrule a later one, or a file a -p.
 
-    It does where a file has a section for many nodes before one for this node, and where -p stands
+    It does so if a file has a section for many nodes before one for this node, and if -p stands
     before a file.
 
-    in_force: the node's parameters that were given, with the values that ROS took.
+    in_force: the parameters that the node was given, with the values that ROS took.
     """
-    said: dict[str, list[tuple[str, str, Any]]] = {}  # what should win stands last
+    said: dict[str, list[tuple[str, str, Any]]] = {}  # the value that should win is the last
     ordered = sorted(sources, key=lambda source: source[0].startswith(PARAMETER))
     for source, key, name, value in _given_to(node, ordered):
         if name in in_force:
@@ -191,7 +192,7 @@ def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]
 
 
 def _given_to(node: str, sources: Sources) -> Iterator[tuple[str, str, str, Any]]:
-    """Give source, section's key, name and value of each parameter that a node is given."""
+    """Yield (source, section's key, parameter, value) for all parameters that a node is given."""
     for source, sections in sources:
         for key in (key for key in sections if _matches(key, node)):
             for name, value in sections[key].items():
@@ -199,13 +200,14 @@ def _given_to(node: str, sources: Sources) -> Iterator[tuple[str, str, str, Any]
 
 
 def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list[str]:
-    """Return in words what is given to nobody, or under other nodes' names and meant for this one.
+    """Return in words which parameters are given to no node, or to others but meant for this one.
 
-    A file may hold the parameters of many nodes. What it holds of others is theirs if it gives
-    this one something, unless their name sounds like this one's, or, where this one is given
-    something by a wildcard only, most of it are names of this one's parameters.
+    A file may hold the parameters of many nodes. If it gives this node something, too, then
+    parameters for other names belong to other nodes, with two exceptions: the other name sounds
+    like this node's; or this node is given something by a wildcard only, and most of the other
+    parameters have names of this node's parameters.
 
-    node: with its namespace; names: of its parameters.
+    node: the node's name with its namespace; names: the names of its parameters.
     """
     ours, problems = set(names), []
     for source, sections in sources:
@@ -228,7 +230,7 @@ def of_other_nodes(sources: Sources, *, node: str, names: Iterable[str]) -> list
 
 
 def of_no_name(given_names: Iterable[str], *, names: Iterable[str]) -> list[str]:
-    """Return in words each of the names that is none of the valid ones, with the nearest."""
+    """Return in words which names are not among the valid ones, and what they may mean."""
     valid = set(names)
     of_policy = valid.issuperset(POLICY_PARAMETERS)
     return [
@@ -247,7 +249,7 @@ def _sections(tree: Any, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _outside(tree: Any) -> Iterator[str]:
-    """Yield the names of values that stand where only names of nodes may."""
+    """Yield the names of values that stand where only names of nodes may stand."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _outside(value) if key != PARAMETERS else ()
@@ -264,7 +266,7 @@ def _flat(tree: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(word: str) -> Any:
-    """Return what -p NAME:=VALUE sets; where that is no YAML, rcl says so."""
+    """Return the value of -p NAME:=VALUE; if that is no YAML, as a word, and rcl says so."""
     try:
         return read_yaml(word)
     except ValueError:
@@ -277,7 +279,7 @@ def _matches(key: str, node: str) -> bool:
 
 
 def _narrowness(key: str) -> tuple[bool, int, int]:
-    """Return how few nodes a pattern is for; the more, the fewer."""
+    """Return a key by which patterns compare: greater for those that match fewer nodes."""
     parts = key.strip('/').split('/')
     words = sum(part not in WILDCARDS for part in parts)
     return words == len(parts), words, -parts.count('**')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From a settings table to declared, described, ranged and validated ROS parameters."""
+"""ROS parameters made from a settings class: declared, described, and validated."""
 
 from __future__ import annotations
 
@@ -35,24 +35,25 @@ SettingsType = TypeVar('SettingsType', bound=PolicySettings | RobotSettings)
 
 
 class LiveSettings(Generic[SettingsType]):
-    """Declares a settings class's fields as a node's parameters and follows their changes.
+    """Declares the fields of a settings class as a node's parameters, and follows their changes.
 
-    A set of changes is taken as a whole or refused as a whole, with the reason. Parameters that
-    are not of the table (use_sim_time) are none of its business. Where a double belongs, an
-    integer is taken, and where several do, a string that holds a list of numbers.
+    Several changes in one request are accepted as a whole, or refused as a whole with the reason.
+    Other parameters (use_sim_time) are left alone. An integer is accepted for a double, and for
+    several doubles also a string that holds a list of numbers.
 
     Args:
-        node: whose parameters.
+        node: the node that has the parameters.
         kind: the settings class.
-        names: of its topics, services and actions, before they are remapped.
+        names: the node's topics, services and actions, before remapping.
         on_change: called with the new settings after each change.
         check: called with the new settings before each change; a ValueError refuses it.
-        at_start: returns whether what is read at start may still change; None: it never may.
-        arguments: of the node alone, beside those of the process.
+        at_start: returns whether parameters that are read at start may still change; None if they
+            never may.
+        arguments: the node's own ROS arguments, in addition to those of the process.
 
     Raises:
-        ValueError: a start value (file or command line) is wrong, or given twice; says which, and
-            what is valid.
+        ValueError: a start value (in a file or on the command line) is wrong or given twice; the
+            message says which, and what is valid.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class LiveSettings(Generic[SettingsType]):
         start = {f.name: _declare(node, f, never=never) for f in dataclasses.fields(kind)}
         self._current: SettingsType = changed(kind(), start, running=False)
         self.not_in_force = _not_in_force(node, [*sys.argv, *(arguments or ())], names)
-        """In words, each parameter and remap that was given at start and is in no force."""
+        """In words, the parameters and remaps that were given at start and have no effect."""
         for problem in self.not_in_force:
             self._logger.error(problem)
         node.add_pre_set_parameters_callback(self._as_declared)
@@ -91,9 +92,10 @@ class LiveSettings(Generic[SettingsType]):
         return {p.name: _plain(p.value) for p in parameters if p.name in self._fields}
 
     def _as_declared(self, parameters: list[Parameter]) -> list[Parameter]:
-        """Return them with doubles where whole numbers, or a list in a string, stand for them.
+        """Return parameters in which what stands for doubles is replaced by doubles.
 
-        Warns of what will be refused: here, as rclpy refuses types and ranges without asking.
+        Also warns of changes that will be refused. That is done here, because rclpy refuses wrong
+        types and ranges before it calls `_validate`.
         """
         taken = []
         for p in parameters:
@@ -127,9 +129,9 @@ class LiveSettings(Generic[SettingsType]):
 
 
 def _declare(node: Node, field: dataclasses.Field[Any], *, never: bool) -> object:
-    """Declare one parameter and return its start value: from outside, or the default.
+    """Declare one parameter and return its start value: the one that was given, or the default.
 
-    never: whether one that is not live may not be changed later.
+    never: whether a parameter that is not live can never be changed later.
     """
     start = list(field.default) if isinstance(field.default, tuple) else field.default
     described = descriptor(field, read_only=never and not meaning_of(field).live)
@@ -148,7 +150,7 @@ def _declare(node: Node, field: dataclasses.Field[Any], *, never: bool) -> objec
 
 
 def _as_given(node: Node, name: str) -> object:
-    """Return a start value of whatever type; it is not declared afterwards."""
+    """Return the start value that was given, of any type; leaves the parameter undeclared."""
     anything = ParameterDescriptor(dynamic_typing=True)
     given = node.declare_parameter(name, None, anything).value
     node.undeclare_parameter(name)
@@ -156,10 +158,11 @@ def _as_given(node: Node, name: str) -> object:
 
 
 def _doubles(value: object, field: dataclasses.Field[Any]) -> object:
-    """Return what is given for a parameter, as doubles where they belong and it stands for them.
+    """Return the value given for a parameter, converted to doubles if those are expected.
 
-    Those are whole numbers, and a list of numbers in a string: `ros2 param set` sends one with
-    both kinds of numbers, as [0.1, 1], as it was typed.
+    Converted are whole numbers, and a string that holds a list of numbers: `ros2 param set` sends
+    a list with both kinds of numbers, such as [0.1, 1], as a string. Anything else is returned as
+    it is.
     """
     first = field.default[0] if isinstance(field.default, tuple) else field.default
     if type(first) is not float:
@@ -175,7 +178,7 @@ def _doubles(value: object, field: dataclasses.Field[Any]) -> object:
 
 
 def _listed(text: str) -> list[int | float]:
-    """Return the numbers of a list in YAML; none, if it is anything else."""
+    """Return the numbers of a list in YAML; an empty list if the text is anything else."""
     try:
         found = read_yaml(text)
     except ValueError:
@@ -186,7 +189,10 @@ def _listed(text: str) -> list[int | float]:
 
 
 def _not_in_force(node: Node, arguments: Sequence[str], names: Iterable[str]) -> tuple[str, ...]:
-    """Return in words what was given at start to nobody; ValueError: one thing and another."""
+    """Return in words what was given at start and has no effect.
+
+    Raises ValueError: a parameter was given two values.
+    """
     declared = node.list_parameters([], 0).names
     whole, sources = node.get_fully_qualified_name(), sections_of(arguments)
     refuse_contradictions(sources, node=whole)
@@ -202,12 +208,12 @@ def _not_in_force(node: Node, arguments: Sequence[str], names: Iterable[str]) ->
 
 
 def _plain(value: object) -> object:
-    """Return an array of numbers, in whichever form rclpy hands it over, as a tuple."""
+    """Return an array of numbers as a tuple, in whichever form rclpy gives it."""
     return tuple(value) if isinstance(value, list | array.array) else value
 
 
 def descriptor(field: dataclasses.Field[Any], *, read_only: bool) -> ParameterDescriptor:
-    """Describe a settings field the way `ros2 param describe` shows it."""
+    """Return the description of a settings field that `ros2 param describe` shows."""
     meaning = meaning_of(field)
     description = meaning.description + (f' [{meaning.unit}]' if meaning.unit else '')
     result = ParameterDescriptor(description=description, read_only=read_only)

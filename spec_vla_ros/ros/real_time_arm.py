@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A velocity-controlled arm in real time, that stops by itself when commands go stale.
+"""A velocity-controlled arm in real time that stops by itself when commands become stale.
 
-Works on anything that can be told a velocity and to let time pass, such as the tabletop simulator,
-and through `VelocitySteps` on what takes displacements.
+It drives anything that takes a velocity and can let time pass, such as the tabletop simulator.
+`VelocitySteps` adapts simulators that take displacements.
 """
 
 from __future__ import annotations
@@ -15,38 +15,41 @@ from spec_vla_ros.control.schedule import Twist, zero_twist
 
 _MOMENT = 1e-6  # seconds, too few to matter
 _MAX_LAG = 0.5
-"""Seconds; a longer gap between two events (a suspended process) is not caught up with."""
+"""Seconds to catch up with at most, after a long gap between two events (a suspended process)."""
 
 
 class VelocityEnv(Protocol):
-    """What is driven: holds a velocity and lets time pass."""
+    """A simulator that holds a velocity and lets time pass."""
 
     def set_velocity(self, linear: np.ndarray, angular: np.ndarray, *, gripper: float) -> None:
-        """Hold this velocity, (3,) m/s and (3,) rad/s, and gripper opening from now on."""
+        """Hold this velocity, (3,) m/s and (3,) rad/s, and this gripper opening from now on."""
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
 
 
 class Steppable(Protocol):
-    """What takes a displacement and an opening for each of its control periods."""
+    """A simulator that takes a displacement and a gripper opening for each control period."""
 
     @property
     def interval(self) -> float:
         """The control period, seconds."""
 
     def step(self, action: np.ndarray) -> None:
-        """Apply an action (7,) in metres and radians, gripper opening, and let the period pass."""
+        """Apply an action and let the control period pass.
+
+        action: (7,) displacement in metres, rotation vector in radians, gripper opening.
+        """
 
 
 class VelocitySteps:
-    """Drives by velocity what takes displacements.
+    """Lets a simulator that takes displacements be driven by velocities.
 
-    Velocities are added up; whenever a control period is full, so much is commanded as one
+    Velocities are integrated. At the end of each control period, the result is commanded as one
     displacement.
 
     Args:
-        env: what is driven.
+        env: the simulator.
     """
 
     def __init__(self, env: Steppable) -> None:
@@ -56,11 +59,11 @@ class VelocitySteps:
         self._displacement, self._passed = np.zeros(6), 0.0
 
     def set_velocity(self, linear: np.ndarray, angular: np.ndarray, *, gripper: float) -> None:
-        """Hold this velocity, (3,) m/s and (3,) rad/s, and gripper opening from now on."""
+        """Hold this velocity, (3,) m/s and (3,) rad/s, and this gripper opening from now on."""
         self._velocity, self._gripper = np.concatenate([linear, angular]), gripper
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; what does not fill a control period is carried on."""
+        """Let time pass; a part of a control period counts towards the next step."""
         while seconds > _MOMENT:
             part = min(seconds, self._env.interval - self._passed)
             self._displacement = self._displacement + part * self._velocity
@@ -72,16 +75,16 @@ class VelocitySteps:
 
 
 class RealTimeArm:
-    """Keeps an environment abreast of a clock, and obeys velocity commands as an arm does.
+    """Keeps a simulator in step with a clock, and obeys velocity commands as an arm does.
 
-    Event-driven: each command and each frame first lets the environment pass the time since
-    the last event, split at the moment the last command went stale. So a velocity acts for
-    exactly as long as it was in force, whenever the caller comes round to say so.
+    Each event, a command or a frame, first lets the time since the last event pass in the
+    simulator, in two parts if the command became stale in between. So a velocity acts for exactly
+    as long as it was in force, however late the next event is.
 
     Args:
-        env: what is driven.
-        command_timeout: for how many seconds a velocity holds without a new one.
-        now: the clock's reading, seconds, as for every method.
+        env: the simulator.
+        command_timeout: seconds for which a velocity holds without a new command.
+        now: the clock's present time in seconds, as for every method.
     """
 
     def __init__(self, env: VelocityEnv, *, command_timeout: float, now: float) -> None:
@@ -95,7 +98,7 @@ class RealTimeArm:
 
     @property
     def timeouts(self) -> int:
-        """How often commands went stale in motion, since the last rest."""
+        """How often a command became stale while the arm moved, since the last `rest`."""
         return self._timeouts
 
     def command(self, twist: Twist, *, now: float) -> None:
@@ -106,13 +109,13 @@ class RealTimeArm:
         self._apply()
 
     def command_gripper(self, opening: float, *, now: float) -> None:
-        """Hold a gripper opening in [0, 1] from now on; it does not go stale."""
+        """Hold a gripper opening in [0, 1] from now on; it does not become stale."""
         self.catch_up(now=now)
         self._gripper = opening
         self._apply()
 
     def rest(self, *, now: float) -> None:
-        """Stand still with the gripper open, as after a reset; time before now is skipped."""
+        """Stand still with the gripper open, as after a reset; the time until now is skipped."""
         self._time = self._deadline = now
         self._twist = zero_twist()
         self._gripper = 1.0
@@ -120,7 +123,7 @@ class RealTimeArm:
         self._apply()
 
     def catch_up(self, *, now: float) -> None:
-        """Let the environment pass the time since the last event."""
+        """Let the time since the last event pass in the simulator."""
         self._time = max(self._time, now - _MAX_LAG)
         if self._moving() and now > self._deadline:
             self._pass_until(self._deadline)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Other names for topics, services and actions, as people give them, and which are in no force."""
+"""Remaps on a command line, and which of them are malformed or rename nothing."""
 
 from __future__ import annotations
 
@@ -31,22 +31,24 @@ _STOP = 'emergency_stop'
 def remaps_in_no_force(
     arguments: Sequence[str], *, node: str, names: Iterable[str], parameters: Iterable[str]
 ) -> list[str]:
-    """Return in words each remap that renames nothing of this node.
+    """Return in words which remaps rename nothing of this node.
 
-    What is for a node of another name is that one's, if others are for this one by its name. A
-    whole name may be a library's, unless it is nearly one of the node's, or becomes one.
+    A remap for a node of another name is accepted if the command line also has remaps for this
+    node by its name, and the other name does not seem to mean this node: then several nodes share
+    the command line. A whole name (with a leading slash) is accepted, since a library may use it,
+    unless it is nearly a name of this node or is remapped to one.
 
     Args:
-        arguments: a command line, of which what stands between --ros-args and -- is looked at.
-        node: its name, with its namespace.
-        names: of its topics, services and actions, as they are before they are remapped.
-        parameters: their names.
+        arguments: a command line; only words between --ros-args and -- count.
+        node: the node's name, with its namespace.
+        names: the node's topics, services and actions, before remapping.
+        parameters: the names of the node's parameters.
     """
     namespace, _, own = node.rpartition('/')
     rules = [
         (f'{flag} {value}', match)
         for flag, value in given(arguments, REMAP)
-        if (match := _RULE.fullmatch(value)) is not None  # else rcl says what is wrong with it
+        if (match := _RULE.fullmatch(value)) is not None  # otherwise rcl says what is wrong
     ]
     shared = any(rule['node'] == own for _, rule in rules)
     relative, known = set(names), set(parameters)
@@ -73,7 +75,7 @@ def remaps_in_no_force(
             if not near:
                 continue
             hint = f'; did you mean {near}?'
-        elif sounds_like_a_stop(name) and _STOP in relative:  # nearer in letters: the service stop
+        elif sounds_like_a_stop(name) and _STOP in relative:  # by letters, ~/stop may be nearer
             hint = f'; did you mean {_STOP}?'
         else:
             hint = did_you_mean(name, relative)
@@ -82,9 +84,9 @@ def remaps_in_no_force(
 
 
 def malformed(arguments: Sequence[str]) -> list[str]:
-    """Return in words each remap to what is no name; rcl gives the rule and no reason.
+    """Return in words which remaps have an invalid name; rcl would not say what is wrong.
 
-    arguments: as of `remaps_in_no_force`.
+    arguments: as for `remaps_in_no_force`.
     """
     problems = []
     for flag, value in given(arguments, REMAP):
@@ -104,10 +106,11 @@ def malformed(arguments: Sequence[str]) -> list[str]:
 def _without_effect(
     rules: Sequence[tuple[str, re.Match[str]]], namespace: str, node: str
 ) -> list[str]:
-    """Return in words each remap of a name that one before it renames otherwise.
+    """Return in words which remaps rename a name that an earlier one renames differently.
 
-    ROS takes the first. One for this node by its name may come before one for all. The launch
-    files rename nothing, or to the root, where they are told no name: SetRemap overrules that.
+    ROS takes the first. Accepted are a remap for all nodes after one for this node by its name,
+    and a remap of a name to itself or to the same name at the root. The launch files give the
+    latter where they are told no other name, and SetRemap overrules that.
     """
     firsts: dict[str, tuple[str, re.Match[str]]] = {}
     problems = []
@@ -124,7 +127,10 @@ def _without_effect(
 
 
 def _below(name: str, namespace: str, own: str, relative: Iterable[str]) -> str:
-    """Return what a whole name below the node's own means, which topics are not; else nothing."""
+    """Return the topic that a whole name below the node's own means; empty if it means none.
+
+    Topics are below the node's namespace and not below its name, which people confuse.
+    """
     called = (own, *ALSO_CALLED.get(own, ()))
     if not name.startswith(tuple(f'{n}/{each}/' for n in {namespace, ''} for each in called)):
         return ''
@@ -133,7 +139,7 @@ def _below(name: str, namespace: str, own: str, relative: Iterable[str]) -> str:
 
 
 def _whole(name: str, namespace: str, node: str) -> str:
-    """Return a name as it is from the root."""
+    """Return a name with its namespace, from the root."""
     if name.startswith('~'):
         return f'{node}{name[1:]}'
     return name if name.startswith('/') else f'{namespace}/{name}'

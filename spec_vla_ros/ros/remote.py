@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Driving other nodes from plain sequential code: a node of our own, spun in the background."""
+"""Control of other nodes from sequential code, by a node that spins in the background."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
 RETRY_AFTER = 2.0
-"""Seconds without an answer, after which a request is repeated: a server that has not discovered
-the client yet carries out its request and cannot answer."""
+"""Seconds without an answer after which a request is repeated. A server that has not discovered
+the client yet carries out the request, but cannot answer."""
 
 
 class RemoteNode:
@@ -32,10 +32,10 @@ class RemoteNode:
     Callbacks of its subscriptions run in the background thread.
 
     Args:
-        name: of the node.
-        domain_id: the ROS domain; None: that of the environment.
+        name: name of the node that makes the calls.
+        domain_id: the ROS domain; None for that of the environment.
         simulated_time: whether the node's clock follows /clock.
-        while_waiting: called a few times a second while it waits; may raise to end the waiting.
+        while_waiting: called a few times per second while waiting; may raise to end the waiting.
     """
 
     def __init__(
@@ -61,7 +61,10 @@ class RemoteNode:
     def subscribe(
         self, kind: type, topic: str, callback: Callable[..., None], profile: QoSProfile
     ) -> None:
-        """Call back for each message, in the background thread; with its info if it takes two."""
+        """Call back for each message, in the background thread.
+
+        A callback with two arguments also gets what rclpy tells about the message.
+        """
         self.node.create_subscription(kind, topic, callback, profile)
 
     def call(
@@ -75,8 +78,8 @@ class RemoteNode:
     ) -> Any:
         """Call a service and return its response; it must be harmless to call it twice.
 
-        retry_after: seconds; longer than an answer takes.
-        Raises TimeoutError when it does not appear, or does not answer, within `timeout` seconds.
+        retry_after: seconds until the call is repeated; must be longer than an answer takes.
+        Raises TimeoutError if the service does not appear or answer within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -119,23 +122,23 @@ class RemoteNode:
 
     def close(self) -> None:
         """Stop spinning and leave the domain."""
-        self._closing.set()  # first: a callback may be at work with what is destroyed here
+        self._closing.set()  # first, since a callback may be using what is destroyed here
         self._thread.join()
         self.node.destroy_node()
         self._context.try_shutdown()
 
     def _change(self, node_name: str, transition: int, goal: str, timeout: float) -> bool:
-        """Request a transition, again if the request or the answer got lost."""
+        """Request a transition, and repeat it if the request or the answer got lost."""
         deadline = time.monotonic() + timeout
         service = f'{node_name}/change_state'
         request = ChangeState.Request(transition=Transition(id=transition))
         while True:
             future = self._send(ChangeState, service, request, deadline)
             self._answered(future, service, deadline)
-            # While the node is in transition it answers nothing, so this waits for its end.
+            # A node in transition does not answer, so this waits for the end of the transition.
             state = self.state(node_name, timeout=deadline - time.monotonic())
             if state == goal:
-                return True  # or it is there already, and a repeated request was refused
+                return True  # though a repeated request may have been refused, being too late
             if self._answered(future, service, deadline):
                 return bool(self._result(future).success)
 
@@ -150,7 +153,7 @@ class RemoteNode:
     def _answered(
         self, future: Future, service: str, deadline: float, *, retry_after: float = RETRY_AFTER
     ) -> bool:
-        """Wait for an answer until it is time to repeat the request."""
+        """Wait until there is an answer or it is time to repeat the request; return which."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         retry_at = time.monotonic() + retry_after
@@ -162,7 +165,7 @@ class RemoteNode:
 
     @staticmethod
     def _result(future: Future) -> Any:
-        """Return the answer that has come."""
+        """Return the answer, which must have arrived."""
         return future.result()
 
     def _keep_waiting(self, deadline: float, service: str) -> None:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the policy node says of itself: status, diagnostics and log."""
+"""What a configured policy node reports about itself: status, diagnostics and log."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ STATUS_PERIOD_NS = NANOSECONDS
 
 
 class Reports:
-    """Status at every change and once a second, diagnostics once a second.
+    """Publishes the status at every change and once a second, and diagnostics once a second.
 
     Args:
-        node: whose they are.
-        topics: publishes them.
-        loop: what is reported of.
-        policy: likewise.
-        settings: returns those in force.
+        node: its log is written to.
+        topics: publishes the messages.
+        loop: gives the instruction and the counters.
+        policy: gives its `info`.
+        settings: returns the settings in force.
         inputs: know how many images were published and not seen, and who cannot be heard.
-        outputs: know who cannot hear the commands, and who gives others.
-        stops_not_heard: returns the emergency stops on other topics, in words.
-        held_back: returns why the node may not be activated; empty when it may.
-        steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
+        outputs: know who cannot hear the commands, and who else gives commands.
+        stops_not_heard: returns in words the emergency stops on other topics.
+        held_back: returns why the node may not be activated; empty if it may.
+        steady: the clock of the diagnostics, which runs on if the node's own clock stops.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Reports:
         self._inputs, self._outputs = inputs, outputs
         self._stops_not_heard = stops_not_heard
         self._performance = Performance(now=time.monotonic())
-        self.halt: Halt | None = None  # as it was reported last; None: inactive
+        self.halt: Halt | None = None  # the one reported last; None means inactive
         self._not_heard: tuple[str, ...] = ()
-        self._drafting_off, self._draft_plan = False, ''  # in the last action
+        self._drafting_off, self._draft_plan = False, ''  # those of the last action
         self._due_ns, self._late = 0, False
         self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
 
     def ticked(self, tick: Tick, *, dry_run: bool, now_ns: int) -> None:
-        """Note what a tick brought, and say so when it is news or time to."""
+        """Note the result of a tick, and report it if it is new or a report is due."""
         now, new = time.monotonic(), tick.new_action
         if not dry_run and self._settings().command_type != MESSAGE:
-            # Ticks follow a simulated clock, and no other that somebody may set.
+            # Ticks follow the node's clock only if it is simulated; otherwise a steady one.
             simulated = self._node.get_parameter(USE_SIM_TIME).value
             self._performance.command(now=now, clock=now_ns / NANOSECONDS if simulated else now)
         if new is not None:
@@ -86,12 +86,12 @@ class Reports:
         changed = self.halt is None or tick.halt.reason is not self.halt.reason
         if changed:
             self.log(tick.halt)
-        # Set back, the clock would let the next report wait for the time it was.
+        # If the clock was set back, the next report must not wait until it has caught up.
         if changed or not 0 <= self._due_ns - now_ns <= STATUS_PERIOD_NS:
             self.report(tick.halt, now_ns=now_ns)
 
     def report(self, halt: Halt | None, *, now_ns: int) -> None:
-        """Publish the status; without a halt object the node is inactive."""
+        """Publish the status; halt: None if the node is inactive."""
         self.halt = halt
         self._due_ns = now_ns + STATUS_PERIOD_NS
         self._topics.publish_status(
@@ -108,7 +108,7 @@ class Reports:
         )
 
     def log(self, halt: Halt) -> None:
-        """Write into the log what the node does now."""
+        """Write into the log what the node is doing now."""
         logger = self._node.get_logger()
         if halt.reason is Reason.NONE:
             logger.info(f'running: {self._loop.instruction!r}')
@@ -118,11 +118,11 @@ class Reports:
             logger.warning(f'halted: {self._in_full(halt).text}')
 
     def close(self) -> None:
-        """Say no more."""
+        """Stop reporting."""
         self._node.destroy_timer(self._timer)
 
     def _in_full(self, halt: Halt) -> Halt:
-        """Return a halt with what is known here of its reason."""
+        """Return a halt whose text also tells which inputs or publishers may be its reason."""
         if halt.reason is Reason.NONE:
             return halt
         texts = [halt.text, self._inputs.sources(halt.reason), *self._not_heard]

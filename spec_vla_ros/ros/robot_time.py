@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How a simulated robot's time passes: with the computer's clock, or step by step on /clock."""
+"""How time passes for a simulated robot: by the computer's clock, or step by step on /clock."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.types import NANOSECONDS
 
 BREATH = 0.005
-"""Seconds after each frame that belong to whatever else has come, however late the frame is."""
+"""Seconds after each frame in which the node handles its messages, however late the frame is."""
 
 PATIENCE = 1.0
 """Seconds since the latest stamped order for which time waits for the next one, by default."""
 
-NO_STAMP_OF_OURS = 1.0  # seconds; what is stamped so far from now was stamped by another clock
-PACE_OVER = 40  # frames
+NO_STAMP_OF_OURS = 1.0  # seconds; stamps that are further off come from another clock
+PACE_OVER = 40  # frames over which the pace of time is measured
 
 
 class Order(Protocol):
-    """Something that is commanded."""
+    """A command to the robot, to be obeyed when its time has come."""
 
     def __call__(self, *, now: float) -> None:
-        """Obey; now: the robot's time, seconds."""
+        """Obey the command; now: the robot's time in seconds."""
 
 
 class RobotTime(Protocol):
-    """A robot's time, in which frames follow one another and commands come in between."""
+    """A robot's time, in which frames follow one another and commands arrive between them."""
 
     @property
     def seconds(self) -> float:
-        """What the arm goes by; begins anywhere and never goes back."""
+        """The time by which the arm moves; it begins anywhere and never goes back."""
 
     @property
     def now_ns(self) -> int:
-        """What messages are stamped with."""
+        """The time with which messages are stamped."""
 
     def call_at_each_frame(self, callback: Callable[[], None]) -> None:
         """Call back at each frame from now on."""
 
     def obey(self, order: Order, *, stamp_ns: int) -> None:
-        """Take an order that has just come; stamp_ns: when it was given, 0: just now."""
+        """Have an order obeyed that has just arrived; stamp_ns: when it was given, 0 for now."""
 
     def next_frame(self, catch_up: Order) -> int:
-        """Let time pass until the next frame, have the arm catch up, and return the stamp."""
+        """Let time pass until the next frame, let the arm catch up, and return the stamp."""
 
     def forget(self) -> None:
-        """Drop what was ordered and not yet obeyed."""
+        """Drop the orders that have not been obeyed yet."""
 
 
 class RealTime:
-    """The computer's own time; what is ordered is obeyed at once.
+    """The computer's own time; orders are obeyed at once.
 
     Args:
-        node: whose clock stamps.
-        rate: frames a second.
+        node: its clock gives the stamps.
+        rate: frames per second.
     """
 
     def __init__(self, node: Node, *, rate: float) -> None:
@@ -85,30 +85,30 @@ class RealTime:
         self._node.create_timer(1.0 / self._rate, callback)
 
     def obey(self, order: Order, *, stamp_ns: int) -> None:
-        """Obey an order that has just come."""
+        """Obey an order at once."""
         order(now=self.seconds)
 
     def next_frame(self, catch_up: Order) -> int:
-        """Have the arm follow until now, and return the stamp."""
+        """Let the arm catch up with the present, and return the stamp."""
         catch_up(now=self.seconds)
         return self.now_ns
 
     def forget(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no order ever waits."""
 
 
 class SteppedTime:
-    """Time that passes frame by frame, as fast as the computer's or slower where that is too fast.
+    """Time that passes frame by frame, in real time or slower if the computer cannot keep up.
 
     It begins at zero and is published on /clock, after the step and before the picture is drawn.
-    So that nothing depends on how long drawing takes, an order is obeyed one frame after its
-    stamp, and for as many frames as it was in force by the stamps. Time also waits for a
-    commander that this computer holds up: the next order is expected as long after the last one as
-    that came after the one before, by their stamps.
+    An order is obeyed one frame after its stamp, and for as many frames as it was in force by the
+    stamps, so that nothing depends on how long drawing takes. Time also waits for a commander
+    that is late because the computer is busy. The next order is expected as long after the last
+    one, by the stamps, as the last came after the one before.
 
     Args:
-        node: publishes the clock, and says in its log how fast time passes where it lags behind.
-        interval: between two frames, seconds.
+        node: publishes the clock, and logs how fast time passes if that is slower than real time.
+        interval: seconds between two frames.
         patience: seconds since the latest stamped order for which time waits for the next one.
     """
 
@@ -117,9 +117,9 @@ class SteppedTime:
         self._interval_ns = round(interval * NANOSECONDS)
         self._now_ns = 0
         self._waiting: list[tuple[int, Order]] = []  # when each is due, in the order of arrival
-        self._ordered_ns, self._ordered_at = 0, 0.0  # the latest stamp, and when it came
-        self._expected_ns = 0  # the next one
-        self._began: deque[float] = deque(maxlen=PACE_OVER + 1)  # the latest frames
+        self._ordered_ns, self._ordered_at = 0, 0.0  # the latest stamp, and when it arrived
+        self._expected_ns = 0  # the stamp of the next order
+        self._began: deque[float] = deque(maxlen=PACE_OVER + 1)  # when the latest frames began
         self._clock = node.create_publisher(Clock, '/clock', qos.COMMAND)
 
     @property
@@ -133,7 +133,7 @@ class SteppedTime:
         return self._now_ns
 
     def call_at_each_frame(self, callback: Callable[[], None]) -> None:
-        """Call back at each frame from now on, the next one not before all else that has come."""
+        """Call back at each frame from now on; between two of them, messages are handled."""
         steady = NodeClock(clock_type=ClockType.STEADY_TIME)
         due = time.monotonic() + self._interval
 
@@ -169,7 +169,7 @@ class SteppedTime:
             self._ordered_ns, self._ordered_at = stamp_ns, time.monotonic()
 
     def next_frame(self, catch_up: Order) -> int:
-        """Obey what is due, let a frame's time pass, and say on /clock that it has."""
+        """Obey the orders that are due, let a frame's time pass, and publish it on /clock."""
         due = [order for when, order in self._waiting if when <= self._now_ns]
         self._waiting = [(when, order) for when, order in self._waiting if when > self._now_ns]
         for order in due:
@@ -183,11 +183,11 @@ class SteppedTime:
         """Drop what was ordered and not yet obeyed."""
         self._waiting.clear()
         self._ordered_at = 0.0
-        self._began.clear()  # a reset takes as long as it takes
+        self._began.clear()  # the time that a reset takes says nothing about the pace
 
     @property
     def _commander_lags(self) -> bool:
-        """Whether what is expected by now may still be on its way."""
+        """Whether an order that is expected by now may still be on its way."""
         late = self._ordered_ns < self._expected_ns <= self._now_ns
         return late and time.monotonic() < self._ordered_at + self._patience
 

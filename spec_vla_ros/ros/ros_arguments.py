@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The command line of a node: which of its words are for ROS, and what is changed in them."""
+"""A node's command line: which words are for ROS, and lists of numbers that rcl can read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def outside_ros_args(arguments: Sequence[str]) -> list[str]:
 
 
 def given(arguments: Sequence[str], flags: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield what follows one of the flags between --ros-args and --, as flag and value."""
+    """Yield (flag, value) for each of these flags that stands between --ros-args and --."""
     ros = False
     words = iter(arguments)
     for word in words:
@@ -41,10 +41,10 @@ def given(arguments: Sequence[str], flags: Sequence[str]) -> Iterator[tuple[str,
 
 
 def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:
-    """Return a command line in which [0.6, 1, 1] is [0.6, 1.0, 1.0], in files and values.
+    """Return a command line in which [0.6, 1, 1] reads [0.6, 1.0, 1.0], in values and files.
 
-    rcl refuses a list of both kinds of numbers. A file with one is copied into `folder`, changed
-    nowhere else.
+    rcl refuses lists that mix whole and other numbers. A parameter file with such a list is copied
+    into `folder`, and only the list is changed; the command line then names the copy.
     """
     changed = {}
     for flag, value in given(arguments, (*FILE, *PARAMETER)):
@@ -63,7 +63,7 @@ def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:
 
 
 def _all_doubles(text: str) -> str:
-    """Return YAML whose lists of whole and other numbers are of doubles."""
+    """Return YAML in which lists of mixed whole and other numbers have only doubles."""
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:

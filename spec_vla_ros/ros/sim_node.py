@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The simulated robot: a camera and a velocity-controlled gripper, as a ROS node.
+"""The simulated robot: a camera and a velocity-controlled arm with a gripper, as a ROS node.
 
-It behaves as an arm controller does: velocities in, and a stop by itself when they go stale. Which
-simulator it is, and how its time passes, is passed in.
+It behaves like an arm controller: it takes velocities, and stops by itself when they become stale.
+The simulator, and how its time passes, are passed in.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STATUS_PERIOD = 1.0  # seconds
 class Simulation:
     """What a node simulates.
 
-    env: the simulator. driven: takes its velocities. time: how its time passes.
+    env: the simulator. driven: takes the velocities for it. time: how its time passes.
     """
 
     env: Environment
@@ -58,21 +58,21 @@ class Simulation:
 
 
 def tabletop(node: Node, settings: SimSettings) -> Simulation:
-    """Return the tabletop, in real time."""
+    """Return the simulation of the tabletop in real time."""
     env = TabletopEnv(image_size=settings.image_size)
     return Simulation(env, env, RealTime(node, rate=settings.frame_rate))
 
 
 class SimRobotNode(Node):
-    """A simulator behind the topics of a robot; see docs/reference/ros.md for them.
+    """A simulator behind a robot's topics, see docs/reference/ros.md.
 
-    The environment is created, stepped and rendered in the thread that makes and spins the node,
-    because its rendering context belongs to a thread.
+    The simulator is made, stepped and rendered in the thread that makes and spins the node,
+    because a rendering context belongs to one thread.
 
     Args:
-        name: of the node.
-        settings: what its parameters are.
-        simulate: makes the simulator, given this node and the settings in force.
+        name: name of the node.
+        settings: the class that declares its parameters.
+        simulate: makes the simulation, given this node and the settings in force.
         kwargs: for rclpy's Node.
 
     Raises:

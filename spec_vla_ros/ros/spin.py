@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Running one node as a process, and ending it in good order."""
+"""Runs one node as a process, and ends it in good order."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from spec_vla_ros.ros.remaps import malformed
 from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
 
 LAST_WORD = 15
-"""Seconds a node gets to end in good order; a second before, the log says where it hangs."""
+"""Seconds that a node has to end in good order; a second before, the log says where it hangs."""
 
 LAST_ROUNDS = 10
-"""Rounds of the executor after the last word."""
+"""Rounds of the executor after the last command, to send answers that are still waiting."""
 
 HOW_TO_SET = """\
 parameters and names are set as ROS does it:
@@ -41,7 +41,7 @@ NodeType = TypeVar('NodeType', bound=Node)
 
 
 def read_command_line(description: str, *, node: str) -> None:
-    """Answer --help, refuse what nobody would read, end with the parent if that is asked for."""
+    """Handle the options that are not ROS's: --help and --end-with-parent; refuse all others."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=HOW_TO_SET.format(node=node),
@@ -53,7 +53,7 @@ def read_command_line(description: str, *, node: str) -> None:
         help='end in good order when the process that started this one ends, however it does; '
         'the launch files say so',
     )
-    # rclpy would take dry_run:=true for a topic that is renamed.
+    # These words are refused, since rclpy would take dry_run:=true for a remapped topic.
     given = parser.parse_args(outside_ros_args(sys.argv[1:]))
     if given.end_with_parent:
         DieWithParent(signal.SIGTERM, parent=os.getppid())()
@@ -65,12 +65,15 @@ def spin_node(
     before_exit: Callable[[NodeType], None] | None = None,
     told: StopRequest | None = None,
 ) -> None:
-    """Spin a node until it is told to end, then let it say its last word and exit with 0.
+    """Spin a node until it is told to end, then let it publish its last command and exit with 0.
 
-    Told to end it is by SIGINT, by SIGTERM, and by the end of its terminal (SIGHUP).
-    rclpy's own signal handlers would close the context first, and nothing could be published.
+    SIGINT, SIGTERM and the end of its terminal (SIGHUP) tell it to end. rclpy's own signal
+    handlers are off: they would close the context first, and nothing more could be published.
 
-    told: notes that the node is to end as soon as it is, for what takes long in its callbacks.
+    Args:
+        make_node: makes the node, after rclpy is initialised.
+        before_exit: called with the node when it is to end, while it can still publish.
+        told: set as soon as the node is told to end, so that long callbacks can stop early.
     """
     told = told or StopRequest()
     keep_freed_memory()
@@ -90,16 +93,16 @@ def spin_node(
     def stop(_signal: int, _frame: object) -> None:
         told.note()
         faulthandler.dump_traceback_later(LAST_WORD - 1)
-        signal.alarm(LAST_WORD)  # whatever hangs by then is killed
+        signal.alarm(LAST_WORD)  # kills the process if it hangs
 
     ends = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         ends.append(signal.SIGHUP)
     for number in ends:
         signal.signal(number, stop)
     try:
         node = make_node()
-    except (ValueError, ParameterException) as wrong_parameter:  # of ours, and use_sim_time
+    except (ValueError, ParameterException) as wrong_parameter:  # one of ours, or use_sim_time
         sys.exit(f'error: {wrong_parameter}')
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -111,10 +114,10 @@ def spin_node(
     finally:
         if before_exit is not None:
             before_exit(node)
-            for _ in range(LAST_ROUNDS):  # answers that are still to be sent
+            for _ in range(LAST_ROUNDS):
                 executor.spin_once(timeout_sec=0)
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
-        for number in ends:  # the interpreter takes a while to end, and one more would kill it
+        for number in ends:  # the interpreter takes a while to end, and a signal would kill it
             signal.signal(number, signal.SIG_IGN)

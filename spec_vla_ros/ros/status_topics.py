@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The topics `status` and `diagnostics`, and what they say of a node that is not configured."""
+"""The topics `status` and `diagnostics`, and what they say while the node is not configured."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DIAGNOSTICS_PERIOD = 1.0  # seconds
 
 
 class StatusTopics:
-    """Both topics, open for as long as the node lives.
+    """Both topics, which are open for as long as the node exists.
 
-    They begin with a node that is not configured.
+    At first they say that the node is not configured.
 
     Args:
         node: publishes them.
-        steady: the clock of the diagnostics, which runs whatever becomes of the node's own.
-        held_back: returns why the node may not be activated; empty when it may.
+        steady: the clock of the diagnostics, which runs on if the node's own clock stops.
+        held_back: returns why the node may not be activated; empty if it may.
     """
 
     def __init__(
@@ -41,7 +41,10 @@ class StatusTopics:
         self.not_configured()
 
     def not_configured(self, failure: str = '') -> None:
-        """Say so, from now on; failure: why it could not be, where it was tried."""
+        """Say from now on that the node is not configured.
+
+        failure: why configuring failed; empty if it was not tried.
+        """
         self._configured, self._failure = False, failure
         self.publish_status(
             status_message(
@@ -55,7 +58,7 @@ class StatusTopics:
         self._diagnose()
 
     def configured(self) -> None:
-        """Say no more of that; whoever publishes here knows better."""
+        """Publish nothing by itself from now on, since `Reports` publishes here."""
         self._configured = True
 
     def publish_status(self, message: PolicyStatus) -> None:
@@ -67,7 +70,7 @@ class StatusTopics:
         self._diagnostics.publish(message)
 
     def close(self) -> None:
-        """Wait until the last status has been heard; the topics end with the node."""
+        """Wait until the last status has arrived; the topics themselves end with the node."""
         wait_until_heard(self._node, self._status)
 
     def _diagnose(self) -> None:

@@ -25,9 +25,9 @@ from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.hearing import type_name
 from spec_vla_ros.ros.remote import RemoteNode
 
-NODE = 'spec_vla_top'  # among those that only watch, which "top" would not tell
+NODE = 'spec_vla_top'  # listed in `hearing.ONLY_WATCH`
 BARS = '▁▂▃▄▅▆▇█'
-HISTORY = 60  # actions
+HISTORY = 60  # actions to show
 SILENCE = 3.0  # seconds without a status, after which the node counts as gone
 STATES = {
     PolicyStatus.STATE_INACTIVE: ('inactive', 'dim'),
@@ -51,7 +51,7 @@ FIGURES = (
     'device memory [MB]',
     'limits hit in the window',
 )
-"""Values of the diagnostics that are shown."""
+"""The values of the diagnostics that are shown."""
 
 COUNTERS = (
     'images missed',
@@ -67,7 +67,7 @@ COUNTERS = (
 
 @dataclass(slots=True)
 class Seen:
-    """What has come from the node lately; status_at: monotonic seconds."""
+    """The latest messages from the node; status_at: when the status arrived, monotonic seconds."""
 
     status: PolicyStatus | None = None
     status_at: float = 0.0
@@ -80,8 +80,11 @@ class Watcher:
     """Follows the topics of one policy node.
 
     Args:
-        remote: in whose domain and namespace.
-        namespace: of the node, such as '/left_arm'; empty for none.
+        remote: subscribes to the topics.
+        namespace: the namespace of the policy node, such as '/left_arm'; empty for none.
+
+    Raises:
+        NameValidationException: the namespace is not valid.
     """
 
     def __init__(self, remote: RemoteNode, *, namespace: str = '') -> None:
@@ -99,7 +102,7 @@ class Watcher:
             remote.subscribe(DiagnosticArray, topic, self._on_diagnostics, qos.COMMAND)
 
     def dashboard(self) -> Group:
-        """Draw what has been seen."""
+        """Return the dashboard of what has been seen so far."""
         with self._lock:
             return dashboard(self.seen, now=time.monotonic())
 
@@ -123,7 +126,7 @@ class Watcher:
 
 
 def dashboard(seen: Seen, *, now: float) -> Group:
-    """Draw what has been seen of a node; now: monotonic seconds."""
+    """Return the dashboard of what has been seen of a node; now: monotonic seconds."""
     return Group(
         Panel(_state(seen, now=now), title='spec_vla', title_align='left'),
         Panel(_decoding(seen), title='decoding', title_align='left'),
@@ -134,17 +137,17 @@ def dashboard(seen: Seen, *, now: float) -> Group:
 
 
 def sparkline(values: list[float], *, low: float, high: float) -> str:
-    """Return values as bars, one character each."""
+    """Return values between low and high as bars, one character each."""
     span = max(high - low, 1e-9)
     steps = len(BARS) - 1
     return ''.join(BARS[round(steps * min(max((v - low) / span, 0.0), 1.0))] for v in values)
 
 
 def watch(*, namespace: str, once: bool, timeout: float) -> int:
-    """Show the dashboard until interrupted, or draw it once; returns the exit status.
+    """Show the dashboard until interrupted, or print it once; return the exit status.
 
-    timeout: seconds to wait for the node, with `once`.
-    Raises ValueError for a namespace that is none.
+    timeout: with `once`, how many seconds to wait for the node.
+    Raises ValueError if the namespace is not valid.
     """
     console = Console()
     with noting_signals() as stop, RemoteNode(NODE) as remote:
@@ -172,7 +175,7 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
 
 
 def _missing(seen: Seen, node: Node, namespace: str) -> str:
-    """Return in words what has not come, from where, and where there are nodes."""
+    """Return in words which messages are missing on which topics, and where there are nodes."""
     own = '/'.join(['', *namespace.strip('/').split('/')]).rstrip('/')
     if seen.status is not None:
         return f'no diagnostics have come, on {own}/diagnostics or /diagnostics'
