@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""OpenVLA checkpoint folders: loaded strictly, checked to see, saved again."""
+"""Loads OpenVLA checkpoints strictly, tests that they react to images, and saves weights."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _DEVICES = "use 'auto', 'cpu' or 'cuda'"
 class OpenVLACheckpoint:
     """A loaded checkpoint.
 
-    model: the weights, in evaluation mode, without gradients.
-    image_processor: images to pixel values.
-    prompt_processor: instructions to token ids.
-    folder: where it came from.
+    model: the model, in evaluation mode, without gradients.
+    image_processor: turns images into pixel values.
+    prompt_processor: turns instructions into token ids.
+    folder: the folder that it was loaded from.
     """
 
     model: OpenVLA
@@ -53,7 +53,7 @@ class OpenVLACheckpoint:
 
     @property
     def config(self) -> OpenVLAConfig:
-        """What config.json says, with the norm stats of dataset_statistics.json merged in."""
+        """The content of config.json, with the norm stats of dataset_statistics.json merged in."""
         return self.model.config
 
 
@@ -67,17 +67,18 @@ def load_openvla(
     """Load an OpenVLA checkpoint in Hugging Face's layout.
 
     Args:
-        folder: config.json, preprocessor_config.json (or processor_config.json, as transformers
-            5 writes it), one or several safetensors files, and tokenizer.json or tokenizer.model
-            for text instructions. Nothing is downloaded, no code in it is run.
-        device: a torch device; 'auto' takes CUDA where there is one.
-        dtype: 'float32', 'float16', 'bfloat16'; 'auto' takes the checkpoint's own on CUDA and
-            float32, which is faster there, on the CPU.
-        progress: called with (bytes loaded, bytes in all) while the weights are read; None
-            writes it to the log.
+        folder: holds config.json, preprocessor_config.json (or processor_config.json, as
+            transformers 5 writes it), one or several safetensors files, and tokenizer.json or
+            tokenizer.model for instructions in words. Nothing is downloaded, and no code in the
+            folder is run.
+        device: a torch device; 'auto' takes CUDA if it works.
+        dtype: 'float32', 'float16' or 'bfloat16'; 'auto' takes the checkpoint's own on CUDA, and
+            float32 on the CPU, where it is faster.
+        progress: called with (bytes loaded, bytes in all) while the weights are read; None to
+            write the progress to the log.
 
     Raises:
-        CheckpointError: the folder cannot be used; the message names the culprit.
+        CheckpointError: the folder cannot be used; the message names the file and the reason.
         ValueError: unknown device or dtype.
     """
     folder = folder_path(folder)
@@ -123,10 +124,10 @@ def save_weights(model: OpenVLA, file: str | Path, *, dtype: torch.dtype) -> Non
 
 @torch.inference_mode()
 def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
-    """Make sure that each tower sees: a black and a white image must not look the same.
+    """Make sure that each tower's output depends on the image: black and white must differ.
 
-    A checkpoint whose vision tower is bypassed gives plausible actions that ignore the camera,
-    and nothing else shows it.
+    A checkpoint with a broken vision tower gives plausible actions that ignore the camera, and
+    nothing else would show it.
 
     Raises:
         CheckpointError: the projected features are equal or not finite.
@@ -150,9 +151,9 @@ def check_vision(model: OpenVLA, image_processor: ImageProcessor) -> None:
 
 
 def _cuda_computes() -> bool:
-    """Whether there is a CUDA device that this torch has kernels for.
+    """Whether there is a CUDA device on which this build of torch can compute.
 
-    Builds of torch leave out older cards, and report them all the same.
+    Builds of torch have no kernels for older cards, but still report them as available.
     """
     if not torch.cuda.is_available():
         return False
@@ -165,10 +166,10 @@ def _cuda_computes() -> bool:
 
 
 def resolve_device(device: str) -> torch.device:
-    """'auto' or a torch device name -> device.
+    """'auto' or the name of a torch device -> device.
 
     Raises:
-        ValueError: there is no such device.
+        ValueError: there is no such device, or it is neither a CPU nor a CUDA device.
     """
     if device == 'auto':
         return torch.device('cuda' if _cuda_computes() else 'cpu')
@@ -189,7 +190,7 @@ def resolve_device(device: str) -> torch.device:
 
 
 def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> torch.dtype:
-    """'auto' or a dtype name -> dtype.
+    """'auto' or the name of a dtype -> dtype; stored: the checkpoint's own, see `load_openvla`.
 
     Raises:
         ValueError: unknown name.
@@ -201,9 +202,9 @@ def resolve_dtype(dtype: str, *, stored: torch.dtype, device: torch.device) -> t
 
 
 def multiplies_bfloat16(device: torch.device) -> bool:
-    """Return whether a device has instructions for bfloat16; without, float32 is faster.
+    """Return whether a device has instructions for bfloat16; without them, float32 is faster.
 
-    An older torch cannot tell: it is taken to have them.
+    True also if torch is too old to tell.
     """
     capabilities = getattr(torch.cpu, 'get_capabilities', None)
     if device.type != 'cpu' or capabilities is None:

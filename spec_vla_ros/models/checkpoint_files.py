@@ -38,18 +38,18 @@ from spec_vla_ros.norm_stats import STATISTICS, STATS_FORMAT
 _LARGEST_IMAGE = 4096
 _STATISTICS = re.compile(r'dataset[-_ ]?stat.*\.(json|txt|ya?ml)', re.IGNORECASE)
 _MAYBE_STATISTICS = re.compile(r'((norm|action)[-_ ]?)?stat(istic)?s\.(json|ya?ml)', re.IGNORECASE)
-"""Of these only those with bounds: others may be figures of a training."""
+"""Files with such names count only if they hold bounds; others may be figures of a training."""
 _STRATEGY = 'image_resize_strategy'
 _BEGIN = '<s>'
-"""What Llama's tokenizer calls the token that a prompt begins with."""
+"""Llama's first token of a prompt."""
 _PREPROCESSOR, _PROCESSOR = 'preprocessor_config.json', 'processor_config.json'
 
 
 def read_config(folder: str | Path) -> OpenVLAConfig:
-    """Read config.json, and merge dataset_statistics.json (fine-tunes have it) into the stats.
+    """Read config.json, and merge the norm stats of a fine-tune's dataset_statistics.json into it.
 
     Raises:
-        CheckpointError: the folder is no OpenVLA checkpoint.
+        CheckpointError: the folder is no OpenVLA checkpoint; the message says what it is.
     """
     folder = folder_path(folder)
     if folder.is_file():
@@ -69,10 +69,10 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
 
 
 def read_image_processor(folder: Path) -> ImageProcessor:
-    """Read preprocessor_config.json, or what transformers 5 writes into processor_config.json.
+    """Read preprocessor_config.json, or processor_config.json, where transformers 5 writes it.
 
     Raises:
-        CheckpointError: neither is there, both are and differ, one is malformed or contradicts
+        CheckpointError: both are missing, or they differ, or one is malformed or contradicts
             itself or config.json.
     """
     plain, nesting = folder / _PREPROCESSOR, folder / _PROCESSOR
@@ -101,11 +101,11 @@ def read_image_processor(folder: Path) -> ImageProcessor:
 
 
 def read_prompt_processor(folder: Path, config: OpenVLAConfig) -> PromptProcessor:
-    """Read the tokenizer, and what a prompt of this checkpoint begins with.
+    """Read the tokenizer and the first token of every prompt.
 
     Raises:
-        ValueError: a file cannot be read, and the message says which; or the tokenizer is of
-            another vocabulary.
+        ValueError: a file cannot be read, or the tokenizer or the first token is not that of the
+            checkpoint's language model; the message says which file.
     """
     generation = folder / 'generation_config.json'
     said = read_json(generation).get('bos_token_id') if is_there(generation) else None
@@ -137,7 +137,7 @@ def read_tensors(folder: Path) -> dict[str, StoredTensor]:
     """List the weights of an OpenVLA; see `find_tensors`.
 
     Raises:
-        CheckpointError: as `find_tensors`; or they hold an adapter or another head.
+        CheckpointError: as `find_tensors` and `refuse_other_tensors`.
     """
     tensors = find_tensors(folder)
     refuse_other_tensors(folder, tensors)
@@ -149,8 +149,14 @@ def codec_of(
 ) -> ActionCodec:
     """Return the codec with the norm stats that were asked for, or that the recipe is for.
 
+    Args:
+        folder: the checkpoint's folder, for error messages.
+        config: the checkpoint's config.
+        recipe: the recipe in force.
+        unnorm_key: the norm stats that were asked for; None if none were.
+
     Raises:
-        CheckpointError: there are none, or they do not fit the recipe.
+        CheckpointError: there are no such norm stats, or they do not fit the recipe.
     """
     with blaming(f'{folder}'):
         codec = config.codec(recipe.key_among(config.keys_unasked, unnorm_key))
@@ -160,20 +166,20 @@ def codec_of(
 
 @contextmanager
 def blaming(culprit: str) -> Iterator[None]:
-    """Turn whatever a malformed file leads to into a CheckpointError that names the culprit."""
+    """Turn any error that a malformed file causes into a CheckpointError with the culprit."""
     try:
         yield
     except CheckpointError:
         raise
     except ValueError as error:
         raise CheckpointError(f'{culprit}: {error}') from error
-    except Exception as error:  # a value of a wrong type fails wherever it is used first
+    except Exception as error:  # a value of a wrong type fails where it is first used
         kind = type(error).__name__
         raise CheckpointError(f'{culprit}: a value is malformed ({kind}: {error})') from error
 
 
 def _check_sizes(config: OpenVLAConfig) -> None:
-    """Refuse numbers that no model has, which would take all memory before anything fits."""
+    """Refuse impossible numbers, see `config_checks`."""
     largest = config.text.vocab_size
     check_sizes(
         [
@@ -187,14 +193,14 @@ def _check_sizes(config: OpenVLAConfig) -> None:
 
 
 def _are_others(path: Path, own: Mapping[str, Any]) -> bool:
-    """Whether a file holds norm stats, as its name or its content says, that `own` does not."""
+    """Whether a file seems to hold norm stats, by its name or content, that are not in `own`."""
     if _STATISTICS.match(path.name):
         return True
     try:
         if not _MAYBE_STATISTICS.fullmatch(path.name) or b'q01' not in path.read_bytes():
             return False
         content = read_json(path) if path.suffix == '.json' else {}
-    except OSError:  # a folder, or a file of somebody else's
+    except OSError:  # a folder, or a file that this user may not read
         return False
     except CheckpointError:
         return True
@@ -204,9 +210,10 @@ def _are_others(path: Path, own: Mapping[str, Any]) -> bool:
 
 
 def _with_statistics(folder: Path, config: OpenVLAConfig) -> OpenVLAConfig:
-    """Add what dataset_statistics.json holds to the norm stats of config.json.
+    """Add the norm stats of dataset_statistics.json to those of config.json.
 
-    A file without the data set's name around its statistics describes the only data set.
+    If the statistics in the file are not inside a data set's name, they are those of the only data
+    set.
     """
     own = config.norm_stats
     if not isinstance(own, Mapping):

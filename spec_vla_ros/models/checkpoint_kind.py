@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a checkpoint folder is, told from the names in it before anything is built.
+"""Refuses folders of other kinds of models, by the names of their files and weights.
 
-A folder that is something else than an autoregressive OpenVLA could load and move the arm all the
-same. So it is refused by what it is, with the way on; what its config.json says, in `config_kind`.
+A model that is not an autoregressive OpenVLA could still load, and move the arm. So it is refused
+before anything is built, with the name of its kind and what to do. `config_kind` does the same by
+config.json.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _UNIVLA_FILES = ('action_decoder*',)
 
 _ADAPTER_FILES = ('adapter_config.json', 'adapter_model*')
 _PEFT = re.compile(r'\.(lora_|ia3_l|hada_w|lokr_w|(base_layer|modules_to_save|original_module)\.)')
-"""Of the names that the peft library gives to the weights of a model with an adapter."""
+"""Parts of the names that the peft library gives to weights of a model with an adapter."""
 _WRAPPERS = {
     'base_model.model.': (
         'as the peft library names those of a model with an adapter: call `merge_and_unload()` '
@@ -49,25 +50,25 @@ _WRAPPERS = {
         'out of the names'
     ),
 }
-"""What keys of weights hold, between dots, that were saved with a wrapper around a module."""
+"""Part of the names of weights that were saved with a wrapper around a module -> what to do."""
 _PARTS = ('vision_backbone.', 'projector.', 'language_model.', 'fc.', 'layers.')
-"""What the keys of a target and of a drafter begin with."""
+"""Beginnings of the names of a target's and a drafter's weights."""
 
 _TRAINER_STATE = (
     *('optimizer*', 'scheduler.*', 'trainer_state.json', 'training_args.bin', 'rng_state*'),
     *('random_states_*', 'scaler.pt', 'global_step*', 'zero_pp_rank_*', 'mp_rank_*', '*.distcp'),
 )
 _BESIDE = ('preprocessor_config.json', STATISTICS)
-_DEPTH = 3  # of a download cache: models--*/snapshots/*
+_DEPTH = 3  # levels of folders in a download cache: models--*/snapshots/*
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 
 
 def refuse_other_files(folder: Path) -> None:
-    """Refuse a folder whose files show that it is something else.
+    """Refuse a folder whose files show that it is no OpenVLA checkpoint.
 
     Raises:
-        CheckpointError: OpenVLA-OFT, UniVLA, LoRA adapters, a Prismatic training run, a folder of
-            several checkpoints.
+        CheckpointError: it is an OpenVLA-OFT, a UniVLA, LoRA adapters, a Prismatic training run,
+            or a folder with several checkpoints; the message says what to do.
     """
     names = _names(folder)
     oft = _matching(names, _OFT_FILES) or _parts_inside(folder)
@@ -115,10 +116,10 @@ def refuse_other_files(folder: Path) -> None:
 
 
 def refuse_adapters(folder: Path) -> None:
-    """Refuse a folder of LoRA adapters, in it or inside, and of weights beside them.
+    """Refuse a folder that holds LoRA adapters, also in folders inside it or beside weights.
 
     Raises:
-        CheckpointError: of which base model they are, and how the two become one.
+        CheckpointError: there are adapters; the message names their base model, and how to merge.
     """
     names = _names(folder)
     depth = 1 if 'config.json' in names else _DEPTH
@@ -129,11 +130,11 @@ def refuse_adapters(folder: Path) -> None:
 
 
 def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
-    """Refuse a folder's weights whose names show that they are something else.
+    """Refuse weights whose names show that they are not a plain OpenVLA's.
 
     Raises:
-        CheckpointError: an adapter that is not merged, an OpenVLA-OFT with its head, or a model
-            that was saved with what was around it.
+        CheckpointError: they hold an adapter that is not merged or an OpenVLA-OFT's head, or the
+            model was saved together with a wrapper around it.
     """
     keys = sorted(keys)
     adapted = [key for key in keys if _PEFT.search(key)]
@@ -165,7 +166,7 @@ def refuse_other_tensors(folder: Path, keys: Iterable[str]) -> None:
 
 
 def left_aside(folder: Path) -> list[str]:
-    """Say what else is in a checkpoint's folder and is not used, a sentence each."""
+    """Return a sentence for each other thing in a checkpoint's folder that is not used."""
     names = _names(folder)
     state = _matching(names, _TRAINER_STATE)
     pickled = [name for name in _matching(names, _PICKLED) if name not in state]
@@ -185,7 +186,7 @@ def left_aside(folder: Path) -> list[str]:
 
 
 def _adapter(folder: Path, places: list[Path]) -> str:
-    """Say of which base model the adapters in `places` are, and how the two become one."""
+    """Say which base model the adapters in the folders `places` belong to, and how to merge."""
     place = places[0]
     try:
         config = json.loads((place / 'adapter_config.json').read_text(encoding='utf-8'))
@@ -225,9 +226,9 @@ def _has_weights(names: Iterable[str]) -> bool:
 
 
 def _inside(folder: Path, patterns: Iterable[str], *, depth: int) -> list[Path]:
-    """List the folders inside that hold such a file, as trainers and download caches make them.
+    """List the folders inside a folder that hold such a file, except those of drafters.
 
-    depth: how far inside; a drafter's folder is none of them.
+    depth: how many levels of folders to search; trainers and download caches make several.
     """
     places = ('*/' * level + pattern for pattern in patterns for level in range(1, depth + 1))
     found = {file.parent for place in places for file in folder.glob(place)}
@@ -235,7 +236,7 @@ def _inside(folder: Path, patterns: Iterable[str], *, depth: int) -> list[Path]:
 
 
 def _parts_inside(folder: Path) -> list[str]:
-    """List the heads in a folder inside of a checkpoint, which is no checkpoint by itself."""
+    """List OpenVLA-OFT's files in the folders inside a checkpoint, except other checkpoints."""
     if not (folder / 'config.json').is_file():
         return []
     found = (file for pattern in _OFT_FILES for file in folder.glob(f'*/{pattern}'))
@@ -244,7 +245,7 @@ def _parts_inside(folder: Path) -> list[str]:
 
 
 def _oft_code(folder: Path) -> list[str]:
-    """Say what the model's own code, which is read and never run, has of OpenVLA-OFT's."""
+    """Return words of OpenVLA-OFT that the code in the folder has; it is read, but never run."""
     try:
         code = (folder / _MODELLING).read_text(encoding='utf-8', errors='replace')
     except OSError:  # none, as usual

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Refuse numbers that no model has, which would take all memory before anything fits."""
+"""Refuses impossible sizes in a config, which would use up all memory before any other error."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LARGEST = {
 
 
 def check_sizes(sizes: Iterable[tuple[str, object, int]]) -> None:
-    """Check (name, value, largest) each.
+    """Check sizes, each given as (name, value, largest valid value).
 
     Raises:
-        ValueError: one is no whole number from 1 to the largest.
+        ValueError: a value is no whole number from 1 to the largest.
     """
     for name, size, largest in sizes:
         if type(size) is not int or not 0 < size <= largest:
@@ -32,10 +32,10 @@ def check_sizes(sizes: Iterable[tuple[str, object, int]]) -> None:
 
 
 def check_llama(config: LlamaConfig) -> None:
-    """Check every number of a language model's or drafter's config.
+    """Check every number in the config of a language model or drafter.
 
     Raises:
-        ValueError: one is of another type or out of range.
+        ValueError: one has a wrong type or is out of range.
     """
     check_sizes((name, getattr(config, name), largest) for name, largest in _LARGEST.items())
     for name in ('rms_norm_eps', 'rope_theta'):

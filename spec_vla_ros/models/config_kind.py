@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a checkpoint is, told from its config.json and its name before anything is built.
+"""Refuses checkpoints of other kinds of models, by their config.json and their name.
 
-The names of its files, and of its weights, are asked in `checkpoint_kind`.
+`checkpoint_kind` does the same by the names of files and weights.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OFT_KEYS = (
     'action_chunk_size',
 )
 _CHUNKS = ('num_action_chunks', 'action_chunk', 'action_horizon')
-"""How many actions are answered at once; 1 is one as here."""
+"""Keys for the number of actions that the model gives at once; 1 is as in OpenVLA."""
 _SEVERAL_IMAGES = ('num_images_in_input', 'image_sequence_len')
 _MORE_INPUTS = ('use_wrist_image', 'use_proprio')
 _TOKENIZERS = (None, 'action_tokenizer')
@@ -31,7 +31,7 @@ _CLASSES = (
     *('OpenVLAConfig', 'OpenVLAForActionPrediction'),
     *('PrismaticProcessor', 'PrismaticImageProcessor'),
 )
-"""Of OpenVLA's code, as its `auto_map` names them behind their module."""
+"""Classes in OpenVLA's code, as `auto_map` names them after their module."""
 
 _OTHER_NAMES = {
     r'trace[-_ ]?vla': (
@@ -51,7 +51,7 @@ _OTHER_NAMES = {
         'are not here'
     ),
 }
-"""What of a name says what a checkpoint is, though nothing else in its folder may."""
+"""Pattern in a checkpoint's name -> its kind, which may be all that tells the kind."""
 
 _FAMILIES = {
     'prismatic': 'a Prismatic vision-language model, which was not taught actions',
@@ -66,10 +66,10 @@ _WAY_ON = 'Only OpenVLA and its fine-tunes run here; run it with the code that i
 
 
 def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
-    """Refuse a config.json of something else than OpenVLA.
+    """Refuse a config.json that is not an OpenVLA's.
 
     Raises:
-        CheckpointError: the family, and the way on.
+        CheckpointError: the message says what it is, and what to do.
     """
     kind = config.get('model_type')
     if kind != 'openvla':
@@ -88,10 +88,10 @@ def refuse_other_configs(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def refuse_quantised(file: str | Path, config: Mapping[str, Any]) -> None:
-    """Refuse weights that were saved in few bits, each library in a way of its own.
+    """Refuse weights that were saved in few bits, since each library has its own way to do so.
 
     Raises:
-        CheckpointError: the file, by its name, says so.
+        CheckpointError: the config in this file says that they were.
     """
     how = config.get('quantization_config')
     if how:

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The drafter: one Llama layer that predicts the target's next hidden state (EAGLE, 2401.15077).
 
-At position i it reads the embedding of token i+1 and the target's hidden state at i; its output
-stands for the hidden state at i+1, which the target's own head turns into scores.
+At position i, it reads the embedding of token i+1 and the target's hidden state at i. Its output
+predicts the hidden state at i+1, from which the target's own head computes scores.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ from spec_vla_ros.types import POSITION_MODES, check_choice
 
 
 class Drafter(nn.Module):
-    """One decoder layer without input norm, behind a projection of (embedding, feature).
+    """A projection of (embedding, feature), and one decoder layer without input norm.
 
     Args:
-        config: hidden size and vocabulary are the target's.
-        position_mode: 'correct' lets the levels of a draft tree follow the cached sequence.
-            'reference' gives them the positions that the published code gives them: counted from
-            0 in the first round, later without the image patches. Drafters that were measured
-            with it can be run as they were.
+        config: its shape; hidden size and vocabulary must be the target's.
+        position_mode: rotary positions of a draft tree's levels. With 'correct' they follow the
+            cached sequence. With 'reference' they are those of the published code: counted from 0
+            in the first round, and without the image patches later. It is for running drafters
+            as they were measured with that code.
         num_patches: image patches in the prompt; only 'reference' needs it.
-        window: how many of the prompt's last places it reads; None for all, as the published
-            drafters do. What a target thinks of the image and the instruction is gathered in the
-            hidden states of the prompt's end, and a drafter that reads these alone spares the
-            target its last layer, and itself a pass, over all the rest.
-        temperature: what its scores are to be divided by to give the probabilities that a draft
-            is the target's greedy choice. Trained towards the target's soft distribution, a
-            drafter by itself says less than it knows, and its trees grow broad instead of deep.
-        rates: how often its drafts were accepted when it was trained; None: nobody measured.
+        window: how many of the prompt's last places it reads; None for all, as published drafters
+            do. The hidden states at the end of the prompt gather what the target knows of image
+            and instruction. If the drafter reads only these, the target's last layer and the
+            drafter need not be computed for the rest of the prompt.
+        temperature: divides the scores so that they give the probabilities that a draft token is
+            the target's greedy choice. A drafter that was trained on the target's soft
+            distribution is less certain than it could be, so without this its trees would grow
+            too broad and too shallow.
+        rates: how often its drafts were accepted when it was trained; None if not measured.
 
     Raises:
-        ValueError: unknown position mode, a window below 1 or beside reference positions, which
-            count the places of the whole prompt, or a temperature that is not positive and finite.
+        ValueError: the position mode is unknown, the window is below 1 or is given together with
+            reference positions, or the temperature is not positive and finite.
     """
 
     layers: Sequence[DecoderLayer]
@@ -86,7 +87,7 @@ class Drafter(nn.Module):
 
     @property
     def counts_from_prompt(self) -> bool:
-        """Whether its positions follow the sequence; reference ones begin anew with the tree."""
+        """Whether its positions follow the sequence; reference positions start again per tree."""
         return self.position_mode == 'correct'
 
     def forward(
@@ -105,8 +106,8 @@ class Drafter(nn.Module):
             embeds: (B, S, H), embeddings of the tokens at i+1.
             features: (B, S, H), hidden states at i: the target's, or predicted ones.
             positions: (S,) or (B, S) int64, or a range.
-            mask: as `Llama`'s.
-            cache: the drafter's own past.
+            mask: as for `Llama`.
+            cache: the drafter's own past keys and values.
             outputs: how many of the last positions to return; None for all.
 
         Returns:
@@ -125,7 +126,7 @@ class Drafter(nn.Module):
         return x if outputs is None else x[:, -outputs:]
 
     def tree_position(self, cached: int, *, first_round: bool) -> int:
-        """Rotary position of a draft tree's first level, behind `cached` entries."""
+        """Return the rotary position of a draft tree's first level, after `cached` entries."""
         if self.position_mode == 'correct':
             return cached
         return 0 if first_round else cached - self.num_patches

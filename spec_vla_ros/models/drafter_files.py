@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A drafter's folder: which one a checkpoint has, what is read from it, and how it is written."""
+"""Finds, reads and writes the folder of a drafter."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from spec_vla_ros.models.weight_files import files_of_a_model, fingerprint_of_we
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'
-"""Where a checkpoint's own drafter lies, inside its folder."""
+"""The folder of a checkpoint's own drafter, inside the checkpoint's folder."""
 
 _LOG = logging.getLogger(__name__)
 
-_WORDS = 64  # tokens of an instruction and an action, roughly
+_WORDS = 64  # roughly the tokens of an instruction and an action
 _EMBEDDING = 'embed_tokens.weight'
 _WAY_ON = (
     'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
     'and EAGLE-1 have them'
 )
-_OWN = 'draft_position_mode'  # of config.json, which only `save_drafter` writes
-_TARGET = 'draft_target'  # of config.json: which weights it was trained for
-_BIAS = 'fc.bias'  # drafters may be trained without one, which is one of zeros
+_OWN = 'draft_position_mode'  # key of config.json that only `save_drafter` writes
+_TARGET = 'draft_target'  # key of config.json: fingerprint of the weights it was trained for
+_BIAS = 'fc.bias'  # may be missing, and is zero then
 
 
 def drafter_beside(checkpoint: Path) -> Path | None:
-    """Return where a checkpoint's own drafter lies; None where it has none.
+    """Return the folder of a checkpoint's own drafter; None if it has none.
 
     Raises:
         CheckpointError: it is a link to nothing.
@@ -65,17 +65,17 @@ def load_drafter_beside(
     *,
     position_mode: str | None = None,
 ) -> Drafter | None:
-    """Load the drafter of a checkpoint: from a folder, or the one named `drafter` inside its own.
+    """Load a checkpoint's drafter from a folder, or its own one; None if it has none.
 
-    One that notes that it was trained for other weights is told in the log.
+    Warns in the log if the drafter notes that it was trained for other weights.
 
     Args:
         checkpoint: the loaded target.
-        folder: the drafter's; None looks inside the checkpoint's, and gives None if none is there.
+        folder: the drafter's folder; None for the one inside the checkpoint's folder.
         position_mode: see `load_drafter`.
 
     Raises:
-        CheckpointError: it cannot be used; the message says why.
+        CheckpointError: the drafter cannot be used; the message says why.
     """
     if folder is None:
         folder = drafter_beside(checkpoint.folder)
@@ -99,10 +99,11 @@ def load_drafter_beside(
 
 
 def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Return a drafter's folder and its config.json; no weights are read.
+    """Return a drafter's folder and the content of its config.json; no weights are read.
 
     Raises:
-        CheckpointError: it is no folder, or holds something else than a drafter; says what.
+        CheckpointError: it is no folder, or holds something other than a drafter; the message
+            says what.
     """
     folder = folder_path(folder)
     if is_there(folder) and not folder.is_dir():
@@ -117,10 +118,10 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
 def check_drafter_config(
     folder: str | Path, target: LlamaConfig, *, position_mode: str | None = None
 ) -> None:
-    """Make sure that a drafter's config.json fits a target's; no weights are read.
+    """Make sure that a drafter's config.json fits a target; no weights are read.
 
     Raises:
-        CheckpointError: as `load_drafter`, as far as that shows there.
+        CheckpointError: as `load_drafter`, as far as config.json shows it.
     """
     folder, raw = read_drafter_config(folder)
     drafter = _without_weights(folder, raw, num_patches=0, position_mode=position_mode)
@@ -137,15 +138,15 @@ def load_drafter(
     """Load a drafter folder: config.json and model.safetensors, or a published pytorch_model.bin.
 
     Args:
-        folder: where it is.
-        target: the language model it drafts for; gives device, dtype, embedding and head.
+        folder: the drafter's folder.
+        target: the language model that it drafts for; gives device, dtype, embedding and head.
         num_patches: image patches in the prompt.
-        position_mode: 'reference' or 'correct'; None takes `draft_position_mode` of config.json,
-            or 'correct'.
+        position_mode: 'reference' or 'correct'; None for `draft_position_mode` of config.json, or
+            'correct' if that is missing, too.
 
     Raises:
-        CheckpointError: a file is missing, keys or shapes do not fit, weights hold what is no
-            number, or it was made for another target; the message says which.
+        CheckpointError: a file is missing, keys or shapes do not fit, weights are NaN or infinite,
+            or the drafter was made for another target; the message says which.
     """
     folder, raw = read_drafter_config(folder)
     drafter = _without_weights(folder, raw, num_patches=num_patches, position_mode=position_mode)
@@ -178,7 +179,12 @@ def save_drafter(
 ) -> None:
     """Write a drafter folder that `load_drafter` reads: config.json and model.safetensors.
 
-    target: the fingerprint of the weights that it was trained for, if that is to be noted.
+    Args:
+        drafter: the drafter to write.
+        folder: where to write it.
+        temperature: see `Drafter`.
+        rates: see `Drafter`.
+        target: fingerprint of the weights that it was trained for; None to note none.
 
     Raises:
         CheckpointError: see `check_place`.
@@ -203,11 +209,11 @@ def save_drafter(
 
 
 def check_place(folder: Path) -> None:
-    """Make sure that a drafter written into a folder replaces at most one that was written so.
+    """Make sure that writing a drafter into a folder overwrites at most one of our own drafters.
 
     Raises:
-        CheckpointError: it holds another model, as where a checkpoint is given in place of the
-            folder `drafter` inside it.
+        CheckpointError: the folder holds another model. That happens if the checkpoint's folder
+            is given instead of the folder `drafter` inside it.
     """
     config = folder / 'config.json'
     if not folder.is_dir() or (config.exists() and _OWN in read_json(config)):
@@ -221,7 +227,7 @@ def check_place(folder: Path) -> None:
 
 
 def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:
-    """Refuse drafters of other kinds by what they are, rather than by keys that do not fit."""
+    """Refuse other kinds of drafters by name, rather than by keys that do not fit."""
     if config.get('model_type') == 'medusa' or 'medusa_num_heads' in config:
         raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
     if config.get('model_type') == 'openvla':
@@ -292,7 +298,11 @@ def _check_target(
     *,
     num_patches: int,
 ) -> None:
-    """The embedding in the folder is a frozen copy of the target's, which is used instead."""
+    """Make sure that a drafter fits the prompts and the embedding of its target.
+
+    embedding: a drafter's own one, if its folder has one. It must be a copy of the target's, which
+        is used instead.
+    """
     needed = min(num_patches + _WORDS, target.config.max_position_embeddings)
     if config.max_position_embeddings < needed:
         raise CheckpointError(

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A drafter's weights, in safetensors files by the rules of a target's, or pickled."""
+"""Reads a drafter's weights, from safetensors files as a target's, or from a pickled file."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ _KINDS = {
 
 
 def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
-    """Return the folder's weights, and which file each is from; what is pickled comes last.
+    """Return key -> (weight, its file) for a folder.
+
+    Safetensors files are preferred; a pickled file is read only if there are none.
 
     Raises:
-        CheckpointError: there are none, they cannot be read, or are those of something else; the
-            message says which.
+        CheckpointError: there are no weights, they cannot be read, or they are not a drafter's;
+            the message says which.
     """
     pickled = folder / 'pytorch_model.bin'
     if safetensors(folder, '*'):
@@ -50,7 +52,7 @@ def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
 
 def _unpickled(file: Path) -> dict[str, Tensor]:
     try:
-        # weights_only: tensors and nothing that could run code
+        # With weights_only, nothing in the file can run code.
         read = dict(torch.load(file, map_location='cpu', weights_only=True))
         for key, weight in read.items():
             if not isinstance(weight, Tensor):
@@ -62,7 +64,7 @@ def _unpickled(file: Path) -> dict[str, Tensor]:
         return without_computed(read)
     except CheckpointError:
         raise
-    except Exception as error:  # each release has its own
+    except Exception as error:  # which one depends on torch's release
         raise CheckpointError(
             f'{file} cannot be read as weights ({error}): {mend(file)}'
         ) from error

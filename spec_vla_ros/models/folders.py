@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What is in a checkpoint's folder, and in words why something in it cannot be read."""
+"""Reads files of a checkpoint's folder, and says in words why one cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 _SHOWN = 8
 _FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {file}` lets everybody'
-_POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves of a large file
+_POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves in place of a file
 _PAGE = re.compile(rb'\s*<(!doctype )?html', re.IGNORECASE)
 _HUB_ID = re.compile(r'\w[\w.-]*/[\w.-]+')
 
@@ -22,14 +22,14 @@ class CheckpointError(ValueError):
 
 
 def folder_path(folder: str | Path) -> Path:
-    """Return a folder's path with `~` expanded: behind `checkpoint:=` no shell does.
+    """Return a folder's path with `~` expanded, which shells do not do after `checkpoint:=`.
 
     Raises:
-        CheckpointError: there is no such user, or the name is empty, or none.
+        CheckpointError: the name is empty or no string, or there is no such user.
     """
-    if not isinstance(folder, str | os.PathLike):  # such as what os.environ.get has not found
+    if not isinstance(folder, str | os.PathLike):  # such as None from os.environ.get
         raise CheckpointError(f'{folder!r} is no folder: give its path')
-    if folder == '':  # which would be the folder in which the program was started
+    if folder == '':  # Path('') would be the folder in which the program was started
         raise CheckpointError("a folder's name is empty: give its path, or leave it out")
     try:
         return Path(folder).expanduser()
@@ -38,9 +38,9 @@ def folder_path(folder: str | Path) -> Path:
 
 
 def looked_for(path: Path) -> str:
-    """Return in words where a path was looked for; empty where it says so itself.
+    """Return in words where a path was looked for; empty if the path itself says so.
 
-    In a parameter file no `$HOME` is expanded, and what is relative begins where ROS was started.
+    In parameter files, `$HOME` is not expanded, and relative paths begin where ROS was started.
     """
     if '$' in str(path):
         return ' (variables are not expanded here: write the path itself)'
@@ -48,21 +48,21 @@ def looked_for(path: Path) -> str:
 
 
 def from_the_hub(path: Path) -> str:
-    """Return in words how a folder is fetched whose path is as a name on Hugging Face; or ''."""
+    """Return how to download a checkpoint if a path looks like a name on Hugging Face; or ''."""
     if not _HUB_ID.fullmatch(str(path)):
         return ''
     return f'; `hf download {path} --local-dir {path.name}` fetches one from Hugging Face'
 
 
 class _TwiceError(ValueError):
-    """A JSON object has two values of one name."""
+    """A JSON object has two values with the same name."""
 
 
 def is_there(file: Path) -> bool:
     """Whether there is such a file.
 
     Raises:
-        CheckpointError: there is a link to nothing, which is to be told and not to be passed over.
+        CheckpointError: it is a link to nothing, which must not be ignored as if it were missing.
     """
     if file.is_symlink() and not file.exists():
         raise CheckpointError(missing(file))
@@ -83,10 +83,10 @@ def missing(file: Path) -> str:
 
 
 def check_readable(file: Path) -> None:
-    """Make sure that this user may read a file: some libraries say then that there is none.
+    """Make sure that this user may read a file; if not, some libraries say that it is missing.
 
     Raises:
-        CheckpointError: it may not be read; the message says what its owner can do.
+        CheckpointError: the file may not be read; the message says what its owner can do.
     """
     try:
         file.open('rb').close()
@@ -95,7 +95,7 @@ def check_readable(file: Path) -> None:
 
 
 def mend(file: Path) -> str:
-    """Say in words how a file that cannot be read is mended."""
+    """Return in words how to mend a file that cannot be read."""
     if not file.is_file():
         return 'there is no such file'
     with file.open('rb') as opened:
@@ -110,18 +110,18 @@ def mend(file: Path) -> str:
     return 'download it again'
 
 
-_TRAILING = re.compile(r',\s*[}\]]')  # as YAML and Python allow it, and editors leave it
+_TRAILING = re.compile(r',\s*[}\]]')  # allowed in YAML and Python, but not in JSON
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        CheckpointError: the file is missing or malformed, may not be read, or says one thing
-            twice.
+        CheckpointError: the file is missing or malformed, may not be read, or has a name twice in
+            one object.
     """
     try:
-        text = path.read_text(encoding='utf-8-sig')  # some editors put a mark at the beginning
+        text = path.read_text(encoding='utf-8-sig')  # some editors add a byte order mark
         content = json.loads(text, object_pairs_hook=_once)
     except FileNotFoundError:
         raise CheckpointError(missing(path)) from None
@@ -144,7 +144,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of a JSON file, whose names differ."""
+    """Return an object of a JSON file as a dict; raises _TwiceError if a name occurs twice."""
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
@@ -153,7 +153,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def shorten(names: Iterable[str]) -> str:
-    """Join names, the first few of them when there are many."""
+    """Join names in alphabetical order; if there are many, only the first few."""
     names = sorted(names)
     more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
     return ', '.join(names[:_SHOWN]) + more

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Pixel values of an image, the way preprocessor_config.json says."""
+"""Turns images into pixel values as preprocessor_config.json says."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from torch import Tensor
 from spec_vla_ros.models.tower_transform import tower_transform
 
 _LEAST_SIDE = 16
-"""Pixels of a picture, one patch of a vision tower: what is smaller shows no scene."""
+"""Pixels of an image's shorter side, one patch of a vision tower; smaller images show no scene."""
 _OF_OTHERS = ('size', 'crop_size', 'do_center_crop', 'image_mean', 'image_std', 'resample')
-"""What image processors of transformers read, and OpenVLA's does not."""
-_USUAL_MEANS = {'siglip': 0.5, 'dinov2': 0.485}  # of red; what such towers were trained with
-_MUCH = 0.01  # of the range of a pixel
+"""Keys that the image processors of transformers read, but OpenVLA's does not."""
+_USUAL_MEANS = {'siglip': 0.5, 'dinov2': 0.485}  # of red, with which such towers were trained
+_MUCH = 0.01  # difference of means that is no rounding; pixels are from 0 to 1
 _STRATEGIES = ('resize-naive', 'letterbox', 'resize-crop')
 
 
 class ImageProcessor:
-    """Images to pixel values, the way preprocessor_config.json says.
+    """Turns images into pixel values as preprocessor_config.json says.
 
-    The computed parameters in the file (`tvf_*`) win over `means`, `stds` and `input_sizes`, as in
-    OpenVLA's own processor: they are rounded to bfloat16 in the published checkpoints.
+    As in OpenVLA's own processor, the computed parameters in the file (`tvf_*`) overrule `means`,
+    `stds` and `input_sizes`. They may differ a little: in published checkpoints they are rounded
+    to bfloat16.
 
     Raises:
-        ValueError: the file asks for a way of resizing that is not known.
+        ValueError: the file contradicts itself, or asks for something that is not supported.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -70,19 +71,19 @@ class ImageProcessor:
             ) from error
 
     def __eq__(self, other: object) -> bool:
-        """Whether both prepare images in the same way, to the digits of `description`."""
+        """Whether both prepare images in the same way, as precisely as `description` tells."""
         return isinstance(other, ImageProcessor) and self.description == other.description
 
     __hash__ = None  # type: ignore[assignment]
 
     @property
     def description(self) -> tuple[str, ...]:
-        """How each tower sees an image, in words."""
+        """In words, how the image is prepared for each tower."""
         pad = f'padded to a square with {self._fill}, ' if self._letterbox else ''
         return tuple(f'{pad}{tower.description}' for tower in self._towers)
 
     def doubts(self, timm_model_ids: Sequence[str]) -> list[str]:
-        """Return what speaks against this processor for vision towers of these names."""
+        """Return in words why this processor may be wrong for vision towers of these names."""
         found = []
         for i, (tower, name) in enumerate(zip(self._towers, timm_model_ids, strict=False)):
             usual = next((mean for kind, mean in _USUAL_MEANS.items() if kind in name), None)
@@ -109,7 +110,7 @@ class ImageProcessor:
         picture = Image.fromarray(as_picture(image))
         if self._letterbox:
             picture = _pad_to_square(picture, self._fill)
-        resized: dict[Hashable, np.ndarray] = {}  # towers of the same size share it
+        resized: dict[Hashable, np.ndarray] = {}  # shared by towers of the same size
         values = np.empty((len(self._towers), 3, *self._towers[0].crop), np.float32)
         for tower, levels, planes in zip(self._towers, self._levels, values, strict=True):
             size = (tower.size, tower.resampling)
@@ -122,20 +123,21 @@ class ImageProcessor:
 
 
 def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
-    """Return an image as an array, one of Pillow turned as its EXIF says, as all readers do.
+    """Return an image as an array (H, W, 3) uint8; one of Pillow is turned as its EXIF says.
 
     Raises:
-        ValueError: it is not (H, W, 3) uint8, too small to show a scene, or of the levels 0 and 1.
+        ValueError: it is no (H, W, 3) uint8 array, is too small to show a scene, or has only the
+            levels 0 and 1.
     """
     if isinstance(image, Image.Image):
-        if image.mode != 'RGB':  # three channels of other colours would pass for these
+        if image.mode != 'RGB':  # other modes with three channels would be taken for RGB
             raise ValueError(
                 f"the image must be RGB, and Pillow has it as {image.mode}: image.convert('RGB')"
             )
         image = ImageOps.exif_transpose(image)
     try:
         image = np.asarray(image)
-    except (TypeError, RuntimeError) as error:  # a tensor of torch on a GPU, or with a gradient
+    except (TypeError, RuntimeError) as error:  # a torch tensor on a GPU, or with a gradient
         raise ValueError(
             f'the image is no array of numpy ({error}): of a tensor of torch, '
             'image.detach().cpu().numpy() makes one'
@@ -149,7 +151,7 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
         raise ValueError(
             f'the image must be (H, W, 3) uint8 RGB, not {image.shape} {image.dtype}{_way(image)}'
         )
-    if image[::8, ::8].max() <= 1 and image.max() == 1:  # of a camera, nothing is so dark
+    if image[::8, ::8].max() <= 1 and image.max() == 1:  # no camera's picture is so dark
         raise ValueError(
             'the image has the levels 0 and 1 alone, of 255, as levels from 0 to 1 have that were '
             'made bytes: (image * 255).round().astype(np.uint8) makes bytes of them'
@@ -163,7 +165,7 @@ def as_picture(image: np.ndarray | Image.Image) -> np.ndarray:
 
 
 def _way(image: np.ndarray) -> str:
-    """Return how an array becomes an image, as the end of an error; empty: nobody knows."""
+    """Return how to make an image of an array, to end an error message; empty if unknown."""
     shape = image.shape
     if len(shape) == 4:
         return ': give one at a time, image[0]'
@@ -176,7 +178,7 @@ def _way(image: np.ndarray) -> str:
             ': convert levels from 0 to 1 with (image * 255).round().astype(np.uint8), and those '
             'from 0 to 255 with image.astype(np.uint8)'
         )
-    if image.dtype in (np.int32, np.int64) and image.size:  # what Python's own numbers become
+    if image.dtype in (np.int32, np.int64) and image.size:  # numpy's types for Python's integers
         return ': give image.astype(np.uint8)'
     return ''
 

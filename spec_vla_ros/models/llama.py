@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The Llama language model, lean: embeddings in, hidden states out, any mask, any positions.
+"""A small Llama language model: embeddings in, hidden states out, with any mask and positions.
 
 State-dict keys and the order of floating-point operations are those of Hugging Face's
-`LlamaForCausalLM`, so its checkpoints load as they are and its numbers come out.
+`LlamaForCausalLM`, so that its checkpoints load as they are and give the same numbers.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class RotaryTable(nn.Module):
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__()
-        # On the CPU by name: real numbers even where the model is built on the meta device.
+        # The device is explicit, so that there are values even if the model is built on meta.
         exponent = torch.arange(0, config.head_dim, 2, device='cpu').float() / config.head_dim
         position = torch.arange(config.max_position_embeddings, device='cpu').float()
         angle = torch.outer(position, 1.0 / config.rope_theta**exponent)
@@ -51,7 +51,7 @@ class RotaryTable(nn.Module):
         self.register_buffer('sin', angle.sin(), persistent=False)
 
     def forward(self, positions: Tensor | range, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(S,) or (B, S) positions to cosines and sines, each (1 or B, 1, S, Dh)."""
+        """Positions (S,) or (B, S) -> cosines and sines, each (1 or B, 1, S, Dh)."""
         if isinstance(positions, range):
             positions = torch.arange(positions.start, positions.stop, device=self.cos.device)
         positions = positions if positions.dim() == 2 else positions[None]
@@ -88,7 +88,7 @@ class Attention(nn.Module):
         mask: Tensor | None,
         cache: KVCache | None,
     ) -> Tensor:
-        """x (B, S, H) -> (B, S, H); mask None means causal over exactly these S tokens."""
+        """x (B, S, H) -> (B, S, H); without a mask, causal over exactly these S tokens."""
         batch, length, _ = x.shape
         heads = (batch, length, -1, self.head_dim)
         q = rotate(self.q_proj(x).view(heads).transpose(1, 2), *rotary)  # (B, heads, S, Dh)
@@ -116,7 +116,7 @@ class MLP(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """One Llama layer; EAGLE-style drafters have none of the input norm."""
+    """One Llama layer; EAGLE's drafters have one without the norm of the input."""
 
     def __init__(self, config: LlamaConfig, layer: int, *, input_norm: bool = True) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ class DecoderLayer(nn.Module):
 
 
 class LlamaBody(nn.Module):
-    """Everything but the language-model head."""
+    """Everything except the language-model head."""
 
     layers: Sequence[DecoderLayer]
 
@@ -184,18 +184,21 @@ class Llama(nn.Module):
         cache: KVCache | None = None,
         outputs: int | None = None,
     ) -> Tensor:
-        """Run the layers; differentiable when there is no cache.
+        """Run the layers; differentiable without a cache.
 
         Args:
             embeds: (B, S, H).
             positions: (S,) or (B, S) int64, or a range: the rotary position of each token.
-            mask: None for causal attention (over the cached tokens too); else bool, broadcastable
-                to (B, 1, S, T) with T = cached + S, True where a query may attend to a key.
+            mask: bool, broadcastable to (B, 1, S, T) with T = cached + S, True where a query may
+                attend to a key; None for causal attention, also to all cached tokens.
             cache: past keys and values; the S new ones are appended to it.
-            outputs: how many of the last tokens to return; None for all.
+            outputs: of how many of the last tokens to return the hidden states; None for all.
 
         Returns:
             Hidden states after the final norm, (B, outputs or S, H).
+
+        Raises:
+            ValueError: the cache holds padding.
         """
         length = embeds.shape[1]
         if cache is not None:
@@ -228,12 +231,15 @@ class Llama(nn.Module):
 
 
 def refuse_padding(cache: KVCache) -> None:
-    """Raise ValueError where a cache holds padding, to which these models would attend."""
+    """Raise ValueError if a cache holds padding, since these models would attend to it."""
     if cache.padding is not None:
         raise ValueError('a prompt with padding in front of it needs a packed model')
 
 
 def causal_mask(past: int, length: int, *, device: torch.device | str = 'cpu') -> Tensor:
-    """(length, past + length) bool: each new token sees all past ones and the new up to itself."""
+    """Return a causal mask, (length, past + length) bool.
+
+    Each new token attends to all past ones, and to the new ones up to itself.
+    """
     full = torch.ones(length, past + length, dtype=torch.bool, device=device)
     return full.tril(diagonal=past)

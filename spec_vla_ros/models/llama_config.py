@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The shape of a Llama language model, and what of its checkpoint's config is computed here."""
+"""The shape of a Llama language model, read from a checkpoint's config if it is supported."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class LlamaConfig:
 
     @classmethod
     def from_dict(cls, config: Mapping[str, Any]) -> LlamaConfig:
-        """Read the `text_config` of a checkpoint; whatever it leaves out has the default.
+        """Read the `text_config` of a checkpoint; missing values have their defaults.
 
         Raises:
-            ValueError: the file asks for something this Llama does not compute.
+            ValueError: the config needs something that `llama.Llama` does not support.
         """
         _refuse_variants(config)
         given = {k: config[k] for k in cls.__slots__ if config.get(k) is not None}

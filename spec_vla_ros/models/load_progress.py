@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How far loading a checkpoint is, in the log: large ones take minutes."""
+"""Logs the progress of loading a checkpoint, since large ones take minutes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _EVERY = 2.0  # seconds between two lines
 
 
 class LoggedProgress:
-    """A `Progress` that writes to the log: now and then on the way, and at the end.
+    """A `Progress` that writes to the log every few seconds, and at the end.
 
     Args:
-        folder: what is loaded.
+        folder: the folder that is loaded, for the text.
         every: seconds between two lines.
     """
 
@@ -24,7 +24,7 @@ class LoggedProgress:
         self._began = self._said = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        """Take the bytes loaded so far and the bytes in all."""
+        """Log the bytes loaded so far and the bytes in all, if it is time to."""
         now = time.monotonic()
         if done < total and now - self._said < self._every:
             return

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From an observation to the embeddings that the language model is prefilled with."""
+"""Turns an observation into the embeddings with which the language model is prefilled."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from spec_vla_ros.types import Observation
 
 
 class ObservationEncoder:
-    """Runs the vision towers; keeps the embeddings of the instruction while it stays the same.
+    """Encodes observations; keeps the instruction's embeddings as long as it stays the same.
 
     Args:
-        checkpoint: the target and how its images and prompts are prepared.
-        run: how the vision pass runs.
-        prepare: what is done with a picture before the checkpoint's own processor gets it.
-        num_tokens: of an action, which must fit behind the prompt.
+        checkpoint: the target, and how its images and prompts are prepared.
+        num_tokens: tokens of an action, which must fit behind the prompt.
+        run: how the vision pass is run, see `generate.Run`.
+        prepare: applied to a picture before the checkpoint's own image processor.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ObservationEncoder:
         return prompt
 
     def warm_up(self) -> Tensor:
-        """Run the towers as often as they need it; return a usual prompt behind a black image."""
+        """Run the towers so that later runs are fast; return a usual prompt, (1, L + P, H)."""
         black = np.zeros((64, 64, 3), np.uint8)
         words = self._model.prompt_embeds(self._process_prompt.usual())
         return multimodal_embeds(words, self._image_embeds(black))

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""OpenVLA (arXiv 2406.09246): vision towers, projector, Llama, and how an image joins a prompt."""
+"""OpenVLA (arXiv 2406.09246): vision towers, projector, Llama, and how images enter a prompt."""
 
 from __future__ import annotations
 
@@ -32,12 +32,17 @@ DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISI
 
 @dataclass(frozen=True, slots=True)
 class OpenVLAConfig:
-    """What config.json of an OpenVLA checkpoint says that matters here.
+    """The part of an OpenVLA checkpoint's config.json that is used.
 
+    timm_model_ids, image_sizes, act_layers: of each vision tower, its name in timm, the side of
+        its square image in pixels, and its activation (None for its own).
+    text: the shape of the language model.
     vocab_size: the text vocabulary without its padding, V of the action codec.
-    norm_stats: as in the file, see `NormStats.select`.
-    norm_stats_files: which file each of them is from.
-    llm_backbone_id: which language model it began with, one of `PROMPTS`.
+    num_bins: bins of an action dimension.
+    dtype: the precision in which it was saved.
+    norm_stats: as in the files, see `NormStats.select`.
+    norm_stats_files: data set -> the file that its norm stats are from.
+    llm_backbone_id: the language model that it was made from, one of `PROMPTS`.
     """
 
     timm_model_ids: tuple[str, ...]
@@ -56,7 +61,7 @@ class OpenVLAConfig:
         """Read config.json.
 
         Raises:
-            ValueError: it is not an OpenVLA's, or asks for something that is not computed here.
+            ValueError: it is not an OpenVLA's, or needs something that is not supported here.
         """
         arch = config.get('arch_specifier', _ARCHITECTURES[0])
         if arch not in _ARCHITECTURES:
@@ -70,7 +75,7 @@ class OpenVLAConfig:
             if not isinstance(config.get(key, kind()), kind):
                 raise ValueError(f'{key} in config.json is {config[key]!r:.40}, expected {words}')
         backbone = config.get('llm_backbone_id') or DEFAULT_BACKBONE
-        prompt_of(backbone)  # told before anything is built
+        prompt_of(backbone)  # raises before anything is built
         count = 2 if _is_fused(config) else 1
         ids, sizes = config['timm_model_ids'], config['image_sizes']
         act_layers = config.get('timm_override_act_layers') or [None] * count
@@ -80,7 +85,7 @@ class OpenVLAConfig:
                 f'image_sizes {sizes}, timm_override_act_layers {act_layers}'
             )
         dtype = str(config.get('torch_dtype') or config.get('dtype') or 'bfloat16')
-        dtype = dtype.removeprefix('torch.').replace('float64', 'float32')  # what is computed with
+        dtype = dtype.removeprefix('torch.').replace('float64', 'float32')  # float64 is not used
         check_choice('torch_dtype', dtype, PRECISIONS)
         text = LlamaConfig.from_dict({'vocab_size': 32064, **config['text_config']})
         check_llama(text)
@@ -98,17 +103,17 @@ class OpenVLAConfig:
 
     @property
     def prompt(self) -> str:
-        """The prompt of its language model, with a place for the instruction."""
+        """The prompt of its language model, with `{instruction}` in place of the instruction."""
         return prompt_of(self.llm_backbone_id)
 
     @property
     def action_ids(self) -> range:
-        """The token ids that are actions, the same with all norm stats."""
+        """The token ids that are actions; they do not depend on the norm stats."""
         return range(self.vocab_size - self.num_bins, self.vocab_size)
 
     @property
     def keys_unasked(self) -> list[str]:
-        """The data sets of which one may be chosen unasked: the fine-tune's own, else all."""
+        """The data sets that may be chosen by default, see `norm_stats.keys_unasked`."""
         return keys_unasked(self.norm_stats, self.norm_stats_files)
 
     def codec(self, unnorm_key: str | None = None) -> ActionCodec:
@@ -118,7 +123,7 @@ class OpenVLAConfig:
 
 
 class OpenVLA(nn.Module):
-    """The target model; its state-dict keys are the checkpoint's but for LayerScale's."""
+    """The target model; its state-dict keys are the checkpoint's, see `checkpoint_key`."""
 
     def __init__(self, config: OpenVLAConfig) -> None:
         super().__init__()
@@ -135,12 +140,12 @@ class OpenVLA(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.language_model.lm_head.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the weights are."""
+        """The dtype of the weights."""
         return self.language_model.lm_head.weight.dtype
 
     def image_features(self, pixel_values: Tensor) -> Tensor:
@@ -157,29 +162,29 @@ class OpenVLA(nn.Module):
 
 
 def _is_fused(config: Mapping[str, Any]) -> bool:
-    """Whether there are two vision towers; where nothing says so, their ids do."""
+    """Whether there are two vision towers; if config.json does not say, count their names."""
     said = config.get('use_fused_vision_backbone')
     return len(config['timm_model_ids']) > 1 if said is None else bool(said)
 
 
 def multimodal_embeds(prompt_embeds: Tensor, image_embeds: Tensor) -> Tensor:
-    """Put the patches behind the prompt's first token: [BOS, patches, rest of the text].
+    """Insert the patches after the prompt's first token: [BOS, patches, rest of the text].
 
     Args:
         prompt_embeds: (B, L, H).
         image_embeds: (B, P, H).
 
     Returns:
-        The sequence to prefill the language model with, (B, L + P, H).
+        The embeddings with which the language model is prefilled, (B, L + P, H).
     """
     return torch.cat((prompt_embeds[:, :1], image_embeds, prompt_embeds[:, 1:]), dim=1)
 
 
 def checkpoint_key(name: str) -> str:
-    """Name of a parameter of `OpenVLA` in a checkpoint file.
+    """Return the key in a checkpoint file of a parameter of `OpenVLA`.
 
-    Published checkpoints call LayerScale's `gamma` `scale_factor`, because transformers used to
-    rename every `gamma` while loading.
+    They differ only for LayerScale's `gamma`, which published checkpoints call `scale_factor`,
+    because transformers used to rename every `gamma` while loading.
     """
     if name.startswith('vision_backbone.') and name.endswith('.gamma'):
         return name.removesuffix('gamma') + 'scale_factor'

@@ -1,14 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The model made for inference: fewer, larger products over weights laid out for them.
+"""Models for fast inference: fewer and larger products, over weights laid out for them.
 
-What `models.llama` spells out operation by operation, so that it loads, trains and can be
-compared, is packed here once after loading: query, key and value in one product, gate and up in
-one, residuals added inside products, rotary tables sliced. The results are the same up to the
-order of summation. Batch 1, no gradients.
+`models.llama` computes each operation by itself, so that checkpoints load, training works, and
+numbers can be compared. After loading, it is packed here: query, key and value become one product,
+gate and up another; residuals are added inside products; rotary tables are sliced. The results are
+the same except for the order of summation. Batch size is 1, and there are no gradients.
 
-Linear maps and convolutions of vision towers and projector become products with `HalfPanels`. A
-convolution is a product of the windows of a picture with its weights. For towers that see small
-pictures that is up to twice as fast: torch lays the weights out anew for each picture.
+Linear maps and convolutions of vision towers and projector become products with `HalfPanels`; a
+convolution is a product of its weights with windows of the picture. For towers with small pictures
+this is up to twice as fast, since torch rearranges the weights for each picture.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from spec_vla_ros.models.packed_layer import PackedLayer, PackedNorm, PackedRota
 from spec_vla_ros.models.packed_linear import HalfPanels, fits_half, pack_linear
 
 _TWICE_BYTES = 4 * 2**30
-"""Language models up to this size are held twice, see `packed_linear`."""
+"""Weights of language models up to this size are held twice, see `packed_linear`."""
 
 
 class PackedLlama:
-    """A `Llama` made for decoding; see `decoding.generate.LanguageModel`.
+    """A `Llama` packed for decoding; see `decoding.generate.LanguageModel`.
 
-    The weights of `model` become views of the packed ones: it goes on working, and its parameters
-    must not be replaced.
+    The weights of `model` become views of the packed ones. So `model` still works, but its
+    parameters must not be replaced.
 
     Args:
-        model: in evaluation mode.
-        twice: whether the weights may be held a second time, in half precision or in blocks, which
-            makes passes two to four times faster on the CPU; None: up to 4 GiB of them.
-        stored_as: 'int8' or 'int4' stores the layers' weights so and takes them from `model`,
-            which does not work any more; embedding and head stay as they are.
+        model: the language model, in evaluation mode.
+        twice: whether weights may be held a second time, in half precision or in blocks, which
+            makes passes two to four times faster on the CPU; None allows it for up to 4 GiB.
+        stored_as: 'int8' or 'int4' to store the layers' weights in so few bits. They are then
+            removed from `model`, which no longer works; embedding and head stay as they are.
 
     Raises:
         ValueError: torchao is missing, see `quantised.quantise`.
@@ -55,7 +55,7 @@ class PackedLlama:
         for layer in body.layers:
             self._layers.append(PackedLayer(layer, config, twice=twice, stored_as=stored_as))
             if self._embedding.device.type == 'cuda':
-                torch.cuda.empty_cache()  # what was freed is too small for the next layer's
+                torch.cuda.empty_cache()  # the pieces freed are too small for the next layer
         self._norm = PackedNorm(body.norm)
         self._head = pack_linear([model.lm_head], twice=twice)
         self._rotary = PackedRotary(body.rotary.cos, body.rotary.sin, self._embedding.dtype)
@@ -79,10 +79,11 @@ class PackedLlama:
         Args:
             embeds: (1, S, H).
             positions: (S,) int64 or a range, the rotary position of each token.
-            mask: None for causal attention (over the cached tokens too); else bool (S, past + S),
-                True where a row may attend to a column.
+            mask: (S, past + S) bool, True where a row may attend to a column; None for causal
+                attention, also to all cached tokens.
             cache: past keys and values; the S new ones are appended to it.
-            outputs: how many of the last rows to return; the others only leave keys and values.
+            outputs: how many of the last rows to return; None for all. Of the others, only keys
+                and values are computed in the last layer.
 
         Returns:
             Hidden states after the final norm of the last rows, (1, outputs or S, H).
@@ -105,9 +106,9 @@ class PackedLlama:
 
 
 class PackedDrafter:
-    """A `Drafter` made for decoding; see `decoding.drafting.DraftModel`.
+    """A `Drafter` packed for decoding; see `decoding.drafting.DraftModel`.
 
-    The weights of `model` become views of the packed ones, as `PackedLlama`'s.
+    The weights of `model` become views of the packed ones, as with `PackedLlama`.
     """
 
     def __init__(self, model: Drafter) -> None:
@@ -136,9 +137,9 @@ class PackedDrafter:
             embeds: (1, S, H), embeddings of the tokens at i+1.
             features: (1, S, H), hidden states at i.
             positions: (S,) int64 or a range.
-            mask: as `PackedLlama`'s.
-            cache: the drafter's own past.
-            outputs: how many of the last rows to return.
+            mask: as for `PackedLlama`.
+            cache: the drafter's own past keys and values.
+            outputs: how many of the last rows to return; None for all.
 
         Returns:
             (1, outputs or S, H), predicted hidden states at i+1.
@@ -154,9 +155,9 @@ class PackedDrafter:
 
 
 class PanelLinear(nn.Module):
-    """What a linear map computes.
+    """Computes a linear map with `HalfPanels`.
 
-    The map's weight and bias stay its own, and whoever reads the model finds them.
+    Weight and bias keep their names, so that the model's parameters are found as before.
     """
 
     def __init__(self, linear: nn.Linear) -> None:
@@ -170,9 +171,9 @@ class PanelLinear(nn.Module):
 
 
 class PanelConv(nn.Module):
-    """What a convolution computes that is `_plain`; weight and bias stay its own.
+    """Computes a `_plain` convolution with `HalfPanels`; weight and bias keep their names.
 
-    In what it returns, the channels of a pixel lie together, as the next one wants them.
+    In the result, the channels of a pixel are adjacent in memory, as the next convolution needs.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -194,7 +195,7 @@ class PanelConv(nn.Module):
 
 
 def pack_maps(module: nn.Module) -> None:
-    """Replace a module's linear maps and convolutions where half precision holds their weights."""
+    """Replace the linear maps and convolutions in a module whose weights are `fits_half`."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear and _fits(child.weight):
@@ -209,7 +210,7 @@ def _fits(weight: Tensor) -> bool:
 
 
 def _plain(conv: nn.Conv2d) -> bool:
-    """Whether every output sees every input, and padding is of so many zeros."""
+    """Whether a convolution has one group, no dilation, and a number of zeros as padding."""
     return (
         conv.groups == 1
         and conv.dilation == (1, 1)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One decoder layer made for inference: norm, rotary positions, attention, feed-forward."""
+"""One decoder layer packed for inference: norm, rotary positions, attention, feed-forward."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Rotary = tuple[Tensor, Tensor]
 
 
 class PackedNorm:
-    """Root-mean-square norm of rows; the mean of squares is a product with a constant column."""
+    """Root-mean-square norm of rows.
+
+    In float32 on the CPU, the mean of squares is a product with a constant column.
+    """
 
     def __init__(self, norm: RMSNorm) -> None:
         weight = norm.weight.detach()
@@ -37,7 +40,7 @@ class PackedNorm:
 
 
 class PackedRotary:
-    """Rotary positions as one product, one roll and one fused product-sum."""
+    """Tables for rotary positions, which are then a product, a roll and a fused product-sum."""
 
     def __init__(self, cos: Tensor, sin: Tensor, dtype: torch.dtype) -> None:
         half = cos.shape[1] // 2
@@ -45,10 +48,10 @@ class PackedRotary:
         self._cos, self._sin = (t[:, None].to(dtype) for t in (cos, signed))  # (P, 1, Dh)
 
     def at(self, positions: Tensor | range, padding: Tensor | None = None) -> Rotary:
-        """Cosines and signed sines of some positions, (S, 1, Dh) each; of a range without a copy.
+        """Return the cosines and signed sines of some positions, each (S, 1, Dh).
 
-        positions: (S,) int64, or a range of step 1.
-        padding: (1,) int64, tokens of padding before the sequence, which do not count.
+        positions: (S,) int64, or a range of step 1, for which nothing is copied.
+        padding: (1,) int64, tokens of padding in front, which do not count as positions.
         """
         if padding is not None:
             if isinstance(positions, range):
@@ -90,11 +93,13 @@ class PackedLayer:
 
         Args:
             x: (S, H).
-            rotary: of the rows' positions.
-            mask: added to the scores, (S, past + S); None lets every row see everything up to
-                itself, see `score_bias`.
-            cache: past keys and values of this layer.
-            outputs: how many of the last rows to compute.
+            rotary: cosines and sines of the rows' positions.
+            mask: (S, past + S), added to the scores; None for causal attention, see `score_bias`.
+            cache: past keys and values of all layers.
+            outputs: for how many of the last rows to compute the output.
+
+        Returns:
+            (outputs, H).
         """
         rows = x.shape[0]
         qkv = self._qkv(x if self._norm is None else self._norm(x)).view(rows, -1, self._dim)
@@ -131,26 +136,26 @@ def packed_products(
 def score_bias(
     mask: Tensor | None, rows: int, outputs: int, cache: KVCache, like: Tensor
 ) -> Tensor | None:
-    """Turn who sees whom into what is added to the scores, once for all layers.
+    """Turn an attention mask into numbers to add to the scores, once for all layers.
 
     Args:
-        mask: (rows, past + rows) bool, or None for causal attention.
-        rows: new tokens.
-        outputs: of how many of them the last layer's output is wanted.
-        cache: the past, and how much of it is padding.
+        mask: (rows, past + rows) bool; None for causal attention.
+        rows: the number of new tokens.
+        outputs: for how many of them the last layer's output is needed.
+        cache: its length is the past, of which some may be padding.
         like: gives device and dtype.
 
     Returns:
-        (rows, past + rows), 0 or minus infinity; None where the kernel's own causal attention
-        does it: it takes the first query to see the first key only, so queries and keys must be
-        equally many, or there must be one query, which sees all.
+        (rows, past + rows), 0 or minus infinity. None if the attention kernel can do without it:
+        its causal attention lets the first query attend to the first key only. So there must be as
+        many queries as keys, or a single query, which attends to all keys.
     """
     past = cache.length
     if cache.padding is not None:
         column = torch.arange(past + rows, device=like.device)
         row = column[past:, None]
         seen = column <= row if mask is None else mask
-        # Padding sees itself: a row that saw nothing would be no number, and so would its values.
+        # Padding attends to itself, since a row that attends to nothing would become NaN.
         mask = seen & ((column >= cache.padding) | (column == row))
     if mask is not None:
         return empty_mask(rows, past + rows, like).zero_().masked_fill_(~mask, -torch.inf)

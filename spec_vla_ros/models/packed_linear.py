@@ -1,14 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Weights laid out for products with few rows, which is all that decoding does after the prefill.
+"""Weights laid out for products with few rows, which decoding needs after the prefill.
 
-A product of one row reads every weight once and is limited by that; a general matrix product of
-two to fifty rows is not much slower if the weights lie as its kernel reads them, and several times
-slower if they do not. So on the CPU weights are kept twice. Where half precision holds them
-exactly, as it does those of a checkpoint in bfloat16, the second copy is in FBGEMM's panels of
-half precision (x86): they are multiplied in float32, half the bytes are read, and a row comes out
-the same to the last bit however many there are. Other weights have their second copy in oneDNN's
-blocks, for all but one row and small matrices. Other devices and types keep them in rows, as they
-are.
+A product with one row reads every weight once, and reading limits its speed. A product with two to
+fifty rows is not much slower if the weights are laid out as its kernel reads them, and several
+times slower if they are not. So on the CPU, float32 weights are held twice. If half precision
+holds them exactly, as it does those of checkpoints in bfloat16, the second copy is in FBGEMM's
+panels of half precision (x86). They are multiplied in float32, only half the bytes are read, and a
+row has the same result to the last bit, however many rows there are. Other weights have their
+second copy in oneDNN's blocks, which are used except for one row and small matrices. On other
+devices and with other types, weights stay in rows as they are.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from spec_vla_ros.device import least_ms
 from spec_vla_ros.models.quantised import quantise
 
 _FEW = 1_000_000
-"""Below this many multiplications the fixed cost of oneDNN (about 15 us) outweighs its kernels."""
+"""Multiplications below which oneDNN's fixed cost (about 15 us) outweighs its faster kernels."""
 
 _SMALLEST_HALF = 2.0**-24
 
 _MANY = 64
-"""Rows from which on a product over columns is limited by multiplications, as one over blocks."""
+"""Rows from which a product's speed is limited by multiplications, and not by the layout."""
 
 
 class PackedLinear(Protocol):
@@ -39,7 +39,7 @@ class PackedLinear(Protocol):
 
     @property
     def weight(self) -> Tensor:
-        """W, perhaps a view."""
+        """W, (N, K); it may be a view."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """(S, K) -> (S, N)."""
@@ -59,7 +59,7 @@ class RowLinear:
 
     @staticmethod
     def empty(outputs: int, like: Tensor) -> Tensor:
-        """Return room for the weights of `outputs` rows as long as those of `like`."""
+        """Return uninitialised weights (outputs, K), with K, type and device of `like`."""
         return like.new_empty(outputs, like.shape[1])
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -76,10 +76,10 @@ class RowLinear:
 
 
 class ColumnLinear:
-    """Weights in columns: read in order by a product of one row (CPU)."""
+    """Weights in columns, which a product with one row reads in order (CPU)."""
 
     def __init__(self, weight: Tensor) -> None:
-        self._columns = weight.t().contiguous()  # (K, N); no copy where it is in columns already
+        self._columns = weight.t().contiguous()  # (K, N); no copy if it is in columns already
 
     @staticmethod
     def empty(outputs: int, like: Tensor) -> Tensor:
@@ -105,7 +105,7 @@ class ColumnLinear:
 
 
 class HalfLinear(ColumnLinear):
-    """Weights in panels of half precision, for one row and for more (float32, CPU).
+    """Weights in panels of half precision, for any number of rows (float32, CPU).
 
     Raises:
         ValueError: the weights are not `fits_half`.
@@ -127,11 +127,11 @@ class HalfLinear(ColumnLinear):
 
 
 def fits_half(weight: Tensor) -> bool:
-    """Whether half precision holds float32 weights, and this CPU's FBGEMM multiplies with them.
+    """Whether half precision can hold these float32 weights, and FBGEMM is there to multiply them.
 
-    Half precision has three bits more than bfloat16, and fewer exponents: weights below 6e-5, of
-    which it rounds some by up to 3e-8, are taken as held, since that is less than float32 rounds
-    a sum of products with ordinary ones.
+    Half precision has three bits more than bfloat16, but fewer exponents. It rounds some weights
+    below 6e-5, by up to 3e-8. That is accepted, since float32 rounds more in a sum of products
+    with ordinary weights.
     """
     if 'fbgemm' not in torch.backends.quantized.supported_engines:
         return False
@@ -147,7 +147,7 @@ class HalfPanels:
         if bias is None and not _may_lack_bias():
             bias = weight.new_zeros(weight.shape[0])
         self._bias = None if bias is None else bias.detach()
-        with warnings.catch_warnings():  # that a later torch may lack them, see `fits_half`
+        with warnings.catch_warnings():  # torch warns that it may drop them, see `fits_half`
             warnings.simplefilter('ignore', UserWarning)
             self._panels = torch.fbgemm_pack_gemm_matrix_fp16(weight.contiguous())
             self(weight.new_zeros(1, weight.shape[1]))
@@ -159,7 +159,7 @@ class HalfPanels:
 
 @cache
 def _may_lack_bias() -> bool:
-    """Whether this torch takes none; to add zeros costs a twentieth of a pass."""
+    """Whether this torch accepts no bias; adding zeros instead takes a twentieth of a pass."""
     schema = torch.ops.aten.fbgemm_linear_fp16_weight_fp32_activation.default._schema
     return bool(schema.arguments[2].type.kind() == 'OptionalType')
 
@@ -200,12 +200,12 @@ def _times_blocks(x: Tensor, blocks: Tensor) -> Tensor:
 
 @cache
 def columns_win() -> bool:
-    """Whether this CPU is faster over columns than over blocks where rows are many.
+    """Whether this CPU is faster over columns than over blocks if there are many rows.
 
-    Measured as a prefill of 256 rows when it is first asked, in a quarter of a second; blocks are
-    taken where the two are within a twentieth of each other.
+    The first call measures it with a prefill of 256 rows, in a quarter of a second. Blocks are
+    preferred if the two are within a twentieth of each other.
     """
-    generator = torch.Generator().manual_seed(0)  # nobody else's random numbers change
+    generator = torch.Generator().manual_seed(0)  # leaves the global generator alone
     x, weight = (
         torch.rand(n, 1024, dtype=torch.float32, device='cpu', generator=generator)
         for n in (256, 1024)
@@ -224,15 +224,15 @@ def columns_win() -> bool:
 def pack_linear(
     linears: Sequence[nn.Linear], *, twice: bool = True, stored_as: str | None = None
 ) -> PackedLinear:
-    """Lay out the weights of linear maps of the same input, so that one product does them all.
+    """Pack the weights of linear maps of the same input, so that one product computes all of them.
 
-    The weights of `linears` become views of the result, so that nothing is held that is not used;
-    where they are stored in fewer bits they are gone.
+    The weights of `linears` become views of the result, which saves memory; if they are stored in
+    fewer bits, they are removed.
 
     Args:
-        linears: biases are left alone; of the same input width; the outputs follow each other.
+        linears: have the same input width; their biases are ignored. The outputs are concatenated.
         twice: whether a second copy, in half precision or in blocks, may be held.
-        stored_as: one of `STORED_AS`, or None for the weights as they are.
+        stored_as: one of `STORED_AS`; None to keep the weights as they are.
 
     Raises:
         ValueError: see `quantise`.
@@ -250,7 +250,7 @@ def pack_linear(
     weight = (ColumnLinear if columns else RowLinear).empty(sum(sizes), first)
     for linear, view in zip(linears, weight.split(sizes), strict=True):
         view.copy_(linear.weight.detach())
-        linear.weight.data = view  # frees the one that was
+        linear.weight.data = view  # frees the old one
     return _layout(weight, columns=columns, twice=twice)(weight)
 
 

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How an instruction becomes a prompt: the words around it, and their token ids.
+"""Makes prompts of instructions: the words around them, and their token ids.
 
-Every backbone that OpenVLA's configuration names was trained with one prompt and understands no
-other (prismatic/models/backbones/llm of the published code).
+Each language model that OpenVLA's configuration can name was trained with one prompt, and
+understands no other (prismatic/models/backbones/llm in the published code).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from spec_vla_ros.types import InstructionError, instruction_fault
 _QUESTION = 'What action should the robot take to {instruction}?'
 PURE = f'In: {_QUESTION}\nOut:'
 _LLAMA_CHAT = (
-    '[INST] <<SYS>\n'  # as published: one bracket is missing, and was while training
+    '[INST] <<SYS>\n'  # one bracket is missing in the published code, and so in the training
     'You are a helpful language and vision assistant. You are able to understand the visual '
     'content that the user provides, and assist the user with a variety of tasks using natural '
     f'language.\n<</SYS>>\n\n{_QUESTION} [/INST]'
@@ -37,7 +37,7 @@ _VICUNA = (
 )
 
 DEFAULT_BACKBONE = 'llama2-7b-pure'
-"""What config.json means that names none: OpenVLA and its fine-tunes."""
+"""The language model if config.json names none, as those of OpenVLA and its fine-tunes."""
 
 PROMPTS = {
     DEFAULT_BACKBONE: PURE,
@@ -46,9 +46,9 @@ PROMPTS = {
     'llama2-13b-chat': _LLAMA_CHAT,
     'vicuna-v15-7b': _VICUNA,
     'vicuna-v15-13b': _VICUNA,
-    'spec-vla-tiny-llama': PURE,  # the small policy that is shipped
+    'spec-vla-tiny-llama': PURE,  # the small policies that come with the package
 }
-"""`llm_backbone_id` -> its prompt, with a place for the instruction."""
+"""`llm_backbone_id` -> its prompt, with `{instruction}` in place of the instruction."""
 
 _OTHER_MODELS = {
     'mistral-v0.1-7b-pure': 'Mistral',
@@ -56,17 +56,17 @@ _OTHER_MODELS = {
     'phi-2-3b': 'Phi-2',
 }
 
-_USUAL, _USUAL_LENGTH = 'pick up the red block', 24  # and what Llama makes of it in a prompt
+_USUAL, _USUAL_LENGTH = 'pick up the red block', 24  # and the tokens of its prompt with Llama
 
-_EMPTY_PIECE = '\u2581'  # SentencePiece's space on its own: OpenVLA was trained with it at the end
+_EMPTY_PIECE = '\u2581'  # SentencePiece's lone space; OpenVLA was trained with it at the end
 _LLAMA_VOCABULARY, _LLAMA_EMPTY_ID = 32000, 29871
 
 
 def prompt_of(backbone: object) -> str:
-    """`llm_backbone_id` of config.json -> the prompt that this language model was trained with.
+    """Return the prompt with which a language model was trained, by its `llm_backbone_id`.
 
     Raises:
-        ValueError: another kind of language model, or one whose prompt is not known.
+        ValueError: it is not a Llama, or its prompt is not known.
     """
     if isinstance(backbone, str) and backbone in PROMPTS:
         return PROMPTS[backbone]
@@ -82,12 +82,13 @@ def prompt_of(backbone: object) -> str:
 
 
 class PromptProcessor:
-    """Instructions, or token ids that somebody else made, to the ids of a complete prompt.
+    """Turns instructions, or prompts given as token ids, into the token ids of complete prompts.
 
-    tokenizer: the checkpoint's; None where there is none, which leaves prompts given as ids.
-    vocab_size: the text vocabulary without its padding.
-    bos_token_id: what every prompt starts with.
-    template: the words around an instruction, see `PROMPTS`.
+    Args:
+        tokenizer: the checkpoint's; None if it has none, so that prompts must be given as ids.
+        vocab_size: the text vocabulary without its padding.
+        bos_token_id: the first token of every prompt.
+        template: the words around an instruction, see `PROMPTS`.
 
     Raises:
         ValueError: the vocabulary is as large as Llama 2's and the tokenizer is not Llama's, or
@@ -126,7 +127,7 @@ class PromptProcessor:
 
     @classmethod
     def from_file(cls, path: str | Path, *, vocab_size: int) -> PromptProcessor:
-        """Read tokenizer.json, if it is there.
+        """Make a processor with the tokenizer of a tokenizer.json; without one if it is missing.
 
         Raises:
             ValueError: the file cannot be read as a tokenizer.
@@ -138,9 +139,9 @@ class PromptProcessor:
         """Instruction in words, or a prompt's token ids -> ids of the whole prompt, (1, L) int64.
 
         Raises:
-            InstructionError: it is empty, neither words nor ids, has words that the tokenizer does
-                not know, or `instruction_fault` says why it is refused.
-            ValueError: there is no tokenizer, or half characters in the instruction.
+            InstructionError: the instruction is empty, is neither words nor ids, has words that
+                the tokenizer does not know, or is refused by `instruction_fault`.
+            ValueError: there is no tokenizer, or the instruction holds surrogates.
         """
         if isinstance(instruction, str):
             ids = self._encode(instruction)
@@ -153,7 +154,7 @@ class PromptProcessor:
         return torch.tensor([ids], dtype=torch.int64)
 
     def usual(self) -> Tensor:
-        """Return a prompt of usual length to warm up with, (1, L) int64; it says nothing."""
+        """Return a prompt of usual length for warming up, (1, L) int64."""
         ids = [self._bos] * _USUAL_LENGTH
         if self._tokenizer is not None:
             ids, _ = encode(self._tokenizer, self._template.format(instruction=_USUAL))
@@ -171,7 +172,7 @@ class PromptProcessor:
             raise InstructionError(fault or 'the instruction is empty: say what to do')
         if any('\ud800' <= c <= '\udfff' for c in instruction):
             raise ValueError('the instruction holds half characters (surrogates): give whole text')
-        words = ' '.join(instruction.lower().split())  # other blanks are other tokens
+        words = ' '.join(instruction.lower().split())  # other white space has other tokens
         prompt = self._template.format(instruction=words)
         ids, unknown = encode(self._tokenizer, prompt)
         if unknown:
@@ -183,8 +184,8 @@ class PromptProcessor:
 
 
 def _given_ids(prompt: Sequence[int], *, vocab_size: int) -> list[int]:
-    """Return the ids of a prompt; InstructionError where it has none, or others than words'."""
-    if isinstance(prompt, bytes | bytearray):  # whose elements would pass for ids
+    """Return the ids of a prompt; InstructionError if it has none or unknown ones."""
+    if isinstance(prompt, bytes | bytearray):  # their elements would be taken for ids
         raise InstructionError(
             'the instruction is bytes, as data sets of TensorFlow have it: give its words, '
             'instruction.decode()'

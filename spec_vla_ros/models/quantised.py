@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Weights in eight or four bits, which halve or quarter what each pass must read.
+"""Weights in eight or four bits, which halve or quarter the bytes that each pass reads.
 
-The arithmetic stays in the activations' type. torchao does it; it is not among the requirements.
-Four bits are stored so on CUDA only, for a kernel that torch itself has; elsewhere weights are
-rounded to as many levels, which tells what that costs in quality.
+The arithmetic stays in the activations' type. It needs torchao, which is not among the
+requirements. Only on CUDA do four bits save memory, with a kernel of torch's own. Elsewhere the
+weights are rounded to as many levels, to find out what that costs in quality.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from spec_vla_ros.types import STORED_AS, check_choice
 
-_GROUP = 128  # weights of a row that share scale and zero in four bits
+_GROUP = 128  # weights of a row that share a scale and a zero point, with four bits
 
 
 def check_stored_as(kind: str) -> None:
-    """Raise ValueError for an unknown kind, or where torchao cannot be imported."""
+    """Raise ValueError if the kind is unknown or torchao cannot be imported."""
     check_choice('stored_as', kind, STORED_AS)
     try:
         import torchao.quantization  # noqa: F401
@@ -32,7 +32,7 @@ def quantise(weight: Tensor, kind: str) -> Tensor:
     """Return a weight (N, K) stored in few bits, to be used with `F.linear`.
 
     Args:
-        weight: float; four bits need bfloat16 on CUDA, and groups of 128 columns elsewhere.
+        weight: floats; for four bits, bfloat16 on CUDA, and a multiple of 128 columns elsewhere.
         kind: one of `STORED_AS`.
 
     Raises:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What of a recipe cannot be right for a checkpoint's norm stats, and what they hint at."""
+"""Finds recipes that cannot be right for a checkpoint's norm stats, and suggests others."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from spec_vla_ros.models.recipes import (
 from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
-_FARTHEST_STEP = 0.3  # metres; nobody's data set has arms that go farther between two images
-_FARTHEST_TURN = 1.0  # radians, likewise; degrees are more, and what no mask scales reaches it
-_STEP_IN_METRES = 0.1  # a largest step below this needs no scale to be metres
-_SLACK = 0.1  # of the gripper's range: quantiles of a noisy gripper lie outside
-_LEAST_PART = 0.6  # of its range that data use; [0, 1] taken for [-1, 1] is 0.5
-_NEAR_ZERO = 0.01  # of a range; quantiles of an arm that mostly stood still may miss 0 by a hair
+_FARTHEST_STEP = 0.3  # metres; in no data set does an arm move farther between two images
+_FARTHEST_TURN = 1.0  # radians, likewise; exceeded by degrees, and reached without un-normalising
+_STEP_IN_METRES = 0.1  # if the largest step is smaller than this, it probably is in metres
+_SLACK = 0.1  # of the gripper's range, by which the quantiles of a noisy gripper may exceed it
+_LEAST_PART = 0.6  # of the gripper's range that data use; [0, 1] taken for [-1, 1] use 0.5
+_NEAR_ZERO = 0.01  # of a range, by which the quantiles of an arm that mostly rested may miss 0
 _ROUNDING = 1e-6
-_CROPPED = '--image_aug'  # in a folder's name
+_CROPPED = '--image_aug'  # in the name of a folder whose fine-tune was trained on crops
 _XYZ, _ROTATION = slice(0, 3), slice(3, 6)
 
 
 def farthest_actions(stats: NormStats) -> np.ndarray:
-    """Return the least and the greatest action that the policy can say, (2, D), un-normalised."""
+    """Return the least and the greatest action that the policy can give, (2, D) un-normalised."""
     ends = np.array([[-1.0], [1.0]])
     return np.where(stats.mask, [stats.q01, stats.q99], ends)
 
 
 def check_dimensions(recipe: Recipe, stats: NormStats) -> None:
-    """Raise ValueError where a recipe changes actions that are none of an end effector."""
+    """Raise ValueError if a recipe changes actions that are not those of an end effector."""
     if recipe.changes_actions and stats.dimensions != DIMENSIONS:
         raise ValueError(
             f'recipe {recipe} changes actions of {DIMENSIONS} dimensions, position, rotation and '
@@ -44,7 +44,7 @@ def check_dimensions(recipe: Recipe, stats: NormStats) -> None:
 
 
 def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
-    """Return in which way the arm's actions cannot be metres and radians; nothing: they may be."""
+    """Return in words why the actions cannot be in metres and radians; empty if they may be."""
     if stats.dimensions != DIMENSIONS:
         return []
     step, turn = _farthest(recipe, stats)
@@ -63,7 +63,10 @@ def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
 
 
 def _unmasked(stats: NormStats) -> str | None:
-    """Say which dimensions of the arm are not un-normalised though their data are; else None."""
+    """Say which dimensions of the arm are not un-normalised but should be; None if there are none.
+
+    They should be if the range of their training data is not about [-1, 1].
+    """
     least, most = stats.q01[: DIMENSIONS - 1], stats.q99[: DIMENSIONS - 1]
     other = (most - least < 2 * _LEAST_PART) | (least < -1 - _SLACK) | (most > 1 + _SLACK)
     named = [
@@ -79,7 +82,10 @@ def _unmasked(stats: NormStats) -> str | None:
 
 
 def restless(stats: NormStats) -> str | None:
-    """Say which ranges of the arm leave 0 out, so that it could never stand still; else None."""
+    """Say which of the arm's ranges do not include 0, so that it could never stand still.
+
+    None if all include it, or the actions are not those of an end effector.
+    """
     if stats.dimensions != DIMENSIONS:
         return None
     slack = _NEAR_ZERO * (stats.q99 - stats.q01) + _ROUNDING
@@ -97,7 +103,7 @@ def restless(stats: NormStats) -> str | None:
 
 
 def refuse_restless(stats: NormStats) -> None:
-    """Raise ValueError where the arm could never stand still; see `restless`."""
+    """Raise ValueError if the arm could never stand still; see `restless`."""
     if found := restless(stats):
         raise ValueError(
             f'norm stats {stats.key!r}: {found}; train on displacements, and take their statistics'
@@ -105,9 +111,9 @@ def refuse_restless(stats: NormStats) -> None:
 
 
 def refuse_other_units(recipe: Recipe, stats: NormStats) -> None:
-    """Raise ValueError where the arm's actions cannot be metres and radians; see `unit_doubts`.
+    """Raise ValueError if the actions cannot be in metres and radians; see `unit_doubts`.
 
-    For what moves an arm, where nobody said what the actions are.
+    It is for programs that move an arm, if the user has not said what the actions mean.
     """
     if found := unit_doubts(recipe, stats):
         raise ValueError(
@@ -117,7 +123,7 @@ def refuse_other_units(recipe: Recipe, stats: NormStats) -> None:
 
 
 def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
-    """Return what cannot be right, each with what would mend it; nothing for other robots."""
+    """Return what cannot be right and how to mend it; empty for actions of other kinds."""
     if stats.dimensions != DIMENSIONS:
         return []
     step, turn = _farthest(recipe, stats)
@@ -143,7 +149,7 @@ def doubts(recipe: Recipe, stats: NormStats) -> list[str]:
 
 
 def _farthest(recipe: Recipe, stats: NormStats) -> tuple[float, float]:
-    """Return the largest step and turn that the policy can say, by the recipe."""
+    """Return the largest step and turn that the policy can give, converted by the recipe."""
     said = np.abs(recipe.in_si_units(farthest_actions(stats)))
     return float(said[:, _XYZ].max()), float(said[:, _ROTATION].max())
 
@@ -151,7 +157,7 @@ def _farthest(recipe: Recipe, stats: NormStats) -> tuple[float, float]:
 def _doubts_of_the_gripper(recipe: Recipe, least: float, most: float) -> list[str]:
     low, high = recipe.gripper_range
     span, used = high - low, most - least
-    if used <= 0:  # it never moved, or nothing is known
+    if used <= 0:  # it never moved, so nothing is known
         return []
     there = f'the gripper goes from {least:g} to {most:g} in the training data'
     if least < low - _SLACK * span or most > high + _SLACK * span:
@@ -162,9 +168,9 @@ def _doubts_of_the_gripper(recipe: Recipe, least: float, most: float) -> list[st
 
 
 def crop_doubt(recipe: Recipe, folder: Path) -> str | None:
-    """Return a line where a fine-tune was trained on cropped pictures and gets whole ones.
+    """Return a line if a fine-tune was trained on cropped pictures but is shown whole ones.
 
-    OpenVLA's finetune.py, which crops unless it is told not to, ends its folder's name so.
+    Its folder's name tells: OpenVLA's finetune.py, which crops by default, adds `--image_aug`.
     """
     if recipe.image_crop < 1.0 or _CROPPED not in str(folder):
         return None
@@ -177,18 +183,18 @@ def crop_doubt(recipe: Recipe, folder: Path) -> str | None:
 def require_choice(
     keys: Iterable[str], asked: str | None, *, option: str, said: Iterable[str] | None = None
 ) -> None:
-    """Raise ValueError where norm stats are those of one of our recipes, and none was chosen.
+    """Raise ValueError if norm stats belong to a named recipe, but the user chose no recipe.
 
     Args:
-        keys: of the norm stats that may be chosen unasked.
-        asked: which of them to use; None: the only ones.
-        option: what chooses a recipe, as it stands before the recipe's name.
-        said: fields of the recipe that was given; None: none was. A file that says nothing of the
-            actions does not choose what these are.
+        keys: keys of the norm stats that may be chosen by default.
+        asked: the key to use; None for the only one.
+        option: how a recipe is chosen, for the message: the text before the recipe's name.
+        said: the fields that the chosen recipe specifies; None if none was chosen. A file without
+            fields about actions does not count if the named recipe changes actions.
     """
     known = [asked] if asked else list(keys)
     if len(known) != 1:
-        return  # which to use is asked for elsewhere
+        return  # others raise an error that asks which to use
     hinted = suggested_recipe(known[0])
     if hinted is None:
         return
@@ -203,9 +209,9 @@ def require_choice(
 
 
 def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
-    """Return a line about the recipe that the norm stats' name hints at, where none was chosen.
+    """Return a line about the recipe that the norm stats' name suggests; None if one was chosen.
 
-    It is not applied: it would change picture or action without being asked.
+    The recipe is not applied, since nobody asked for a change of pictures or actions.
     """
     hinted = suggested_recipe(stats.key)
     if hinted is None or recipe.name != PLAIN.name:
@@ -219,13 +225,13 @@ def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
 def hints(
     recipe: Recipe, stats: NormStats, folder: Path, *, files: Mapping[str, str]
 ) -> list[str]:
-    """Return all that speaks against a recipe or norm stats for a checkpoint, a line for each.
+    """Return all doubts about the recipe and the norm stats used with a checkpoint, as lines.
 
     Args:
-        recipe: in force.
-        stats: in use.
-        folder: of the checkpoint.
-        files: which file each of its data sets is from.
+        recipe: the recipe in force.
+        stats: the norm stats in use.
+        folder: the checkpoint's folder.
+        files: data set -> the file that its norm stats are from.
     """
     by_name = (
         suggestion(recipe, stats),

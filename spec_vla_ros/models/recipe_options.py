@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The options of `spec-vla` that say what a checkpoint was trained on."""
+"""The options of `spec-vla` that choose a recipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spec_vla_ros.strict_yaml import merged, read_yaml
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Declare --recipe and --set."""
+    """Add the options --recipe and --set."""
     parser.add_argument(
         '--recipe',
         metavar='R',
@@ -35,10 +35,10 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recipe_from(args: argparse.Namespace) -> Recipe:
-    """Return the recipe that was asked for.
+    """Return the recipe that --recipe and --set describe.
 
     Raises:
-        ValueError: as `read_recipe`, or a field is given without a value, or with two.
+        ValueError: as `read_recipe`; or --set gives a field no value, or two.
     """
     changes: dict[str, Any] = {}
     for text in args.set:
@@ -57,9 +57,9 @@ def recipe_from(args: argparse.Namespace) -> Recipe:
 
 
 def check_chosen(args: argparse.Namespace, keys: Iterable[str], asked: str | None) -> None:
-    """Raise ValueError where no recipe was given and one should be, see `require_choice`.
+    """Raise ValueError if a recipe should be given and none was, see `require_choice`.
 
-    A warning would be read at the end of what takes hours, and overlooked beside an action.
+    A mere warning would be read only after hours of work, or overlooked beside an action.
     """
     said = None
     if args.recipe is not None:

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a recipe does with a camera's picture before the checkpoint's own processor gets it.
+"""Prepares a camera's picture by a recipe, before the checkpoint's own image processor.
 
-Numbers are held to those of OpenVLA's published evaluation, which uses TensorFlow: JPEG, resizing
-with `tf.image.resize(..., 'lanczos3', antialias=True)`, `tf.image.crop_and_resize`.
+The pixels match those of OpenVLA's published evaluation, which uses TensorFlow: its JPEG,
+`tf.image.resize(..., 'lanczos3', antialias=True)` and `tf.image.crop_and_resize`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _FILTERS = {'lanczos': Image.Resampling.LANCZOS}
 
 
 class RecipePicture:
-    """Turns, compresses, resizes and crops a picture as a recipe says, in this order.
+    """Turns, compresses, resizes and crops pictures as a recipe says, in this order.
 
     Args:
-        recipe: which.
-        side: of the model's square picture, pixels.
+        recipe: the recipe.
+        side: the side of the model's square picture, in pixels.
     """
 
     def __init__(self, recipe: Recipe, *, side: int) -> None:
         self._recipe, self._side = recipe, side
 
     def __call__(self, image: np.ndarray | Image.Image) -> np.ndarray:
-        """Picture (H, W, 3) uint8 RGB -> (H', W', 3) uint8; itself, where there is nothing to do.
+        """Picture (H, W, 3) uint8 RGB -> (H', W', 3) uint8; itself if there is nothing to do.
 
         Raises:
             ValueError: the picture has another shape or type.
@@ -48,7 +48,10 @@ class RecipePicture:
 
 
 def as_jpeg(image: np.ndarray, *, quality: int) -> np.ndarray:
-    """Picture (H, W, 3) uint8 -> the same, encoded and decoded, colours at half the resolution."""
+    """Picture (H, W, 3) uint8 -> the same, encoded as a JPEG and decoded again.
+
+    The JPEG has colours at half the resolution (4:2:0).
+    """
     with io.BytesIO() as file:
         picture = Image.fromarray(np.ascontiguousarray(image))
         picture.save(file, 'JPEG', quality=quality, subsampling='4:2:0')
@@ -59,7 +62,7 @@ def as_jpeg(image: np.ndarray, *, quality: int) -> np.ndarray:
 def resized(image: np.ndarray, side: int, *, resampling: Image.Resampling) -> np.ndarray:
     """Picture (H, W, 3) uint8 -> (side, side, 3) uint8, antialiased.
 
-    In floats, one channel after the other: Pillow rounds twice where it resizes bytes.
+    Each channel is resized as floats, because Pillow rounds twice if it resizes bytes.
     """
     channels = [
         np.asarray(Image.fromarray(channel).resize((side, side), resampling))
@@ -69,10 +72,10 @@ def resized(image: np.ndarray, side: int, *, resampling: Image.Resampling) -> np
 
 
 def cropped(image: np.ndarray, *, area: float) -> np.ndarray:
-    """Picture (H, W, 3) uint8 -> its middle, with this part of the area, resized back.
+    """Picture (H, W, 3) uint8 -> its middle with this part of the area, resized back to (H, W, 3).
 
-    Bilinear between corners, not antialiased, and to bytes by truncating 255.5 times the value,
-    as TensorFlow does.
+    As in TensorFlow, pixels are interpolated bilinearly between the corners without antialiasing,
+    and become bytes by truncating 255.5 times their value in [0, 1].
     """
     top, bottom, down = _neighbours(image.shape[0], area)
     left, right, across = _neighbours(image.shape[1], area)
@@ -86,9 +89,9 @@ def cropped(image: np.ndarray, *, area: float) -> np.ndarray:
 
 
 def _neighbours(size: int, area: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which two pixels each one of a cropped side lies between, and how far from the first.
+    """Return between which two pixels each pixel of a cropped side lies, for interpolation.
 
-    (size,) int64, int64 and float32.
+    Returns the first, the second, and the distance from the first: (size,) int64, int64, float32.
     """
     part = np.sqrt(np.float32(area))
     places = (size - 1) * (1 - part) / 2 + part * np.arange(size, dtype=np.float32)

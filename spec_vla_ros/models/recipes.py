@@ -1,10 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recipes: what a fine-tune's pictures and actions were like when it was trained.
+"""Recipes: the conventions of the pictures and actions with which a fine-tune was trained.
 
-A checkpoint folder does not say it, and a policy that is shown another picture, or understood in
-another unit, moves wrongly without any error. What is done with a picture stands in
-`recipe_pictures`; what of a recipe cannot be right for a checkpoint's norm stats, in
-`recipe_checks`.
+A checkpoint does not say them. A policy that is shown other pictures, or whose actions are taken
+in other units, moves the arm wrongly without any error. `recipe_pictures` prepares pictures by a
+recipe, and `recipe_checks` finds recipes that cannot fit a checkpoint's norm stats.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from spec_vla_ros.strict_yaml import read_yaml
 from spec_vla_ros.types import check_choice
 
 RESAMPLING = ('', 'lanczos')
-"""What brings a picture to the model's size: the checkpoint's processor, or a filter before it."""
+"""Filters that resize a picture before the checkpoint's processor does; '' leaves it to that."""
 
 
 def _check_type(name: str, value: object, *, like: object) -> None:
@@ -40,21 +39,22 @@ def _check_type(name: str, value: object, *, like: object) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a fine-tune was trained on; the defaults change neither picture nor action.
+    """Conventions of a fine-tune's training; the defaults change neither picture nor action.
 
-    name: what it is called in logs.
-    image_rotation: counter-clockwise turn of the camera's picture, 0, 90, 180 or 270 degrees.
-    jpeg_quality: the picture is encoded and decoded as a JPEG of this quality, 1 to 100; 0: not.
+    name: its name in logs.
+    image_rotation: counter-clockwise turn of the camera's picture: 0, 90, 180 or 270 degrees.
+    jpeg_quality: quality of the JPEG as which the picture is encoded and decoded, 1 to 100; 0 for
+        no JPEG.
     resampling: one of `RESAMPLING`.
-    image_crop: which part of the AREA is kept, from the middle, and resized back; 1: all.
-    gripper_range: what the policy says at the two ends of the gripper, the lower one first.
-    gripper_inverted: whether the higher one means closed.
+    image_crop: the part of the AREA that is kept, in the middle, and resized back; 1 for all.
+    gripper_range: the policy's values for the two ends of the gripper's travel, the lower first.
+    gripper_inverted: whether the higher value means closed.
     gripper_binary: whether the gripper is only ever open or closed.
-    action_scale: what 1.0 of a displacement is, in metres, and 1.0 of a rotation, in radians.
-    unnorm_key: pattern of the norm stats it is for, as of a file's name; empty: of none.
+    action_scale: what 1.0 of a displacement is in metres, and 1.0 of a rotation in radians.
+    unnorm_key: pattern (as for file names) of the norm stats that it is for; empty for none.
 
     Raises:
-        ValueError: a value cannot be; says which, and what is valid.
+        ValueError: a value is invalid; the message says which, and what is valid.
     """
 
     name: str = 'plain'
@@ -89,13 +89,13 @@ class Recipe:
 
     @property
     def changes_actions(self) -> bool:
-        """Whether what the policy says is not yet metres, radians and an opening in [0, 1]."""
+        """Whether actions must be converted to metres, radians and an opening in [0, 1]."""
         return bool(_differences(self, OF_ACTIONS))
 
     def in_si_units(self, values: np.ndarray) -> np.ndarray:
-        """Un-normalised actions (..., 7) -> metres, radians, opening: 0 closed, 1 open.
+        """Un-normalised actions (..., 7) -> metres, radians, opening (0 closed, 1 open).
 
-        An opening is not clipped, unless the gripper is binary: the policy may exceed its range.
+        The opening may lie outside [0, 1], unless the gripper is binary.
         """
         if not self.changes_actions:
             return values
@@ -105,21 +105,21 @@ class Recipe:
         if self.gripper_inverted:
             opening = 1.0 - opening
         if self.gripper_binary:
-            opening = np.heaviside(opening - 0.5, 0.0)  # what is not a number stays so
+            opening = np.heaviside(opening - 0.5, 0.0)  # NaN stays NaN
         return np.concatenate(
             (metres * values[..., :3], radians * values[..., 3:6], opening), axis=-1
         )
 
     def key_among(self, keys: Iterable[str], asked: str | None = None) -> str | None:
-        """Return the norm stats to use: those asked for, else the only ones that it is for.
+        """Return the key of the norm stats to use: the one asked for, or the only one it is for.
 
-        None where that does not choose.
+        None if nothing was asked for and it is for none of the keys, or for several.
         """
         mine = [key for key in keys if self.is_for(key)]
         return mine[0] if asked is None and len(mine) == 1 else asked
 
     def is_for(self, key: str) -> bool:
-        """Whether norm stats of this name are those that it is for; case does not count."""
+        """Whether it is for norm stats of this name; case does not count."""
         return fnmatchcase(key.lower(), self.unnorm_key.lower())
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ class Recipe:
 
 _OF_PICTURES = ('image_rotation', 'jpeg_quality', 'resampling', 'image_crop')
 OF_ACTIONS = ('gripper_range', 'gripper_inverted', 'gripper_binary', 'action_scale')
-"""Fields that say what the actions are."""
+"""Fields about actions."""
 
 PLAIN = Recipe()
 
@@ -144,28 +144,29 @@ LIBERO = Recipe(
     action_scale=(0.05, 0.5),
     unnorm_key='libero_*',
 )
-"""OpenVLA's fine-tunes for LIBERO's suites, as experiments/robot/libero of its code asks them.
+"""OpenVLA's fine-tunes for LIBERO's suites, as experiments/robot/libero in its code runs them.
 
-1.0 is 0.05 m or 0.5 rad of robosuite's OSC_POSE controller. The gripper's training data were
-turned round from the simulator's: 1 is open.
+1.0 means 0.05 m or 0.5 rad for robosuite's OSC_POSE controller. In the training data, the values
+of the gripper are the opposite of the simulator's: 1 is open.
 """
 
 BRIDGE = Recipe(name='bridge', jpeg_quality=95, resampling='lanczos', unnorm_key='bridge*')
-"""OpenVLA on the WidowX of BridgeData V2, as experiments/robot/bridge of its code asks it."""
+"""OpenVLA on the WidowX of BridgeData V2, as experiments/robot/bridge in its code runs it."""
 
 RECIPES = {recipe.name: recipe for recipe in (PLAIN, LIBERO, BRIDGE)}
-"""The recipes that have a name."""
+"""The named recipes."""
 
 
 def read_recipe(recipe: Recipe | str | Path = PLAIN, **changes: Any) -> Recipe:
-    """Return a recipe with these fields changed.
+    """Return a recipe with some of its fields changed.
 
     Args:
-        recipe: one, the name of one, or a YAML file with the fields that differ from `plain`.
-        changes: fields by name.
+        recipe: a recipe, the name of one, or a YAML file with the fields that differ from `plain`.
+        changes: the fields to change, by name.
 
     Raises:
-        ValueError: no such recipe or field, or a value cannot be; the message says what is valid.
+        ValueError: there is no such recipe or field, or a value is invalid; the message says what
+            is valid.
     """
     if not isinstance(recipe, Recipe):
         named = RECIPES.get(str(recipe))
@@ -174,21 +175,21 @@ def read_recipe(recipe: Recipe | str | Path = PLAIN, **changes: Any) -> Recipe:
 
 
 def libero_rotation(recipe: Recipe) -> int:
-    """Return by how many degrees LIBERO's picture is to be turned for a policy of this recipe.
+    """Return by how many degrees LIBERO's node should turn its picture for a policy.
 
-    Policies see it turned by 180. A recipe that turns pictures wants it as the simulator gives it.
+    All policies see the picture turned by 180. If the recipe turns it, the node should not.
     """
     return 0 if recipe.image_rotation else 180
 
 
 def suggested_recipe(unnorm_key: str) -> Recipe | None:
-    """Return the recipe that the name of a checkpoint's norm stats hints at, if any does."""
+    """Return the recipe that is for norm stats of this name; None if none is."""
     named = (recipe for recipe in RECIPES.values() if recipe.is_for(unnorm_key))
     return next(named, None)
 
 
 def fields_said(recipe: str | Path) -> frozenset[str]:
-    """Return the fields that a recipe says: all of one that has a name, of a file its own.
+    """Return the fields that a recipe specifies: all if it is a named one, else those in the file.
 
     Raises ValueError: as `read_recipe`.
     """
@@ -234,14 +235,14 @@ def _changed(recipe: Recipe, changes: dict[Any, Any]) -> Recipe:
 
 
 def _as_field(value: Any) -> Any:
-    """Return a list as the tuple it stands for, whole numbers in it as floats."""
+    """Return a list as a tuple, with floats for whole numbers; anything else as it is."""
     if isinstance(value, list | tuple):
         return tuple(float(v) if type(v) is int else v for v in value)
     return value
 
 
 def _differences(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
-    """Return the fields among these that are not as in the defaults."""
+    """Return those of the named fields that differ from the defaults, with their values."""
     defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
     values = {name: getattr(recipe, name) for name in names}
     return {name: value for name, value in values.items() if value != defaults[name]}

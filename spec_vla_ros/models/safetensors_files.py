@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Weights from safetensors files into a model, strictly and without a second copy of them.
+"""Reads safetensors files into a model, strictly and without holding the weights twice.
 
-The model is built on the meta device (shapes only); each tensor goes from its file to its place.
-Pickles are never loaded.
+The model is built on the meta device (shapes only), and each tensor goes from its file to its
+place. Pickles are never loaded.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _OF_TOKENS = ('embed_tokens.weight', 'lm_head.weight')
 _NORM = re.compile(r'norm[^.]*\.weight$')
 
 _TOO_LARGE = '; or they are too large for float16: choose another dtype'
-# Mapped pages count as this process's memory, so a file is reopened after this many bytes.
+# Mapped pages count as memory of this process, so a file is reopened after so many bytes.
 _MAPPED_BYTES = 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where a tensor is and what it looks like."""
+    """A tensor in a file: its key there, its shape, and its size in bytes."""
 
     key: str
     file: Path
@@ -49,20 +49,21 @@ class StoredTensor:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Write tensors into one file, to be read by whoever may read others that one writes.
+    """Write tensors into one file, with the permissions that this user's files usually have.
 
-    What safetensors writes itself, its owner only may read; a robot's node often is another user.
-    A file that is there stays until the new one is whole.
+    A file that safetensors itself writes can only be read by its owner, but a robot's node often
+    runs as another user. An existing file stays until the new one is complete.
     """
     with written_whole(file) as partial:
         partial.write_bytes(save(dict(tensors), metadata={'format': 'pt'}))
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:
-    """List the tensors in a folder's safetensors files, by key; reads the headers only.
+    """List the tensors in a folder's safetensors files, by key; only headers are read.
 
     Raises:
-        CheckpointError: a file is missing, truncated, or holds another kind of numbers.
+        CheckpointError: a file is missing or truncated, holds quantised numbers, or has a tensor
+            that another file has, too.
     """
     tensors: dict[str, StoredTensor] = {}
     weight_map = read_index(folder)
@@ -84,13 +85,13 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
 
 
 def read_all(tensors: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
-    """Return the tensors that `find_tensors` has found, in memory."""
+    """Read the tensors that `find_tensors` has found into memory, on the CPU."""
     cpu = torch.device('cpu')
     return {k: v for batch in _batches(tensors.values()) for k, v in _read(batch, cpu)}
 
 
 def without_computed(tensors: Mapping[str, Value]) -> dict[str, Value]:
-    """Leave out what older releases of transformers saved too, and config.json says."""
+    """Leave out rotary frequencies, which old releases of transformers saved and we compute."""
     return {key: value for key, value in tensors.items() if not key.endswith(_COMPUTED)}
 
 
@@ -103,19 +104,19 @@ def load_tensors(
     dtype: torch.dtype,
     progress: Progress | None = None,
 ) -> None:
-    """Fill a model built on the meta device.
+    """Load weights into a model that was built on the meta device.
 
     Args:
         model: its parameters are replaced.
-        tensors: what the files hold, see `find_tensors`.
-        key_of: a parameter's name in the model -> its key in the files.
-        device: where the weights go.
-        dtype: what they become.
+        tensors: the tensors in the files, see `find_tensors`.
+        key_of: returns the key in the files for a parameter's name in the model.
+        device: the device to load to.
+        dtype: the dtype to convert to.
         progress: called after each tensor.
 
     Raises:
-        CheckpointError: keys are missing, unexpected, mis-shaped or hold what is no number; the
-            message names them.
+        CheckpointError: weights are missing, unexpected or mis-shaped, or hold NaN or infinity;
+            the message names them.
     """
     names = {key_of(name): name for name, _ in model.named_parameters()}
     check_tensors(model, tensors, key_of=key_of)
@@ -124,7 +125,7 @@ def load_tensors(
     for batch in _batches(tensors.values()):
         for key, value in _read(batch, device):
             owner, _, attribute = names[key].rpartition('.')
-            # copy=True: the weights must not stay a view of a file that may change under them
+            # On the CPU, copy: a view of the file would change if the file is overwritten.
             weight = value.to(dtype=dtype, copy=device.type == 'cpu')
             check_finite(key, weight, tensors[key].file)
             setattr(
@@ -144,10 +145,10 @@ def load_tensors(
 def check_tensors(
     model: nn.Module, tensors: Mapping[str, StoredTensor], *, key_of: Callable[[str], str]
 ) -> None:
-    """Compare what the files hold with what a model has, by its shapes.
+    """Compare the keys and shapes in the files with those of a model.
 
     Raises:
-        CheckpointError: keys are missing, unexpected or mis-shaped; the message names them.
+        CheckpointError: tensors are missing, unexpected or mis-shaped; the message names them.
     """
     names = {key_of(name): name for name, _ in model.named_parameters()}
     problems = []
@@ -172,12 +173,12 @@ def check_tensors(
 
 
 def check_finite(key: str, weight: Tensor, file: Path) -> None:
-    """Refuse a weight with NaN or infinity in it: a policy with one answers nonsense.
+    """Refuse a weight that holds NaN or infinity, with which a policy answers nonsense.
 
     Raises:
         CheckpointError: the message names the weight and the file.
     """
-    # The sum is one quick pass; huge numbers make it infinite, too, so it is not the last word.
+    # The sum is quick to compute, but large numbers can make it infinite, too.
     if not weight.sum(dtype=torch.float32).isfinite() and not weight.isfinite().all():
         kind = str(weight.dtype).removeprefix('torch.')
         raise CheckpointError(
@@ -187,16 +188,16 @@ def check_finite(key: str, weight: Tensor, file: Path) -> None:
 
 
 def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Refuse weights that end or begin in zeros: no training makes such, and answers are nonsense.
+    """Refuse weights whose first or last row is all zeros, which no training produces.
 
-    A download leaves them that made a file of the whole size, and was cut off.
+    They come from an interrupted download that had made the file in its full size beforehand.
 
     Args:
-        folder: where they were read.
-        weights: each with its key.
+        folder: where they were read, for the message.
+        weights: (key, weight) of each.
 
     Raises:
-        CheckpointError: there is one; the message names them.
+        CheckpointError: there are such weights; the message names them.
     """
     zeros = shorten(key for key, weight in weights if _is_cut_off(key, weight))
     if zeros:
@@ -207,23 +208,23 @@ def refuse_zeros(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
 
 
 def _is_cut_off(key: str, weight: Tensor) -> bool:
-    """Whether a weight, or its first or last row, is of zeros; biases and scales may be."""
+    """Whether a weight, or its first or last row, is all zeros; allowed for biases and scales."""
     if weight.ndim < 2:
         return bool(_NORM.search(key)) and not weight.any()
     rows = weight.flatten(0, 1) if len(weight) == 1 else weight  # (1, P, D) has P rows
     if rows[0].any() and rows[-1].any():
         return False
-    # rows of these are tokens, of which those of the padding may be zeros
+    # The rows of these are tokens, and those of padding tokens may be zeros.
     return not key.endswith(_OF_TOKENS) or not weight.any()
 
 
 def refuse_quantised_numbers(key: str, file: Path, kind: str) -> None:
-    """Refuse numbers that are not what they seem: quantised ones mean others.
+    """Refuse quantised numbers, which do not have the value that they seem to have.
 
-    kind: as safetensors names it.
+    kind: the type's name in safetensors.
 
     Raises:
-        CheckpointError: it is another than of plain floats.
+        CheckpointError: the type is not one of plain floats.
     """
     if kind not in _BYTES:
         raise CheckpointError(
@@ -252,7 +253,7 @@ def _read_header(file: Path) -> list[StoredTensor]:
 
 
 def _batches(tensors: Iterable[StoredTensor]) -> Iterable[list[StoredTensor]]:
-    """Group tensors of one file, up to a number of bytes."""
+    """Group consecutive tensors of the same file, up to `_MAPPED_BYTES` in a group."""
     batch: list[StoredTensor] = []
     size = 0
     for tensor in tensors:

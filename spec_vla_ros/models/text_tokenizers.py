@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The tokenizer of a checkpoint: tokenizer.json, or SentencePiece's tokenizer.model."""
+"""Reads a checkpoint's tokenizer: tokenizer.json, or SentencePiece's tokenizer.model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TextTokenizer: TypeAlias = 'Tokenizer | SentencePieceProcessor'
 
 TOKENIZER_FILES = ('tokenizer.json', 'tokenizer.model')
-"""Where the tokenizer may be, the first that is there."""
+"""Possible files of the tokenizer; the first one that exists is read."""
 
 _WAY_ON = (
     'write tokenizer.json instead, with `AutoTokenizer.from_pretrained(folder)'
@@ -25,17 +25,17 @@ _WAY_ON = (
 
 
 def tokenizer_file(folder: Path) -> Path | None:
-    """Return the file that the folder's tokenizer is read from; None where there is none.
+    """Return the file of a folder's tokenizer; None if it has none.
 
     Raises:
-        CheckpointError: it is a link to nothing.
+        CheckpointError: the file is a link to nothing.
     """
     found = (folder / name for name in TOKENIZER_FILES)
     return next((file for file in found if is_there(file)), None)
 
 
 def require_tokenizer(folder: Path) -> None:
-    """Make sure that instructions can be read: whoever gives token ids needs no tokenizer.
+    """Make sure that a folder has a tokenizer, for programs that take instructions in words.
 
     Raises:
         ValueError: the folder has no tokenizer.
@@ -48,7 +48,7 @@ def require_tokenizer(folder: Path) -> None:
 
 
 def read_tokenizer(folder: Path) -> TextTokenizer | None:
-    """Read the folder's tokenizer; None where there is none.
+    """Read a folder's tokenizer; None if it has none.
 
     Raises:
         ValueError: its file cannot be read; the message says why and what to do.
@@ -62,7 +62,7 @@ def read_tokenizer(folder: Path) -> TextTokenizer | None:
 def read_json_tokenizer(file: Path) -> Tokenizer:
     """Read a tokenizer.json.
 
-    The length that it was last asked for, which is saved along, is none of an instruction's.
+    It may hold settings for truncation and padding from its last use, which are switched off.
 
     Raises:
         ValueError: the file cannot be read as a tokenizer.
@@ -99,9 +99,9 @@ def read_sentencepiece(file: Path) -> SentencePieceProcessor:
 
 
 def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
-    """Text -> its token ids without any around it, and the parts for which there is no token."""
+    """Text -> its token ids without special tokens, and the parts for which there is no token."""
     if isinstance(tokenizer, Tokenizer):
-        # some put `</s>` at the end, too, behind which no action was learnt
+        # Some tokenizers would also add `</s>`, after which the model has learnt no actions.
         encoding = tokenizer.encode(text, add_special_tokens=False)
         unknown_token = getattr(tokenizer.model, 'unk_token', None)
         pairs = zip(encoding.tokens, encoding.offsets, strict=True)
@@ -114,14 +114,14 @@ def encode(tokenizer: TextTokenizer, text: str) -> tuple[list[int], list[str]]:
 
 
 def largest_id(tokenizer: TextTokenizer) -> int:
-    """Return the largest id that a tokenizer can say, added tokens included."""
+    """Return the largest id that a tokenizer can give, added tokens included."""
     if isinstance(tokenizer, Tokenizer):
         return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
     return int(tokenizer.vocab_size()) - 1
 
 
 def id_of(tokenizer: TextTokenizer, piece: str) -> int | None:
-    """Return the id of a piece; None where the tokenizer has no such piece."""
+    """Return the id of a piece; None if the tokenizer has no such piece."""
     if isinstance(tokenizer, Tokenizer):
         found: int | None = tokenizer.token_to_id(piece)
         return found

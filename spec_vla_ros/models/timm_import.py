@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Import timm, also where torch is a CPU build and torchvision is not.
+"""Imports timm, even if torch is a CPU build and torchvision is not.
 
-timm needs torchvision's Python code. The torchvision on the package index is compiled against a
-CUDA build of torch; beside a CPU build its operators do not load, and its import then stops at the
-first ones it misses. None of those operators is used here, so those are declared, empty.
+timm needs torchvision's Python code. The torchvision on the package index is compiled for a CUDA
+build of torch. With a CPU build, its operators do not load, and importing it fails because they
+are missing. They are not used here, so they are declared without an implementation.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Vision towers small enough to train from scratch on a CPU, registered with timm.
 
-A checkpoint names its towers in `timm_model_ids`. OpenVLA names DINOv2 and SigLIP; the small
-policies name those below, so that all come in the same way. Images give 16 patches.
+A checkpoint names its towers in `timm_model_ids`: OpenVLA's are DINOv2 and SigLIP, and the small
+policies' are those below. So all are built in the same way. An image has 16 patches.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _Init = Literal['', 'skip']
 
 
 class ConvStem(nn.Module):
-    """Convolutions before the patches: a patchify stem alone learns to localise far too slowly.
+    """Convolutions before the patch embedding: (B, 3, S, S) -> (B, num_features, S/8, S/8).
 
-    (B, 3, S, S) -> (B, num_features, S/8, S/8).
+    Without them, a tower learns to localise far too slowly.
     """
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128)) -> None:
@@ -53,9 +53,9 @@ class ConvStem(nn.Module):
 def _conv_vit(
     *, img_size: int | tuple[int, int], patch_size: int, weight_init: _Init
 ) -> nn.Module:
-    """Build a tower that localises: convolutions, then three transformer blocks and a spare.
+    """Build a tower that localises well: convolutions, three transformer blocks, and a spare one.
 
-    The spare is there because OpenVLA reads the second-to-last block.
+    The spare block is not used, since OpenVLA takes the output of the second-to-last block.
     """
     side = to_2tuple(img_size)[0]
     stem = partial(HybridEmbed, ConvStem(), feature_size=side // 8, feature_ratio=8)
@@ -76,7 +76,7 @@ def _conv_vit(
 def _plain_vit(
     *, img_size: int | tuple[int, int], patch_size: int, weight_init: _Init
 ) -> nn.Module:
-    """Build a plain tower: patches straight into one transformer block and a spare."""
+    """Build a plain tower: patch embedding, one transformer block, and a spare one."""
     return VisionTransformer(
         img_size=img_size,
         patch_size=patch_size,
@@ -90,7 +90,7 @@ def _plain_vit(
     )
 
 
-# What else timm passes concerns heads that are not there and weights to download.
+# timm also passes options for heads, which these have not, and for weights to download.
 def spec_vla_conv_vit_patch16_64(
     *, img_size: int = 64, weight_init: _Init = '', **_: object
 ) -> nn.Module:
@@ -128,7 +128,7 @@ TINY_TOWERS = (
 
 
 def register_tiny_towers() -> None:
-    """Make timm's `create_model` know the towers; calling it again changes nothing."""
+    """Register the towers with timm's `create_model`; calling it again changes nothing."""
     for entry_point in TINY_TOWERS:
         if not timm.is_model(entry_point.__name__):
             register_model(entry_point)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How one vision tower sees an image: its part of preprocessor_config.json."""
+"""Prepares an image for one vision tower, by its part of preprocessor_config.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-_ROUNDING = 0.01  # at most, of means in bfloat16 as published
+_ROUNDING = 0.01  # by which means and stds in bfloat16 may differ from exact ones
 _RESAMPLING = {
     'nearest': Image.Resampling.NEAREST,
     'bilinear': Image.Resampling.BILINEAR,
@@ -21,12 +21,12 @@ _RESAMPLING = {
 
 @dataclass(frozen=True, slots=True)
 class TowerTransform:
-    """How one tower sees an image.
+    """How an image is prepared for one tower.
 
     size: (height, width) to resize to, or (side,) to resize the shorter side to.
-    crop: (height, width) cut out of the middle.
-    resampling: PIL's filter; PIL always antialiases.
-    mean, std: (3, 1, 1) float32.
+    crop: (height, width) that is then cut out of the middle.
+    resampling: Pillow's filter; Pillow always antialiases.
+    mean, std: (3, 1, 1) float32, of the channels of pixels in [0, 1], for normalising.
     """
 
     size: tuple[int, ...]
@@ -37,7 +37,7 @@ class TowerTransform:
 
     @property
     def description(self) -> str:
-        """What becomes of an image, in words."""
+        """In words, how an image is prepared."""
         size = ' x '.join(map(str, self.size)) + ('' if len(self.size) > 1 else ' (shorter side)')
         mean, std = (' '.join(f'{v:.4g}' for v in x.flat) for x in (self.mean, self.std))
         return (
@@ -61,7 +61,7 @@ class TowerTransform:
         return resized[top : top + self.crop[0], left : left + self.crop[1]]
 
     def levels(self) -> np.ndarray:
-        """Return what each byte of each channel is normalised to, (3, 256) float32."""
+        """Return the normalised value of each byte in each channel, (3, 256) float32."""
         scaled = np.arange(256, dtype=np.float32) / np.float32(255)
         return (scaled - self.mean[..., 0]) / self.std[..., 0]
 
@@ -70,13 +70,13 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
     """Read one tower's part of preprocessor_config.json.
 
     Args:
-        config: the file.
-        index: which tower.
+        config: the content of the file.
+        index: index of the tower.
         strategy: `image_resize_strategy`.
 
     Raises:
-        KeyError, IndexError, TypeError: it is incomplete or malformed.
-        ValueError: a size or filter means nothing known, or its mean or std cannot be.
+        KeyError, IndexError, TypeError: the file is incomplete or malformed.
+        ValueError: a size or filter is unknown, or mean or std is impossible.
     """
     height, width = _sizes(config['input_sizes'][index][1:], f'input_sizes[{index}]', count=(2,))
     resize = _entry(config, 'tvf_resize_params', index)
@@ -117,7 +117,11 @@ def tower_transform(config: Mapping[str, Any], index: int, strategy: str) -> Tow
 def _either(
     config: Mapping[str, Any], normalise: Mapping[str, Any], name: str, index: int
 ) -> np.ndarray:
-    """Return mean or std of a tower, (3, 1, 1): the rounded one, which must be the other's."""
+    """Return mean or std of a tower, (3, 1, 1): the rounded one, if there is one.
+
+    Raises:
+        ValueError: the exact one is there, too, and they differ by more than rounding.
+    """
     if not normalise:
         return _channels(config[f'{name}s'][index])
     rounded = _channels(normalise[name])
@@ -137,7 +141,7 @@ def _entry(config: Mapping[str, Any], name: str, index: int) -> Mapping[str, Any
 
 
 def _sizes(value: Any, key: str, *, count: tuple[int, ...] = (1, 2)) -> tuple[int, ...]:
-    """Return a size as (side,) or (height, width), also of the objects of transformers."""
+    """Return a size as (side,) or (height, width); also reads objects as transformers has them."""
     sides = value
     if isinstance(value, Mapping) and value.keys() == {'shortest_edge'}:
         sides = value['shortest_edge']
@@ -153,7 +157,7 @@ def _sizes(value: Any, key: str, *, count: tuple[int, ...] = (1, 2)) -> tuple[in
 
 
 def _resampling(value: Any, key: str) -> Image.Resampling:
-    """Return a filter by Pillow's number, or by its name, also as torchvision writes it."""
+    """Return a filter by Pillow's number or by its name, also in torchvision's spelling."""
     if type(value) is int and value in [*Image.Resampling]:
         return Image.Resampling(value)
     name = str(value).lower().removeprefix('interpolationmode.')

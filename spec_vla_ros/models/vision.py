@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Image towers and the projector: pixel values in, embeddings for the language model out.
+"""Vision towers and projector: pixel values in, embeddings for the language model out.
 
-OpenVLA reads the second-to-last block of one or two timm vision transformers, side by side.
+OpenVLA takes the output of the second-to-last block of one or two timm vision transformers, and
+concatenates the features of each patch.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ class VisionBackbone(nn.Module):
     Args:
         timm_model_ids: one or two names of timm vision transformers.
         image_sizes: side length of each tower's square image, in pixels.
-        act_layers: name of the activation to build each tower with, None for the tower's own.
+        act_layers: name of the activation to build each tower with; None for the tower's own.
 
     Raises:
-        ValueError: timm knows no such tower, it is no vision transformer, or the towers do not
-            see the same number of patches.
+        ValueError: timm knows no such tower, it is no vision transformer, or the towers have
+            different numbers of patches.
     """
 
     featurizer: VisionTransformer
@@ -93,7 +94,7 @@ def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> 
             f'config.json)' + (f'; similar ones: {close}' if close else '')
         )
     options: dict[str, Any] = {} if act_layer is None else {'act_layer': act_layer}
-    if torch.empty(0).is_meta:  # weights are to be loaded: random ones would only take time
+    if torch.empty(0).is_meta:  # weights will be loaded, so random ones would be a waste of time
         options['weight_init'] = 'skip'
     try:
         tower = timm.create_model(
@@ -115,7 +116,7 @@ def _features(tower: VisionTransformer, pixel_values: Tensor) -> Tensor:
         output_fmt='NLC',
         intermediates_only=True,
     )
-    (features,) = cast('list[Tensor]', found)  # a list when intermediates alone are asked for
+    (features,) = cast('list[Tensor]', found)  # a list, because of intermediates_only
     return features
 
 

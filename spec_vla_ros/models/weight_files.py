@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which files of a folder hold its weights, told by their names and the index."""
+"""Finds the files with a model's weights by their names and the index, and fingerprints them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _COUNT = frozenset(
         *('processor_config.json', 'tokenizer.json', 'tokenizer.model', 'tokenizer_config.json'),
     )
 )
-"""Of a checkpoint's files, beside its weights."""
+"""Files besides the weights on which a checkpoint's answers depend."""
 _NUMBERED = re.compile(r'(.*)-(\d+)-of-(\d+)\.safetensors')
 _PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
 _CONVERTED = ('.gguf', '.ggml', '.onnx', '.engine', '.npz', '.h5', '.msgpack')
 
 
 def read_index(folder: Path) -> dict[str, str]:
-    """Return which file each tensor is in; only files beside the index are believed.
+    """Return tensor -> name of its file, from the index; empty if there is no index.
 
     Raises:
-        CheckpointError: it is malformed, or a link to nothing.
+        CheckpointError: the index is malformed, a link to nothing, or names files elsewhere.
     """
     path = folder / INDEX
     weight_map = read_json(path).get('weight_map', {}) if is_there(path) else {}
@@ -45,10 +45,10 @@ def read_index(folder: Path) -> dict[str, str]:
 
 
 def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
-    """Return the files of the weights: those that the index names, else all that are there.
+    """Return the files with the weights: those that the index names, or all if it names none.
 
     Raises:
-        CheckpointError: there are none, some are missing, or they are of two sets.
+        CheckpointError: there are none, some are missing, or the folder holds two sets of weights.
     """
     there = [p.name for p in safetensors(folder)]
     names = sorted({*weight_map.values()} or {*there, *_all_of_numbered(there)})
@@ -73,29 +73,29 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
 
 
 def safetensors(folder: Path, ending: str = '') -> list[Path]:
-    """Return the files *.safetensors and then `ending`, without hidden ones.
+    """Return the files named *.safetensors + `ending`, without hidden ones.
 
-    macOS leaves such beside what it copies to another file system (._model.safetensors).
+    macOS adds hidden files (._model.safetensors) to what it copies to another file system.
     """
     found = folder.glob(f'*.safetensors{ending}')
     return sorted(path for path in found if not path.name.startswith('.'))
 
 
 def fingerprint_of_weights(folder: Path) -> str:
-    """Return twelve digits that are others for other weights in a folder; see `fingerprint`."""
+    """Return twelve digits that differ if the weights in a folder differ; see `fingerprint`."""
     return fingerprint(safetensors(folder))
 
 
 def fingerprint_of_checkpoint(folder: Path) -> str:
-    """Return twelve digits that are others where a checkpoint may answer otherwise.
+    """Return twelve digits that differ if a checkpoint's answers may differ; see `fingerprint`.
 
-    A README, what a trainer left and hidden files do not count.
+    Other files, such as a README, a trainer's state and hidden files, do not count.
     """
     return fingerprint(f for f in files_in(folder) if f.name in _COUNT or f in safetensors(folder))
 
 
 def files_of_a_model(folder: Path) -> list[str]:
-    """Return the names of what makes a folder a model's: config.json, and weights."""
+    """Return the names of the files by which a folder is a model's: config.json and weights."""
     kinds = ('.safetensors', *_PICKLED)
     there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     visible = (name for name in there if not name.startswith('.'))
@@ -103,7 +103,7 @@ def files_of_a_model(folder: Path) -> list[str]:
 
 
 def _all_of_numbered(names: list[str]) -> Iterator[str]:
-    """Give the names of all files of which some are numbered, as in model-00001-of-00003."""
+    """Yield all names of each numbered set (model-00001-of-00003) of which some are there."""
     for name in names:
         if match := _NUMBERED.fullmatch(name):
             stem, number, count = match.groups()
@@ -112,7 +112,7 @@ def _all_of_numbered(names: list[str]) -> Iterator[str]:
 
 
 def _instead(folder: Path) -> str:
-    """Return in words what a folder without weights in safetensors has, and what to do."""
+    """Return in words what a folder without safetensors files has instead, and what to do."""
     names = [path.name for path in folder.iterdir() if not path.name.startswith('._')]
     if any(name.endswith(_PICKLED) for name in names):
         return (
