@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which instructions a policy can be given: what it would act out, though it is none, is refused.
+"""Recognises texts that are no instructions, which a policy would act out all the same.
 
-A policy answers any words with motion. So whole instructions that say stop, in the languages below
-and with the words around it that people use, are told apart here, and those that begin with it
-("stop, there is a person"); a task that has such a word somewhere ("stop the ball", "hold the
-cup", "lift it, then stop") is none of them.
+A policy answers any words with motion. So this module finds texts that only say stop, in several
+languages and with the words that people put around it, and texts that begin with it ("stop, there
+is a person"). A task with such a word somewhere ("stop the ball", "hold the cup", "lift it, then
+stop") is accepted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import unicodedata
 from functools import lru_cache
 
 _YES_NO = frozenset({'none', 'null', 'true', 'false', 'yes', 'on'})
-"""What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like, or mean by them."""
+"""What `ros2 topic pub` and YAML make of {data: }, {data: no} and the like, and similar words."""
 
 _PLACEHOLDERS = frozenset(
     {
@@ -22,18 +22,18 @@ _PLACEHOLDERS = frozenset(
         *('placeholder', 'dummy', 'your instruction here', 'instruction here', 'your task here'),
     }
 )
-"""What programs write where there is nothing; without punctuation, as all that follows."""
+"""What programs write if there is no text; without punctuation, like all texts below."""
 
 
 def _folded(text: str) -> str:
-    """Return text in one way of writing: no case, accents, full width or invisible characters."""
+    """Return text in lower case, without accents, full-width and invisible characters."""
     apart = unicodedata.normalize('NFKD', text)
     bare = ''.join(c for c in apart if unicodedata.category(c) not in ('Mn', 'Cf'))
     return unicodedata.normalize('NFC', bare).casefold()
 
 
 def _plain(text: str) -> str:
-    """Return the folded words with one blank between, without punctuation; don't becomes dont."""
+    """Return the folded words separated by blanks, without punctuation; don't becomes dont."""
     return ' '.join(re.sub(r'[\W_]+', ' ', re.sub("['’ʼ`´]", '', _folded(text))).split())
 
 
@@ -88,7 +88,7 @@ _WORDS = (
     r'|움직이지 ?마)(?:해|세요|십시오|하세요|하십시오|요|라|줘|주세요)*',
 )
 _SAYS_STOP = re.compile(rf'(?<![^ ])(?:{_folded("|".join((*_PHRASES, *_WORDS)))})(?![^ ])')
-"""What is said to a robot to have it stand still; phrases before the words that begin them."""
+"""What people say to stop a robot. Phrases come before words, since some begin with one."""
 
 _AROUND = frozenset(
     _folded(
@@ -109,7 +109,7 @@ _AROUND = frozenset(
         '请 机器人 機器人 ロボット 今すぐ 로봇 로봇아 제발 지금 당장 주세요'
     ).split()
 )
-"""Words around it that make no task of it: stop is all that is said."""
+"""Words that may stand around such a word: with them, the text still only says stop."""
 
 _STOPS = re.compile(r'(?<![^ ])(?:e?stop(?:ped|ping)?|emergency|halt|shutdown)(?![^ ])')
 _AROUND_A_STOP = frozenset(
@@ -118,14 +118,15 @@ _AROUND_A_STOP = frozenset(
         *('motor', 'motors', 'servo', 'servos', 'safety', 'protective', 'soft', 'hard'),
     }
 )
-"""Words around these, and not around hold or off, which are done to a button or a motor."""
+"""Words that may also stand around `_STOPS`, but not around hold or off: "hold the button" is a
+task."""
 
 _CLAUSE = re.compile(r'[,;:!?。、]|\.(?= |$)| [-–—]+ |[–—]')
 _REASON = re.compile(r' (?:because|there|or|before|you)(?![^ ])')
-"""What ends the first clause: what follows says why to stop, or what else could be done."""
+"""What ends the first clause; after it comes why to stop, or what else to do."""
 
 _NO = frozenset({'no', 'nope', 'never', 'nothing', 'nein', 'non', 'nao', 'нет'})
-"""What is no stop where more follows: no, the red one."""
+"""Words that do not mean stop if a clause follows, as in "no, the red one"."""
 
 _SPELT = re.compile(r'(?<![^ ])[^\W\d_](?: [^\W\d_]){2,}(?![^ ])')
 
@@ -135,34 +136,35 @@ _PROMPT = re.compile(
     r'|q|question) ?[:=]',
     re.IGNORECASE,
 )
-"""Of the prompts that `models.prompts` puts around an instruction, and labels as others have."""
+"""Parts of the prompts that `models.prompts` puts around an instruction, and usual labels."""
 
 _TEMPLATE = re.compile(
     r'[{}\[\]<>]|__|\$[a-z]|%\w|&#?\w+;|^\W*(?:todo|tbd|fixme|(?:your )?instruction)\W*$',
     re.IGNORECASE,
 )
-"""Of templates and shells that were not filled in, and of text that was encoded for the web."""
+"""Parts of templates and shell variables that were not filled in, and of text in HTML's encoding.
+"""
 
 _PRINTED = re.compile(r"""^(?:b|[\[(]+b?)(['"]).*\1,?[\])]*$""")
-"""As Python prints bytes, tuples and lists of words."""
+"""Bytes, tuples and lists of words as Python prints them."""
 
 _NAME = re.compile(r'[^\W_]+(?:_+[^\W_]+)+(?:\.\w+)?|[^\W_]+(?:-[^\W_]+){2,}')
-"""Words joined as programs name tasks: pick_up_the_bowl; pick-up is a word."""
+"""Words joined to a task's name, such as pick_up_the_bowl; a word such as pick-up is none."""
 
 _QUOTES = (
     *(('"', '"'), ("'", "'"), ('`', '`'), ('“', '”'), ('„', '“'), ('‘', '’')),
     *(('«', '»'), ('「', '」')),
 )
 
-_JOINERS = '\u200c\u200d'  # invisible, and part of words and emoji in some scripts
+_JOINERS = '\u200c\u200d'  # invisible, but parts of words in some scripts, and of emoji
 
-_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # what ROS makes of bytes that are no UTF-8
+_REPLACEMENT = '\N{REPLACEMENT CHARACTER}'  # ROS replaces bytes that are not UTF-8 by it
 
 _TO_CANCEL = "to cancel, send {data: ''} or call the service stop"
 
 
 def says_stop(text: str) -> bool:
-    """Return whether stop, in whatever words, is all that an instruction says, or says first."""
+    """Return whether an instruction only says stop, in whatever words, or says it first."""
     plain = _SPELT.sub(lambda spelt: spelt[0].replace(' ', ''), _plain(text))
     if _is_stop(plain):
         return True
@@ -177,9 +179,12 @@ def _is_stop(plain: str) -> bool:
     return found > 0 and around.issuperset(rest.split())
 
 
-@lru_cache(maxsize=64)  # asked again with each image; the texts are short
+@lru_cache(maxsize=64)  # called again with each image
 def fault_of_words(text: str) -> str | None:
-    """Return why an instruction of at most 500 characters is refused, or None; see `types`."""
+    """Return why an instruction of limited length is refused; None if it is accepted.
+
+    See `types.instruction_fault`, which also checks the length.
+    """
     if _REPLACEMENT in text:
         return 'the instruction is not valid UTF-8: encode it so, or write it without accents'
     control = [character for character in text if unicodedata.category(character) == 'Cc']
@@ -209,7 +214,7 @@ def fault_of_words(text: str) -> str | None:
 
 
 def _fault_of_form(text: str) -> str | None:
-    """Return what was put around or into an instruction that no policy was trained on."""
+    """Return what an instruction has around or in it with which no policy was trained."""
     if _PROMPT.search(text):
         return (
             f'the instruction {text!r} has words of the prompt, which is put around it here, or a '

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Whether a JPEG is whole: decoders make up what is missing, and at most print a warning."""
+"""Finds out whether a JPEG is complete, since decoders make up missing parts without an error."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-_MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # not one that is within a scan
+_MARKER = re.compile(rb'\xff([\xc0-\xcf\xd8-\xfe])')  # a marker outside of scans
 _BEGIN, _END, _SCAN = 0xD8, 0xD9, 0xDA
 _END_BYTES = bytes([0xFF, _END])
 _INTERVAL = 0xDD
-_UNSEEN = {*range(0xE0, 0xF0), 0xFE}  # of applications, as EXIF, and comments
-_BEGINNING = 256  # bytes of a scan, which noise changes
-_RESTART = re.compile(rb'\xff([\xd0-\xd7])')  # parts a scan, so that what is lost spoils one part
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of size and components
-_HUFFMAN = {0xC0, 0xC1}  # those of pictures that are coded in one go, row by row
+_UNSEEN = {*range(0xE0, 0xF0), 0xFE}  # segments that are not decoded: applications' and comments
+_BEGINNING = 256  # bytes of a scan that noise is sure to change
+_RESTART = re.compile(rb'\xff([\xd0-\xd7])')  # divides a scan, so that lost data spoil one part
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # segments with size and components
+_HUFFMAN = {0xC0, 0xC1}  # frames of pictures that are coded in one go, row by row
 _SURPLUS = b'\xff\x00' * 8
-"""More than libjpeg reads ahead. Ones are no code of any picture, and each is passed over as one
-of 17 bits, so that a picture that lacks more than two blocks uses this up and still waits."""
-_MORE = bytes(range(1, 129))  # what no picture needs, and what changes one that lacks its own
+"""More than libjpeg reads ahead. Its bits are all ones, which are no valid code, and are skipped
+17 bits at a time. So a picture that lacks more than two blocks uses it up and needs still more."""
+_MORE = bytes(range(1, 129))  # ignored by a complete picture, but changes an incomplete one
 
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
     """A JPEG's bytes, and where its parts are.
 
-    end: behind its end marker.
+    end: the index after its end marker.
     frame: marker of the segment that says how the picture is coded.
-    scan, scan_end: the coded picture, or the first part of it.
-    components: of the picture, and of the first scan.
-    interval: of restart markers, in units of coding (MCUs, T.81 A.2); 0 where there are none.
-    units: of coding, where all components are in one scan.
+    scan, scan_end: where the first scan, the coded picture or a part of it, begins and ends.
+    components: the number of components in the picture, and in the first scan.
+    interval: how many coding units (MCUs, T.81 A.2) are between restart markers; 0 without them.
+    units: the number of coding units if all components are in one scan.
     """
 
     data: bytes
@@ -48,24 +48,25 @@ class Jpeg:
     units: int
 
     def is_whole(self, picture: np.ndarray) -> bool:
-        """Whether the data are there to the end of the picture.
+        """Whether no data of the picture are missing.
 
-        Where some are not, libjpeg makes them up and only warns, where nobody lets us hear it.
-        In pictures of several scans, as progressive ones, it is the last scan that is looked at.
+        If some are, libjpeg makes them up and only warns, but OpenCV and Pillow do not pass the
+        warning on. In pictures with several scans, such as progressive ones, only the last scan is
+        checked.
 
         Args:
-            picture: (H, W, 3) uint8 RGB, as it was decoded.
+            picture: the decoded picture, (H, W, 3) uint8 RGB.
         """
         if self.frame in _HUFFMAN and self.components[0] == self.components[1]:
             return self._is_complete()
         more = _rgb(self.data[: self.end - 2] + _MORE + _END_BYTES)
-        # Pillow's libjpeg may be another one than OpenCV's, and it does not turn the picture.
+        # Pillow may use another libjpeg than OpenCV, and does not turn the picture as EXIF says.
         return np.array_equal(more, picture) or np.array_equal(more, _rgb(self.data[: self.end]))
 
     def _is_complete(self) -> bool:
-        """Whether every part of the only scan is there, and as long as it should be.
+        """Whether every part of the only scan is there and complete.
 
-        At an eighth of the size, which takes little more than reading it.
+        The picture is decoded at an eighth of its size, which takes little time.
         """
         head, scan = self.data[: self.scan], self.data[self.scan : self.scan_end]
         marks = [mark[0] & 7 for mark in _RESTART.findall(scan)]
@@ -83,7 +84,7 @@ class Jpeg:
 
 
 def parts_of(data: bytes) -> Jpeg | None:
-    """Return where a JPEG's parts are, by its markers; None where it is cut off before its end."""
+    """Find a JPEG's parts by its markers; return None if it is cut off before its end."""
     scan, scan_end, interval = 0, 0, 0
     frame, body, scanned = 0, b'', 0
     for kind, begin, end in _segments(data):
@@ -93,7 +94,7 @@ def parts_of(data: bytes) -> Jpeg | None:
             components = (body[5] if len(body) > 5 else 0, scanned)
             units = _units(body)
             return Jpeg(data, end, frame, scan, scan_end, components, interval, units)
-        if kind == _BEGIN:  # of the next picture, in what was left of a buffer
+        if kind == _BEGIN:  # of another picture, left over in the buffer
             return None
         segment = data[begin + 4 : end]
         if kind in _FRAMES:
@@ -106,9 +107,9 @@ def parts_of(data: bytes) -> Jpeg | None:
 
 
 def same_picture(before: bytes, now: bytes) -> bool:
-    """Whether two JPEGs differ in nothing that is decoded: in comments, EXIF, or behind the end.
+    """Whether two JPEGs are equal, except for comments, EXIF, and bytes after the end.
 
-    Those of a camera differ in the first bytes of the coded picture, which takes next to nothing.
+    Different pictures of a camera differ in the first bytes of the scan, so this is usually quick.
     """
     old, new = _head(before), _head(now)
     if old is None or new is None or old[0] != new[0]:
@@ -123,7 +124,7 @@ def same_picture(before: bytes, now: bytes) -> bool:
 
 
 def _head(data: bytes) -> tuple[bytes, int] | None:
-    """Return a JPEG's segments before its first scan that are decoded, and where that begins."""
+    """Return the decoded segments before a JPEG's first scan, and where the scan begins."""
     decoded = b''
     for kind, begin, end in _segments(data):
         if kind in (_BEGIN, _END):
@@ -136,9 +137,9 @@ def _head(data: bytes) -> tuple[bytes, int] | None:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker of each segment, where it begins, and behind its end.
+    """Yield the marker of each segment, the index of its beginning, and the one after its end.
 
-    They are stepped over by their length: a thumbnail within has an end marker of its own.
+    Segments are skipped by their length, since a thumbnail in one has its own end marker.
     """
     at = 2
     while (marker := _MARKER.search(data, at)) is not None:
@@ -149,7 +150,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def _units(frame: bytes) -> int:
-    """Return of how many units of coding a scan of all components is, by the frame's segment."""
+    """Return how many coding units a scan of all components has; frame: the frame's segment."""
     height, width = (int.from_bytes(frame[i : i + 2], 'big') for i in (1, 3))
     samplings = frame[7::3]
     if len(samplings) < 2:  # one component is coded block by block, whatever its sampling
@@ -159,9 +160,9 @@ def _units(frame: bytes) -> int:
 
 
 def _small(data: bytes) -> np.ndarray | None:
-    """Return an eighth of a JPEG without its end marker; None where it lacks some of its end.
+    """Decode a JPEG without its end marker at an eighth of its size; None if data are missing.
 
-    libjpeg waits for more data then, and Pillow, whose libjpeg warns nobody, says so.
+    Without the end marker, libjpeg waits for the missing data, and Pillow raises an error.
     """
     try:
         with JpegImageFile(io.BytesIO(data + _SURPLUS)) as picture:
@@ -173,7 +174,7 @@ def _small(data: bytes) -> np.ndarray | None:
 
 
 def _rgb(data: bytes) -> np.ndarray:
-    """Return a JPEG as Pillow reads it, (H, W, 3) uint8 RGB; of no size where it cannot."""
+    """Return a JPEG as Pillow reads it, (H, W, 3) uint8 RGB; (0, 0, 3) if it cannot."""
     try:
         with JpegImageFile(io.BytesIO(data)) as picture:
             return np.asarray(picture.convert('RGB'))

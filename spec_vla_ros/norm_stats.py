@@ -16,24 +16,25 @@ from numpy.typing import ArrayLike
 STATS_FORMAT = (
     "a data set's are written as {name: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}"
 )
-"""How norm stats are written, in words."""
+"""The format of norm stats, for error messages."""
 _NO_FILES: Mapping[str, str] = {}
 STATISTICS = 'dataset_statistics.json'
-"""Where a fine-tune has its norm stats; config.json has those of what it was made from, too."""
-_ROUNDING = 1e-6  # of single precision, in which data sets have their actions
-_BEYOND = 1e-3  # of a range; quantiles of its own data do not leave it
-_ARM = 6  # position and rotation come before the gripper in actions of seven dimensions
-_SUFFIX = '_no_noops'  # fine-tunes on filtered data carry it in the key; users often leave it out
+"""File with a fine-tune's own norm stats; config.json may only have those of its base model."""
+_ROUNDING = 1e-6  # of single precision, which data sets use for actions
+_BEYOND = 1e-3  # of the range of min and max, by which rounding may let q01 or q99 exceed it
+_ARM = 6  # dimensions before the gripper in actions of seven: position and rotation
+_SUFFIX = '_no_noops'  # ending of keys of fine-tunes on filtered data; users often leave it out
 
 
 @dataclass(frozen=True, slots=True)
 class NormStats:
     """The range of each action dimension in the training data.
 
-    key: which data set of the checkpoint.
+    key: the name of the data set.
     q01, q99: (D,) float64, the values that -1 and +1 stand for, in the action's own units.
-    mask: (D,) bool, False where the value is used as it is (the gripper, usually).
-    contradiction: in words, where q01 and q99 cannot be of the data that min and max are of.
+    mask: (D,) bool, False where the value is used as it is (usually the gripper).
+    contradiction: in words, why q01 and q99 cannot be from the same data as min and max; empty if
+        they can.
     """
 
     key: str
@@ -44,7 +45,7 @@ class NormStats:
 
     @property
     def dimensions(self) -> int:
-        """Length of the action, and so the number of tokens to decode."""
+        """The number of action dimensions, which is the number of tokens to decode."""
         return len(self.q01)
 
     @classmethod
@@ -58,16 +59,17 @@ class NormStats:
         """Choose a data set's stats from those of a checkpoint.
 
         Args:
-            norm_stats: `{key: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}`; a missing
-                mask means that every dimension is un-normalised.
-            unnorm_key: the data set, with or without the suffix `_no_noops`; may be None where
-                there is only one, or only one of the fine-tune's own.
-            files: which file each data set is from.
+            norm_stats: `{key: {'action': {'q01': [...], 'q99': [...], 'mask': [...]}}}`; without
+                a mask, every dimension is un-normalised.
+            unnorm_key: the data set, with or without the suffix `_no_noops`; may be None if there
+                is only one, or only one of the fine-tune's own.
+            files: data set -> the file that it is from.
 
         Raises:
-            ValueError: the key is unknown or needed, and the message lists the valid ones; it is
-                in config.json alone and spelled otherwise among the fine-tune's own; or its stats
-                are malformed, and the message says where and how.
+            ValueError: the key is unknown, or is needed and None (the message lists the valid
+                ones); it is in config.json, and with or without the suffix it means different
+                stats of the fine-tune; or the stats are malformed (the message says where and
+                how).
         """
         valid = ', '.join(repr(k) for k in sorted(norm_stats)) or 'none'
         lacking = (
@@ -147,7 +149,7 @@ class NormStats:
 
     @property
     def without_range(self) -> np.ndarray:
-        """(D,) bool: the dimensions in which all that the policy can say means one value."""
+        """(D,) bool: the dimensions in which all normalised values mean the same value."""
         alike: np.ndarray = self.mask & np.isclose(
             self.q01, self.q99, rtol=_ROUNDING, atol=_ROUNDING**2
         )
@@ -156,7 +158,7 @@ class NormStats:
     def foreign_warning(self, files: Mapping[str, str]) -> str | None:
         """Return a warning if these stats are not the fine-tune's own; None if they are.
 
-        files: which file each data set of the checkpoint is from.
+        files: data set -> the file that it is from.
         """
         own = sorted(k for k, file in files.items() if file == STATISTICS)
         if not own or self.key in own:
@@ -180,16 +182,16 @@ class NormStats:
 
 
 def keys_unasked(norm_stats: Iterable[str], files: Mapping[str, str]) -> list[str]:
-    """Return the data sets of which one may be chosen unasked: the fine-tune's own, else all.
+    """Return the data sets that may be chosen by default: the fine-tune's own, or all if none is.
 
-    norm_stats: names of all data sets; files: which file each of them is from.
+    norm_stats: names of all data sets; files: data set -> the file that it is from.
     """
     keys = list(norm_stats)
     return [k for k in keys if files.get(k) == STATISTICS] or keys
 
 
 def _instead(entry: Any) -> str:
-    """Say in words what a data set's statistics have, where bounds are missing."""
+    """Say in words what a data set's statistics hold instead of bounds."""
     if not isinstance(entry, Mapping):
         return ''
     if _has_bounds(entry):
@@ -212,13 +214,14 @@ def _instead(entry: Any) -> str:
 def _contradiction(
     action: Mapping[str, Any], q01: np.ndarray, q99: np.ndarray, mask: np.ndarray
 ) -> str:
-    """Say where q01 or q99 is beyond the least or greatest value; empty where they are not said.
+    """Say in which dimension q01 is below min or q99 above max; empty if in none.
 
+    action: the data set's statistics, which may lack min and max.
     q01, q99, mask: (D,), of the same data set.
     """
     try:
         least, most = (np.asarray(action.get(name), np.float64) for name in ('min', 'max'))
-    except (TypeError, ValueError):  # what is not used may be anything
+    except (TypeError, ValueError):  # min and max are not used otherwise, so they may be malformed
         return ''
     if not least.shape == most.shape == q01.shape:
         return ''
@@ -237,7 +240,7 @@ def _contradiction(
 
 
 def _bounds(entry: Any) -> Mapping[str, Any] | None:
-    """Return a data set's statistics of its actions; None where bounds are missing."""
+    """Return the statistics of a data set's actions; None if bounds are missing."""
     action = entry.get('action') if isinstance(entry, Mapping) else None
     return action if _has_bounds(action) else None
 

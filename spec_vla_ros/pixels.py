@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""JPEG and PNG to (H, W, 3) uint8 RGB, whoever read them: a node, a recording's reader, a file's.
+"""Converts JPEG and PNG to (H, W, 3) uint8 RGB, from messages, recordings and files.
 
-It takes any object with the fields of sensor_msgs/CompressedImage; raw images: `raw_pixels`.
+It takes any object with the fields of sensor_msgs/CompressedImage. Raw images: `raw_pixels`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from spec_vla_ros.jpeg import parts_of
 from spec_vla_ros.types import UnreadableError
 
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG'  # their beginnings
-_PNG_BITS = 24  # where a PNG says how many bits a level has
+_PNG_BITS = 24  # index of the byte with a PNG's bits per channel
 MEASURED = r'(16|32|64)[USF]'  # encodings of depth and other measurements
 _NO_PICTURE = re.compile(rf'bayer|{MEASURED}')
 
@@ -35,18 +35,18 @@ _BEGINNINGS = {
     rb'/9j/|iVBORw0KGgo': 'a picture written as text (base64)',
 }
 _LONGEST = 16
-"""Bytes that are enough to tell."""
+"""Bytes that are needed to recognise these beginnings."""
 
 MAX_PIXELS = 2**26
-"""Of a compressed picture; what claims to be larger would fill the memory while it is decoded."""
+"""Pixels of a compressed picture. Decoding one that claims to be larger would fill the memory."""
 
 ONE_COLOUR = 2.0
-"""Of 255: a picture whose channels all spread less (standard deviation) shows nothing; the noise
-of a covered camera does, any scene does not."""
+"""Standard deviation of levels (0 to 255). If those of all channels are below it, the picture
+shows nothing: a covered camera's noise is below, and any scene is above."""
 
 _STRIP = 2.4
 """Long side by short side; the widest cameras and screens have 21 : 9."""
-_GREY = 2  # of 255, that the channels of a pixel may differ by where there is no colour
+_GREY = 2  # levels by which the channels of a pixel may differ in a picture without colour
 
 
 class ImageError(ValueError):
@@ -54,7 +54,7 @@ class ImageError(ValueError):
 
 
 class EncodingError(ImageError, UnreadableError):
-    """An image is of a kind that is not read, as will be the next one of its publisher."""
+    """An image is of a kind that cannot be read; the publisher's next images will be, too."""
 
 
 class CompressedPicture(Protocol):
@@ -65,7 +65,7 @@ class CompressedPicture(Protocol):
 
 
 def file_to_rgb(path: Path) -> np.ndarray:
-    """Return a JPEG or PNG file as `compressed_to_rgb` would a message of it.
+    """Read a JPEG or PNG file as `compressed_to_rgb` reads a message.
 
     Raises:
         ImageError: as there; the message names the file.
@@ -77,18 +77,18 @@ def file_to_rgb(path: Path) -> np.ndarray:
 
 
 def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
-    """Return a JPEG or PNG image as a contiguous (H, W, 3) uint8 RGB array, upright as seen.
+    """Return a JPEG or PNG image as a contiguous (H, W, 3) uint8 RGB array, upright.
 
-    The orientation that a JPEG's EXIF states is applied. What follows its end marker is not read:
-    drivers with buffers of one size send zeros there.
+    The orientation in a JPEG's EXIF is applied. Bytes after its end marker are ignored, since
+    drivers with buffers of a fixed size send zeros there.
 
     Raises:
-        ImageError: it is empty, truncated, without some of its middle, of another format, larger
-            than MAX_PIXELS, no picture in colour or grey, or 10 or 12 bits in 16.
+        ImageError: the image is empty, lacks data at its end or before, has another format or more
+            than MAX_PIXELS pixels, is no picture in colour or grey, or has 10 or 12 bits in 16.
     """
     if len(message.data) == 0:
         raise ImageError('the compressed image is empty')
-    # image_transport says first what was compressed, and behind it what colours were converted to.
+    # image_transport gives the original encoding first, then the one that was compressed.
     source, _, rest = message.format.partition(';')
     coloured = rest.rstrip().endswith(('rgb8', 'bgr8'))
     if 'compressedDepth' in message.format or (_NO_PICTURE.match(source) and not coloured):
@@ -113,7 +113,7 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
     unreadable = ImageError(
         f'format {message.format!r}, {len(data)} bytes: neither a whole JPEG nor a whole PNG'
     )
-    try:  # what OpenCV is given shows in its content, and its size is known beforehand
+    try:  # check the format and the size before OpenCV decodes the image
         with Image.open(io.BytesIO(data.data), formats=('JPEG', 'PNG')) as picture:
             (width, height), mode = picture.size, picture.mode
     except Image.DecompressionBombError as error:
@@ -145,16 +145,16 @@ def compressed_to_rgb(message: CompressedPicture) -> np.ndarray:
 
 
 def other_format(beginning: bytes) -> str:
-    """Return in words what begins like this; empty where it is not known."""
+    """Return in words the format of a file that begins like this; empty if it is not known."""
     found = (what for how, what in _BEGINNINGS.items() if re.match(how, beginning, re.DOTALL))
     return next(found, '')
 
 
 def check_scene(rgb: np.ndarray) -> np.ndarray:
-    """Return an (H, W, 3) uint8 picture, unless it is of one colour.
+    """Return an (H, W, 3) uint8 picture unchanged if it shows more than one colour.
 
     Raises:
-        ImageError: it is, within ONE_COLOUR, as where a camera is covered, or sends black.
+        ImageError: all is of one colour, see ONE_COLOUR: the camera is covered or sends black.
     """
     mean, spread = cv2.meanStdDev(_sample(rgb))
     if spread.max() < ONE_COLOUR:
@@ -167,7 +167,7 @@ def check_scene(rgb: np.ndarray) -> np.ndarray:
 
 
 def doubt(rgb: np.ndarray) -> str:
-    """Return in words why a policy may never have seen such a picture; empty: nothing tells.
+    """Return in words why a policy may not be trained for such a picture; empty if nothing tells.
 
     rgb: (H, W, 3) uint8.
     """
@@ -187,15 +187,15 @@ def doubt(rgb: np.ndarray) -> str:
 
 
 def _sample(rgb: np.ndarray) -> np.ndarray:
-    """Return some 64 rows and columns of a picture, which are enough to judge it."""
+    """Return about 64 rows and columns of a picture, which are enough to judge it."""
     rows, columns = (max(1, side // 64) for side in rgb.shape[:2])
     return np.ascontiguousarray(rgb[::rows, ::columns])
 
 
 def check_levels(high_bytes: np.ndarray) -> None:
-    """Refuse a picture of 16 bits, by their high bytes, that uses less than a 16th of them.
+    """Raise ImageError if a picture of 16 bits uses less than a 16th of the levels.
 
-    One of a single level is not refused here: see `check_scene`.
+    high_bytes: the high byte of each level. A picture of a single level is left to `check_scene`.
     """
     low, high = int(high_bytes.min()), int(high_bytes.max())
     if low < high < 16:

@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Raw camera images to (H, W, 3) uint8 RGB, of any object with the fields of sensor_msgs/Image."""
+"""Converts raw camera images to (H, W, 3) uint8 RGB.
+
+It takes any object with the fields of sensor_msgs/Image.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ import numpy as np
 from spec_vla_ros.pixels import MEASURED, EncodingError, ImageError, check_levels
 
 CHANNELS = {'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2}
-"""Bytes per pixel of the encodings that are understood, besides those of `YUV`.
+"""Supported encodings besides those of `YUV` -> bytes per pixel.
 
-Depth images (16UC1, 32FC1) and raw Bayer patterns are refused: they are no colour picture of the
-scene, and a policy would act on whatever they were mistaken for.
+Depth images (16UC1, 32FC1) and raw Bayer patterns are refused, since they are no colour pictures,
+and a policy would act on whatever they look like.
 """
 
 YUV = {
@@ -26,9 +29,9 @@ YUV = {
     'nv12': cv2.COLOR_YUV2RGB_NV12,
     'nv21': cv2.COLOR_YUV2RGB_NV21,
 }
-"""Encodings of USB and CSI cameras (BT.601, 16 to 235), and OpenCV's name of their conversion."""
+"""Encodings of USB and CSI cameras (BT.601, 16 to 235) -> OpenCV's code of the conversion."""
 
-_PLANES = ('nv12', 'nv21')  # a plane of Y, one byte each, and half as many rows of the other two
+_PLANES = ('nv12', 'nv21')  # rows of Y, one byte per pixel, and half as many rows of U and V
 _OF_BYTES = {2: 'mono16, yuyv or uyvy', 3: 'rgb8 or bgr8', 4: 'rgba8 or bgra8'}
 _WITH_ALPHA = {'rgb8': 'rgba8', 'bgr8': 'bgra8'}
 
@@ -47,14 +50,14 @@ class RawImage(Protocol):
 def raw_to_rgb(message: RawImage) -> np.ndarray:
     """Return a raw camera image as a contiguous (H, W, 3) uint8 RGB array.
 
-    mono16 keeps the high byte; in YUV two or four pixels share their colour. Rows may be padded
-    (step), and 16-bit data in either byte order.
+    Of mono16, the high byte is used. Rows may be padded (see step), and 16-bit data may have
+    either byte order.
 
     Raises:
-        ImageError: an encoding that is none of CHANNELS or YUV, an empty image, a step too small
-            for a row, sides that are not even where pixels share their colour, data shorter than
-            its rows of step bytes, a row and more of other data behind them, a step of another
-            encoding with what cannot be padding, or 10 or 12 bits in 16.
+        ImageError: the encoding is neither in CHANNELS nor in YUV; the image is empty; a side is
+            odd, though pixels share their colour (YUV); step is too small for a row; there are too
+            few data, or a row or more too many; step is that of another encoding, and the rest of
+            the rows cannot be padding; or the levels have 10 or 12 bits in 16.
     """
     check_raw(message)
     if message.encoding in YUV:
@@ -75,18 +78,18 @@ def raw_to_rgb(message: RawImage) -> np.ndarray:
 
 
 def same_rows(before: RawImage, now: RawImage) -> bool:
-    """Whether two raw images differ at most in what pads their rows, and behind them."""
+    """Whether two raw images are equal, except for the padding of rows and data after the rows."""
     form = (before.height, before.width, before.encoding, before.is_bigendian)
     if form != (now.height, now.width, now.encoding, now.is_bigendian):
         return False
     old, new = _unpadded(before), _unpadded(now)
-    if old is None or new is None or not np.array_equal(old[:1], new[:1]):  # mostly settled here
+    if old is None or new is None or not np.array_equal(old[:1], new[:1]):  # a quick first test
         return False
     return np.array_equal(old, new)
 
 
 def _unpadded(message: RawImage) -> np.ndarray | None:
-    """Return the bytes of each row that are a picture; None where there are not so many."""
+    """Return the bytes of each row without padding; None if there are too few."""
     rows, row = _rows(message), _row_bytes(message)
     if message.step < row or len(message.data) < rows * message.step or not rows * row:
         return None
@@ -95,7 +98,7 @@ def _unpadded(message: RawImage) -> np.ndarray | None:
 
 
 def check_raw(message: RawImage) -> None:
-    """Raise the ImageError of `raw_to_rgb`, if there is one but of the levels of mono16."""
+    """Raise ImageError if `raw_to_rgb` would, except because of mono16's levels."""
     if message.encoding not in CHANNELS and message.encoding not in YUV:
         raise EncodingError(
             f'encoding {message.encoding!r} is not understood{_instead(message.encoding)}; '
@@ -128,9 +131,9 @@ def check_raw(message: RawImage) -> None:
 
 
 def _check_padding(message: RawImage, row: int) -> None:
-    """Refuse an image with a step of another encoding, unless its rows are padded indeed.
+    """Refuse an image whose step fits another encoding, unless its rows are really padded.
 
-    Padding is of equal bytes in each row, or repeats its last pixel.
+    Padding consists of equal bytes in each row, or repeats the row's last pixel.
     """
     data = np.frombuffer(message.data, np.uint8, count=_rows(message) * message.step)
     rows = data.reshape(-1, message.step)
@@ -152,7 +155,7 @@ def _check_padding(message: RawImage, row: int) -> None:
 
 
 def _instead(encoding: str) -> str:
-    """Return in words why an encoding is none that is read, and what would be."""
+    """Return in words why an encoding is not supported, and what to do."""
     if encoding.startswith('bayer'):
         return ': a Bayer pattern is no colour picture; have image_proc debayer it'
     if re.match(MEASURED, encoding):
@@ -172,7 +175,7 @@ def _rows(message: RawImage) -> int:
 
 
 def _row_bytes(message: RawImage) -> int:
-    """Return how many bytes of a row are a picture; two a pixel in encodings not read."""
+    """Return a row's bytes without padding; of unknown encodings, two per pixel."""
     planes = message.encoding in _PLANES
     return message.width * (1 if planes else CHANNELS.get(message.encoding, 2))
 

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What passes between the parts: an observation goes in, an action comes out.
+"""The types that the parts of the package exchange: observations, decodings, actions.
 
-Numpy and dataclasses only, so that the robot side (ROS), the simulator and the model side (torch)
-can all speak it without importing each other.
+They need only numpy and dataclasses, so that the robot's side (ROS), the simulator and the model's
+side (torch) can use them without importing each other.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy as np
 from spec_vla_ros.instructions import fault_of_words
 
 NANOSECONDS = 1_000_000_000
-"""In a second."""
+"""Nanoseconds in a second."""
 
 DIMENSION_NAMES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper')
-"""Of an end effector's actions, whose units are known: position, rotation, gripper."""
+"""The dimensions of an end effector's action: position, rotation, gripper."""
 
 DIMENSIONS = len(DIMENSION_NAMES)
 
@@ -30,11 +30,11 @@ class Observation:
     """What the policy sees at one moment.
 
     image: (H, W, 3) uint8, RGB; or one that Pillow opened, which is turned as its EXIF says.
-    instruction: what to do, in plain words; or the ids of a prompt, which are copied.
-    stamp_ns: when the image was taken, nanoseconds on the caller's clock.
+    instruction: what to do, in words; or the token ids of a prompt, which are copied.
+    stamp_ns: when the image was taken, in nanoseconds by the caller's clock.
 
     Raises:
-        ValueError: the stamp is no whole number, such as one of seconds.
+        ValueError: the stamp is no whole number. It may be one in seconds.
     """
 
     image: np.ndarray
@@ -44,7 +44,7 @@ class Observation:
     def __post_init__(self) -> None:
         ids: Any = self.instruction
         if isinstance(ids, Sequence | np.ndarray) and not isinstance(ids, str | bytes | bytearray):
-            # A list that changes later would be taken for the prompt that is known already.
+            # A copy, since the encoder keeps the last prompt and compares the next one with it.
             object.__setattr__(self, 'instruction', tuple(np.atleast_1d(ids)))
         if not isinstance(self.stamp_ns, Integral):
             raise ValueError(
@@ -55,47 +55,49 @@ class Observation:
 AUTOREGRESSIVE, STRICT, RELAXED = 'autoregressive', 'strict', 'relaxed'
 
 MODES = (AUTOREGRESSIVE, STRICT, RELAXED)
-"""How to decode: token by token; speculatively with the same result, but for rounding;
-speculatively, and taking draft tokens near the target's choice as well."""
+"""How to decode: token by token; speculatively with the same result, except for rounding;
+speculatively, also accepting draft tokens near the target's choice."""
 
 
 PRECISIONS = ('float32', 'float16', 'bfloat16')
-"""What weights are computed with."""
+"""Types with which a model can compute."""
 
 STORED_AS = ('int8', 'int4')
-"""What weights can be stored as in few bits."""
+"""Types with few bits as which weights can be stored."""
 
 MOST_METRES, MOST_RADIANS = 0.05, 0.2
-"""Acceptance tolerances at most: beyond them, it is the drafter's action that is executed."""
+"""The largest acceptance tolerances. With larger ones, the executed action would be the drafter's.
+"""
 
 POSITION_MODES = ('correct', 'reference')
 """Rotary positions of draft trees: those of the sequence, or those of the published code."""
 
 
 def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
-    """Raise ValueError if the value is none of the valid ones; the message lists them."""
+    """Raise ValueError if a value is not among the valid ones; the message lists them."""
     if value not in valid:
         raise ValueError(f'{name} {value!r} is none of {", ".join(valid)}')
 
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How the next action is to be decoded; what holds for one inference holds for all of it.
+    """How an action is to be decoded; it holds for a whole inference.
 
     mode: one of `MODES`.
     acceptance_threshold: how many bins a draft token may be off in relaxed mode, r in the paper;
-        for all dimensions or one for each, see `thresholds_by_dimension`.
-    temporal: verify drafts made from the previous actions inside the prefill (not in
+        one for all dimensions or one for each, see `thresholds_by_dimension`.
+    temporal: whether drafts from the previous actions are verified inside the prefill (not in
         autoregressive mode).
-    acceptance_tolerance_translation: how many metres it may be off along each axis.
-    acceptance_tolerance_rotation: how many radians about each axis. A tolerance takes the place of
-        one threshold for all dimensions; of thresholds for each the stricter one holds.
+    acceptance_tolerance_translation: how many metres a draft token may be off along each axis;
+        None for no tolerance.
+    acceptance_tolerance_rotation: likewise, how many radians about each axis.
 
-    None: not in force.
+    In its dimensions, a tolerance replaces a single threshold. If there is a threshold for each
+    dimension, the stricter of the two holds.
 
     Raises:
-        ValueError: an unknown mode, or a limit that is negative, too large or no number, a
-            threshold that is not whole.
+        ValueError: the mode is unknown; a threshold is not whole or negative; or a tolerance is
+            negative, too large or no number.
     """
 
     mode: str = AUTOREGRESSIVE
@@ -125,7 +127,7 @@ class Decoding:
         for r in bins if several else (bins,):
             if not isinstance(r, Integral) or isinstance(r, bool) or r < 0:
                 raise ValueError(f'acceptance_threshold {r!r}: give whole bins, 0 or more')
-        # Numbers of numpy become Python's, which compare and go through JSON.
+        # numpy's integers become Python's, which can be compared and sent as JSON.
         whole = tuple(map(int, bins)) if several else int(bins)
         object.__setattr__(self, 'acceptance_threshold', whole)
 
@@ -136,13 +138,13 @@ def thresholds_by_dimension(
     """Return the acceptance threshold of each action dimension.
 
     Args:
-        threshold: one number for all dimensions but the gripper, the last, which stays exact; or
-            one for each dimension.
-        dimensions: how many there are.
-        own: what replaces the threshold in each dimension, -1 where nothing does.
+        threshold: one number for all dimensions but the last, the gripper, which stays exact; or
+            one number for each dimension.
+        dimensions: the number of dimensions.
+        own: for each dimension, a number that replaces the threshold, or -1; empty for none.
 
     Raises:
-        ValueError: a sequence of another length.
+        ValueError: a sequence has another length.
     """
     if isinstance(threshold, int):
         threshold = (threshold,) * (dimensions - 1) + (0,)
@@ -163,13 +165,13 @@ class DecodeStats:
     target_passes: forward passes of the target, prefill included.
     draft_passes: forward passes of the drafter.
     accept_lengths: tokens committed by each verify round (bonus token included).
-    acceptance_thresholds: how many bins a draft token could be off in each dimension; empty where
-        none could.
+    acceptance_thresholds: how many bins a draft token could be off in each dimension; empty except
+        in relaxed mode.
     phases_ms: wall time of each phase in milliseconds (vision, prefill, draft, verify, ...).
     guesses: how many draft tokens were verified inside the prefill.
-    draft_plan: what was in force, see `planning.plan.TreePlan.text`; empty where nothing is
-        drafted by a plan.
-    drafting_off: whether that plan drafts nothing: no draft is worth its time on this device.
+    draft_plan: the plan in force, see `planning.plan.TreePlan.text`; empty without a plan.
+    drafting_off: whether that plan drafts nothing, because no draft is worth its time on this
+        device.
     """
 
     mode: str
@@ -184,19 +186,19 @@ class DecodeStats:
 
     @property
     def commits(self) -> tuple[int, ...]:
-        """Tokens that each pass of the target committed, the prefill first.
+        """How many tokens each pass of the target committed, the prefill first.
 
-        A pass that had nothing to verify is no verify round; it committed one.
+        A pass without anything to verify, which is no verify round, committed one.
         """
         plain = self.target_passes - len(self.accept_lengths)
         return (*(1,) * plain, *self.accept_lengths)
 
 
 def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float | None:
-    """Return tokens by verify rounds, as the Spec-VLA paper counts it (arXiv 2507.22424).
+    """Return the mean tokens per verify round, as the Spec-VLA paper counts (arXiv 2507.22424).
 
-    Each action's prefill is no round. None when there were no others: every action was decided in
-    its prefill.
+    An action's prefill is no round. None if there were no rounds, since every action was decided
+    in its prefill.
     """
     rounds = target_passes - actions
     return tokens / rounds if rounds > 0 else None
@@ -206,8 +208,8 @@ def accept_length(tokens: int, target_passes: int, *, actions: int = 1) -> float
 class Action:
     """One model step: an end-effector displacement and a gripper opening.
 
-    values: (D,) float64, un-normalised: metres, radians, gripper opening, as norm stats and recipe
-        say.
+    values: (D,) float64, un-normalised: metres, radians, gripper opening, if norm stats and recipe
+        are right.
     normalised: (D,) float64 in [-1, 1], before un-normalising.
     tokens: (D,) int64 action token ids.
     stats: how it was decoded.
@@ -223,12 +225,15 @@ class Action:
 class PolicyInfo:
     """What a policy is and where it runs, for diagnostics and for choices that depend on it.
 
-    checkpoint: its folder. unnorm_key: which norm stats un-normalise its actions.
-    recipe: what it was trained on, in words. files: the checkpoint's fingerprint when it was read.
-    device, dtype: where it runs and how precisely. parameters: how many, of the target.
+    checkpoint: its folder.
+    unnorm_key: the norm stats with which its actions are un-normalised.
+    recipe: its recipe, in words.
+    files: the checkpoint's fingerprint when it was read.
+    device, dtype: where and with which precision it runs.
+    parameters: the number of the target's parameters.
     has_drafter: whether the speculative modes can be chosen.
-    device_memory_mb, device_memory_peak_mb: held on the device now, and at most so far; None
-        where the device is not one that tells.
+    device_memory_mb, device_memory_peak_mb: memory used on the device, now and at most so far;
+        None if the device does not tell.
     """
 
     checkpoint: str = ''
@@ -244,9 +249,9 @@ class PolicyInfo:
 
 
 class NotAnActionError(ValueError):
-    """The policy answered with tokens that are no actions, as one does that was taught none.
+    """The policy answered with tokens that are no actions, as models without such training do.
 
-    tokens: the ids that it answered with.
+    tokens: the ids of its answer.
     """
 
     def __init__(self, message: str, *, tokens: tuple[int, ...] = ()) -> None:
@@ -255,22 +260,25 @@ class NotAnActionError(ValueError):
 
 
 class InstructionError(ValueError):
-    """The policy cannot follow this instruction, whatever it sees; the message says why."""
+    """The policy can never follow this instruction; the message says why."""
 
 
 MAX_INSTRUCTION = 500
-"""Characters; beyond it an instruction is a mistake, not a wish."""
+"""Characters of an instruction; a longer one must be a mistake."""
 
 
 def instruction_fault(text: str) -> str | None:
-    """Return why an instruction is refused, or None when it is taken; blanks around it are off."""
+    """Return why an instruction is refused; None if it is accepted.
+
+    text: the instruction without white space around it.
+    """
     if len(text) > MAX_INSTRUCTION:
         return f'the instruction has {len(text)} characters, at most {MAX_INSTRUCTION} are read'
     return fault_of_words(text)
 
 
 class UnreadableError(ValueError):
-    """Images of this kind cannot be read, however many come; the message says of which kind."""
+    """Images of this kind can never be read; the message says which kind."""
 
 
 class Policy(Protocol):
@@ -278,10 +286,10 @@ class Policy(Protocol):
 
     @property
     def info(self) -> PolicyInfo:
-        """What it is and where it runs; may be read from any thread."""
+        """What the policy is and where it runs; may be read from any thread."""
 
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
-        """Return the action for this observation, decoded as asked for."""
+        """Return the action for this observation, decoded in this way."""
 
     def reset(self) -> None:
         """Forget everything kept from earlier observations."""
