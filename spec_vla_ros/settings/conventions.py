@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Parameters of the policy node that say what its checkpoint was trained on."""
+"""Parameters of the policy node about the pictures and actions of its checkpoint's training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AS_RECIPE = (0.0, 0.0)
 
 @dataclass(frozen=True, kw_only=True)
 class ConventionSettings:
-    """What pictures and actions were like in training: a recipe, and what differs from it."""
+    """A recipe for the pictures and actions of the training, and fields that differ from it."""
 
     observation_recipe: str = parameter(
         "What the checkpoint was trained on: 'plain', 'libero', 'bridge', or a YAML file with the "
@@ -36,8 +36,8 @@ class ConventionSettings:
         high=1.0,
     )
     gripper_range: tuple[float, ...] = parameter(
-        'What the policy says at the two ends of the gripper, the lower one first; both 0: '
-        'as the recipe says',
+        "The policy's values for the two ends of the gripper's travel, the lower one first; both "
+        '0: as the recipe says',
         default=_AS_RECIPE,
         low=-1000.0,
         high=1000.0,
@@ -56,7 +56,7 @@ class ConventionSettings:
 
     @property
     def recipe_changes(self) -> dict[str, Any]:
-        """What differs from the recipe, by the name of its field."""
+        """The recipe's fields that are changed, by name."""
         changes: dict[str, Any] = {}
         if self.image_rotation >= 0:
             changes['image_rotation'] = self.image_rotation

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Every argument of the launch files, once: what it sets, what it may be, what it means."""
+"""Declares every argument of the launch files once: what it sets, valid values, and meaning."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from spec_vla_ros.settings.parameter import meaning_of
 
 TRUE, FALSE = ('true', 'True', '1', 'yes'), ('false', 'False', '0', 'no')
 SHARE = '{share}'
-"""Stands in a default for the folder in which the package has installed its files."""
+"""Placeholder in defaults for the folder in which the package has installed its files."""
 
 COMPRESSED = '/compressed'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchArgument:
-    """An argument of a launch file; whatever it is given as, it is a word.
+    """An argument of a launch file; its value is always a string.
 
-    choices: what it may be; any if empty. parameter: the node's parameter that it sets; left
-    empty, it leaves that to the parameter file. name: the node's topic or action that it renames.
-    newer: the argument that it is an older name of.
+    meaning: its description.
+    choices: the valid values; any if empty.
+    parameter: the node's parameter that it sets; with an empty value, the parameter file counts.
+    name: the node's topic or action that it renames.
+    newer: the argument of which it is an older name.
     """
 
     meaning: str
@@ -35,7 +37,7 @@ class LaunchArgument:
     newer: str = ''
 
     def declared(self, *, share: str) -> dict[str, Any]:
-        """Return what the launch system declares it with; share: of this package."""
+        """Return arguments of DeclareLaunchArgument; share: the package's share folder."""
         return {
             'default_value': self.default.format(share=share),
             'description': self.meaning,
@@ -136,7 +138,7 @@ POLICY_ARGUMENTS: Arguments = {
     'autostart': _yes_or_no('Configure and activate at once', default=True),
     **_RECORDING,
 }
-"""Arguments of spec_vla.launch.py."""
+"""The arguments of spec_vla.launch.py."""
 
 PASSED_ON = (
     'checkpoint',
@@ -151,13 +153,13 @@ PASSED_ON = (
     'params_file',
     *_RECORDING,
 )
-"""Arguments of demo.launch.py that are spec_vla.launch.py's."""
+"""Arguments that demo.launch.py passes on to spec_vla.launch.py."""
 
-_ROBOT_ENCLAVE = {
-    'robot_enclave': LaunchArgument(
-        meaning="The robot's SROS2 enclave, such as /spec_vla/sim_robot"
-    ),
-}
+
+def _robot_enclave(node: str) -> dict[str, LaunchArgument]:
+    meaning = f"The robot's SROS2 enclave, such as /spec_vla/{node}"
+    return {'robot_enclave': LaunchArgument(meaning=meaning)}
+
 
 DEMO_ARGUMENTS: Arguments = {
     **{name: POLICY_ARGUMENTS[name] for name in PASSED_ON},
@@ -170,7 +172,7 @@ DEMO_ARGUMENTS: Arguments = {
     'sim_params_file': LaunchArgument(
         meaning='Parameters of the simulated robot', default=f'{SHARE}/config/sim_robot.yaml'
     ),
-    **_ROBOT_ENCLAVE,
+    **_robot_enclave('sim_robot'),
 }
 
 _LIBERO = {field.name: meaning_of(field) for field in dataclasses.fields(LiberoRobotSettings)}
@@ -180,7 +182,7 @@ LIBERO_PASSED_ON = (
     'observation_recipe',
     'drafter',
 )
-"""Arguments of libero.launch.py that are spec_vla.launch.py's."""
+"""Arguments that libero.launch.py passes on to spec_vla.launch.py."""
 
 LIBERO_ARGUMENTS: Arguments = {
     **{name: POLICY_ARGUMENTS[name] for name in LIBERO_PASSED_ON},
@@ -204,7 +206,7 @@ LIBERO_ARGUMENTS: Arguments = {
     'robot_params_file': LaunchArgument(
         meaning="Parameters of LIBERO's robot", default=f'{SHARE}/config/libero_robot.yaml'
     ),
-    **_ROBOT_ENCLAVE,
+    **_robot_enclave('libero_robot'),
 }
 
 
@@ -216,10 +218,10 @@ def is_true(word: str) -> bool:
 def parameters_given(
     given: Mapping[str, str], arguments: Arguments = POLICY_ARGUMENTS
 ) -> dict[str, Any]:
-    """Return the parameters that arguments set, with values of the right types.
+    """Return the parameters that launch arguments set, with values of the right types.
 
-    Raises RuntimeError: an argument and its older name say different things, or a word is no
-    number.
+    Raises RuntimeError: an argument and its older name have different values, or a value is no
+    number where one is needed.
     """
     fields = dataclasses.fields(PolicySettings)
     kinds: dict[str, type[Any]] = {field.name: type(field.default) for field in fields}
@@ -239,9 +241,9 @@ def parameters_given(
 
 
 def camera(given: Mapping[str, str]) -> tuple[str, str]:
-    """Return the base name of the camera's topics, and the transport; empty: as the file says.
+    """Return the base name of the camera's topics, and the transport; empty if not given.
 
-    Raises RuntimeError: the topic is a compressed one and the transport is said to be raw.
+    Raises RuntimeError: the topic's name is that of compressed images, but the transport is raw.
     """
     topic, transport = given['image_topic'], given['image_transport']
     if not topic.endswith(COMPRESSED):

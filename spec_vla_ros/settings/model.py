@@ -25,16 +25,17 @@ from spec_vla_ros.types import (
 
 AUTO = 'auto'
 ANY = 255
-"""As many bins as a token can be off: no limit."""
+"""The most bins that a token can be off, which is no limit."""
 MOST = 64
-"""A quarter of an action's range; beyond it, it is the drafter's action that is executed."""
+"""The largest threshold, a quarter of an action's range. With a larger one, the executed action
+would be the drafter's."""
 
 Self = TypeVar('Self', bound='ModelSettings')
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Which model, where it runs, how it decodes."""
+    """The model, where it runs, and how it decodes."""
 
     checkpoint: str = parameter(
         'Folder of an OpenVLA checkpoint; empty: the small tabletop policy that is shipped',
@@ -97,9 +98,9 @@ class ModelSettings:
         default='',
     )
     decoding_mode: str = parameter(
-        "'autoregressive': token by token; 'strict': speculatively with the same result, but for "
-        "rounding; 'relaxed': speculatively, taking draft tokens near the model's choice; 'auto': "
-        'relaxed where there is a drafter, else autoregressive',
+        "'autoregressive': token by token; 'strict': speculatively with the same result, except "
+        "for rounding; 'relaxed': speculatively, also accepting draft tokens near the model's "
+        "choice; 'auto': relaxed if there is a drafter, else autoregressive",
         default=AUTO,
         choices=(AUTO, *MODES),
         live=True,
@@ -171,7 +172,7 @@ class ModelSettings:
 
     @cached_property
     def decoding(self) -> Decoding:
-        """How the next action is to be decoded; only of settings that are `resolved`."""
+        """How the next action is to be decoded; only for settings that are `resolved`."""
         tolerances = self._tolerances
         return Decoding(
             self.decoding_mode,
@@ -183,7 +184,7 @@ class ModelSettings:
 
     @property
     def acceptance(self) -> dict[str, str]:
-        """Which acceptance limits are in force, by name, in words; - where there is none."""
+        """The acceptance limits in force, as text by their name; - where there is none."""
         relaxed = self.decoding_mode == RELAXED
         bins = (None if r == ANY else r for r in self._thresholds if relaxed)
         return {
@@ -193,7 +194,7 @@ class ModelSettings:
 
     @property
     def _thresholds(self) -> tuple[int, ...]:
-        """The threshold of each dimension in bins; `ANY` where a tolerance takes its place."""
+        """The threshold of each dimension in bins; `ANY` where a tolerance replaces it."""
         own = self.acceptance_by_dimension
         bins = thresholds_by_dimension(self.acceptance_threshold, len(own))
         said = zip(bins, self._tolerances, strict=True)
@@ -202,12 +203,12 @@ class ModelSettings:
 
     @property
     def _tolerances(self) -> tuple[float | None, ...]:
-        """The tolerance of each dimension; None: not in force."""
+        """The tolerance of each dimension; None where there is none."""
         along, about = self.acceptance_tolerance_translation, self.acceptance_tolerance_rotation
         return (*(None if t < 0 else t for t in (along,) * 3 + (about,) * 3), None)
 
 
 def _listed(values: Iterable[float | None]) -> str:
-    """Return numbers in a row, - for None; - alone where there are no numbers."""
+    """Return numbers in a row, with - for None; a single - if there are no numbers."""
     words = ['-' if value is None else f'{value:g}' for value in values]
     return ' '.join(words) if set(words) - {'-'} else '-'

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Every parameter of the nodes: name, default, unit, range, meaning; the one place for them.
+"""The only place where the nodes' parameters are declared: name, default, unit, range, meaning.
 
-A settings object is frozen: whoever works with one sees one consistent set. The ROS layer declares
-parameters from these tables and replaces the whole object when some of them change.
+A settings object is frozen, so that its users always see a consistent set. The ROS layer declares
+parameters from these classes, and replaces the whole object if some of them change.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class PolicySettings(
             self._refuse_positions_for_openings()
 
     def _refuse_positions_for_openings(self) -> None:
-        """Refuse the limits of an opening that were given as the gripper's driver says positions.
+        """Refuse limits of the opening that were given in the units of the gripper's driver.
 
         gripper_max: 0.04 for a gripper of 0.04 m would let it open by 4 %.
         """

@@ -11,7 +11,7 @@ TWIST, POSE, MESSAGE = 'twist', 'pose', 'message'
 SPEED, UNITLESS = 'speed', 'unitless'
 POSITION, ACTION, PARALLEL, NONE = 'position', 'action', 'parallel_action', 'none'
 GRIPPERS = (POSITION, ACTION, PARALLEL)
-"""All but none."""
+"""All gripper types but 'none'."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class OutputSettings:
         only={'gripper_type': GRIPPERS},
     )
     gripper_max_effort: float = parameter(
-        'Of the goals of the action gripper_cmd; 0: no limit',
+        'Greatest effort in goals of the action gripper_cmd; 0: no limit',
         default=0.0,
         unit='N',
         low=0.0,

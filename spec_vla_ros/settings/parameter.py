@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a parameter means and may be, and how a set of them is changed."""
+"""Declares parameters with their meaning and valid values, and checks changes of them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ Settings = TypeVar('Settings', bound='DataclassInstance')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meaning:
-    """What a parameter means and may be.
+    """The meaning and the valid values of a parameter.
 
-    low, high: inclusive bounds of a number; choices: the valid strings, any if empty.
-    frame: whether it names a frame of tf2.
-    live: whether it may be changed while the node runs; else it is read at start, by a lifecycle
-        node when it is configured.
-    only: other parameters, and the values of each with which this one counts; one of them is
-        enough. Empty: it always counts.
+    low, high: bounds of a number, inclusive.
+    choices: the valid strings; any if empty.
+    frame: whether it is the name of a tf2 frame.
+    live: whether it may be changed while the node runs. If not, it is read at start; by a
+        lifecycle node when it is configured.
+    only: another parameter -> the values of that with which this one has an effect. If there are
+        several others, one is enough; if there are none, this one always has an effect.
     """
 
     description: str
@@ -44,13 +45,13 @@ def parameter(description: str, *, default: Any, **meaning: Any) -> Any:
 
 
 def meaning_of(field: Field[Any]) -> Meaning:
-    """Return what a settings field means."""
+    """Return the meaning of a settings field."""
     meaning: Meaning = field.metadata['meaning']
     return meaning
 
 
 def without_effect(settings: DataclassInstance) -> list[str]:
-    """Return in words each parameter that is not its default, and counts for nothing."""
+    """Return in words which parameters differ from their defaults but have no effect."""
     found = []
     for field in dataclasses.fields(settings):
         value, only = getattr(settings, field.name), meaning_of(field).only
@@ -65,8 +66,8 @@ def without_effect(settings: DataclassInstance) -> list[str]:
 def changed(settings: Settings, changes: Mapping[str, Any], *, running: bool) -> Settings:
     """Return new settings with these changes.
 
-    running: refuse changes of what cannot change while the node runs.
-    Raises ValueError, saying which parameter is wrong, and what would be right.
+    running: whether the node runs, so that only live parameters may change.
+    Raises ValueError: a change is invalid; the message says which parameter, and what is valid.
     """
     fields = {field.name: field for field in dataclasses.fields(settings)}
     for name, value in changes.items():
@@ -85,7 +86,7 @@ def _check(field: Field[Any], value: Any) -> None:
     default: Any = field.default
     name, meaning, kind = field.name, meaning_of(field), type(default)
     low, high = meaning.low, meaning.high
-    if value is None:  # what ROS makes of an empty list
+    if value is None:  # ROS turns an empty list into this
         raise ValueError(f'{name}: nothing is given; leave it out for the default, {default!r}')
     if type(value) is not kind:
         raise ValueError(f'{name}: expected {kind.__name__}, got {type(value).__name__} {value!r}')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Parameters of the policy node that say when it halts and what it never exceeds."""
+"""Parameters of the policy node about when it halts, and the limits that it never exceeds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spec_vla_ros.settings.parameter import parameter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionLimits:
-    """The largest action that is believed.
+    """The largest action that is executed; a larger one is refused.
 
     translation: metres per model step.
     rotation: radians per model step.
@@ -29,11 +29,11 @@ class ActionLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionLimits:
-    """What the commanded velocity never exceeds.
+    """The limits of commanded velocities.
 
     velocity: (6,) m/s along x, y, z and rad/s about them.
     acceleration: (6,) m/s2 and rad/s2; infinite where there is no limit.
-    box: (2, 3) least and greatest position in metres; None: no box.
+    box: (2, 3) least and greatest position in metres; None for no box.
     """
 
     velocity: np.ndarray
@@ -41,7 +41,7 @@ class MotionLimits:
     box: np.ndarray | None = None
 
     def slower_than(self, other: MotionLimits) -> bool:
-        """Whether some velocity or acceleration is limited more."""
+        """Whether a velocity or an acceleration is limited more than in the other limits."""
         return bool(
             (self.velocity < other.velocity).any()
             or (self.acceleration < other.acceleration).any()
@@ -50,7 +50,7 @@ class MotionLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GripperLimits:
-    """What the commanded opening never exceeds.
+    """The limits of commanded gripper openings.
 
     low, high: openings in [0, 1]; rate: change in 1/s, infinite for no limit.
     """
@@ -240,12 +240,12 @@ class SafetySettings:
 
     @cached_property
     def action_limits(self) -> ActionLimits:
-        """The largest action that is believed."""
+        """The largest action that is executed."""
         return ActionLimits(translation=self.max_step_translation, rotation=self.max_step_rotation)
 
     @cached_property
     def motion_limits(self) -> MotionLimits:
-        """What the commanded velocity never exceeds."""
+        """The limits of commanded velocities."""
         acceleration = np.array(self.max_acceleration)
         has_box = self.workspace_min != self.workspace_max
         return MotionLimits(
@@ -256,7 +256,7 @@ class SafetySettings:
 
     @cached_property
     def gripper_limits(self) -> GripperLimits:
-        """What the commanded gripper opening never exceeds."""
+        """The limits of commanded gripper openings."""
         return GripperLimits(
             low=self.gripper_min, high=self.gripper_max, rate=self.max_gripper_rate or math.inf
         )

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Parameter files and the documentation's parameter tables, written from the settings."""
+"""Generates the parameter files and the tables in the documentation from the settings."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ROS_TYPES = {str: 'string', int: 'integer', float: 'double', bool: 'boolean'}
 TABLE = re.compile(
     r'(<!-- (params|launch): (?!end )(\w+) -->\n).*?(<!-- \2: end -->\n)', re.DOTALL
 )
-"""Where a table stands in a document: its kind, the node or launch file, and all in between."""
+"""A table in a document: the marker with its kind and its node or launch file, up to the end."""
 
 HEADER = """\
 # Parameters of the node {node}, with their defaults.
@@ -67,13 +67,13 @@ COLUMNS = ('parameter', 'type', 'unit', 'default', 'valid', 'change', 'meaning')
 
 
 def generated(root: Path) -> dict[Path, str]:
-    """Return what every file that depends on the settings must contain.
+    """Return file -> the content that it must have, for all files that depend on the settings.
 
     Args:
-        root: of the source tree; documents are found by their markers.
+        root: the root of the source tree; documents with tables are found by their markers.
 
     Raises:
-        ValueError: a table is in no document, or a marker names no node.
+        ValueError: a table is in no document, or a marker does not name a node or launch file.
     """
     files = {root / 'config' / f'{node}.yaml': parameter_file(node) for node in NODES}
     files[root / 'config' / 'libero_policy.yaml'] = libero_policy_file()
@@ -96,14 +96,14 @@ def generated(root: Path) -> dict[Path, str]:
 
 
 def parameter_file(node: str) -> str:
-    """Return a YAML file with each parameter's meaning above its default."""
+    """Return a YAML file of a node's parameters, with the meaning of each above its default."""
     return HEADER.format(node=node) + '\n'.join(
         _entry(field, field.default) for field in fields(NODES[node])
     )
 
 
 def libero_policy_file() -> str:
-    """Return a YAML file with what the policy node is set to beside LIBERO's robot."""
+    """Return a YAML file of the policy node's parameters that differ with LIBERO's robot."""
     values = [
         (f, LIBERO_POLICY[f.name]) for f in fields(PolicySettings) if f.name in LIBERO_POLICY
     ]
@@ -111,12 +111,12 @@ def libero_policy_file() -> str:
 
 
 def markdown_table(node: str) -> str:
-    """Return a table of a node's parameters, a row for each."""
+    """Return a Markdown table of a node's parameters, with a row for each."""
     return _rows([COLUMNS, *map(_row, fields(NODES[node]))])
 
 
 def launch_table(name: str) -> str:
-    """Return a table of a launch file's arguments, a row for each."""
+    """Return a Markdown table of a launch file's arguments, with a row for each."""
     return _rows(
         [
             LAUNCH_COLUMNS,
@@ -134,7 +134,7 @@ def launch_table(name: str) -> str:
 
 
 def ros_type(default: Any) -> str:
-    """Return what ROS calls the type of this default; an array with its length."""
+    """Return ROS's name of a default's type; for a tuple, with its length."""
     if isinstance(default, tuple):
         return f'{ROS_TYPES[type(default[0])]}[{len(default)}]'
     return ROS_TYPES[type(default)]
@@ -178,7 +178,7 @@ def _row(field: Field[Any]) -> tuple[str, ...]:
 
 
 def _valid(meaning: Meaning, *, quote: str) -> str:
-    """Return the valid values in words; empty: any."""
+    """Return the valid values in words; empty if all are."""
     if meaning.choices:
         return _choices(meaning.choices, quote=quote)
     if meaning.low is None or meaning.high is None:
