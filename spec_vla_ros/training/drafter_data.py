@@ -1,8 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a drafter learns from: the frozen target's features on prompts it answered itself.
+"""The data that a drafter learns from: the frozen target's features on prompts that it answered.
 
-The prompts hold the image and the instruction and nothing else: an action in the prompt would
-teach the drafter something that it never sees.
+The prompts hold only the image and the instruction, as in inference.
 """
 
 from __future__ import annotations
@@ -25,18 +24,21 @@ from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512
-_LOOKED_AT = 64  # examples
+_LOOKED_AT = 64  # examples that `embedded_by` compares
 _FEATURES = 'features_*.safetensors'
 
 Tokens = np.ndarray | Callable[[], np.ndarray]
-"""(D,) int64, the target's own choices; or what returns them, called where they are needed."""
+"""(D,) int64, the target's own choices; or a function that returns them when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One prompt, and what the target answered.
+    """One prompt, and the target's answer.
 
-    image: (H, W, 3) uint8 RGB. episode: its number.
+    image: (H, W, 3) uint8 RGB.
+    instruction: the instruction in the prompt.
+    episode: number of the episode that it is from.
+    tokens: the target's answer.
     """
 
     image: np.ndarray
@@ -47,12 +49,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TargetFeatures:
-    """What the target computed for N prompts and the D tokens it chose after each.
+    """The target's features for N prompts and the D tokens that it chose after each.
 
     embeds: (N, S, H), input embeddings of prompt and action tokens, padded at the end.
-    hidden: (N, S, H), hidden states after the final norm.
-    lengths: (N,) int64, tokens of the prompt; D - 1 action tokens follow it.
-    tokens: (N, D) int64. episodes: (N,) int64.
+    hidden: (N, S, H), hidden states after the final norm, padded likewise.
+    lengths: (N,) int64, tokens of the prompt; D - 1 action tokens follow.
+    tokens: (N, D) int64, the chosen tokens.
+    episodes: (N,) int64, number of the episode that each prompt is from.
     """
 
     embeds: Tensor
@@ -65,13 +68,13 @@ class TargetFeatures:
         return len(self.lengths)
 
     def select(self, index: Tensor) -> TargetFeatures:
-        """Return the examples that an index (M,) names."""
+        """Return the examples at the places in index, (M,) int64."""
         return TargetFeatures(**{name: getattr(self, name)[index] for name in self.__slots__})
 
     def end_of_prompt(self, window: int | None) -> TargetFeatures:
-        """Return the same examples without what stands before the prompts' last places.
+        """Return the same examples with only the last places of their prompts.
 
-        window: how many of them to keep; None for all.
+        window: how many of these to keep; None for all.
         """
         if window is None:
             return self
@@ -79,7 +82,7 @@ class TargetFeatures:
         longest = self.embeds.shape[1]
         size = min(window + self.tokens.shape[1] - 1, longest)
         place = first[:, None] + torch.arange(size, device=first.device)
-        place = place.clamp(max=longest - 1)  # padding, behind the end of shorter examples
+        place = place.clamp(max=longest - 1)  # shorter prompts get more padding at the end
         embeds, hidden = (
             t.gather(1, place[..., None].expand(-1, -1, t.shape[2]))
             for t in (self.embeds, self.hidden)
@@ -87,7 +90,7 @@ class TargetFeatures:
         return replace(self, embeds=embeds, hidden=hidden, lengths=self.lengths - first)
 
     def embedded_by(self, target: Llama) -> bool:
-        """Whether action tokens are stored as this target embeds them, in some of the examples."""
+        """Whether some examples' embeddings of action tokens are those of this target."""
         some = self.select(torch.arange(0, len(self), max(1, len(self) // _LOOKED_AT)))
         said = some.tokens[:, :-1]
         place = some.lengths[:, None] + torch.arange(said.shape[1])
@@ -105,7 +108,7 @@ class TargetFeatures:
 
 @torch.inference_mode()
 def target_features(checkpoint: OpenVLACheckpoint, example: Example) -> dict[str, Tensor]:
-    """Run the target on one prompt; tensors named as in `TargetFeatures`, without the N."""
+    """Run the target on one prompt; return tensors as in `TargetFeatures`, without dimension N."""
     model, language_model = checkpoint.model, checkpoint.model.language_model
     tokens = torch.from_numpy(example.tokens() if callable(example.tokens) else example.tokens)
     encode = ObservationEncoder(checkpoint, num_tokens=len(tokens))
@@ -130,10 +133,10 @@ def write_features(
     *,
     report: Callable[[str], None],
 ) -> None:
-    """Write the features of all examples as numbered safetensors files.
+    """Write the features of all examples into numbered safetensors files.
 
-    Files that are there already are kept: the same examples given again resume where it stopped.
-    The tokens of theirs are not asked for.
+    Existing files are kept, so that calling it again with the same examples resumes where it
+    stopped. Tokens of examples in existing files are not computed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, shard in groupby(enumerate(examples), lambda numbered: numbered[0] // SHARD_SIZE):
@@ -152,23 +155,23 @@ def write_features(
 
 
 def feature_files(folder: Path) -> list[Path]:
-    """Return the files that `write_features` wrote into a folder and those inside it."""
+    """Return the files that `write_features` has written into a folder and folders inside it."""
     return sorted(folder.rglob(_FEATURES))
 
 
 def read_features(*folders: Path, window: int | None = None) -> TargetFeatures:
-    """Read the features that `write_features` wrote into these folders and those inside them.
+    """Read the features that `write_features` has written into folders and folders inside them.
 
-    Episodes of different folders are different ones, even where they have the same number.
+    Episodes are renumbered, since those of different folders may have the same number.
 
     Args:
-        folders: where they are.
-        window: see `TargetFeatures.end_of_prompt`. What stands before it is most of a file, and
-            is let go of as soon as that is read.
+        folders: the folders.
+        window: see `TargetFeatures.end_of_prompt`. The rest, which is most of a file, is dropped
+            as soon as the file is read.
 
     Raises:
-        ValueError: a folder has none, or those of another, one is damaged, or they belong to
-            different targets.
+        ValueError: a folder has no features, or has those of another folder given; a file is
+            damaged; or the features belong to different targets.
     """
     shards = []
     first_episode = 0

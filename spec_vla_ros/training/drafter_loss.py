@@ -1,11 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a drafter is trained to get right.
+"""The loss with which a drafter is trained.
 
-The loss is that of Spec-VLA (arXiv 2507.22424): smooth L1 on the predicted feature, and
-cross-entropy of the predicted scores against the target's. It is taken where drafts are made, at
-the action tokens, with the full causal mask that inference has. Since a draft continues on the
-drafter's own predictions, training does too: each further step reads the features that the step
-before predicted (HASS, arXiv 2408.15766).
+It is that of Spec-VLA (arXiv 2507.22424): smooth L1 of the predicted features, and cross-entropy
+of the predicted scores against the target's. It is computed where drafts are made, at the action
+tokens, with the full causal mask of inference. Since a draft continues on the drafter's own
+predictions, so does training: each further step reads the features that the previous step
+predicted (HASS, arXiv 2408.15766).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.training.drafter_data import TargetFeatures
 
 SCORE_WEIGHT = 0.1
-"""Of the cross-entropy in the paper."""
+"""Weight of the cross-entropy in the paper."""
 _FEATURE_WEIGHT = 1.0
 
 
@@ -33,7 +33,17 @@ def drafter_loss(
     noise: float = 0.0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return the mean loss over the supervised positions and the rollout's steps."""
+    """Return the mean loss over the drafted positions and the steps of the rollout.
+
+    Args:
+        drafter: the drafter.
+        target: gives the head.
+        batch: examples on the drafter's device.
+        rollout: steps of prediction, see `DrafterHyperparameters`.
+        score_weight: weight of the cross-entropy.
+        noise: half the width of the noise on features, in their standard deviations.
+        generator: of the noise, on the CPU.
+    """
     batch = batch.end_of_prompt(drafter.window)
     embeds, hidden = batch.embeds.float(), batch.hidden.float()
     following, wanted = embeds[:, 1:], hidden[:, 1:]
@@ -60,10 +70,10 @@ def drafter_loss(
 def draft_scores(
     drafter: Drafter, target: Llama, batch: TargetFeatures, *, level: int = 1
 ) -> Tensor:
-    """Return the drafter's scores of all tokens but the first: (N, D - 1, V).
+    """Return the drafter's scores for all tokens but the first, (N, D - 1, V).
 
-    At the first level of a tree they come of the target's own features; at each further one, of a
-    prediction the more (of as many as there are, for tokens nearer to the prompt).
+    At the first level of a draft tree, the drafter reads only the target's own features. At level
+    n, the last n - 1 features are its own predictions (or fewer, for tokens near the prompt).
     """
     batch = batch.end_of_prompt(drafter.window)
     embeds, features = batch.embeds.float(), batch.hidden.float()[:, :-1]
@@ -77,14 +87,14 @@ def draft_scores(
 
 
 def _on_own(predicted: Tensor, features: Tensor, drafted: Tensor) -> Tensor:
-    """Let position i read what was predicted for it at i - 1, wherever that was drafted."""
+    """Replace the feature of position i by the one predicted at i - 1, where that was drafted."""
     shifted = torch.cat((features[:, :1], predicted[:, :-1]), dim=1)
     own = F.pad(drafted[:, :-1], (1, 0))
     return torch.where(own[..., None], shifted, features)
 
 
 def _drafted(batch: TargetFeatures, *, length: int) -> Tensor:
-    """Mark the positions (N, length) whose prediction stands for an action token's feature."""
+    """Return where the feature of an action token is predicted, (N, length) bool."""
     place = torch.arange(length, device=batch.lengths.device)
     first = batch.lengths[:, None] - 1
     return (place >= first) & (place < first + batch.tokens.shape[1] - 1)

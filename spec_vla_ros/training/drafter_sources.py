@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Where the prompts that a drafter learns from come from: the simulators, and recordings."""
+"""Sources of the prompts that a drafter learns from: simulators and recordings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEPS_AFTER_SUCCESS = 1
 
 
 def tabletop_examples(policy: Policy, seeds: Sequence[int]) -> Iterator[Example]:
-    """Let the policy drive one episode of the tabletop a seed, and give what it sees."""
+    """Let a policy drive one episode of the tabletop for each seed, and yield what it sees."""
     from spec_vla_ros.sim.env import TabletopEnv
     from spec_vla_ros.sim.expert import MAX_MOTION
 
@@ -33,9 +33,10 @@ def tabletop_examples(policy: Policy, seeds: Sequence[int]) -> Iterator[Example]
 
 
 def libero_starts(suite: str, seeds: Sequence[int]) -> list[Start]:
-    """Return an episode for each seed, the tasks one after the other: to load one takes seconds.
+    """Return an episode for each seed, over all tasks of a suite.
 
-    The layouts are drawn from the seeds; none is an official initial state.
+    Episodes of a task follow each other, since loading a task takes seconds. Layouts are drawn
+    from the seeds; none is an official initial state.
     """
     from spec_vla_ros.sim.libero.suites import read_tasks
 
@@ -50,18 +51,18 @@ def libero_starts(suite: str, seeds: Sequence[int]) -> list[Start]:
 def libero_examples(
     policy: Policy, starts: Sequence[Start], *, suite: str, image_rotation: int
 ) -> Iterator[Example]:
-    """Let the policy drive episodes of a suite of LIBERO, and give what it sees.
+    """Let a policy drive episodes of a suite of LIBERO, and yield what it sees.
 
-    Every second picture is given: neighbours show nearly the same.
+    Only every second picture is used, since successive ones are nearly the same.
 
     Args:
-        policy: what drives.
-        starts: see `libero_starts`.
-        suite: its name.
-        image_rotation: of the simulator's picture, degrees; see `libero_rotation`.
+        policy: drives the robot.
+        starts: the episodes, see `libero_starts`.
+        suite: the name of the suite.
+        image_rotation: turn of the simulator's picture in degrees, see `libero_rotation`.
 
     Raises:
-        ValueError: no such suite, or LIBERO is not installed.
+        ValueError: there is no such suite, or LIBERO is not installed.
     """
     from spec_vla_ros.sim.libero.env import LiberoEnv
     from spec_vla_ros.sim.libero.expert import FULL_SPEED
@@ -83,14 +84,14 @@ def recorded_examples(
     every: int = 1,
     report: Callable[[str], None],
 ) -> Iterator[Example]:
-    """Give every image of a recording as a prompt; see `recorded_observations`.
+    """Yield the images of a recording as prompts; see `recorded_observations`.
 
     Args:
         path: the recording.
-        topics: where images and instructions are.
-        answer: returns the target's tokens for what was seen.
-        episode: its number.
-        every: take one image of so many.
+        topics: the topics with images and instructions.
+        answer: returns the target's tokens for an observation.
+        episode: the recording's number as an episode.
+        every: use only one image of so many.
         report: called at the end with a line that says how many images were used.
 
     Raises:
@@ -110,10 +111,16 @@ def _driven(
     max_steps: int | None = None,
     every: int = 1,
 ) -> Iterator[Example]:
-    """Give what a policy sees while it drives, disturbed in every third episode or so.
+    """Yield what a policy sees while it drives; about every third episode is disturbed.
 
-    step: what to do with an action. full_speed: (6,) that disturbances are in units of.
-    max_steps: of an episode; None for the simulator's own. every: which pictures are given.
+    Args:
+        policy: drives the robot.
+        env: the simulator; it is closed in the end.
+        starts: the episodes.
+        step: executes an action in the simulator.
+        full_speed: (6,), the unit of disturbances.
+        max_steps: steps of an episode; None for the simulator's own limit.
+        every: yield only one picture of so many.
     """
     try:
         for start in starts:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Train a drafter on the features of its frozen target (Spec-VLA, arXiv 2507.22424)."""
+"""Trains a drafter on the features of its frozen target (Spec-VLA, arXiv 2507.22424)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,14 @@ _VALIDATED = 512
 class DrafterHyperparameters:
     """How a drafter is trained.
 
-    rollout: steps on the drafter's own predictions, 1 for none beyond the first.
-    noise: half width of the uniform noise added to the target's features, in units of the
-        features' own spread.
-    score_weight: of the cross-entropy, beside 1 for the feature loss (the paper's is 0.1).
+    settings: see `LoopSettings`.
+    batch: examples per iteration, over all processes.
+    rollout: steps of prediction; those after the first read the drafter's own predictions.
+    noise: half the width of the uniform noise that is added to the target's features, in units of
+        the features' standard deviation.
+    score_weight: weight of the cross-entropy; that of the feature loss is 1 (in the paper: 0.1).
+    validation_share: share of the episodes that are held out for validation.
+    seed: of the batches and the noise.
     """
 
     settings: LoopSettings = LoopSettings(  # noqa: RUF009 - frozen
@@ -58,21 +62,21 @@ def train_drafter(
     action_ids: range | None = None,
     accelerator: Accelerator | None = None,
 ) -> DrafterValidation:
-    """Train the drafter in place, and return how good it is on the episodes held out.
+    """Train a drafter in place, and return how good it is on the held-out episodes.
 
     Args:
-        drafter: where it is trained.
+        drafter: the drafter, on the device for training.
         target: gives embedding and head, on the drafter's device; its layers are not run.
-        features: on the CPU.
-        hyperparameters: how.
-        checkpoint: state file, see `training.loop.train`.
+        features: the examples, on the CPU.
+        hyperparameters: how to train.
+        checkpoint: file of the training's state, see `training.loop.train`.
         report: called with a line at every validation.
-        record: given the figures of every validation.
-        action_ids: what drafts are chosen from in the validation; None for the whole vocabulary.
-        accelerator: where several processes train together, each on its part of every batch.
+        record: called with the figures of every validation.
+        action_ids: the ids from which drafts are chosen in the validation; None for all.
+        accelerator: given if several processes train together, each on its part of every batch.
 
     Raises:
-        ValueError: too few episodes to hold some out, or a batch that cannot be split.
+        ValueError: there are too few episodes to hold some out, or the batch cannot be split.
     """
     training, validation = _split(features, share=hyperparameters.validation_share)
     device = drafter.fc.weight.device
@@ -88,7 +92,7 @@ def train_drafter(
         seed = hyperparameters.seed * 1_000_003 + iteration
         generator = torch.Generator().manual_seed(seed)
         index = torch.randint(len(training), (hyperparameters.batch,), generator=generator)
-        if rank:  # the same batch everywhere, but noise of its own
+        if rank:  # each process draws the same batch, but its own noise
             generator.manual_seed(seed + rank * 2**40)
         return drafter_loss(
             drafter,

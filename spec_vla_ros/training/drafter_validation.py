@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How good a drafter is on prompts that it has not learned from."""
+"""Measures how good a drafter is on prompts that it has not learned from."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ SHAPES = {
     'chain': TreeShape(top_k=1, depth=6, nodes=6),
     'tree of 16': TreeShape(top_k=4, depth=6, nodes=16),
 }
-"""What accept lengths are measured with; a depth beyond the action's end is cut off."""
+"""Tree shapes to measure accept lengths with; levels beyond an action's end are cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrafterValidation:
-    """Figures of held-out prompts.
+    """Figures of a drafter on held-out prompts.
 
-    loss: of one step, without noise.
+    loss: the loss of one step, without noise.
     exact: for each drafted dimension, how often the draft on true features is the target's choice.
-    temperature: what turns the drafter's scores into probabilities (see `fit_temperature`).
+    temperature: makes probabilities of the drafter's scores, see `fit_temperature`.
     rates: how often its drafts are accepted, by threshold, width, dimension and level.
-    accept_lengths: name of a shape -> tokens by verify rounds, strict acceptance.
+    accept_lengths: name of a tree shape -> tokens per verify round, with strict acceptance.
     """
 
     loss: float
@@ -69,14 +69,14 @@ def validate_drafter(
     batch: int,
     action_ids: range | None,
 ) -> DrafterValidation:
-    """Measure a drafter; the target's layers are not run, its stored features stand for them.
+    """Measure a drafter; the target's stored features are used, and its layers are not run.
 
     Args:
         drafter: the drafter.
         target: gives embedding and head.
-        held_out: examples, on the CPU.
-        batch: how many to compute at once.
-        action_ids: what to draft from; None for the whole vocabulary.
+        held_out: the examples, on the CPU.
+        batch: how many examples to compute at once.
+        action_ids: the ids from which to draft; None for the whole vocabulary.
     """
     device = drafter.fc.weight.device
     dimensions = held_out.tokens.shape[1]
@@ -113,14 +113,13 @@ def validate_drafter(
 
 
 def fit_temperature(scores: Tensor, chosen: Tensor) -> float:
-    """Return the temperature at which the scores best say what the target chooses.
+    """Return the temperature at which the drafter's scores best predict the target's choices.
 
-    Drafters learn the target's soft distribution, but drafts are compared with its greedy choice.
-    That is much surer than the distribution, and what the branches of a draft tree are worth
-    depends on how sure it is.
+    Drafters learn the target's soft distribution, but drafts are compared with its greedy choice,
+    which is much more certain. The value of a draft tree's branches depends on that certainty.
 
     Args:
-        scores: (N, D, V), the drafter's.
+        scores: (N, D, V), the drafter's scores.
         chosen: (N, D) int64, the target's choices.
     """
     temperatures = torch.logspace(-2, 1, 61).tolist()
@@ -138,8 +137,8 @@ def fit_rates(
     Args:
         by_level: (N, D - 1, V) for each level, see `draft_scores`.
         chosen: (N, D - 1) int64, the target's choices.
-        action_ids: what is drafted from; None for the whole vocabulary.
-        temperature: of the scores.
+        action_ids: the ids from which to draft; None for the whole vocabulary.
+        temperature: divides the scores, see `fit_temperature`.
     """
     ids = action_ids or range(by_level[0].shape[-1])
 
@@ -152,7 +151,7 @@ def fit_rates(
     rates = [[hits(by_level[0], w, r).mean(0).tolist() for w in WIDTHS] for r in _THRESHOLDS]
     levels = []
     for level, scores in enumerate(by_level, start=1):
-        deep = slice(level - 1, None)  # the tokens that can stand so deep
+        deep = slice(level - 1, None)  # the tokens that can be on this level
         found, first = (
             sum(float(hits(s, 1, r)[:, deep].mean()) for r in _THRESHOLDS)
             for s in (scores, by_level[0])
@@ -171,9 +170,9 @@ def accept_length(
     action_ids: range | None,
     temperature: float,
 ) -> float:
-    """Decode the examples strictly and return tokens by verify rounds, as the paper counts it.
+    """Decode the examples strictly, and return tokens per verify round, as the paper counts.
 
-    Not a number for actions of one token, which take no round.
+    NaN for actions of one token, which need no round.
     """
     dimensions = examples.tokens.shape[1]
     stats = []
