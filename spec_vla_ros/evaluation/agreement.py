@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How what a policy says agrees with what a recorded arm did, and what would explain it.
+"""Compares a policy's actions with the motions of a recorded arm, and explains differences.
 
-Open loop: the pictures are those of the recording. On a demonstration that a policy was trained
-on, every dimension that moves should follow; where one does not, its convention is likely wrong.
+The comparison is open-loop: the pictures are those of the recording. On a demonstration like those
+of the training, every dimension that moves should follow the recording. If one does not, its
+convention is probably wrong.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 GRIPPER = DIMENSIONS - 1
 
 FEWEST = 20
-"""Pairs of picture and motion, below which nothing is said."""
-_STILL = 2e-4  # metres or radians a step; what moves less says nothing about signs
+"""Pairs of picture and motion that are needed to say anything."""
+_STILL = 2e-4  # metres or radians per step; smaller motions say nothing about signs
 _FOLLOWS, _STRONG = 0.3, 0.5  # correlations
-_FARTHEST_STEP = 0.3  # metres; no recorded arm goes farther between two pictures
-_STEADY = 1e-3  # of the speed; what varies less has no correlation with anything
-_OFF = 3.0  # times too far or too short; a policy that hedges says less than was done
-_FAR_OFF = 10.0  # believed without correlation too
-_LEAST_PART = 0.6  # of the recorded way that the gripper must go
+_FARTHEST_STEP = 0.3  # metres; no recorded arm moves farther between two pictures
+_STEADY = 1e-3  # of the speed; motions that vary less have no correlation with anything
+_OFF = 3.0  # times too far or too short; an unsure policy moves less than the recorded arm
+_FAR_OFF = 10.0  # times too far or too short that are believed even without correlation
+_LEAST_PART = 0.6  # of the gripper's recorded travel that the policy should use
 
 _TOO_FAR = 'recorded steps are too far: poses in millimetres?'
 _SAME_SPEED = 'recorded speed is constant: no correlation'
@@ -32,13 +33,15 @@ _SAME_SPEED = 'recorded speed is constant: no correlation'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """How one dimension agrees.
+    """How well one dimension agrees.
 
-    name: one of `DIMENSION_NAMES`. recorded, predicted: 95th percentile of the size, metres,
-    radians or opening. correlation: None where one of the two stands still. same_sign: part of
-    the pairs that go the same way, of those in which the arm moved; of the gripper, on the same
-    side of half open; None where there are none. median_error: of the absolute difference.
-    suspicion: in words what would explain it; empty where it agrees.
+    name: one of `DIMENSION_NAMES`.
+    recorded, predicted: 95th percentile of the absolute values, in metres, radians or openings.
+    correlation: of both; None if one of them is constant.
+    same_sign: share of the pairs with the same direction among those in which the arm moved, or,
+        for the gripper, with both on the same side of half open; None if there are none.
+    median_error: median of the absolute difference.
+    suspicion: in words, what would explain a disagreement; empty if they agree.
     """
 
     name: str
@@ -51,11 +54,11 @@ class Agreement:
 
 
 def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
-    """Return how each dimension agrees.
+    """Return how well each dimension agrees.
 
     Args:
-        predicted: (N, 7) actions: metres, radians, opening.
-        recorded: (N, 7) what the arm did; an opening that is not known is not a number.
+        predicted: (N, 7), the policy's actions in metres, radians and openings.
+        recorded: (N, 7), the arm's motions likewise; unknown openings are NaN.
 
     Raises:
         ValueError: there are too few pairs to say anything.
@@ -73,7 +76,7 @@ def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
 
 
 def verdict(found: Sequence[Agreement]) -> str:
-    """Return in a sentence what the table says."""
+    """Return the conclusion from all dimensions, in a sentence."""
     moving = [a for a in found if a.correlation is not None and a.recorded > _STILL]
     arm = [a for a in found if a.name != DIMENSION_NAMES[GRIPPER] and a.recorded > _STILL]
     if too_far := [a.recorded for a in arm if a.suspicion == _TOO_FAR]:
@@ -133,7 +136,11 @@ def _axis(predicted: np.ndarray, recorded: np.ndarray, d: int) -> Agreement:
 
 
 def _suspicion(d: int, by_axis: dict[int, float | None], ratio: float) -> str:
-    """Return what would explain an axis; ratio: how far it is said to go, by how far it went."""
+    """Return what would explain an axis; empty if it agrees.
+
+    by_axis: correlation of the axis d in the predictions with each recorded axis of its group.
+    ratio: how far the policy moves, divided by how far the arm moved.
+    """
     own = by_axis[d] or 0.0
     other = max(by_axis, key=lambda e: abs(by_axis[e] or 0.0))
     strongest = by_axis[other] or 0.0
@@ -188,5 +195,5 @@ def _correlation(said: np.ndarray, done: np.ndarray) -> float | None:
 
 
 def _is_steady(done: np.ndarray) -> bool:
-    """Return whether a motion is the same in every step, but for rounding of its poses."""
+    """Return whether a motion is the same in every step, except for rounding of its poses."""
     return bool(np.std(done) < max(1e-9, _STEADY * abs(np.mean(done))))

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Answers in words, of which one must not end work of hours."""
+"""Counts answers in words, a single one of which must not end hours of work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.types import Action, Decoding, NotAnActionError, Observation, PolicyInfo
 
 FEWEST = 20
-"""Answers, before a policy may be told to answer in words mostly."""
+"""Answers that must have come before a policy is refused for answering mostly in words."""
 
 
 class Answers:
-    """A policy that goes on after an answer in words, and counts it.
+    """A policy that accepts answers in words (tokens that are no actions), and counts them.
 
-    It becomes the nearest bins, as in published evaluations; a robot refuses it.
+    Such a token becomes the nearest bin, as in published evaluations. On a robot it is refused.
 
     Args:
         policy: gives the answers.
@@ -27,19 +27,20 @@ class Answers:
 
     @property
     def info(self) -> PolicyInfo:
-        """The policy's."""
+        """See `Policy.info`."""
         return self._policy.info
 
     @property
     def in_words(self) -> int:
-        """How many there were."""
+        """How many answers were in words."""
         return self._in_words
 
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
         """Return the action for this observation.
 
         Raises:
-            NotAnActionError: the model computed NaN, or most of many answers are words.
+            NotAnActionError: the model computed NaN, or most of at least `FEWEST` answers are in
+                words.
             ValueError: see `SpecVlaPolicy.infer`.
         """
         action = self._policy.infer(observation, decoding, refuse_words=False)
@@ -53,20 +54,20 @@ class Answers:
         return action
 
     def reset(self) -> None:
-        """Have the policy forget everything kept from earlier observations."""
+        """Let the policy forget everything kept from earlier observations."""
         self._policy.reset()
 
     def check(self) -> None:
-        """Make sure, at the end, that the policy was taught actions.
+        """Make sure that the policy was trained to give actions; to be called at the end.
 
         Raises:
-            NotAnActionError: most of its answers are words.
+            NotAnActionError: most of its answers are in words.
         """
         if self._last is not None and 2 * self._in_words > self._given:
             raise self._last
 
     def told(self) -> str:
-        """Return how many answers are words, as a sentence; empty where none is."""
+        """Return in a sentence how many answers are in words; empty if none is."""
         if not self._in_words:
             return ''
         return (

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Results of episodes as they come in, a line each: what has run once need not run again."""
+"""Logs the results of episodes as they end, so that a run can resume without repeating them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 
 
 class EpisodeLog:
-    """A file of JSON lines, of which each tells one episode.
+    """A file of JSON lines with an episode in each.
 
-    A line is whole or it does not count, so that a program may be killed at any time.
+    An incomplete line does not count, so the program may be killed at any time.
 
     Args:
-        path: the file; made when there is something to write.
-        key: fields that say which episode it is.
+        path: the file; it is made when there is something to write.
+        key: the fields that identify an episode.
     """
 
     def __init__(self, path: Path, *, key: Iterable[str]) -> None:
         self._path, self._key = path, tuple(key)
 
     def read(self) -> dict[tuple, dict[str, Any]]:
-        """Return what has been logged, by the values of the key; of several the last.
+        """Return the logged episodes by the values of their key; of several equal keys, the last.
 
         Raises:
-            ValueError: the file holds something else than episodes.
+            ValueError: the file holds something other than episodes.
         """
         if not self._path.exists():
             return {}
@@ -40,7 +40,7 @@ class EpisodeLog:
             ) from error
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append an episode, and have it written before this returns."""
+        """Append an episode; it is on the disk when this returns."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         cut_off_torn_line(self._path)
         with self._path.open('a') as file:
@@ -50,13 +50,13 @@ class EpisodeLog:
 
 
 def whole_lines(path: Path) -> list[str]:
-    """Return the lines of a file but for a last one without an end: its writer was killed."""
+    """Return the lines of a file without an incomplete last one, whose writer was killed."""
     text = path.read_text()
     return text[: text.rfind('\n') + 1].splitlines()
 
 
 def cut_off_torn_line(path: Path) -> None:
-    """Remove what stands behind the last end of a line: its writer was killed."""
+    """Remove an incomplete last line, whose writer was killed, from a file."""
     if not path.exists():
         return
     with path.open('rb+') as file:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What is measured of a run of decoded actions, each as a plain function of arrays."""
+"""Measures of decoded actions, each as a plain function of arrays."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from spec_vla_ros.types import DecodeStats, accept_length
 
 @dataclass(frozen=True, slots=True)
 class DecodingFigures:
-    """How many passes and tokens the actions of a run took.
+    """How many passes the actions of a run took.
 
-    accept_length: all tokens over all verify rounds, see `types.accept_length`; None without any.
-    tokens_per_pass: tokens over target passes, prefill counted.
-    target_passes, draft_passes: mean for each action, prefill counted.
+    accept_length: all tokens by all verify rounds, see `types.accept_length`; None without rounds.
+    tokens_per_pass: tokens per pass of the target, prefill included.
+    target_passes, draft_passes: mean per action, prefill included.
     """
 
     accept_length: float | None
@@ -30,7 +30,7 @@ class DecodingFigures:
     def of(
         cls, *, actions: int, dimensions: int, target_passes: int, draft_passes: int
     ) -> DecodingFigures:
-        """Return the figures of so many actions and passes in all.
+        """Return the figures for totals of actions and passes.
 
         Raises:
             ValueError: there are no actions.
@@ -62,13 +62,14 @@ def decoding_figures(stats: Sequence[DecodeStats], *, dimensions: int) -> Decodi
 
 @dataclass(frozen=True, slots=True)
 class Exactness:
-    """How many actions of strict decoding are other than autoregressive decoding's.
+    """How many actions of strict decoding differ from those of autoregressive decoding.
 
-    In float32 none should be. In half precision a pass of several rows rounds otherwise than a
-    pass of one, and where two tokens are nearly as good the other one may win.
+    In float32 none should. In half precision, a pass of several rows rounds differently from a
+    pass of one, so that another token may be chosen if two are nearly equally probable.
 
-    actions: compared. differing: of them, other than autoregressive decoding's in any token.
-    largest_bins: the largest distance of a token.
+    actions: how many were compared.
+    differing: how many of them differ in any token.
+    largest_bins: the largest difference of a token, in bins.
     """
 
     actions: int
@@ -96,7 +97,7 @@ def exactness(tokens: ArrayLike, reference: ArrayLike) -> Exactness:
 def mean_squared_jerk(positions: np.ndarray, *, interval: float) -> float:
     """Return the mean of the squared third derivative of a path, (m/s^3)^2.
 
-    positions: (N, 3) metres, `interval` seconds apart. Fewer than four give nan.
+    positions: (N, 3) metres, `interval` seconds apart; NaN if there are fewer than four.
     """
     if len(positions) < 4:
         return float('nan')
@@ -110,7 +111,7 @@ def mean_deviation(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate, of 95 %.
+    """Return Wilson's score interval of a rate, with a confidence of 95 %.
 
     Raises:
         ValueError: there were no trials.

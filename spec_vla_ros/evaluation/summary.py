@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The figures of an episode, which can be kept, and of a decoding mode over its episodes."""
+"""The figures of one episode, which can be stored, and those of a mode over all its episodes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,30 @@ from spec_vla_ros.evaluation.measures import (
     wilson_interval,
 )
 
-_DIGITS = 4  # of milliseconds that are kept
+_DIGITS = 4  # decimals of milliseconds that are stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeFigures:
-    """What an episode adds to the figures of its mode; all of it goes into JSON.
+    """The figures of one episode; all of them can be stored as JSON.
 
-    number: its seed or, where it began in one, its initial state.
-    steps: actions. jerk: mean squared, (m/s^3)^2; None for fewer than four steps.
-    target_passes, draft_passes: in all. rounds: for each dimension, how many verify rounds began
-        at it and how many tokens these committed.
-    compared: steps beside which autoregressive decoding ran; of them
-        identical: with the same tokens;
-        bins, values: (D,) sums of the distances to it, in tokens and in the action's units;
-        exact: see `measures.Exactness`, where that was asked.
-    generated: of the compared steps, those for which the other implementation gave the tokens of
-        autoregressive decoding; None where it did not run.
-    milliseconds: of each step; of those compared and of what they are compared with.
-    phases_ms: of each step, by phase.
+    number: its initial state if it began in one, otherwise its seed.
+    steps: how many actions it took.
+    jerk: mean squared jerk, (m/s^3)^2; None for fewer than four steps.
+    target_passes, draft_passes: totals.
+    rounds: for each dimension, how many verify rounds began at it, and how many tokens they
+        committed.
+    compared: in how many steps autoregressive decoding ran, too, for comparison.
+    identical: how many of the compared steps had the same tokens.
+    bins, values: (D,), sums over the compared steps of the distances to autoregressive decoding,
+        in tokens and in the action's units.
+    exact: see `measures.Exactness`; None if it was not asked for.
+    generated: in how many of the compared steps the other implementation gave the same tokens as
+        autoregressive decoding; None if it did not run.
+    milliseconds: time of each step.
+    compared_ms, autoregressive_ms, generate_ms: times of the compared steps, of autoregressive
+        decoding in them, and of the other implementation.
+    phases_ms: phase -> its time in each step.
     """
 
     number: int
@@ -65,7 +70,7 @@ class EpisodeFigures:
 
 
 def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
-    """Return the figures of an episode with at least one step, whose first one was compared."""
+    """Return the figures of an episode of at least one step, the first of which was compared."""
     steps, start = episode.steps, episode.start
     beside = [(s, s.reference) for s in steps if s.reference is not None]
     tokens, reference = (
@@ -108,8 +113,8 @@ def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
 def summarise(episodes: Sequence[EpisodeFigures]) -> dict:
     """Return the figures of a mode over its episodes, ready for JSON.
 
-    Times are medians over steps; a ratio is that of the medians over the steps that were compared.
-    None where there is nothing to count: no success, no steps that another implementation timed.
+    Times are medians over steps, and ratios are those of the medians over the compared steps. A
+    figure is None if there is nothing to count, such as steps to success without any success.
     """
     dimensions, actions = len(episodes[0].rounds), sum(e.steps for e in episodes)
     passes = DecodingFigures.of(
@@ -158,14 +163,14 @@ def summarise(episodes: Sequence[EpisodeFigures]) -> dict:
 
 
 def _rounds(steps: Sequence[Step], *, dimensions: int) -> list[list[int]]:
-    """Return verify rounds that begin at each dimension and their tokens, (D, 2).
+    """Return how many verify rounds begin at each dimension, and their tokens, (D, 2).
 
-    The first counts the drafts verified inside the prefill.
+    Drafts verified inside the prefill count at the first dimension.
     """
     found = [[0, 0] for _ in range(dimensions)]
     for step in steps:
         lengths = step.action.stats.accept_lengths
-        rest = len(step.action.tokens) - sum(lengths)  # what a prefill without a draft gave
+        rest = len(step.action.tokens) - sum(lengths)  # tokens of a prefill without a draft
         for start, length in zip(accumulate(lengths, initial=rest), lengths, strict=False):
             found[start][0] += 1
             found[start][1] += length
@@ -206,7 +211,7 @@ def _rounded(milliseconds: Iterable[float | None]) -> list[float]:
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
-    """Return the sum; None where one of them is not known."""
+    """Return the sum; None if one of the counts is not known."""
     found = list(counts)
     known = [count for count in found if count is not None]
     return sum(known) if len(known) == len(found) else None
