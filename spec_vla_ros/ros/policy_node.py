@@ -276,11 +276,14 @@ class SpecVlaNode(LifecycleNode):
         return True, 'the instruction is cancelled'
 
     def _reset(self) -> Done:
+        text = 'the emergency stop is released, and what was given up is tried again'
         if self._configured is None:
             self._emergency.release()
-        else:
-            self._configured.loop.reset()
-        return True, 'the emergency stop is released, and what was given up is tried again'
+            return True, text
+        self._configured.reset()
+        if not self._configured.loop.instruction:
+            text += '; the arm waits for the next instruction'
+        return True, text
 
     def _stand_still(self) -> None:
         """End the ticks with a zero twist; does nothing if they have ended."""
