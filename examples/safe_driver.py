@@ -9,6 +9,7 @@ arm's interface there. Nothing of spec_vla_ros is imported.
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable
 
@@ -31,7 +32,9 @@ class SafeDriver(Node):
     """Holds each velocity until the next one, for a tenth of a second; then stands still.
 
     Args:
-        send: gives a velocity to the arm; called at `RATE`, whatever comes or does not come.
+        send: gives a velocity to the arm; called at `RATE`, whatever comes or does not come. If
+            the arm holds a velocity until the next one, give it a duration, too: a process that is
+            killed sends no zero.
         kwargs: for rclpy's Node.
 
     The parameter `frame` is that of the velocities which the arm understands.
@@ -84,6 +87,8 @@ class SafeDriver(Node):
 def main() -> None:
     """Print what an arm would be given, until interrupted."""
     rclpy.init()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal ends; not with nohup
+        signal.signal(signal.SIGHUP, lambda number, frame: rclpy.try_shutdown())
     driver = SafeDriver(lambda velocity: print(*(f'{each:+.3f}' for each in velocity)))
     try:
         rclpy.spin(driver)

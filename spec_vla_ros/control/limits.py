@@ -136,6 +136,8 @@ class GripperClamp:
 
     def tick(self, limits: GripperLimits, *, period: float) -> float | None:
         """Return the opening to command now, or None if there is nothing new to command."""
+        if self._goal is not None:  # the range may have become narrower on the way
+            self._goal = min(max(self._goal, limits.low), limits.high)
         opening = self.ahead(limits, seconds=period)
         if opening is None:
             return None

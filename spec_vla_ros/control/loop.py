@@ -248,7 +248,7 @@ class ControlLoop(Generic[Image]):
         halt = self._preconditions.halt(settings, now_ns=now_ns)
         trouble = self._supervisor.trouble
         if trouble is not None and halt.reason is not Reason.EMERGENCY_STOP:
-            return Halt(Reason.WORKER_DOWN, trouble)
+            return Halt(Reason.WORKER_DOWN, trouble, lasting=self._supervisor.given_up)
         if halt is RUNNING and running_for > limit:
             text = f'an inference takes longer than inference_timeout={limit} s'
             if self._halt.reason is not Reason.INFERENCE_TIMEOUT:

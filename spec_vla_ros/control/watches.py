@@ -194,6 +194,8 @@ class FrozenWatch:
         rotation = math.hypot(*twist.angular) * seconds
         if self._since_ns is None and (translation or rotation):
             self._since_ns = now_ns
+        if self._since_ns is not None:  # the clock may have been set back
+            self._since_ns = min(self._since_ns, now_ns)
         self._translation += translation
         self._rotation += rotation
 

@@ -58,7 +58,7 @@ class ProcessPolicy:
         self._made_of: tuple[object, ...] = ()
         self._restarts = 0
         self._in_a_row = 0
-        self._recovering = False
+        self._given_up = self._recovering = False
         self._closing = False
         self._reset_due = False
         self._thread = threading.Thread(target=self._supervise, name='supervisor', daemon=True)
@@ -82,6 +82,11 @@ class ProcessPolicy:
     def trouble(self) -> str | None:
         """Why no inference can run now; None when one can."""
         return self._trouble
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the process stays down until `recover`."""
+        return self._given_up
 
     @property
     def restarts(self) -> int:
@@ -216,7 +221,8 @@ class ProcessPolicy:
             self._changed.wait_for(lambda: self._closing, self._pause * 2**self._in_a_row)
         else:
             self._trouble = f'{how}; given up after {limit} restarts, until reset'
-            self._recovering = False
+            self._given_up, self._recovering = True, False
             self._changed.wait_for(lambda: self._closing or self._recovering)
-            self._in_a_row = 0
+            self._given_up, self._in_a_row = False, 0
+            self._trouble = f'{how}; starting it again after a reset'
         return not self._closing

@@ -157,6 +157,10 @@ class Supervisor(Protocol):
         """Why no inference can run now; None when one can."""
 
     @property
+    def given_up(self) -> bool:
+        """Whether none will run until `recover`."""
+
+    @property
     def restarts(self) -> int:
         """How often inference had to be started again."""
 
@@ -174,6 +178,7 @@ class Unsupervised:
     """The supervisor of a policy in this process: nothing to watch, and nothing to kill."""
 
     trouble: str | None = None
+    given_up = False
     restarts = 0
 
     def kill(self) -> None:

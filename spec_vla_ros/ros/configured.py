@@ -180,10 +180,19 @@ class Configured:
     def emergency_stop(self, source: str) -> None:
         """Command nothing but zero until reset, and cancel the gripper's goal, even without ticks.
 
+        The goal of an instruction ends now, too: a reset may come before the next tick.
         source: who asked for it, in words.
         """
         self.loop.emergency_stop(source)
         self._outputs.emergency_stop()
+        self._execute.abort(Result.OUTCOME_STOPPED, self._emergency.text)
+
+    def reset(self) -> None:
+        """Release the emergency stop; end the goal whose instruction is forgotten with that."""
+        self.loop.reset()
+        if not self.loop.instruction:
+            text = 'a reset while the arm halted forgot the instruction'
+            self._execute.abort(Result.OUTCOME_STOPPED, text)
 
     def stop(self) -> None:
         """Drop the instruction, and abort the goal that gave it."""
@@ -220,8 +229,10 @@ class Configured:
         who = self._inputs.who_instructs
         if rival is not None:
             other, words = rival
+            # In the same words whichever of them has just spoken, as they go into the log once.
+            (one, this), (two, that) = sorted([(who(source), said), (who(other), words)])
             text = (
-                f'{who(source)} and {who(other)} go on publishing {said!r} and {words!r}: neither '
+                f'{one} and {two} go on publishing {this!r} and {that!r}: neither '
                 f'is followed until one of them pauses for {LONGEST_PAUSE:g} s; publish each once'
             )
             if before in ('', words):

@@ -246,11 +246,13 @@ class SpecVlaNode(LifecycleNode):
         self._in_use.stand_still(Halt(Reason.CLOCK_STOPPED, text))
 
     def _emergency_stop(self, source: str) -> None:
+        before = self._emergency.text
         if self._configured is None:
             self._emergency.press(source)
         else:
             self._configured.emergency_stop(source)
-        self.get_logger().error(self._emergency.text)
+        if self._emergency.text != before:  # buttons may say so a hundred times a second
+            self.get_logger().error(self._emergency.text)
 
     def _emergency_not_heard(self, who: str) -> None:
         """Press the emergency stop if one cannot be heard: whoever publishes it relies on it."""
@@ -276,11 +278,14 @@ class SpecVlaNode(LifecycleNode):
         return True, 'the instruction is cancelled'
 
     def _reset(self) -> Done:
+        text = 'the emergency stop is released, and what was given up is tried again'
         if self._configured is None:
             self._emergency.release()
-        else:
-            self._configured.loop.reset()
-        return True, 'the emergency stop is released, and what was given up is tried again'
+            return True, text
+        self._configured.reset()
+        if not self._configured.loop.instruction:
+            text += '; the arm waits for the next instruction'
+        return True, text
 
     def _stand_still(self) -> None:
         """End the ticks with a zero twist; does nothing if they have ended."""

@@ -26,6 +26,18 @@ from spec_vla_ros.types import NANOSECONDS, DecodeStats, Policy
 STATUS_PERIOD_NS = NANOSECONDS
 
 
+def is_news(halt: Halt, *, before: Halt) -> bool:
+    """Whether a halt has another reason than the one before, or other words that somebody awaits.
+
+    Most texts have figures that change at each tick; not those of a refused instruction, and of
+    an inference process that is started again, or no more.
+    """
+    if halt.reason is not before.reason:
+        return True
+    settled = halt.lasting or halt.reason is Reason.WORKER_DOWN
+    return settled and halt.text != before.text
+
+
 class Reports:
     """Publishes the status at every change and once a second, and diagnostics once a second.
 
@@ -83,7 +95,7 @@ class Reports:
                 now=now,
             )
             self._look_whether_it_drafts(new.action.stats)
-        changed = self.halt is None or tick.halt.reason is not self.halt.reason
+        changed = self.halt is None or is_news(tick.halt, before=self.halt)
         if changed:
             self.log(tick.halt)
         # If the clock was set back, the next report must not wait until it has caught up.

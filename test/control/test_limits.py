@@ -243,6 +243,15 @@ def test_the_rate_ramps_from_what_was_commanded_last():
     assert clamp.clamps == 2
 
 
+def test_a_range_that_is_narrowed_holds_for_the_ramp_under_way():
+    clamp, period = GripperClamp(), 0.25
+    clamp.go_to(0.0, GripperLimits(rate=1.0))
+    clamp.tick(GripperLimits(rate=1.0), period=period)
+    clamp.go_to(1.0, GripperLimits(rate=1.0))
+    narrow = GripperLimits(high=0.4, rate=1.0)
+    assert [clamp.tick(narrow, period=period) for _ in range(3)] == [0.25, 0.4, None]
+
+
 def test_a_stop_ends_the_ramp_where_it_is():
     clamp, slow = GripperClamp(), GripperLimits(rate=2.0)
     for opening in (0.0, 1.0):

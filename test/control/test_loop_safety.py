@@ -22,6 +22,7 @@ class Supervisor:
 
     def __init__(self):
         self.trouble = None
+        self.given_up = False
         self.restarts = 0
         self.done = []
 
@@ -296,6 +297,9 @@ def test_a_dead_worker_halts_and_says_so(drive):
     assert tick.halt.reason is Reason.WORKER_DOWN
     assert 'SIGKILL' in tick.halt.text
     assert driver.loop.counters.worker_restarts == 1
+    assert not tick.halt.lasting
+    supervisor.given_up = True
+    assert driver.tick().halt.lasting  # so that a goal does not wait for ever
     driver.loop.reset()
     assert supervisor.done == ['recover']
     supervisor.trouble = None

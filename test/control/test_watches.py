@@ -200,6 +200,14 @@ def test_how_much_motion_must_show(twist, seconds, visible):
     assert (watch.fault(seen_ns=2 * SECOND + 1, timeout=1.0) is not None) == visible
 
 
+def test_one_that_froze_before_the_clock_was_set_back_is_noticed():
+    clock = Clock()
+    clock.pass_time(0.3, FORWARD)
+    clock.now_ns -= 3600 * SECOND
+    clock.pass_time(0.7, FORWARD)
+    assert clock.fault is not None
+
+
 def test_a_picture_that_changes_is_alive():
     clock = Clock()
     for _ in range(10):

@@ -2,6 +2,10 @@
 """The driver obeys velocities that it can trust, and stops by itself."""
 
 import importlib.util
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +15,7 @@ pytest.importorskip('spec_vla_ros.msg', reason='needs ROS and the built messages
 
 from geometry_msgs.msg import TwistStamped
 from harness import World, wait_for
+from waiting import PATIENCE
 
 from spec_vla_ros.ros.free_domain import free_domain
 
@@ -77,6 +82,20 @@ def test_it_stops_by_itself_when_nothing_comes(arm):
     drive(arm, 0.1)
     assert arm.moving()[0][1] == (0.1, 0.0, 0.0, 0.0, 0.0, 0.0)
     wait_for(lambda: stands(arm), 'a halt')
+
+
+def test_the_end_of_its_terminal_is_an_end_in_good_order():
+    """Else an arm that holds its last velocity would go on with it."""
+    with free_domain() as domain_id:
+        env = {**os.environ, 'ROS_DOMAIN_ID': str(domain_id), 'PYTHONUNBUFFERED': '1'}
+        driver = subprocess.Popen(
+            [sys.executable, EXAMPLE], stdout=subprocess.PIPE, text=True, env=env
+        )
+        assert driver.stdout.readline()
+        driver.send_signal(signal.SIGHUP)
+        said, _ = driver.communicate(timeout=PATIENCE)
+    assert driver.returncode == 0
+    assert said.splitlines()[-1] == ' '.join(['+0.000'] * 6)
 
 
 def test_what_is_too_fast_is_cut_down(arm):

@@ -93,6 +93,15 @@ def test_the_emergency_stop_stays_until_reset(moving, buttons, status, twists):
     twists.wait(is_moving)
 
 
+def test_a_button_that_goes_on_saying_so_is_one_line_in_the_log(moving, buttons, status, stderr):
+    for _ in range(5):
+        buttons.emergency_stop()
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    buttons.emergency_stop(on=False)
+    wait_for_line(stderr, 'does not release')  # it has heard them all
+    assert stderr().count(']: emergency stop (topic), until reset') == 1
+
+
 def test_what_does_not_release_it_is_told(moving, buttons, status, stderr):
     buttons.emergency_stop()
     status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))

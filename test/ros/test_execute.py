@@ -18,6 +18,7 @@ from harness import (
 from spec_vla_ros.action import ExecuteInstruction
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
 from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
@@ -147,7 +148,7 @@ def test_no_action_begins_once_the_time_is_over(world, client, policy, twists):
     world.camera()
     world.policy_node(lambda settings: policy, control_rate=1.0, **PATIENT)
     policy.open.clear()
-    since, limit = time.monotonic(), 1.0
+    since, limit = time.monotonic(), 2.5  # the first tick may not have an image yet
     handle = client.send(time_limit=limit)
     wait_for(lambda: policy.observations, 'the inference to begin')
     wait_for(lambda: time.monotonic() > since + 1.05 * limit, 'the end of the time')
@@ -327,3 +328,34 @@ def test_a_goal_can_be_canceled_while_a_simulated_clock_stands_still(world, clie
     get(handle.cancel_goal_async())
     assert client.result(handle)[0] == CANCELED
     assert client.result(client.send(time_limit=0.3))[1].outcome == Result.OUTCOME_TIME_LIMIT
+
+
+def test_a_reset_that_forgets_the_instruction_ends_its_goal(world, client, policy):
+    """Nobody would carry it out any more, and the next one would be rejected for it."""
+    world.policy_node(lambda settings: policy, image_timeout=0.2)
+    camera = world.camera()
+    handle = client.send()
+    wait_for(lambda: any(f.step for f in client.feedback), 'the first action')
+    camera.covered = True
+    wait_for(lambda: any('image_timeout' in f.halt for f in client.feedback), 'the halt')
+    answer = world.remote.call(Trigger, f'{NODE}/reset', Trigger.Request())
+    assert answer.message.endswith('; the arm waits for the next instruction')
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_STOPPED)
+    assert 'reset' in result.text
+    camera.covered = False
+    assert client.result(client.send(step_limit=1))[0] == SUCCEEDED
+
+
+def test_an_emergency_stop_ends_a_goal_though_no_tick_follows_before_the_reset(world, client):
+    """Without /clock there is never a tick."""
+    world.policy_node(lambda settings: ScriptedPolicy(), use_sim_time=True)
+    handle = client.send()
+    button = world.remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
+    button.publish(Bool(data=True))
+    wait_for(lambda: not client.send('other').accepted, 'it to be pressed')
+    done, result = client.result(handle)
+    assert (done, result.outcome) == (ABORTED, Result.OUTCOME_STOPPED)
+    assert 'emergency stop' in result.text
+    assert world.remote.call(Trigger, f'{NODE}/reset', Trigger.Request()).success
+    assert client.send('other').accepted

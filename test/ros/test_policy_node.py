@@ -14,7 +14,7 @@ from sensor_msgs.msg import CompressedImage
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
-from waiting import PATIENCE, wait_for
+from waiting import PATIENCE, wait_for, wait_for_line
 
 from spec_vla_ros.ros import configured, policy_node, qos
 from spec_vla_ros.ros.converters import rgb_to_compressed, rgb_to_image, to_nanoseconds
@@ -158,6 +158,14 @@ def test_a_huge_instruction_is_refused_with_a_reason(world, topics, policy):
     status = topics.status.wait(halted(PolicyStatus.REASON_BAD_INSTRUCTION))
     assert 'characters' in status.reason_text
     assert not policy.observations
+
+
+def test_another_instruction_that_is_refused_is_in_the_log_too(world, topics, stderr):
+    world.policy_node(lambda settings: ScriptedPolicy())
+    world.instruct('stop')
+    wait_for_line(stderr, "halted: the instruction is 'stop'")
+    world.instruct('halt')
+    wait_for_line(stderr, "halted: the instruction is 'halt'")
 
 
 def test_an_instruction_change_discards_the_running_inference(world, topics, policy):

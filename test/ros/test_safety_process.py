@@ -13,7 +13,7 @@ from processes import gone
 from safety_bench import NODE, SafetyBench, moving
 from spec_vla_ros.msg import PolicyStatus, VlaAction
 from toy_checkpoint import write_tiny
-from waiting import wait_for
+from waiting import wait_for, wait_for_line
 
 from spec_vla_ros.inference.process_policy import ProcessPolicy
 from spec_vla_ros.ros import qos
@@ -98,6 +98,15 @@ def test_a_worker_that_dies_again_and_again_is_given_up_until_reset(bench):
     bench.wait_halted('NO_INSTRUCTION')  # nothing moves by itself
     bench.instruct('go')
     bench.wait_moving()
+
+
+def test_that_it_is_given_up_is_in_the_log_though_it_was_down_before(bench, stderr):
+    for _ in range(3):
+        pid = wait_for(lambda: bench.process.pid, 'a process')
+        os.kill(pid, signal.SIGKILL)  # the later ones while they load
+        wait_for(lambda pid=pid: bench.process.pid != pid, 'its end')
+    wait_for(lambda: bench.process.given_up, 'the end of it')
+    wait_for_line(stderr, 'halted: the inference process ended with SIGKILL; given up')
 
 
 def test_an_inference_that_hangs_is_killed_and_does_not_act_afterwards(bench):
