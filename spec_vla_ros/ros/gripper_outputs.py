@@ -141,14 +141,19 @@ class ActionOutput:
         return f'goals of the action {name} ({self._type}), {_ends(self._settings)}'
 
     def command(self, opening: float) -> None:
-        """Send a goal, if the opening has changed since the last one."""
-        if self._commanded is not None and abs(opening - self._commanded) < WORTH_A_GOAL:
-            return
+        """Send a goal, if the opening has changed since the last one.
+
+        After its server was gone, the same opening is sent again: one that was started anew knows
+        nothing of the last goal.
+        """
         if not self._client.server_is_ready():
+            self._commanded = None
             self._logger.warning(
                 f'the gripper gets no commands: {self._why_no_server()}',
                 throttle_duration_sec=5.0,
             )
+            return
+        if self._commanded is not None and abs(opening - self._commanded) < WORTH_A_GOAL:
             return
         goal = self._goal(self._settings.gripper_position(opening))
         self._commanded, self._cancels = opening, False

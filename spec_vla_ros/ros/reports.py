@@ -75,6 +75,7 @@ class Reports:
         self._performance = Performance(now=time.monotonic())
         self.halt: Halt | None = None  # the one reported last; None means inactive
         self._not_heard: tuple[str, ...] = ()
+        self._instruction = ''  # the one reported last
         self._drafting_off, self._draft_plan = False, ''  # those of the last action
         self._due_ns, self._late = 0, False
         self._timer = node.create_timer(DIAGNOSTICS_PERIOD, self._diagnose, clock=steady)
@@ -106,11 +107,12 @@ class Reports:
         """Publish the status; halt: None if the node is inactive."""
         self.halt = halt
         self._due_ns = now_ns + STATUS_PERIOD_NS
+        self._instruction = self._loop.instruction
         self._topics.publish_status(
             status_message(
                 None if halt is None else self._in_full(halt),
                 now_ns=now_ns,
-                instruction=self._loop.instruction,
+                instruction=self._instruction,
                 not_heard=self._not_heard,
                 held_back=self._held_back(),
                 drafting_off=self._drafting_off,
@@ -148,18 +150,19 @@ class Reports:
             )
         self._drafting_off, self._draft_plan = stats.drafting_off, stats.draft_plan
 
-    def _look_who_is_not_heard(self) -> None:
+    def _look_what_is_new(self) -> None:
         before = self._not_heard
         unheard = self._inputs.not_heard() + self._stops_not_heard()
         self._not_heard = unheard + self._outputs.troubles()
         for text in self._not_heard:
             if text not in before:
                 self._node.get_logger().error(text)
-        if self._not_heard != before:
+        # Without ticks (inactive, or the clock stands still) nobody else reports an instruction.
+        if self._not_heard != before or self._loop.instruction != self._instruction:
             self.report(self.halt, now_ns=self._node.get_clock().now().nanoseconds)
 
     def _diagnose(self) -> None:
-        self._look_who_is_not_heard()
+        self._look_what_is_new()
         counters = self._loop.counters
         health = Health(
             halt=None if self.halt is None else self._in_full(self.halt),

@@ -129,6 +129,20 @@ def test_it_is_told_again_when_it_was_not_there_or_rejected(client, monkeypatch)
     assert client.goals == [(1.0, 0.0)] * 3
 
 
+def test_a_server_that_was_started_anew_is_told_the_same_opening(client, monkeypatch):
+    """It knows nothing of the last goal, and a gripper that is switched on may open."""
+    monkeypatch.setattr(gripper_outputs, 'get_action_names_and_types', lambda node: [])
+    gripper = ActionOutput(node := FakeNode(), PolicySettings(gripper_type='action'))
+    gripper.command(0.0)
+    client.ready = False
+    gripper.command(0.0)
+    assert 'has no server' in node.warnings[-1]
+    client.ready = True
+    gripper.command(0.0)
+    gripper.command(0.0)
+    assert client.goals == [(0.0, 0.0)] * 2
+
+
 def test_after_a_halt_the_same_opening_is_a_new_goal(client):
     gripper = ActionOutput(FakeNode(), PolicySettings(gripper_type='action'))
     gripper.command(1.0)

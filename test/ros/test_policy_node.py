@@ -342,6 +342,14 @@ def test_a_dry_run_begins_with_a_zero_twist(world, topics, policy):
     topics.twists.wait(moving)
 
 
+def test_an_inactive_node_tells_which_instruction_it_will_begin_with(world, topics, policy):
+    world.policy_node(lambda settings: policy, active=False)
+    assert world.remote.configure('/spec_vla')
+    world.instruct('go')
+    wait_for(lambda: topics.status.last and topics.status.last.instruction == 'go', 'the status')
+    assert topics.status.last.state == PolicyStatus.STATE_INACTIVE
+
+
 def test_deactivation_ends_with_a_zero_twist(world, topics, policy):
     world.policy_node(lambda settings: policy)
     world.camera()
