@@ -24,6 +24,14 @@ sys.path.insert(0, str(ROOT))  # the source tree is tested, whatever is installe
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def not_under_nohup():
+    """Whoever runs the tests by nohup ignores SIGHUP, and so would every program they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def _ros_is_here() -> bool:
     return (
         importlib.util.find_spec('rclpy') is not None

@@ -84,6 +84,7 @@ def test_it_stops_by_itself_when_nothing_comes(arm):
     wait_for(lambda: stands(arm), 'a halt')
 
 
+@pytest.mark.usefixtures('not_under_nohup')
 def test_the_end_of_its_terminal_is_an_end_in_good_order():
     """Else an arm that holds its last velocity would go on with it."""
     with free_domain() as domain_id:

@@ -57,11 +57,8 @@ class Pair:
 
 
 @pytest.fixture
-def pair(world):
-    # Whoever runs the tests by nohup ignores it, and so would every node.
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield Pair(world)
-    signal.signal(signal.SIGHUP, before)
+def pair(world, not_under_nohup):
+    return Pair(world)
 
 
 def moving(twist):
