@@ -87,8 +87,8 @@ class SafeDriver(Node):
 def main() -> None:
     """Print what an arm would be given, until interrupted."""
     rclpy.init()
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # the terminal ends; not with nohup
-        signal.signal(signal.SIGHUP, lambda number, frame: rclpy.try_shutdown())
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # it is ignored under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)  # the terminal ends: as Ctrl-C
     driver = SafeDriver(lambda velocity: print(*(f'{each:+.3f}' for each in velocity)))
     try:
         rclpy.spin(driver)
