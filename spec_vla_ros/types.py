@@ -43,9 +43,11 @@ class Observation:
 
     def __post_init__(self) -> None:
         ids: Any = self.instruction
-        if isinstance(ids, Sequence | np.ndarray) and not isinstance(ids, str | bytes | bytearray):
+        if isinstance(ids, np.ndarray):
+            ids = ids.tolist()
+        if isinstance(ids, list):
             # A copy, since the encoder keeps the last prompt and compares the next one with it.
-            object.__setattr__(self, 'instruction', tuple(np.atleast_1d(ids)))
+            object.__setattr__(self, 'instruction', tuple(ids))
         if not isinstance(self.stamp_ns, Integral):
             raise ValueError(
                 f'stamp_ns {self.stamp_ns!r}: give whole nanoseconds, as time.time_ns() does'

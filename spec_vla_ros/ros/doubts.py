@@ -7,6 +7,7 @@ import numpy as np
 from rclpy.node import Node
 
 from spec_vla_ros.pixels import doubt
+from spec_vla_ros.ros.names import CAMERA_TOPICS
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE
 from spec_vla_ros.types import NANOSECONDS
@@ -26,7 +27,7 @@ class Doubts:
     def __init__(self, node: Node, settings: PolicySettings) -> None:
         self._logger, self._said = node.get_logger(), set[str]()
         self._needs_pose, self._oriented = settings.needs_pose, settings.command_type == POSE
-        image = 'image/compressed' if settings.image_transport == 'compressed' else 'image'
+        image = CAMERA_TOPICS[settings.image_transport == 'compressed']
         self._images, self._poses = map(node.resolve_topic_name, (image, 'end_effector_pose'))
 
     def image(self, *, stamp_ns: int, now_ns: int) -> None:

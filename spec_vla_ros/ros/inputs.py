@@ -29,6 +29,7 @@ from spec_vla_ros.ros.hearing import (
     source_of,
     type_name,
 )
+from spec_vla_ros.ros.names import CAMERA_TOPICS
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 POSES = (type_name(PoseStamped),)
@@ -72,7 +73,7 @@ class Inputs:
         self.images_missed = 0  # published, and lost or overtaken on the way here
         self.image: Image | CompressedImage | None = None  # the newest
         self._latest: tuple[Hashable, int] = (None, 0)
-        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        kind, topic = CompressedImage if compressed else Image, CAMERA_TOPICS[compressed]
         self._images = Listener(node, kind, topic, self._on_image, profiles=(qos.CAMERA,))
         self._instructions = Listener(
             node,

@@ -20,10 +20,12 @@ _OF_EVERY_NODE = (
     '~/get_type_description',
 )
 
+CAMERA_TOPICS = ('image', 'image/compressed')
+"""Of raw images, and of compressed ones."""
+
 POLICY_NAMES = (
     *_OF_EVERY_NODE,
-    'image',
-    'image/compressed',
+    *CAMERA_TOPICS,
     'instruction',
     'end_effector_pose',
     'emergency_stop',
@@ -54,8 +56,7 @@ ROBOT_NAMES = (
     *_OF_EVERY_NODE,
     'delta_twist_cmds',
     'gripper_command',
-    'image',
-    'image/compressed',
+    *CAMERA_TOPICS,
     'camera_info',
     'end_effector_pose',
     'episode',

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from spec_vla_ros.ros.names import CAMERA_TOPICS
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import ACTION, PARALLEL, POSE, POSITION, TWIST
 from spec_vla_ros.settings.parameter import without_effect
@@ -16,9 +17,6 @@ _ONLY_WITH = {
     'gripper_cmd': ('gripper_type', (ACTION, PARALLEL)),
 }
 """Name of a topic or action -> a parameter, and its values with which the topic is used."""
-
-
-_CAMERA = ('image', 'image/compressed')  # raw, and compressed
 
 
 class NoEffect:
@@ -56,7 +54,7 @@ def _remapped_in_vain(node: Node, settings: PolicySettings) -> list[str]:
         if (value := getattr(settings, parameter)) not in values and (there := other(name))
     ]
     compressed = settings.image_transport == 'compressed'
-    unused, used = _CAMERA if compressed else _CAMERA[::-1]
+    unused, used = CAMERA_TOPICS if compressed else CAMERA_TOPICS[::-1]
     # The launch files remap both topics, whichever is read, so remaps of both are no mistake.
     if (there := other(unused)) and not other(used):
         found.append(
