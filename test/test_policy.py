@@ -242,6 +242,13 @@ def test_bad_observations(policy):
     assert policy.infer(Observation(image(), INSTRUCTION)).values.shape == (7,)
 
 
+@pytest.mark.parametrize('given', [['pick', 'place'], [1, [2]], np.ones((1, 3), int), [1.5]])
+def test_what_is_neither_words_nor_ids_is_told_as_it_was_given(policy, given):
+    with pytest.raises(ValueError, match='neither words') as told:
+        policy.infer(Observation(image(), given))
+    assert 'np.' not in str(told.value)
+
+
 def test_ids_of_a_prompt_that_change_are_another_prompt(policy):
     """A list that was written over kept its first answer, and an array ended in an error."""
     ids = [1, 7, 8, 9]

@@ -6,19 +6,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
 from spec_vla_ros.models.checkpoint_files import blaming
 from spec_vla_ros.models.checkpoint_kind import refuse_adapters
 from spec_vla_ros.models.config_checks import check_llama
-from spec_vla_ros.models.config_kind import refuse_quantised
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.drafter_checks import (
+    check_keys,
+    check_sizes,
+    check_target,
+    refuse_others,
+)
 from spec_vla_ros.models.drafter_weights import read_drafter_weights
 from spec_vla_ros.models.folders import (
     CheckpointError,
@@ -38,12 +42,7 @@ DRAFTER_FOLDER = 'drafter'
 
 _LOG = logging.getLogger(__name__)
 
-_WORDS = 64  # roughly the tokens of an instruction and an action
 _EMBEDDING = 'embed_tokens.weight'
-_WAY_ON = (
-    'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
-    'and EAGLE-1 have them'
-)
 _OWN = 'draft_position_mode'  # key of config.json that only `save_drafter` writes
 _TARGET = 'draft_target'  # key of config.json: fingerprint of the weights it was trained for
 _BIAS = 'fc.bias'  # may be missing, and is zero then
@@ -111,7 +110,7 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
     if folder.is_dir():
         refuse_adapters(folder)
     raw = read_json(folder / 'config.json')
-    _refuse_others(folder, raw, ())
+    refuse_others(folder, raw, ())
     return folder, raw
 
 
@@ -125,7 +124,7 @@ def check_drafter_config(
     """
     folder, raw = read_drafter_config(folder)
     drafter = _without_weights(folder, raw, num_patches=0, position_mode=position_mode)
-    _check_sizes(folder, drafter.config, target)
+    check_sizes(folder, drafter.config, target)
 
 
 def load_drafter(
@@ -151,14 +150,14 @@ def load_drafter(
     folder, raw = read_drafter_config(folder)
     drafter = _without_weights(folder, raw, num_patches=num_patches, position_mode=position_mode)
     config = drafter.config
-    _check_sizes(folder, config, target.config)
+    check_sizes(folder, config, target.config)
     read = read_drafter_weights(folder)
     weights = {key: weight for key, (weight, _) in read.items()}
-    _refuse_others(folder, raw, weights)
-    _check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
+    refuse_others(folder, raw, weights)
+    check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
     expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
     weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
-    _check_keys(folder, expected, weights)
+    check_keys(folder, expected, weights)
     head = target.lm_head.weight
     weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
     for key, (_, file) in read.items():
@@ -226,22 +225,6 @@ def check_place(folder: Path) -> None:
         )
 
 
-def _refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:
-    """Refuse other kinds of drafters by name, rather than by keys that do not fit."""
-    if config.get('model_type') == 'medusa' or 'medusa_num_heads' in config:
-        raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
-    if config.get('model_type') == 'openvla':
-        raise CheckpointError(f'{folder} is an OpenVLA checkpoint, and no drafter. {_WAY_ON}')
-    refuse_quantised(folder / 'config.json', config)
-    classes = f'{config.get("architectures")}'.lower()
-    own = [key for key in weights if key in ('d2t', 't2d') or key.startswith('midlayer.')]
-    if own or 'draft_vocab_size' in config or 'eagle3' in classes:
-        raise CheckpointError(
-            f'{folder} is an EAGLE-3 drafter, which reads several layers of the target and has a '
-            f'vocabulary of its own: it is not computed here. {_WAY_ON}'
-        )
-
-
 def _without_weights(
     folder: Path, raw: Mapping[str, Any], *, num_patches: int, position_mode: str | None
 ) -> Drafter:
@@ -259,64 +242,3 @@ def _without_weights(
                 temperature=float(raw.get('draft_temperature', 1.0)),
                 rates=None if stored is None else RateTable.from_dict(stored),
             )
-
-
-def _check_sizes(folder: Path, config: LlamaConfig, target: LlamaConfig) -> None:
-    for name in ('hidden_size', 'vocab_size'):
-        ours, theirs = getattr(config, name), getattr(target, name)
-        if ours != theirs:
-            raise CheckpointError(
-                f'{folder} was made for another target: {name} is {ours}, the target has {theirs}'
-            )
-
-
-def _check_keys(
-    folder: Path, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Any]
-) -> None:
-    problems = [
-        f'{word}: {shorten(keys)}'
-        for word, keys in (
-            ('missing', expected.keys() - weights.keys()),
-            ('unexpected', weights.keys() - expected.keys()),
-        )
-        if keys
-    ]
-    problems += [
-        f'{key} is {tuple(weights[key].shape)} and should be {shape}'
-        for key, shape in expected.items()
-        if key in weights and tuple(weights[key].shape) != shape
-    ]
-    if problems:
-        raise CheckpointError(f'{folder} is no drafter of this shape; {"; ".join(problems)}')
-
-
-def _check_target(
-    folder: Path,
-    config: LlamaConfig,
-    embedding: Tensor | None,
-    target: Llama,
-    *,
-    num_patches: int,
-) -> None:
-    """Make sure that a drafter fits the prompts and the embedding of its target.
-
-    embedding: a drafter's own one, if its folder has one. It must be a copy of the target's, which
-        is used instead.
-    """
-    needed = min(num_patches + _WORDS, target.config.max_position_embeddings)
-    if config.max_position_embeddings < needed:
-        raise CheckpointError(
-            f'{folder} has max_position_embeddings {config.max_position_embeddings}, and a prompt '
-            f'and its action take up to {needed}; write the number that it was trained with into '
-            'its config.json'
-        )
-    if embedding is None:
-        return
-    own = target.model.embed_tokens.weight
-    if embedding.shape != own.shape or not torch.allclose(
-        embedding.to(own.device, torch.float32), own.float(), rtol=0.02, atol=1e-3
-    ):
-        raise CheckpointError(
-            f'{folder} was made for another target: its embedding differs from the target'
-            "'s; use the drafter that belongs to this checkpoint"
-        )
