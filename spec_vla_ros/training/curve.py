@@ -20,7 +20,7 @@ class CurvePoint:
 
     loss: of that iteration's batch. validation_loss: of the held-out episodes, one step.
     exact: for each drafted dimension, how often the first draft is the target's choice.
-    accept_lengths: name of a tree's shape -> tokens by verify rounds, strict acceptance.
+    accept_lengths: name of a tree's shape -> tokens divided by verify rounds, strict acceptance.
     """
 
     iteration: int

@@ -20,7 +20,7 @@ RATIOS = ('target_passes', 'inference_ms', 'latency_ms', 'seconds')
 
 CAPTION = (
     'inference, image to action: medians; the rest: means\n'
-    'accept length: tokens by verify rounds, and the prefill, which may decide some, is none'
+    'accept length: tokens divided by verify rounds; the prefill is none, but may decide tokens'
 )
 
 
