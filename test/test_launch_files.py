@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
+from spec_vla_ros.ros.names import CAMERA_TOPICS
 from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, LIBERO_ARGUMENTS, POLICY_ARGUMENTS
 from spec_vla_ros.settings.nodes import SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
@@ -28,7 +29,8 @@ def topics_of_the_node():
     folder = ROOT / 'spec_vla_ros' / 'ros'
     modules = ('inputs', 'arm_outputs', 'gripper_outputs', 'status_topics', 'controls')
     sources = [(folder / f'{module}.py').read_text() for module in modules]
-    return {name for source in sources for name in re.findall(r"'([a-z_/]+)'", source)}
+    literals = {name for source in sources for name in re.findall(r"'([a-z_/]+)'", source)}
+    return literals | set(CAMERA_TOPICS)
 
 
 def test_there_are_three():
