@@ -18,6 +18,7 @@ One copy does not: somebody may say it twice to be sure.
 
 @dataclass(frozen=True, slots=True)
 class _Said:
+    source: Hashable
     text: str
     at: float
     copies: int  # of what was in force
@@ -53,11 +54,13 @@ class RepeatWatch:
         before = self._said.get(who)
         again = bool(text) and before is not None and before.text == text
         copies = before.copies if again and before is not None else 0
-        self._said[who] = _Said(text, now, copies + (again and text == in_force), again)
+        self._said[who] = _Said(source, text, now, copies + (again and text == in_force), again)
         return copies >= _ENOUGH
 
     def rival(self, text: str, *, source: Hashable) -> tuple[Hashable, str] | None:
         """Return another publisher that repeats something else, and what, if this one repeats too.
+
+        The publisher is None where publishers are not known.
 
         Otherwise each would undo the other's instruction for as long as both go on. Publishers
         whose messages are already taken for copies do not count, since copies undo nothing.
@@ -69,8 +72,8 @@ class RepeatWatch:
             return None
         return next(
             (
-                (who, said.text)
-                for who, said in self._said.items()
+                (said.source, said.text)
+                for said in self._said.values()
                 if said.again and said.text != text and said.copies < _ENOUGH
             ),
             None,

@@ -81,7 +81,7 @@ def test_two_who_repeat_different_ones_are_not_followed_until_one_pauses(followe
         assert follower.hear(text, source, after=0.5)  # each may still be said once only
     for _ in range(5):
         assert not any(follower.hear(text, source, after=0.5) for text, source in said[::-1])
-    assert follower.rivals[-1] == (sources[1] or 'pick', 'pick')
+    assert follower.rivals[-1] == (sources[1], 'pick')
     assert follower.hear('go', sources[0], after=LONGEST_PAUSE + 0.1)
     assert follower.hear('go', sources[0])
 

@@ -192,7 +192,7 @@ def test_a_stop_is_not_undone_by_who_repeats_the_instruction(bench, heard, monke
         bench.stop()
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
-    bench.instruct('move')
+    bench.instruct(f'move, {told}')
     bench.wait_moving()
 
 
@@ -206,10 +206,10 @@ def test_two_who_repeat_different_instructions_halt_and_are_named(bench, stderr)
         assert "'go down'" in text
         assert text.count(person) == 2
         bench.assert_stands_still(commands=30)
-        bench.instruct('move')
+        bench.instruct('move left')
         bench.wait_moving()
         time.sleep(1.5)  # in which each of them has said it again
-        assert bench.wait_running().instruction == 'move'
+        assert bench.wait_running().instruction == 'move left'
 
 
 def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench, heard):
@@ -221,7 +221,7 @@ def test_a_reset_does_not_set_off_who_repeats_what_was_refused(bench, heard):
         bench.reset()
         bench.wait_halted('NO_INSTRUCTION')
         bench.assert_stands_still(commands=30)
-    bench.instruct('move')
+    bench.instruct('move on')
     bench.wait_moving()
 
 
