@@ -52,7 +52,8 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
     """Open what the parameter gripper_type chooses.
 
     Raises ValueError when control_msgs is needed and not installed. Warns of goals where nobody
-    said at which positions the gripper is closed and open: they are a joint's.
+    said at which positions the gripper is closed and open: they are a joint's; and of goals of
+    GripperCommand without an effort, which not every controller takes for no limit.
     """
     ends = (settings.gripper_closed, settings.gripper_open)
     if settings.gripper_type in _ACTIONS and ends == _UNSAID:
@@ -60,6 +61,13 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
             'gripper_closed 0 and gripper_open 1 are the defaults, and a goal of the gripper is '
             'in m or rad of a joint: set both as its controller takes them (a Robotiq 2F-85 is '
             'closed at 0.8 and open at 0), or it may close where it should open'
+        )
+    if settings.gripper_type == ACTION and not settings.gripper_max_effort:
+        node.get_logger().warning(
+            'gripper_max_effort 0 is sent in every goal: a controller of efforts '
+            '(effort_controllers/GripperActionController) never moves the gripper with it, and '
+            "Franka's hand moves without grasping, and may hang for minutes at what it holds; set "
+            'it, in N, unless the controller commands positions and does not look at it'
         )
     kinds: dict[str, Callable[[LifecycleNode, PolicySettings], GripperOutput]] = {
         POSITION: PositionOutput,
