@@ -29,7 +29,7 @@ from spec_vla_ros.recordings.prompts import image_times
 from spec_vla_ros.types import DIMENSIONS, NANOSECONDS, Decoding, Observation, Policy
 
 _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
-_SLOWER = 1.5  # times a step, beyond what a camera that runs at about its rate may be late
+_SLOWER = 2.5  # times a step; an arm that waits between two steps goes no farther for that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
