@@ -277,12 +277,34 @@ def test_a_goal_that_was_given_up_is_sent_again(client):
     assert len(node.warnings) == 1
 
 
+def test_a_goal_that_is_given_up_again_and_again_is_left_until_another(client):
+    """Some hands give up at what they hold, and may drop it for the same goal once more."""
+    client.status = GoalStatus.STATUS_ABORTED
+    node = FakeNode()
+    gripper = ActionOutput(node, PolicySettings(gripper_type='action', gripper_max_effort=20.0))
+    for _ in range(9):
+        gripper.command(0.0)
+    assert len(client.goals) == 3
+    assert len(node.warnings) == 2
+    (text,) = node.errors
+    assert 'gave its goal up 3 times: it is not sent again before the opening changes' in text
+    for opening in (1.0, 1.0, 0.0):
+        gripper.command(opening)
+    assert [position for position, _ in client.goals[3:]] == [1.0, 1.0, 0.0]
+    gripper.hold(at_once=False)
+    for _ in range(9):
+        gripper.command(0.0)
+    assert len(client.goals) == 9
+
+
 class FakeNode:
     def __init__(self):
-        self.warnings = []
+        self.warnings, self.errors = [], []
 
     def get_logger(self):
-        return types.SimpleNamespace(warning=lambda text, **options: self.warnings.append(text))
+        return types.SimpleNamespace(
+            warning=lambda text, **options: self.warnings.append(text), error=self.errors.append
+        )
 
     def resolve_service_name(self, name):
         return f'/hand/{name}'
