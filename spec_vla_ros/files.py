@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _SAMPLE, _SAMPLES = 2**20, 64  # bytes of a file that are read at once, and how often at most
+_NAMED = 4  # files of a folder that an error names
 
 
 @contextmanager
@@ -47,6 +48,19 @@ def fingerprint(files: Iterable[Path]) -> str:
 def files_in(folder: Path) -> list[Path]:
     """Return the files of a folder by name, those of its folders left out."""
     return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def no_file(path: Path) -> str:
+    """Return in words why there is no file at a path, and what to do if a folder is there."""
+    if not path.is_dir():
+        return 'there is no such file'
+    names = sorted(inside.name for inside in path.iterdir())
+    if names:
+        return f'it is a folder ({", ".join(names[:_NAMED])}): put the file itself in its place'
+    return (
+        'it is an empty folder, as Docker makes in place of a file to mount that is not there: '
+        'remove it, and mount the file'
+    )
 
 
 def digest(said: Any) -> str:

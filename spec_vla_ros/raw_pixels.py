@@ -116,6 +116,11 @@ def check_raw(message: RawImage) -> None:
     if message.step < row:
         raise ImageError(f'step {message.step} is less than a row of {row} bytes')
     rows = _rows(message)
+    if rows > 1 and message.step == len(message.data) == rows * row:
+        raise ImageError(
+            f'step {message.step} is as many bytes as the whole picture has, and should be those '
+            f'of one row, {row}: correct what the publisher says'
+        )
     if len(message.data) < rows * message.step:
         raise ImageError(
             f'the data is truncated: {len(message.data)} bytes instead of {rows} x {message.step}'

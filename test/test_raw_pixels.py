@@ -192,3 +192,13 @@ def test_sixteen_bits_are_read_where_a_sixteenth_is_used(colours):
     assert rgb.max() in range(17, 21)
     black = png(np.zeros_like(deep))  # which is refused as of one colour, where a scene is due
     assert not compressed_to_rgb(SimpleNamespace(format='mono16; png', data=black)).any()
+
+
+def test_a_step_of_the_whole_picture_is_told():
+    """As of a publisher that takes the length of the data for the step."""
+    data = bytes(range(96)) * 2
+    message = SimpleNamespace(
+        height=4, width=16, encoding='rgb8', is_bigendian=0, step=len(data), data=data
+    )
+    with pytest.raises(ImageError, match=r'step 192 is as many bytes as .* one row, 48'):
+        raw_to_rgb(message)

@@ -26,9 +26,10 @@ from spec_vla_ros.policy import check_before_weights, load_policy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.recordings.prompts import image_times
-from spec_vla_ros.types import DIMENSIONS, Decoding, Observation, Policy
+from spec_vla_ros.types import DIMENSIONS, NANOSECONDS, Decoding, Observation, Policy
 
 _LONGEST_PAUSE = 3.0  # times the usual time between two pictures
+_SLOWER = 2.5  # times a step; an arm that waits between two steps goes no farther for that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,14 +118,31 @@ def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) ->
     for path, motion in zip(args.recordings, motions, strict=True):
         stamps, recorded = image_times(path, args.image_topic)
         images, within = images + len(stamps), within + motion.covers(stamps)
-        if doubt := motion.clock_doubt(stamps, recorded):
-            print(f'warning: {path}: {doubt}')
+        for doubt in (motion.clock_doubt(stamps, recorded), _pace_doubt(stamps, args.interval)):
+            if doubt:
+                print(f'warning: {path}: {doubt}')
     if within < FEWEST:
         raise ValueError(
             f'{within} of {images} pictures were taken while the arm was recorded, by the stamps '
             f'of both, and {FEWEST} are needed at least: give more recordings, or some in which '
             'both are stamped by the same clock'
         )
+
+
+def _pace_doubt(stamps: np.ndarray, interval: float) -> str:
+    """Return in words that pictures are further apart than a step takes; empty if they are not.
+
+    stamps: (N,) int64, nanoseconds. interval: seconds that a step takes; 0 if nobody said.
+    """
+    usual = float(np.median(np.diff(np.sort(stamps)))) / NANOSECONDS if len(stamps) > 1 else 0.0
+    if not interval or usual <= _SLOWER * interval:
+        return ''
+    return (
+        f'pictures are {usual:.2g} s apart, and a step takes --interval {interval:g} s: what the '
+        f'arm did from one to the next is held against one step, and looks {usual / interval:.2g} '
+        'times too far. Give --interval as long as the steps of the training are; if that is '
+        'shorter, the recorder lost pictures: record again'
+    )
 
 
 def _pairs(

@@ -215,8 +215,9 @@ class FrozenWatch:
         return (
             f'{self._what} not changed in {unchanged:.2f} s (image_timeout={timeout}), in '
             f'which the arm was commanded to move {self._translation * 1e3:.0f} mm and '
-            f'{self._rotation:.2f} rad; the same instruction again tries once more '
-            '(detect_frozen_image: false where motions may go unseen)'
+            f'{self._rotation:.2f} rad: their source hangs, or the arm does not obey (is its '
+            'controller active? MoveIt Servo waits for switch_command_type); the same instruction '
+            'again tries once more (detect_frozen_image: false where motions may go unseen)'
         )
 
 

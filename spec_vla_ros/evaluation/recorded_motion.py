@@ -20,6 +20,15 @@ POSE, TWIST, NUMBER = (
     'geometry_msgs/msg/TwistStamped',
     'std_msgs/msg/Float64',
 )
+_WAYS_ON = {
+    POSE: (
+        'publish the pose in that type beside the arm, and record it: examples/pose_from_tf.py '
+        'makes one of TF'
+    ),
+    TWIST: "record stamped velocities, or give the arm's poses in their place (--pose-topic)",
+    NUMBER: "publish the position of the gripper's joint in that type beside it, and record it",
+}
+"""Type -> what to do if a topic has another one."""
 HELD = 0.2
 """How long a velocity holds when no other follows, seconds: drivers time out."""
 
@@ -199,7 +208,7 @@ def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np
 def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
     """Return each message of a topic, and when it was recorded; all of them say something."""
     with opened(path) as recording:
-        named = connections(recording, path, topic, (msgtype,))
+        named = connections(recording, path, topic, (msgtype,), way_on=_WAYS_ON[msgtype])
         found = [
             (recorded_ns, message(connection, data))
             for connection, recorded_ns, data in recording.messages(named)

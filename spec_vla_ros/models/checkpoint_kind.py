@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from spec_vla_ros.models.folders import CheckpointError, missing, shorten
+from spec_vla_ros.models.config_kind import way_on_of_run
+from spec_vla_ros.models.folders import CheckpointError, missing, read_json, shorten
 from spec_vla_ros.norm_stats import STATISTICS
 
 _OFT_FILES = (
@@ -98,10 +99,10 @@ def refuse_other_files(folder: Path) -> None:
     if not inside or _matching(names, _ADAPTER_FILES):
         refuse_adapters(folder)
     if 'checkpoints' in names and not inside and not _has_weights(names):
+        config = read_json(folder / 'config.json') if 'config.json' in names else {}
         raise CheckpointError(
             f'{folder} is the folder of a training run, as OpenVLA writes it (checkpoints/): '
-            'convert the checkpoint with `vla-scripts/extern/convert_openvla_weights_to_hf.py` of '
-            "OpenVLA's code, and give the folder that it writes"
+            f'{way_on_of_run(config)}'
         )
     if inside:
         there = shorten(str(place.relative_to(folder)) for place in inside)

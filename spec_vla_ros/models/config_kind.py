@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spec_vla_ros.models.folders import CheckpointError, shorten
+from spec_vla_ros.models.prompts import other_language_model
 
 _OFT_KEYS = (
     'use_l1_regression',
@@ -156,6 +157,21 @@ def _refuse_other_names(folder: Path, came_from: object) -> None:
                 )
 
 
+def way_on_of_run(config: Mapping[str, Any]) -> str:
+    """Say in words what to do with a training run of OpenVLA; config: its config.json."""
+    vla = config.get('vla')
+    began_with = vla.get('base_vlm') if isinstance(vla, Mapping) else None
+    if other := other_language_model(began_with):
+        return (
+            f'it began with {began_with!r}, {other}, and no conversion helps. Run it with the '
+            'code that it came with'
+        )
+    return (
+        'convert its checkpoint with `vla-scripts/extern/convert_openvla_weights_to_hf.py` of '
+        "OpenVLA's code, and give the folder that it writes"
+    )
+
+
 def _family(kind: object, config: Mapping[str, Any]) -> str:
     found = f'config.json has model_type {kind!r}'
     policy = config.get('type')
@@ -164,10 +180,7 @@ def _family(kind: object, config: Mapping[str, Any]) -> str:
     if isinstance(kind, str) and kind in _FAMILIES:
         return f'{found}: this is {_FAMILIES[kind]}. {_WAY_ON}'
     if kind is None and isinstance(config.get('vla'), Mapping):
-        return (
-            'config.json is of an OpenVLA training run: convert its checkpoint with '
-            "`vla-scripts/extern/convert_openvla_weights_to_hf.py` of OpenVLA's code"
-        )
+        return f'config.json is of an OpenVLA training run: {way_on_of_run(config)}'
     architectures = config.get('architectures')
     more = f' and architectures {architectures}' if architectures else ''
     return f"{found}{more}: an OpenVLA's has 'openvla'. {_WAY_ON}"

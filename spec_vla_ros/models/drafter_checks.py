@@ -11,21 +11,48 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.models.config_kind import refuse_quantised
-from spec_vla_ros.models.folders import CheckpointError, shorten
+from spec_vla_ros.models.folders import CheckpointError, is_there, missing, shorten
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 
 _WORDS = 64  # roughly the tokens of an instruction and an action
+_WEIGHTS = ('pytorch_model.bin', 'model.safetensors')
+_OF_DEEPSPEED = 'zero_to_fp32.py'  # which DeepSpeed puts beside a state
 _WAY_ON = (
     'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
     'and EAGLE-1 have them'
 )
 
 
+def refuse_states(folder: Path) -> None:
+    """Refuse what a training of EAGLE or Spec-VLA saves to go on, where a step is still missing.
+
+    Raises:
+        CheckpointError: the message says which step.
+    """
+    weights = [name for name in _WEIGHTS if (folder / name).is_file()]
+    if not weights and (folder / _OF_DEEPSPEED).is_file():
+        raise CheckpointError(
+            f'{folder} is the state of a training with DeepSpeed, and has no file of weights: its '
+            f'{_OF_DEEPSPEED} writes {_WEIGHTS[0]}; put that file here'
+        )
+    config = folder / 'config.json'
+    if weights and not is_there(config):
+        raise CheckpointError(
+            f'{missing(config)}; trainings of EAGLE and Spec-VLA save {weights[0]} alone: copy '
+            'there the config file that the training was given (--configpath)'
+        )
+
+
 def refuse_others(folder: Path, config: Mapping[str, Any], weights: Iterable[str]) -> None:
     """Refuse other kinds of drafters by name, rather than by keys that do not fit."""
     if config.get('model_type') == 'medusa' or 'medusa_num_heads' in config:
         raise CheckpointError(f'{folder} has Medusa heads, which are not computed here. {_WAY_ON}')
+    if 'speculators_model_type' in config or config.get('model_type') == 'eagle':
+        raise CheckpointError(
+            f'{folder} was converted for vLLM, and calls its weights otherwise: give the drafter '
+            'that it was made from'
+        )
     if config.get('model_type') == 'openvla':
         raise CheckpointError(f'{folder} is an OpenVLA checkpoint, and no drafter. {_WAY_ON}')
     refuse_quantised(folder / 'config.json', config)

@@ -22,6 +22,7 @@ from spec_vla_ros.models.drafter_checks import (
     check_sizes,
     check_target,
     refuse_others,
+    refuse_states,
 )
 from spec_vla_ros.models.drafter_weights import read_drafter_weights
 from spec_vla_ros.models.folders import (
@@ -109,6 +110,7 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
         raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
     if folder.is_dir():
         refuse_adapters(folder)
+        refuse_states(folder)
     raw = read_json(folder / 'config.json')
     refuse_others(folder, raw, ())
     return folder, raw
@@ -231,7 +233,7 @@ def _without_weights(
     """Build the drafter that a config.json describes, on the meta device."""
     stored = raw.get('draft_acceptance')
     with blaming(f'{folder}'):
-        config = LlamaConfig.from_dict(raw)
+        config = LlamaConfig.from_dict(raw, within='')
         check_llama(config)
         with torch.device('meta'):
             return Drafter(

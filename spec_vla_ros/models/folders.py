@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from spec_vla_ros.files import no_file
+
 _SHOWN = 8
 _FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {file}` lets everybody'
 _POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves in place of a file
@@ -86,18 +88,20 @@ def check_readable(file: Path) -> None:
     """Make sure that this user may read a file; if not, some libraries say that it is missing.
 
     Raises:
-        CheckpointError: the file may not be read; the message says what its owner can do.
+        CheckpointError: the file may not be read, or is a folder; the message says what to do.
     """
     try:
         file.open('rb').close()
     except PermissionError as error:
         raise CheckpointError(_FORBIDDEN.format(file=file)) from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f'{file} cannot be read: {no_file(file)}') from error
 
 
 def mend(file: Path) -> str:
     """Return in words how to mend a file that cannot be read."""
     if not file.is_file():
-        return 'there is no such file'
+        return no_file(file)
     with file.open('rb') as opened:
         begin = opened.read(256)
     if _PAGE.match(begin):
@@ -127,6 +131,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(missing(path)) from None
     except PermissionError as error:
         raise CheckpointError(_FORBIDDEN.format(file=path)) from error
+    except IsADirectoryError as error:
+        raise CheckpointError(f'{path} cannot be read: {mend(path)}') from error
     except _TwiceError as error:
         raise CheckpointError(f'{path} says {error}: remove the one that is wrong') from error
     except json.JSONDecodeError as error:

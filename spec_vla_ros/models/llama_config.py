@@ -33,13 +33,15 @@ class LlamaConfig:
             raise ValueError(f'head_dim {self.head_dim} must be even for rotary positions')
 
     @classmethod
-    def from_dict(cls, config: Mapping[str, Any]) -> LlamaConfig:
+    def from_dict(cls, config: Mapping[str, Any], *, within: str = 'text_config.') -> LlamaConfig:
         """Read the `text_config` of a checkpoint; missing values have their defaults.
+
+        within: where its keys stand in config.json, for error messages; '' for those of a drafter.
 
         Raises:
             ValueError: the config needs something that `llama.Llama` does not support.
         """
-        _refuse_variants(config)
+        _refuse_variants(config, within)
         given = {k: config[k] for k in cls.__slots__ if config.get(k) is not None}
         heads = given.setdefault('num_attention_heads', 32)
         given.setdefault('num_key_value_heads', heads)
@@ -50,7 +52,7 @@ class LlamaConfig:
         return cls(**given)
 
 
-def _refuse_variants(config: Mapping[str, Any]) -> None:
+def _refuse_variants(config: Mapping[str, Any], within: str) -> None:
     expected = {
         'model_type': 'llama',
         'hidden_act': 'silu',
@@ -62,8 +64,8 @@ def _refuse_variants(config: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if config.get(key, value) != value:
             raise ValueError(
-                f'text_config.{key} is {config[key]!r}: only {value!r} is supported; use a '
-                'checkpoint with a plain Llama language model'
+                f'{within}{key} is {config[key]!r}: only {value!r} is supported, as a plain Llama '
+                'has it; use another one'
             )
     rope = config.get('rope_scaling') or config.get('rope_parameters') or {}
     named = isinstance(rope, Mapping)

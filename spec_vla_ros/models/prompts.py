@@ -50,11 +50,8 @@ PROMPTS = {
 }
 """`llm_backbone_id` -> its prompt, with `{instruction}` in place of the instruction."""
 
-_OTHER_MODELS = {
-    'mistral-v0.1-7b-pure': 'Mistral',
-    'mistral-v0.1-7b-instruct': 'Mistral',
-    'phi-2-3b': 'Phi-2',
-}
+_OTHER_MODELS = {'mistral': 'Mistral', 'phi-2': 'Phi-2', 'qwen': 'Qwen'}
+"""Parts of the names of language models that others made such policies of, as MiniVLA of Qwen."""
 
 _USUAL, _USUAL_LENGTH = 'pick up the red block', 24  # and the tokens of its prompt with Llama
 
@@ -70,15 +67,23 @@ def prompt_of(backbone: object) -> str:
     """
     if isinstance(backbone, str) and backbone in PROMPTS:
         return PROMPTS[backbone]
-    if isinstance(backbone, str) and backbone in _OTHER_MODELS:
-        raise ValueError(
-            f'llm_backbone_id {backbone!r} is a {_OTHER_MODELS[backbone]} language model: only '
-            'Llama and its descendants are computed here'
-        )
+    if other := other_language_model(backbone):
+        raise ValueError(f'llm_backbone_id {backbone!r} is {other}')
     raise ValueError(
         f'llm_backbone_id {backbone!r} is not known, and so neither is the prompt that it was '
         f'trained with; known are {", ".join(PROMPTS)}'
     )
+
+
+def other_language_model(name: object) -> str:
+    """Say in words that a model is made of no Llama, by a name; empty if the name does not say so.
+
+    name: an `llm_backbone_id`, or what OpenVLA's training calls the model that it began with.
+    """
+    parts = (part for part in _OTHER_MODELS if isinstance(name, str) and part in name.lower())
+    kind = _OTHER_MODELS.get(next(parts, ''), '')
+    is_none = 'language model: only Llama and its descendants are computed here'
+    return f'a {kind} {is_none}' if kind else ''
 
 
 class PromptProcessor:

@@ -53,7 +53,8 @@ def unit_doubts(recipe: Recipe, stats: NormStats) -> list[str]:
         libero = ", as LIBERO's have, which the recipe libero is for"
         found.append(
             f'a step of {step:.2f} cannot be metres: these actions have a scale of their own'
-            f'{libero if "libero" in stats.key.lower() else ""}; action_scale says what 1.0 is'
+            f'{libero if "libero" in stats.key.lower() else ""}; action_scale says what 1.0 is '
+            '(of angles of joints or absolute poses, no scale makes displacements)'
         )
     if turn >= _FARTHEST_TURN:
         found.append(

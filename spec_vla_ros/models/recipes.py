@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.files import no_file
 from spec_vla_ros.models.folders import looked_for
 from spec_vla_ros.strict_yaml import read_yaml
 from spec_vla_ros.types import check_choice
@@ -215,8 +216,8 @@ def _from_file(path: Path) -> Recipe:
 def _said_in(path: Path) -> dict[Any, Any]:
     if not path.is_file():
         raise ValueError(
-            f'recipe {str(path)!r} is none of {", ".join(RECIPES)}, and there is no such file'
-            f'{looked_for(path)}'
+            f'recipe {str(path)!r} is none of {", ".join(RECIPES)}, and '
+            f'{no_file(path)}{looked_for(path)}'
         )
     try:
         said = read_yaml(path.read_text())

@@ -76,9 +76,11 @@ def opened(path: Path) -> Iterator[Recording]:
 
 
 def connections(
-    recording: Recording, path: Path, topic: str, types: Collection[str]
+    recording: Recording, path: Path, topic: str, types: Collection[str], *, way_on: str = ''
 ) -> list[Connection]:
     """Return a topic's connections, all of one of these types.
+
+    way_on: in words, what to do if they are of another type.
 
     Raises:
         RecordingError: there are none, or of another type.
@@ -91,6 +93,7 @@ def connections(
     if wrong:
         raise RecordingError(
             f'{path}: {topic} is of type {", ".join(wrong)} and should be {" or ".join(types)}'
+            + (way_on and f'; {way_on}')
         )
     return named
 

@@ -24,6 +24,9 @@ _ACTIONS = {ACTION: 'GripperCommand', PARALLEL: 'ParallelGripperCommand'}
 _UNSAID = (PolicySettings.gripper_closed, PolicySettings.gripper_open)  # the defaults
 WORTH_A_GOAL = 0.02
 """Change of the opening, of 1, that is worth a new goal: each one replaces the one before."""
+TRIES = 3
+"""How often in a row a goal is sent that is given up. Some hands give up where they hold
+something, and may let it go for the next one."""
 
 
 class GripperOutput(Protocol):
@@ -52,7 +55,8 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
     """Open what the parameter gripper_type chooses.
 
     Raises ValueError when control_msgs is needed and not installed. Warns of goals where nobody
-    said at which positions the gripper is closed and open: they are a joint's.
+    said at which positions the gripper is closed and open: they are a joint's; and of goals of
+    GripperCommand without an effort, which not every controller takes for no limit.
     """
     ends = (settings.gripper_closed, settings.gripper_open)
     if settings.gripper_type in _ACTIONS and ends == _UNSAID:
@@ -60,6 +64,13 @@ def make_gripper_output(node: LifecycleNode, settings: PolicySettings) -> Grippe
             'gripper_closed 0 and gripper_open 1 are the defaults, and a goal of the gripper is '
             'in m or rad of a joint: set both as its controller takes them (a Robotiq 2F-85 is '
             'closed at 0.8 and open at 0), or it may close where it should open'
+        )
+    if settings.gripper_type == ACTION and not settings.gripper_max_effort:
+        node.get_logger().warning(
+            'gripper_max_effort 0 is sent in every goal: a controller of efforts '
+            '(effort_controllers/GripperActionController) never moves the gripper with it, and '
+            "Franka's hand moves without grasping, and may hang for minutes at what it holds; set "
+            'it, in N, unless the controller commands positions and does not look at it'
         )
     kinds: dict[str, Callable[[LifecycleNode, PolicySettings], GripperOutput]] = {
         POSITION: PositionOutput,
@@ -132,6 +143,7 @@ class ActionOutput:
         self._commanded: float | None = None
         self._running: Any = None  # the goal that was accepted last, until it ends
         self._cancels = False  # what is accepted from now on, until the next command
+        self._sent, self._given_up = 0.0, 0  # the last opening, and how often it was given up
         client: ActionClient[Any, Any, Any] = ActionClient(node, kind, 'gripper_cmd')
         self._client = client
 
@@ -147,7 +159,7 @@ class ActionOutput:
         nothing of the last goal.
         """
         if not self._client.server_is_ready():
-            self._commanded = None
+            self._commanded, self._given_up = None, 0
             self._logger.warning(
                 f'the gripper gets no commands: {self._why_no_server()}',
                 throttle_duration_sec=5.0,
@@ -155,8 +167,10 @@ class ActionOutput:
             return
         if self._commanded is not None and abs(opening - self._commanded) < WORTH_A_GOAL:
             return
+        if abs(opening - self._sent) >= WORTH_A_GOAL:
+            self._given_up = 0
         goal = self._goal(self._settings.gripper_position(opening))
-        self._commanded, self._cancels = opening, False
+        self._commanded, self._sent, self._cancels = opening, opening, False
         answered = functools.partial(self._on_answer, opening)
         self._client.send_goal_async(goal).add_done_callback(answered)
 
@@ -165,7 +179,7 @@ class ActionOutput:
 
         A grip that is cancelled may come loose, so that no halt but an emergency does so.
         """
-        self._commanded = None
+        self._commanded, self._given_up = None, 0
         self._cancels |= at_once  # a halt that follows does not take it back
         if at_once and self._running is not None:
             self._running.cancel_goal_async()
@@ -198,13 +212,22 @@ class ActionOutput:
             self.hold(at_once=True)
 
     def _on_end(self, opening: float, goal: Any, future: Future) -> None:
-        """Try a goal again that was given up; not one that ended at something that is held."""
+        """Try a goal again that was given up, but not for ever: it may end at what is held."""
         if self._running is goal:
             self._running = None
         ended: Any = future.result()
         holds = getattr(ended.result, 'stalled', False)
-        if ended.status == GoalStatus.STATUS_ABORTED and not holds:
+        if ended.status != GoalStatus.STATUS_ABORTED or holds:
+            return
+        self._given_up += self._commanded == opening
+        if self._given_up < TRIES:
             self._try_again(opening, 'the gripper gave its goal up')
+        elif self._commanded == opening:
+            self._logger.error(
+                f'the gripper gave its goal up {TRIES} times: it is not sent again before the '
+                'opening changes, or after a halt; this is right if it holds something, at which '
+                'some grippers end in this way'
+            )
 
     def _try_again(self, opening: float, why: str) -> None:
         """Have a goal sent again, unless another or a halt has taken its place."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spec_vla_ros.files import no_file
 from spec_vla_ros.ros.launch_arguments import of_an_argument
 from spec_vla_ros.ros.names import ALIKE, did_you_mean, means, nearest
 from spec_vla_ros.ros.ros_arguments import FILE, PARAMETER, given
@@ -62,7 +63,7 @@ def checked_file(
     """
     expanded = Path(path).expanduser()
     if not expanded.is_file():
-        raise RuntimeError(f'there is no parameter file {str(expanded)!r}')
+        raise RuntimeError(_missing(expanded))
     whole = f'/{namespace.strip("/")}/{node}'.replace('//', '/')
     try:
         sources = [(str(expanded), read_sections(str(expanded)))]
@@ -138,9 +139,14 @@ def malformed_parameters(arguments: Sequence[str]) -> list[str]:
     return [problem for problem in problems if problem]
 
 
+def _missing(path: Path) -> str:
+    why = f': {no_file(path)}' if path.is_dir() else ''
+    return f'there is no parameter file {str(path)!r}{why}'
+
+
 def _malformed_file(path: str) -> str:
     if not Path(path).is_file():
-        return f'there is no parameter file {path!r}'
+        return _missing(Path(path))
     try:
         given_any = any(read_sections(path).values())
     except ValueError as wrong:

@@ -69,7 +69,9 @@ class OutputSettings:
         only={'gripper_type': GRIPPERS},
     )
     gripper_max_effort: float = parameter(
-        'Greatest effort in goals of the action gripper_cmd; 0: no limit',
+        'Greatest effort in goals of the action gripper_cmd; 0: left out of goals of '
+        "'parallel_action', so that the controller's own holds; 'action' sends 0, with which a "
+        'controller of efforts moves nothing',
         default=0.0,
         unit='N',
         low=0.0,

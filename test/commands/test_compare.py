@@ -90,6 +90,31 @@ def test_an_arm_of_another_time_is_told_before_the_model(monkeypatch, tmp_path, 
     assert '0 of 40 pictures were taken while the arm was recorded' in said.err
 
 
+@pytest.mark.parametrize(('interval', 'told'), [('0.1', True), ('0.5', False), ('0', False)])
+def test_pictures_further_apart_than_a_step_are_told_before_the_model(
+    monkeypatch, tmp_path, capsys, interval, told
+):
+    """A recorder on a slow disk keeps two pictures a second; the arm would seem to go too far."""
+
+    def stop(*given, **named):
+        raise ValueError('the weights would be read now')
+
+    monkeypatch.setattr('spec_vla_ros.commands.compare.load_policy', stop)
+    messages = []
+    for i in range(40):
+        now = (1_700_000_000 + i // 2) * 10**9 + i % 2 * 500_000_000
+        picture = PICTURES[i % len(PICTURES)]
+        messages += [(now, '/image', IMAGE, raw(picture)), (now, '/pose', POSE, pose(i, 0.0))]
+    bag = record(tmp_path / 'bag', messages)
+    command = ['compare', str(bag), '--instruction', 'go', '--pose-topic', '/pose']
+    cli.main([*command, '--interval', interval, '--out', str(tmp_path / 'out')])
+    said = capsys.readouterr()
+    assert 'the weights would be read now' in said.err
+    words = 'pictures are 0.5 s apart, and a step takes --interval 0.1 s'
+    assert (words in said.out) == told
+    assert ('looks 5 times too far' in said.out) == told
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_the_replay(
     recordings, monkeypatch, tmp_path, capsys
 ):

@@ -172,6 +172,7 @@ def test_motion_that_does_not_show_is_noticed_after_the_timeout(twist):
     assert clock.fault is None
     clock.pass_time(0.1, twist)
     assert 'pixels have not changed in 0.6' in clock.fault
+    assert 'their source hangs, or the arm does not obey' in clock.fault
     assert 'the same instruction again tries once more' in clock.fault
 
 

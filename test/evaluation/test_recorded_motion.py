@@ -190,3 +190,17 @@ def test_a_gripper_is_known_by_the_clock_of_the_stamps(tmp_path):
 def test_a_gripper_without_a_position(position):
     with pytest.raises(ValueError, match='give finite positions'):
         MotionTopics(pose='/pose', gripper='/grip', gripper_closed=position)
+
+
+@pytest.mark.parametrize(
+    ('topics', 'way_on'),
+    [
+        ({'pose': '/grip'}, r'should be .*PoseStamped; publish .*examples/pose_from_tf\.py'),
+        ({'twist': '/pose'}, r'should be .*TwistStamped; record stamped velocities'),
+        ({'pose': '/pose', 'gripper': '/twist'}, r'should be .*Float64; publish the position of'),
+    ],
+)
+def test_a_topic_of_another_type_is_told_with_the_way_on(driven, topics, way_on):
+    """Arms publish TF and joint states, few of them a pose and the gripper's position."""
+    with pytest.raises(RecordingError, match=way_on):
+        recorded_motion(driven, MotionTopics(**topics))

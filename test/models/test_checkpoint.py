@@ -10,7 +10,13 @@ from processes import KILOBYTES, run_python
 from safetensors.torch import load_file, save_file
 from toy_checkpoint import tiny_config, toy_folder, write_tiny
 
-from spec_vla_ros.models.checkpoint import load_openvla, resolve_device, save_weights
+from spec_vla_ros.models.checkpoint import (
+    load_openvla,
+    multiplies_bfloat16,
+    resolve_device,
+    save_weights,
+    warn_of_slow_bfloat16,
+)
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.safetensors_files import check_finite, refuse_zeros
@@ -383,3 +389,19 @@ print((kilobytes('VmHWM') - before) * 1024 / seen[-1])
 """
     folder = toy_folder('base')
     assert float(run_python('-c', KILOBYTES + program, folder).stdout) <= 1.2
+
+
+@pytest.mark.parametrize(('capability', 'has'), [((7, 5), False), ((8, 0), True), ((12, 0), True)])
+def test_a_gpu_has_instructions_for_bfloat16_or_not(monkeypatch, capability, has):
+    """A Turing or Volta card computes it by other means, and torch says that it is supported."""
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: capability)
+    assert multiplies_bfloat16(torch.device('cuda', 1)) is has
+
+
+def test_bfloat16_on_a_gpu_without_it_is_warned_of(monkeypatch, caplog):
+    monkeypatch.setattr(torch.cuda, 'get_device_capability', lambda device: (7, 5))
+    warn_of_slow_bfloat16(torch.bfloat16, torch.device('cuda'))
+    assert "with dtype 'float16' a policy is faster" in caplog.text
+    caplog.clear()
+    warn_of_slow_bfloat16(torch.float16, torch.device('cuda'))
+    assert not caplog.text

@@ -298,6 +298,19 @@ def test_a_file_in_place_of_its_folder_is_told(folder):
 def test_a_training_run_is_to_be_converted(tmp_path):
     touch(tmp_path, 'config.yaml', 'checkpoints/step-1.pt')
     assert 'convert_openvla_weights_to_hf' in refusal(tmp_path)
+    (tmp_path / 'config.json').write_text(json.dumps({'vla': {'base_vlm': 'siglip-224px+7b'}}))
+    assert 'convert_openvla_weights_to_hf' in refusal(tmp_path)
+
+
+@pytest.mark.parametrize('names', [(), ('checkpoints/step-1.pt',)], ids=str)
+def test_a_training_run_of_another_language_model_is_not_to_be_converted(tmp_path, names):
+    """MiniVLA is made of Qwen, for which the conversion is not, and would be refused after it."""
+    touch(tmp_path, *names)
+    began_with = 'prism-qwen25-extra-dinosiglip-224px+0_5b'
+    (tmp_path / 'config.json').write_text(json.dumps({'vla': {'base_vlm': began_with}}))
+    message = refusal(tmp_path)
+    assert f'it began with {began_with!r}, a Qwen language model' in message
+    assert 'convert_openvla' not in message
 
 
 def with_index(folder):
@@ -354,7 +367,8 @@ def test_towers_are_counted_where_nothing_says_how_many(tmp_path):
     [
         ('mistral-v0.1-7b-pure', 'Mistral'),
         ('phi-2-3b', 'Phi-2'),
-        ('qwen25-0_5b-pure', r"'qwen25-0_5b-pure' is not known.*vicuna-v15-7b"),
+        ('qwen25-0_5b-pure', r"'qwen25-0_5b-pure' is a Qwen language model: only Llama"),
+        ('gemma-2b', r"'gemma-2b' is not known.*vicuna-v15-7b"),
         (7, '7 is not known'),
     ],
 )

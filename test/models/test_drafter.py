@@ -292,3 +292,59 @@ def test_a_drafter_of_another_fine_tune_is_told(tmp_path, caplog):
         save_drafter(drafter, tmp_path / 'drafter', target=target)
         assert load_drafter_beside(checkpoint, tmp_path / 'drafter')
         assert ('was trained for other weights than those in' in caplog.text) == told
+
+
+def touched(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b'of a training')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('names', 'words'),
+    [
+        # accelerate, with which EAGLE trains, and DeepSpeed, with which Spec-VLA does
+        (
+            ('pytorch_model.bin', 'optimizer.bin'),
+            'save pytorch_model.bin alone: copy there',
+        ),
+        (
+            ('model.safetensors', 'optimizer.bin'),
+            'save model.safetensors alone: copy there',
+        ),
+        (('zero_to_fp32.py', 'step/mp_rank_00_model_states.pt'), 'writes pytorch_model.bin; put'),
+        (('config.json', 'zero_to_fp32.py', 'step/mp_rank_00_model_states.pt'), 'with DeepSpeed'),
+    ],
+    ids=str,
+)
+def test_what_a_training_saves_to_go_on_is_told_with_the_step_that_lacks(
+    tmp_path, target, names, words
+):
+    with pytest.raises(CheckpointError, match=words):
+        load_drafter(touched(tmp_path / 'd', *names), target, num_patches=4)
+
+
+def test_a_folder_in_place_of_the_weights_is_told(tmp_path, weights, target):
+    """Newer releases of DeepSpeed make one of the name that older ones gave the file."""
+    folder = write(tmp_path / 'd', weights)
+    (folder / 'model.safetensors').unlink()
+    touched(folder, 'pytorch_model.bin/pytorch_model.bin')
+    with pytest.raises(CheckpointError, match=r'a folder \(pytorch_model.bin\): put the file it'):
+        load_drafter(folder, target, num_patches=4)
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'model_type': 'eagle', 'model': JSON}, 'converted for vLLM'),
+        ({'speculators_model_type': 'eagle'}, 'converted for vLLM'),
+        ({'model_type': 'qwen2'}, "/d: model_type is 'qwen2': only 'llama'"),
+    ],
+    ids=str,
+)
+def test_a_drafter_of_other_programs_is_told_by_its_config(
+    tmp_path, weights, target, config, message
+):
+    with pytest.raises(CheckpointError, match=message):
+        load_drafter(write(tmp_path / 'd', weights, **config), target, num_patches=4)

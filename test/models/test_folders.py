@@ -128,3 +128,11 @@ def test_a_web_page_in_place_of_weights_is_told_as_one(folder, page):
     (folder / 'model.safetensors').write_bytes(page + b' ' * 300)
     with pytest.raises(CheckpointError, match=r'it is a web page, .*without access or login'):
         load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize('name', [n for n in FILES if n.endswith('.json')])
+def test_a_folder_in_place_of_a_file_is_told(folder, name):
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).mkdir()
+    with pytest.raises(CheckpointError, match=rf'{name}.*an empty folder, as Docker makes'):
+        load_policy(folder, device='cpu')

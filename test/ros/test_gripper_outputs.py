@@ -73,12 +73,29 @@ def test_goals_in_the_units_of_nobody_are_warned_of(client):
     """Many grippers are open at 0: they would close where the policy opens."""
     node = FakeNode()
     for said in ({'gripper_open': 0.04}, {'gripper_closed': 0.8, 'gripper_open': 0.0}):
-        make_gripper_output(node, PolicySettings(gripper_type='action', **said))
+        make_gripper_output(node, PolicySettings(gripper_type='parallel_action', **said))
     assert not node.warnings
-    make_gripper_output(node, PolicySettings(gripper_type='action'))
+    make_gripper_output(node, PolicySettings(gripper_type='parallel_action'))
     (text,) = node.warnings
     assert 'gripper_closed 0 and gripper_open 1 are the defaults' in text
     assert 'set both as its controller takes them' in text
+
+
+@pytest.mark.parametrize(
+    ('said', 'warned'),
+    [
+        ({'gripper_type': 'action'}, True),
+        ({'gripper_type': 'action', 'gripper_max_effort': 20.0}, False),
+        ({'gripper_type': 'parallel_action'}, False),
+        ({'gripper_type': 'position'}, False),
+    ],
+)
+def test_goals_without_an_effort_are_warned_of(client, said, warned):
+    """Controllers of efforts take 0 as it is, and move nothing; a parallel goal leaves it out."""
+    node = FakeNode()
+    node.create_lifecycle_publisher = lambda *given: types.SimpleNamespace(topic_name='gripper')
+    make_gripper_output(node, PolicySettings(gripper_open=0.04, **said))
+    assert [text[:20] for text in node.warnings] == ['gripper_max_effort 0'] * warned
 
 
 @pytest.mark.parametrize(('effort', 'sent'), [(20.0, [20.0]), (0.0, [])])
@@ -260,12 +277,34 @@ def test_a_goal_that_was_given_up_is_sent_again(client):
     assert len(node.warnings) == 1
 
 
+def test_a_goal_that_is_given_up_again_and_again_is_left_until_another(client):
+    """Some hands give up at what they hold, and may drop it for the same goal once more."""
+    client.status = GoalStatus.STATUS_ABORTED
+    node = FakeNode()
+    gripper = ActionOutput(node, PolicySettings(gripper_type='action', gripper_max_effort=20.0))
+    for _ in range(9):
+        gripper.command(0.0)
+    assert len(client.goals) == 3
+    assert len(node.warnings) == 2
+    (text,) = node.errors
+    assert 'gave its goal up 3 times: it is not sent again before the opening changes' in text
+    for opening in (1.0, 1.0, 0.0):
+        gripper.command(opening)
+    assert [position for position, _ in client.goals[3:]] == [1.0, 1.0, 0.0]
+    gripper.hold(at_once=False)
+    for _ in range(9):
+        gripper.command(0.0)
+    assert len(client.goals) == 9
+
+
 class FakeNode:
     def __init__(self):
-        self.warnings = []
+        self.warnings, self.errors = [], []
 
     def get_logger(self):
-        return types.SimpleNamespace(warning=lambda text, **options: self.warnings.append(text))
+        return types.SimpleNamespace(
+            warning=lambda text, **options: self.warnings.append(text), error=self.errors.append
+        )
 
     def resolve_service_name(self, name):
         return f'/hand/{name}'

@@ -315,6 +315,16 @@ def test_a_file_that_is_not_there(tmp_path, monkeypatch):
     assert check('~/mine.yaml') == str(tmp_path / 'mine.yaml')
 
 
+def test_a_folder_in_place_of_the_file_is_told(tmp_path):
+    """Docker makes one of a file to mount that is not there."""
+    folder = tmp_path / 'mine.yaml'
+    folder.mkdir()
+    with pytest.raises(RuntimeError, match='an empty folder, as Docker makes'):
+        check(folder)
+    (problem,) = malformed_parameters(['program', '--ros-args', '--params-file', str(folder)])
+    assert 'an empty folder, as Docker makes' in problem
+
+
 @pytest.mark.parametrize(
     ('content', 'namespace', 'words'),
     [
