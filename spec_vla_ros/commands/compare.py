@@ -16,9 +16,9 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
-from spec_vla_ros.evaluation.agreement import FEWEST, agreements, verdict
+from spec_vla_ros.evaluation.agreement import MIN_PAIRS, agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
@@ -80,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.out)
     torch.set_num_threads(args.threads)
     policy = load_policy(args.checkpoint, config=config)
-    answers = Answers(policy)
+    answers = LenientPolicy(policy)
     parts = [
         _pairs(answers, recording, motion, policy.codec.is_action)
         for recording, motion in zip(recordings, motions, strict=True)
     ]
     answers.check()
-    if told := answers.told():
-        print(told)
+    if warning := answers.warning():
+        print(warning)
     predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
     found = agreements(predicted, recorded)
     report = {
@@ -119,11 +119,11 @@ def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) ->
         images, within = images + len(stamps), within + motion.covers(stamps)
         if doubt := motion.clock_doubt(stamps, recorded):
             print(f'warning: {path}: {doubt}')
-    if within < FEWEST:
+    if within < MIN_PAIRS:
         raise ValueError(
             f'{within} of {images} pictures were taken while the arm was recorded, by the stamps '
-            f'of both, and {FEWEST} are needed at least: give more recordings, or some in which '
-            'both are stamped by the same clock'
+            f'of both, and {MIN_PAIRS} are needed at least: give more recordings, or some in '
+            'which both are stamped by the same clock'
         )
 
 

@@ -15,7 +15,7 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.checkpoint_files import codec_of, read_config
@@ -244,7 +244,7 @@ def _write_part(
     torch.set_num_threads(threads)
     checkpoint = load_openvla(folder, device=device, dtype=dtype)
     config = PolicyConfig(unnorm_key=unnorm_key, recipe=recipe)
-    answers = Answers(SpecVlaPolicy(checkpoint, config=config))
+    answers = LenientPolicy(SpecVlaPolicy(checkpoint, config=config))
     prepare = RecipePicture(recipe, side=max(checkpoint.config.image_sizes))
     write_features(
         checkpoint,
@@ -253,8 +253,8 @@ def _write_part(
         report=lambda text: _say(f'{out.name}/{text}'),
     )
     answers.check()
-    if told := answers.told():
-        _say(f'{out.name}: {told}')
+    if warning := answers.warning():
+        _say(f'{out.name}: {warning}')
 
 
 def _say(text: str) -> None:

@@ -16,15 +16,15 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.evaluation.tuning import (
+    DeviationTolerance,
     Replayed,
-    Tolerance,
     answered_by_all,
-    figures,
     median_ms,
     recommend,
     replay,
+    way_figures,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
@@ -40,7 +40,7 @@ from spec_vla_ros.policy import SpecVlaPolicy, check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, Decoding
 
-DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
+DEFAULT_TOLERANCE = DeviationTolerance(metres=0.001, radians=0.010)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
         """Replay with a policy of its own, so that no way profits by what another has seen."""
         policy = first.sibling()
         policy.warm_up(decoding)
-        answers = Answers(policy)
+        answers = LenientPolicy(policy)
         replayed = list(replay(answers, recordings, decoding))
         answers.check()
         print(f'{name}: {len(replayed)} actions', flush=True)
@@ -118,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
     kept = answered_by_all(replayed, first.codec.is_action)
     reference = kept[AUTOREGRESSIVE]
     results = {
-        name: figures(each, reference, reference_ms=around[name]) for name, each in kept.items()
+        name: way_figures(each, reference, reference_ms=around[name])
+        for name, each in kept.items()
     }
     if left_out := len(replayed[AUTOREGRESSIVE]) - len(reference):
         print(f'{left_out} images are left out: some way answered them in words', flush=True)
@@ -148,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tolerance(args: argparse.Namespace) -> Tolerance:
+def _tolerance(args: argparse.Namespace) -> DeviationTolerance:
     given = {
         '--tolerance-mm': args.tolerance_mm,
         '--tolerance-mrad': args.tolerance_mrad,
@@ -159,14 +160,14 @@ def _tolerance(args: argparse.Namespace) -> Tolerance:
             raise ValueError(f'{name} {value}: give a finite number that is not negative')
     if all(value is None for value in given.values()):
         return DEFAULT_TOLERANCE
-    return Tolerance(
+    return DeviationTolerance(
         bins=args.tolerance_bins,
         metres=None if args.tolerance_mm is None else args.tolerance_mm / 1e3,
         radians=None if args.tolerance_mrad is None else args.tolerance_mrad / 1e3,
     )
 
 
-def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: Tolerance) -> None:
+def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: DeviationTolerance) -> None:
     """Make sure of the options before weights are read; ValueError says what is wrong."""
     dimensions = check_before_weights(args.checkpoint, config).stats.dimensions
     if args.drafter is None and drafter_beside(args.checkpoint) is None:
