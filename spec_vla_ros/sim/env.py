@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The simulated robot: a velocity-controlled gripper over a table, seen by one camera."""
+"""The simulated tabletop: a velocity-controlled gripper over a table, seen by one camera."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from spec_vla_ros.sim.scene import (
 
 WORKSPACE_LOW = np.array([-0.20, -0.20, 0.012])
 WORKSPACE_HIGH = np.array([0.20, 0.20, 0.30])
-"""The arm controller's own limits on the grasp point, metres."""
+"""Limits within which the simulated arm keeps the grasp point, metres."""
 
 LIFT_HEIGHT = 0.04
-"""How far above its resting height the block must be, metres."""
+"""How far above its resting height a block counts as lifted, metres."""
 
 LEVEL_TOLERANCE = 0.15
 """Largest tilt of the gripper that still counts as level, radians."""
@@ -32,17 +32,18 @@ STEP_DURATION = 0.1
 """Duration of one model step, seconds."""
 
 SETTLE = 0.06
-"""Time between the end of one motion and the next one in the running system, seconds."""
+"""Time from the end of one motion to the next one, as with a running node, seconds."""
 
 MAX_STEPS = 60
+"""How many actions an episode may take."""
 
 _BLOCKS_ON_TABLE = 3
-_MIN_SEPARATION = 0.10
+_MIN_SEPARATION = 0.10  # between the middles of two blocks, metres
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How things stand now.
+class TabletopOutcome:
+    """The state of an episode, see `EpisodeOutcome`.
 
     success: the instructed block is lifted, and held level.
     wrong_object: another block is lifted.
@@ -105,12 +106,14 @@ class TabletopEnv:
     def reset(
         self, *, seed: int = 0, instruction: str | None = None, initial_state: int | None = None
     ) -> str:
-        """Lay out a new episode and return the instruction in force.
+        """Begin a new episode and return its instruction.
 
         The same seed and instruction always give the same episode. The instructed block is
         always on the table; without an instruction the seed chooses one.
-        Raises ValueError for an instruction that is none of ours, and for any initial state: all
-        layouts are drawn.
+
+        Raises:
+            ValueError: the instruction is not one of the tabletop's; or an initial state is given,
+                of which the tabletop has none.
         """
         if initial_state is not None:
             raise ValueError(f'initial state {initial_state}: the tabletop has none, give a seed')
@@ -154,7 +157,7 @@ class TabletopEnv:
         self._data.ctrl[:] = FINGER_TRAVEL if gripper > 0.5 else 0.0
 
     def advance(self, seconds: float) -> None:
-        """Let this much time pass, in whole physics steps; what is left over is carried on."""
+        """Simulate this much time in whole physics steps; the rest is kept for the next call."""
         step = self._model.opt.timestep
         self._time_owed += seconds
         turn = _quaternion(self._angular * step)
@@ -167,10 +170,11 @@ class TabletopEnv:
             self._time_owed -= step
 
     def step(self, action: np.ndarray, *, settle: float = SETTLE) -> None:
-        """Apply one model step: a displacement in the base frame, then stand still.
+        """Apply one action: move for `STEP_DURATION`, then stand still.
 
-        action: (7,) metres, rotation vector in radians, gripper opening.
-        settle: how long to stand still afterwards, seconds.
+        action: (7,) displacement in metres and rotation vector in radians, both in the base
+            frame, and gripper opening.
+        settle: how long to stand still, seconds.
         """
         self.set_velocity(
             action[:3] / STEP_DURATION, action[3:6] / STEP_DURATION, gripper=action[6]
@@ -192,7 +196,7 @@ class TabletopEnv:
     def block_pose(self, colour: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a block's position (3,) in metres and rotation matrix (3, 3).
 
-        Ground truth for the scripted expert and the success check; no policy sees it.
+        This is ground truth for the scripted expert; no policy sees it.
         """
         position, quaternion = self._pose(colour)
         return position, _matrix(quaternion)
@@ -205,14 +209,14 @@ class TabletopEnv:
         """Return the mean distance of the fingers from the grasp point, metres."""
         return float(np.mean([self._data.qpos[f] for f in self._finger]))
 
-    def outcome(self) -> Outcome:
-        """Return how things stand now."""
+    def outcome(self) -> TabletopOutcome:
+        """Return the present state of the episode."""
         lifted = None
         for colour in self._present:
             if self._pose(colour)[0][2] > BLOCK_HALF_SIZE[2] + LIFT_HEIGHT:
                 lifted = colour
         tilt = np.arccos(np.clip(self.gripper_rotation()[2, 2], -1.0, 1.0))
-        return Outcome(
+        return TabletopOutcome(
             success=lifted == self._colour and bool(tilt < LEVEL_TOLERANCE),
             wrong_object=lifted not in (None, self._colour),
             lifted=lifted,
@@ -236,7 +240,7 @@ class TabletopEnv:
 
 
 def _spread(rng: np.random.Generator, count: int) -> list[np.ndarray]:
-    """Draw positions (2,) on the table that keep the blocks apart."""
+    """Draw positions (2,) on the table, metres, at least `_MIN_SEPARATION` apart."""
     positions: list[np.ndarray] = []
     while len(positions) < count:
         candidate = rng.uniform((-0.11, -0.12), (0.11, 0.12))
