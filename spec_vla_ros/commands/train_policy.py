@@ -11,7 +11,8 @@ import torch
 from spec_vla_ros.command_line import at_least, number, user_path
 from spec_vla_ros.models.checkpoint import resolve_device
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
+from spec_vla_ros.training.pipeline import train_policy
+from spec_vla_ros.training.stages import Hyperparameters, scaled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Second stage: teach the projector and the language model to act, on frozen vision features.
+"""Second stage of training: behaviour cloning of the projector and the language model.
 
-Behaviour cloning in the form inference has: prompt in, action tokens out, greedy.
+The vision towers are frozen. The model learns action tokens from prompts as in inference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
-from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
+from spec_vla_ros.training.bin_targets import ordinal_embeddings, smoothed_targets
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
 from spec_vla_ros.training.packing import Packing, pack
@@ -31,16 +31,18 @@ from spec_vla_ros.training.vision_pretraining import (
     to_pixels,
 )
 
-_SIGMA_BINS = 1.0
+_SIGMA_BINS = 1.0  # see `smoothed_targets`
 
 
 @dataclass(frozen=True, slots=True)
 class CachedFrames:
-    """Frames after the frozen towers.
+    """Frames with the features of the frozen towers instead of images.
 
-    features: (N, P, D) float16. instructions: (N, K) int64. tokens: (N, K, A) int64 action tokens.
-    goals: (N, K, 6 + T) float32, what the expert does and where the thing is, see `scene_batch`.
-    held_out: the first frames, whole episodes, are for validation.
+    features: (N, P, D) float16, of the image's patches.
+    instructions: (N, K) int64, see `Frames`.
+    tokens: (N, K, A) int64, the expert's action tokens.
+    goals: (N, K, 6 + T) float32, the expert's motion and where the thing is, see `scene_batch`.
+    held_out: how many of the first frames, whole episodes, are for validation.
     """
 
     features: np.ndarray
@@ -54,7 +56,10 @@ class CachedFrames:
     def compute(
         cls, model: OpenVLA, frames: Frames, codec: ActionCodec, *, full_speed: np.ndarray
     ) -> CachedFrames:
-        """Run the towers over all frames once; full_speed: see `scene_batch`."""
+        """Run the towers over all frames.
+
+        full_speed: see `scene_batch`.
+        """
         parts = [
             model.vision_backbone(to_pixels(frames.images[i : i + 256], device=model.device))
             .half()
@@ -84,14 +89,14 @@ class CachedFrames:
 
 
 class PackedPolicy(nn.Module):
-    """The projector and the language model over packed sequences: one image, K instructions.
+    """The projector and the language model on packed sequences of one image and K instructions.
 
     Args:
-        model: the policy.
-        prompts: makes its prompts.
-        codec: of its actions.
-        instructions: all there are; prompts with them have the same number of tokens.
-        goal_head: hidden states to goals, see `CachedFrames`; dropped in the end.
+        model: the policy's model, whose parts are used.
+        prompts: tokenizes instructions to prompts.
+        codec: converts actions to tokens.
+        instructions: all instructions; their prompts must have the same number of tokens.
+        goal_head: predicts goals (see `CachedFrames`) from hidden states; used in training only.
     """
 
     text: Tensor
@@ -115,7 +120,7 @@ class PackedPolicy(nn.Module):
         self.goal_head = goal_head
 
     def layout(self, *, patches: int, segments: int) -> Packing:
-        """Return where everything stands in a sequence."""
+        """Return the layout of a packed sequence with so many patches and instructions."""
         return pack(
             prefix=1 + patches, text=self.text.shape[1], action=self.length, segments=segments
         )
@@ -123,9 +128,13 @@ class PackedPolicy(nn.Module):
     def forward(
         self, features: Tensor, instructions: Tensor, tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, G).
+        """Return action logits (B, K, A, V) and goals (B, K, G).
 
-        tokens: what is read; the last one of each action is not.
+        Args:
+            features: (B, P, D), see `CachedFrames`.
+            instructions: (B, K).
+            tokens: (B, K, A), the action tokens that the model reads; the last of each action is
+                not read.
         """
         batch, segments = instructions.shape
         bos = self.language_model.embed(torch.full((batch, 1), self.bos, device=features.device))
@@ -138,16 +147,19 @@ class PackedPolicy(nn.Module):
         return self.language_model.logits(predicting), self.goal_head(predicting[:, :, 0])
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        """Cross-entropy over the whole vocabulary, smoothed over neighbouring bins."""
+        """Return the cross-entropy over the vocabulary, with targets spread over nearby bins."""
         bins = self.actions.stop - 1 - tokens
-        target = smoothed_targets(bins, sigma=_SIGMA_BINS).flip(-1)  # a higher id, a lower bin
+        target = smoothed_targets(bins, sigma=_SIGMA_BINS).flip(-1)  # a higher id is a lower bin
         scores = F.log_softmax(logits.float(), -1)[..., self.actions]
         return -(target * scores).sum(-1).mean()
 
 
 @torch.no_grad()
 def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
-    """Draw the initial weights; action rows of embedding and head know the order of the bins."""
+    """Draw the initial weights in place; those of action tokens begin with the order of the bins.
+
+    actions: ids of the action tokens.
+    """
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in language_model.named_parameters():
         if parameter.dim() == 2:
@@ -155,7 +167,7 @@ def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
             deviation = residual / parameter.shape[1] ** 0.5
             parameter.normal_(0.0, deviation, generator=generator)
     embedding, head = language_model.model.embed_tokens.weight, language_model.lm_head.weight
-    rows = ordinal_rows(embedding.shape[1], generator=generator, scale=0.5).flip(0)
+    rows = ordinal_embeddings(embedding.shape[1], generator=generator, scale=0.5).flip(0)
     embedding.normal_(0.0, 0.5, generator=generator)
     embedding[actions] = rows
     head.normal_(0.0, 0.02, generator=generator)
@@ -164,14 +176,14 @@ def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
 
 @torch.no_grad()
 def deepen(shallow: OpenVLA, config: OpenVLAConfig) -> OpenVLA:
-    """Return a deeper model that begins as nearly the same function, and shares the towers.
+    """Return a deeper model that computes nearly the same; it shares the towers and the projector.
 
-    Each layer becomes several in a row that add its output in equal parts: all depth is at work
-    from the first iteration on, and learns to differ. To train the deep model from nothing takes
-    eight times as long for each iteration.
+    Each layer becomes several copies in a row, which add its output in equal parts. They learn to
+    differ. It would take eight times as long for each iteration to train the deep model from the
+    beginning.
 
     Raises:
-        ValueError: the depth is no multiple of the shallow one.
+        ValueError: the depth in `config` is no multiple of the shallow model's.
     """
     layers = shallow.language_model.model.layers
     copies, rest = divmod(config.text.num_hidden_layers, len(layers))
@@ -187,7 +199,8 @@ def deepen(shallow: OpenVLA, config: OpenVLAConfig) -> OpenVLA:
         new.get_submodule(name).load_state_dict(old.get_submodule(name).state_dict())
     for index, layer in enumerate(new.model.layers):
         layer.load_state_dict(layers[index // copies].state_dict())
-        # Their products make the output; divided alike, they go on learning at one rate.
+        # A layer's output is a product of two of these. Each gets the same factor, so that both
+        # learn at the same rate.
         attention, mlp = layer.self_attn, layer.mlp
         for part in (attention.v_proj, attention.o_proj, mlp.up_proj, mlp.down_proj):
             part.weight.div_(copies**0.5)
@@ -207,12 +220,16 @@ def train_language(
 ) -> None:
     """Train the projector and the language model in place.
 
-    goal_weight: how much the regression of goals counts at the beginning; it fades out by half
-        time. Which patches a thing's name refers to is slow to be found from the first action
-        token alone, since the later ones can be told from it.
-    swapped: share of the segments that read another instruction's action while they are to give
-        their own, so that each dimension is learned from the words and not from the one before;
-        of frames that are seen under one instruction alone, none.
+    goal_weight: weight of the regression of goals at the beginning; it falls to 0 by half of the
+        iterations. Action tokens alone teach slowly which patches a thing's name refers to: only
+        the first token needs it, since the later ones can be told from the first.
+    swapped: share of the instructions for which the model reads another instruction's action
+        tokens, but must predict its own. So each dimension is learned from the words, not from
+        the tokens before. Has no effect on frames with one instruction.
+    settings: of the loop.
+    seed: draws the batches.
+    checkpoint: state file, see `train`.
+    report: called with a line of progress at every save.
     """
     device = policy.text.device
 
