@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla compare`: what a policy says, beside what the arm of a recording did."""
+"""`spec-vla compare`: compares a policy's actions with what the arm of a recording did."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.recordings.prompts import image_times
 from spec_vla_ros.types import DIMENSIONS, Decoding, Observation, Policy
 
-_LONGEST_PAUSE = 3.0  # times the usual time between two pictures
+_LONGEST_PAUSE = 3.0  # multiple of the median time between two images; longer ones are left out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay the recordings, and write compare.json, compare.md and compare.png.
 
     Raises:
-        ValueError: the recordings or the checkpoint cannot be used; says why.
+        ValueError: the recordings or the checkpoint cannot be used; the message says why.
     """
     log_to_stderr()
     topics = MotionTopics(
@@ -98,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
         'dimensions': [dataclasses.asdict(each) for each in found],
     }
     text = f'{table(found)}\n{verdict(found)}\n'
-    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')  # before files and full disks
+    # Printed before the files are written, which may fail on a full disk.
+    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'compare.md').write_text(text)
@@ -108,10 +109,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) -> None:
-    """Make sure before the replay that pictures and motion are of the same time.
+    """Make sure before the replay that images and motions were recorded at the same time.
 
     Raises:
-        ValueError: hardly a picture is within the motion, by the stamps.
+        ValueError: by their stamps, too few images are within the motion.
     """
     images = within = 0
     for path, motion in zip(args.recordings, motions, strict=True):
@@ -133,9 +134,9 @@ def _pairs(
     motion: RecordedMotion,
     is_action: Callable[[np.ndarray], bool],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what was said and what was done from one picture to the next, (N, 7) each.
+    """Return predicted and recorded motions from each image to the next, (N, 7) each.
 
-    What is not covered by the recorded motion, pauses and answers in words are left out.
+    Images that the recorded motion does not cover, pauses and answers in words are left out.
     """
     stamps: list[int] = []
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""spec-vla train-policy: a small policy for a simulator, from a seed."""
+"""`spec-vla train-policy`: trains a small policy for a simulator, from a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spec_vla_ros.training.stages import Hyperparameters, scaled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line of `spec-vla train-policy`."""
+    """Declare the options."""
     parser.add_argument(
         '--suite',
         choices=list(MAX_STEPS),
@@ -45,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the pipeline from the command line.
+    """Train a policy for the tabletop or for a suite of LIBERO.
 
     Raises:
-        ValueError: there is no such device, or the work folder holds what was made with others.
+        ValueError: there is no such device; or see `train_policy` and `train_libero_policy`.
     """
     device = resolve_device(args.device)
     torch.set_num_threads(args.threads)

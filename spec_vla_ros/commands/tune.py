@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla tune`: choose the acceptance threshold from one's own recordings."""
+"""`spec-vla tune`: recommends an acceptance threshold by replaying the user's recordings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay the recordings, and write tune.json, tune.md and tune.png.
 
     Raises:
-        ValueError: the recordings or the checkpoint cannot be used; says why.
+        ValueError: the recordings or the checkpoint cannot be used; the message says why.
     """
     tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
     recordings, recipe = recordings_from(args), recipe_from(args)
@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
-        """Replay with a policy of its own, so that no way profits by what another has seen."""
+        """Replay with a new policy, so that no way uses what another has kept."""
         policy = first.sibling()
         policy.warm_up(decoding)
         answers = LenientPolicy(policy)
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     around = {AUTOREGRESSIVE: baselines[0]}
     for way in ways:
         replayed[way.name] = run_way(way.name, way.decoding)
-        # AR again after each way, so that a machine that slows down does not favour any
+        # AR is timed again after each way, so that a machine that slows down favours none.
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
         around[way.name] = (baselines[-2] + baselines[-1]) / 2
     kept = answered_by_all(replayed, first.codec.is_action)
@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         'ways': results,
     }
     text = f'{markdown_tables(results)}\n{advice}\n'
-    print(text)  # before the files, which a full disk may refuse
+    print(text)  # before the files are written, which may fail on a full disk
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'tune.md').write_text(text)
@@ -168,7 +168,12 @@ def _tolerance(args: argparse.Namespace) -> DeviationTolerance:
 
 
 def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: DeviationTolerance) -> None:
-    """Make sure of the options before weights are read; ValueError says what is wrong."""
+    """Check the options before the weights are read.
+
+    Raises:
+        ValueError: there is no drafter, or a tolerance has units that the actions lack.
+        CheckpointError: the checkpoint cannot be used.
+    """
     dimensions = check_before_weights(args.checkpoint, config).stats.dimensions
     if args.drafter is None and drafter_beside(args.checkpoint) is None:
         raise ValueError(
