@@ -16,6 +16,7 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.develop.soak import relay, run
+from spec_vla_ros.ros.develop.soak.faults import FaultTools
 from spec_vla_ros.ros.develop.soak.growth import MemorySample, by_process, growth
 from spec_vla_ros.ros.develop.soak.report import markdown, plot, soak_figures
 from spec_vla_ros.ros.develop.soak.run import SoakRun
@@ -118,8 +119,8 @@ def soaked(monkeypatch, robot, results):
 
     monkeypatch.setattr(run, 'try_fault', tried)
     monkeypatch.setattr(run, '_end_episode', lambda watch, outcome: None)
-    world = (robot, robot, None, np.random.default_rng(0))
-    run.inject_faults(seen, world, seconds=60.0, say=lambda text: None)
+    tools = FaultTools(robot, robot, None, np.random.default_rng(0))
+    run.inject_faults(seen, tools, seconds=60.0, say=lambda text: None)
     return seen
 
 

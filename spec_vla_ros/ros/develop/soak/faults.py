@@ -32,13 +32,20 @@ LAST_ACTION = PolicySettings().inference_timeout + STEP
 
 @dataclass(frozen=True)
 class FaultTools:
-    """What a fault needs to be injected and ended; instruction: that of the episode."""
+    """What injecting and repairing a fault needs.
+
+    remote: the node to call with.
+    watch: the observed topics.
+    parts: the processes.
+    rng: random numbers.
+    instruction: of the running episode.
+    """
 
     remote: RemoteNode
     watch: TopicWatch
     parts: SoakProcesses
     rng: np.random.Generator
-    instruction: str
+    instruction: str = ''
 
 
 def _nothing(tools: FaultTools) -> None:

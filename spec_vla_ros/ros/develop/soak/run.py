@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +90,8 @@ def soak(
                 if not (remote.configure(NODE) and remote.activate(NODE)):
                     raise SoakError(f'the policy node does not start, see {logs}')
                 watch = TopicWatch(remote, check=check_all)
-                inject_faults(
-                    outcome,
-                    (remote, watch, parts, np.random.default_rng(seed)),
-                    seconds=seconds,
-                    say=say,
-                )
+                tools = FaultTools(remote, watch, parts, np.random.default_rng(seed))
+                inject_faults(outcome, tools, seconds=seconds, say=say)
         finally:
             parts.close()
             outcome.samples = dict(parts.samples)
@@ -104,7 +100,7 @@ def soak(
 
 def inject_faults(
     outcome: SoakRun,
-    world: tuple[RemoteNode, TopicWatch, SoakProcesses, np.random.Generator],
+    tools: FaultTools,
     *,
     seconds: float,
     say: Callable[[str], None],
@@ -112,28 +108,27 @@ def inject_faults(
     """Run episodes with a fault in each, for some seconds or until the arm does not move again.
 
     outcome: filled with the results, also if it ends early.
-    world: the node to call with, the observed topics, the processes, and the random numbers.
     """
-    remote, watch, _, rng = world
-    faults = all_faults(remote)
-    kills = _in_turn([f for f in faults if f.kills], rng)
-    others = _in_turn([f for f in faults if not f.kills], rng)
+    faults = all_faults(tools.remote)
+    kills = _in_turn([f for f in faults if f.kills], tools.rng)
+    others = _in_turn([f for f in faults if not f.kills], tools.rng)
     began = time.monotonic()
     try:
         while time.monotonic() - began < seconds:
             killing = time.monotonic() - began < KILLING_SHARE * seconds
-            tools = _begin_episode(*world, number=outcome.episodes)
+            instruction = _begin_episode(tools, number=outcome.episodes)
             fault = next(kills if killing and len(outcome.trials) % 2 == 0 else others)
-            trial = try_fault(fault, tools, began=began)
+            in_episode = replace(tools, instruction=instruction)
+            trial = try_fault(fault, in_episode, began=began)
             outcome.trials.append(trial)
             say(_line(trial))
             if trial.recovered_after is None:
                 raise SoakError(f'the loop does not run again after: {fault.name}')
-            _end_episode(watch, outcome)
+            _end_episode(tools.watch, outcome)
     except (SoakError, ChildFailedError, TimeoutError) as error:
         outcome.ended_early = str(error)
     outcome.seconds = time.monotonic() - began
-    outcome.commands = watch.commands
+    outcome.commands = tools.watch.commands
 
 
 def _in_turn(faults: list[Fault], rng: np.random.Generator) -> Iterator[Fault]:
@@ -143,22 +138,16 @@ def _in_turn(faults: list[Fault], rng: np.random.Generator) -> Iterator[Fault]:
             yield faults[i]
 
 
-def _begin_episode(
-    remote: RemoteNode,
-    watch: TopicWatch,
-    parts: SoakProcesses,
-    rng: np.random.Generator,
-    *,
-    number: int,
-) -> FaultTools:
-    """Begin an episode, give its instruction, and wait until the arm moves.
+def _begin_episode(tools: FaultTools, *, number: int) -> str:
+    """Begin an episode, wait until the arm moves, and return the instruction.
 
     Raises:
         SoakError: the robot refuses the episode, or the arm does not move.
     """
+    watch = tools.watch
     watch.instruct('')
     seed = HELD_OUT_SEEDS.start + 60_000 + number % 30_000
-    response = remote.call(ResetEpisode, 'reset', ResetEpisode.Request(seed=seed))
+    response = tools.remote.call(ResetEpisode, 'reset', ResetEpisode.Request(seed=seed))
     if not response.success:
         raise SoakError(f'the robot lays out no scene for seed {seed}: {response.message}')
     begun = time.monotonic()
@@ -166,8 +155,9 @@ def _begin_episode(
     if watch.until(lambda: watch.moves_since(begun), timeout=RECOVERY) is None:
         status = watch.status
         raise SoakError(f'the arm does not move: {status.reason_text if status else "no status"}')
-    time.sleep(float(rng.uniform(0.0, 0.8)))
-    return FaultTools(remote, watch, parts, rng, response.instruction)
+    time.sleep(float(tools.rng.uniform(0.0, 0.8)))
+    instruction: str = response.instruction
+    return instruction
 
 
 def _end_episode(watch: TopicWatch, outcome: SoakRun) -> None:
