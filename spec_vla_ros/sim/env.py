@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from spec_vla_ros.sim.rotations import matrix_of, multiply, quaternion_of
 from spec_vla_ros.sim.scene import (
     BLOCK_HALF_SIZE,
     CAMERA,
@@ -128,12 +129,12 @@ class TabletopEnv:
         for colour, position in zip(self._present, _spread(rng, _BLOCKS_ON_TABLE), strict=True):
             address = self._joint[colour]
             self._data.qpos[address : address + 3] = (*position, BLOCK_HALF_SIZE[2])
-            self._data.qpos[address + 3 : address + 7] = _quaternion(
+            self._data.qpos[address + 3 : address + 7] = quaternion_of(
                 (0, 0, rng.uniform(-0.9, 0.9))
             )
         position = rng.uniform((-0.08, -0.08, 0.12), (0.08, 0.08, 0.16))
-        tilt = _quaternion((*rng.uniform(-0.3, 0.3, 2), 0.0))
-        quaternion = _multiply(_quaternion((0, 0, rng.uniform(-0.4, 0.4))), tilt)
+        tilt = quaternion_of((*rng.uniform(-0.3, 0.3, 2), 0.0))
+        quaternion = multiply(quaternion_of((0, 0, rng.uniform(-0.4, 0.4))), tilt)
         address = self._joint['gripper']
         self._data.qpos[address : address + 3] = position
         self._data.qpos[address + 3 : address + 7] = quaternion
@@ -160,12 +161,12 @@ class TabletopEnv:
         """Simulate this much time in whole physics steps; the rest is kept for the next call."""
         step = self._model.opt.timestep
         self._time_owed += seconds
-        turn = _quaternion(self._angular * step)
+        turn = quaternion_of(self._angular * step)
         while self._time_owed > 0.5 * step:
             moved = self._data.mocap_pos[0] + self._linear * step
             self._data.mocap_pos[0] = np.clip(moved, WORKSPACE_LOW, WORKSPACE_HIGH)
             if self._angular.any():
-                self._data.mocap_quat[0] = _multiply(turn, self._data.mocap_quat[0])
+                self._data.mocap_quat[0] = multiply(turn, self._data.mocap_quat[0])
             mujoco.mj_step(self._model, self._data)
             self._time_owed -= step
 
@@ -199,11 +200,11 @@ class TabletopEnv:
         This is ground truth for the scripted expert; no policy sees it.
         """
         position, quaternion = self._pose(colour)
-        return position, _matrix(quaternion)
+        return position, matrix_of(quaternion)
 
     def gripper_rotation(self) -> np.ndarray:
         """Return the gripper's rotation matrix (3, 3) in the base frame."""
-        return _matrix(self._pose('gripper')[1])
+        return matrix_of(self._pose('gripper')[1])
 
     def finger_opening(self) -> float:
         """Return the mean distance of the fingers from the grasp point, metres."""
@@ -247,26 +248,3 @@ def _spread(rng: np.random.Generator, count: int) -> list[np.ndarray]:
         if all(np.linalg.norm(candidate - p) > _MIN_SEPARATION for p in positions):
             positions.append(candidate)
     return positions
-
-
-def _quaternion(rotation_vector: np.ndarray | tuple) -> np.ndarray:
-    """Return the quaternion (w x y z) of a rotation vector (3,) in radians."""
-    vector = np.asarray(rotation_vector, dtype=float)
-    angle = np.linalg.norm(vector)
-    quaternion = np.zeros(4)
-    mujoco.mju_axisAngle2Quat(quaternion, vector / max(angle, 1e-12), angle)
-    return quaternion
-
-
-def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the product of two quaternions, normalised."""
-    product = np.zeros(4)
-    mujoco.mju_mulQuat(product, left, right)
-    return product / np.linalg.norm(product)
-
-
-def _matrix(quaternion: np.ndarray) -> np.ndarray:
-    """Return the rotation matrix (3, 3) of a quaternion (w x y z)."""
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)

@@ -24,15 +24,10 @@ from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.weight_files import files_of_a_model
 from spec_vla_ros.training.frames import Frames
-from spec_vla_ros.training.language_training import (
-    CachedFrames,
-    PackedPolicy,
-    deepen,
-    initialise,
-    train_language,
-)
+from spec_vla_ros.training.language_training import CachedFrames, train_language
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.made_from import MadeFrom
+from spec_vla_ros.training.packed_policy import PackedPolicy, deepen, initialise
 from spec_vla_ros.training.small_model import Design, norm_stats, write_small_files
 from spec_vla_ros.training.vision_pretraining import train_vision
 

@@ -9,17 +9,17 @@ Layouts are drawn from seeds; official initial states are not used.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
-from spec_vla_ros.sim.libero.expert import CLOSED, FULL_SPEED, OPEN, LiberoExpert, Phase
+from spec_vla_ros.sim.libero.expert import CLOSED, FULL_SPEED, OPEN, Phase
 from spec_vla_ros.sim.libero.grasps import Grasp, clearance, downwards
 from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.scene import Scene
 from spec_vla_ros.sim.libero.suites import Task, read_goals
 from spec_vla_ros.training.frames import shrink
+from spec_vla_ros.training.libero.experts import LabellingExperts
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames
 
 NOISE = (0.0, 0.1, 0.25)
@@ -30,7 +30,6 @@ EVERY = 2
 """Actions from one stored frame to the next; neighbouring frames are nearly alike."""
 
 _SWITCHES, _SWITCH_AT = 0.25, (5, 90)  # share of episodes with another instruction midway; step
-_EMPTY_HANDED = 0.07  # opening from which on the hand holds nothing, metres
 
 _GLIMPSES, _ASKED = 10, 3  # poses of the hand in each layout; instructions labelled for each
 
@@ -44,76 +43,6 @@ _LEAST_ROOM = -0.002  # free space that the hand needs at a pose, metres
 # Of empty hands: share that is on the way to the place, not beside the thing; of these, share with
 # open fingers; and how far they are lifted at most, metres.
 _ON_THE_WAY, _OPENED, _LIFTED = 0.65, 0.4, 0.15
-
-
-class _Experts:
-    """An expert for each instruction that fits the scene; one of them drives.
-
-    Args:
-        wanted: number of an instruction -> name of its thing.
-        driving: number of the instruction whose expert drives.
-    """
-
-    def __init__(self, wanted: dict[int, str], driving: int) -> None:
-        self._wanted, self.driving = wanted, driving
-        self._experts = {number: LiberoExpert() for number in wanted}
-
-    @property
-    def phase(self) -> Phase:
-        return self._experts[self.driving].phase
-
-    @property
-    def grasp(self) -> Grasp | None:
-        """The grasp that the driving expert has planned."""
-        return self._experts[self.driving].grasp
-
-    def switch(self, number: int) -> None:
-        """Let another instruction's expert drive."""
-        self.driving = number
-        self._experts[number] = LiberoExpert()
-
-    def act(self, scene: Scene) -> np.ndarray:
-        """Return the driving expert's action (7,)."""
-        return self._experts[self.driving].act(self._seen(scene, self.driving))
-
-    def labels(self, scene: Scene, *, instructions: int) -> dict[str, np.ndarray]:
-        """Return the labels of a frame; `act` must have been called with this scene.
-
-        instructions: number of instructions of the suite.
-        """
-        actions = np.full((instructions, 7), np.nan, np.float32)
-        things, places = np.full((2, instructions, 3), np.nan, np.float32)
-        for number, name in self._wanted.items():
-            things[number], places[number] = scene.things[name].origin, scene.goals[0].place
-        for number, aim in self._aims(scene).items():
-            actions[number] = aim
-        return {
-            'actions': actions,
-            'things': things,
-            'places': places,
-            'wanted': np.array(self.driving),
-            'phases': np.array(self.phase.value),
-        }
-
-    def _aims(self, scene: Scene) -> dict[int, np.ndarray]:
-        """Return number of an instruction -> label (7,), for those that fit this moment."""
-        driving = self._experts[self.driving]
-        aims = {} if self.phase is Phase.RETREAT else {self.driving: driving.aim}
-        if self.phase is not Phase.REACH or scene.opening < _EMPTY_HANDED:
-            return aims
-        for number in self._wanted.keys() - {self.driving}:
-            self._experts[number].act(self._seen(scene, number))
-            aims[number] = self._experts[number].aim
-            if self._experts[number].phase is not Phase.REACH:
-                self._experts[number] = LiberoExpert()
-        return aims
-
-    def _seen(self, scene: Scene, number: int) -> Scene:
-        """Return the scene with the goal of another instruction."""
-        (goal,) = scene.goals
-        if goal.thing == self._wanted[number]:
-            return scene
-        return replace(scene, goals=(replace(goal, thing=self._wanted[number], done=False),))
 
 
 def named_things(tasks: tuple[Task, ...]) -> tuple[str, ...]:
@@ -154,7 +83,7 @@ def episode(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Rec
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
     scene = env.scene()
     here = _instructions_for(scene, task, named)
-    experts = _Experts(here, task)
+    experts = LabellingExperts(here, task)
     switch_at = int(rng.integers(*_SWITCH_AT)) if rng.random() < _SWITCHES else -1
     disturbed = Disturbance(rng, level=float(rng.choice(NOISE)), full=FULL_SPEED)
     records: Records = []
@@ -186,14 +115,14 @@ def glimpses(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) -> Re
     records: Records = []
     for _ in range(_GLIMPSES):
         wanted = rng.permutation(list(here))[:_ASKED].tolist()
-        experts = _Experts({number: here[number] for number in wanted}, wanted[0])
+        experts = LabellingExperts({number: here[number] for number in wanted}, wanted[0])
         experts.act(at_rest)
         grasp = experts.grasp
         if grasp is None or not env.place_hand(*_nearby(grasp, rng)):
             continue
         scene = env.scene()
         if _has_room(scene):
-            experts = _Experts({number: here[number] for number in wanted}, wanted[0])
+            experts = LabellingExperts({number: here[number] for number in wanted}, wanted[0])
             experts.act(scene)
             labels = experts.labels(scene, instructions=len(named))
             records.append(_record(env, scene, seed) | labels)
@@ -210,7 +139,7 @@ def empty_hands(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) ->
     rng = np.random.default_rng((seed, task, 4))
     env.reset(instruction=env.tasks[task].instruction, seed=seed)
     at_rest, driving = env.scene(), {task: named[task]}
-    planning = _Experts(driving, task)
+    planning = LabellingExperts(driving, task)
     planning.act(at_rest)
     grasp, place = planning.grasp, at_rest.goals[0].place
     assert grasp is not None
@@ -225,7 +154,7 @@ def empty_hands(env: LiberoEnv, task: int, seed: int, named: tuple[str, ...]) ->
             position[2] += _LIFTED * rng.random()
         if not env.place_hand(position, rotation, opening=opening):
             continue
-        experts, scene = _Experts(driving, task), env.scene()
+        experts, scene = LabellingExperts(driving, task), env.scene()
         experts.act(scene)
         if _has_room(scene) and experts.phase is Phase.REACH:
             labels = experts.labels(scene, instructions=len(named))
