@@ -80,13 +80,13 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.out)
     torch.set_num_threads(args.threads)
     policy = load_policy(args.checkpoint, config=config)
-    answers = LenientPolicy(policy)
+    lenient = LenientPolicy(policy)
     parts = [
-        _pairs(answers, recording, motion, policy.codec.is_action)
+        _pairs(lenient, recording, motion, policy.codec.is_action)
         for recording, motion in zip(recordings, motions, strict=True)
     ]
-    answers.check()
-    if warning := answers.warning():
+    lenient.check()
+    if warning := lenient.warning():
         print(warning)
     predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
     found = agreements(predicted, recorded)

@@ -101,24 +101,24 @@ def run(args: argparse.Namespace) -> int:
         """Replay with a new policy, so that no way uses what another has kept."""
         policy = first.sibling()
         policy.warm_up(decoding)
-        answers = LenientPolicy(policy)
-        replayed = list(replay(answers, recordings, decoding))
-        answers.check()
+        lenient = LenientPolicy(policy)
+        replayed = list(replay(lenient, recordings, decoding))
+        lenient.check()
         print(f'{name}: {len(replayed)} actions', flush=True)
         return replayed
 
     replayed = {AUTOREGRESSIVE: run_way(AUTOREGRESSIVE, Decoding())}
     baselines = [median_ms(replayed[AUTOREGRESSIVE])]
-    around = {AUTOREGRESSIVE: baselines[0]}
+    reference_ms = {AUTOREGRESSIVE: baselines[0]}
     for way in ways:
         replayed[way.name] = run_way(way.name, way.decoding)
         # AR is timed again after each way, so that a machine that slows down favours none.
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
-        around[way.name] = (baselines[-2] + baselines[-1]) / 2
+        reference_ms[way.name] = (baselines[-2] + baselines[-1]) / 2
     kept = answered_by_all(replayed, first.codec.is_action)
     reference = kept[AUTOREGRESSIVE]
     results = {
-        name: way_figures(each, reference, reference_ms=around[name])
+        name: way_figures(each, reference, reference_ms=reference_ms[name])
         for name, each in kept.items()
     }
     if left_out := len(replayed[AUTOREGRESSIVE]) - len(reference):
