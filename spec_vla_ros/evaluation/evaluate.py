@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """`spec-vla evaluate`: compares ways of decoding in closed loop, on the same episodes.
 
-Training has seen none of these episodes.
+The shipped policies were trained on none of these episodes.
 """
 
 from __future__ import annotations
