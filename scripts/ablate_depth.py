@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Whether the small policy needs its depth: success with some of its layers skipped.
+"""Measures whether the small policy needs its depth: its success with some layers skipped.
 
 Run as `python scripts/ablate_depth.py --episodes 50`.
 """
@@ -22,7 +22,11 @@ from spec_vla_ros.types import NotAnActionError
 
 
 def successes(folder: Path, skipped: Iterable[int], *, episodes: int) -> int:
-    """Return how many held-out episodes succeed where these layers add nothing."""
+    """Return how many held-out episodes succeed with these layers skipped.
+
+    folder: of the checkpoint.
+    skipped: numbers of the layers, from 0.
+    """
     checkpoint = load_openvla(folder, device='cpu')
     layers = checkpoint.model.language_model.model.layers
     with torch.no_grad():
@@ -38,7 +42,7 @@ def successes(folder: Path, skipped: Iterable[int], *, episodes: int) -> int:
             try:
                 for _ in drive(env, instruction, lambda seen: policy.infer(seen).values):
                     pass
-            except NotAnActionError:  # words: it no longer knows what it is for
+            except NotAnActionError:  # it answers in words
                 continue
             count += env.outcome().success
     finally:

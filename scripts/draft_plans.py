@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What draft plans promise and what actions then take, for several drafters and thresholds.
+"""Compares the times that draft plans expect with measured ones, for drafters and thresholds.
 
-Run as `python scripts/draft_plans.py DRAFTER [DRAFTER ...]`: folders of drafters for the shipped
-policy. Every way takes its turn at every observation of an autoregressive drive.
+Run as `python scripts/draft_plans.py DRAFTER [DRAFTER ...]`, with folders of drafters for the
+shipped policy. Every drafter with every threshold decodes every observation of some episodes, in
+which the policy decodes autoregressively.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 from spec_vla_ros.types import Decoding, Observation
 
 THRESHOLDS = (1, 9, 30)
-_LEARNING = 0.5  # of the actions: before it a plan may still change
+_LEARNING = 0.5  # share of the actions that are not counted, since plans may still change
 
 
 def drives(policy: SpecVlaPolicy, episodes: int) -> Iterator[list[Observation]]:
-    """Give the observations of held-out episodes that a policy drives autoregressively."""
+    """Yield the observations of each held-out episode, driven by autoregressive decoding."""
     env = TabletopEnv()
     try:
         for seed in HELD_OUT_SEEDS[-episodes:]:
@@ -39,26 +40,37 @@ def drives(policy: SpecVlaPolicy, episodes: int) -> Iterator[list[Observation]]:
 
 
 class Way:
-    """A policy with one drafter and threshold, and what its actions took."""
+    """A policy with one drafter and one threshold, and the measurements of its actions.
+
+    Attributes:
+        whole: time of each action, milliseconds.
+        after_prefill: the part of it after the prefill.
+        passes: of the target for each action.
+    """
 
     def __init__(self, name: str, policy: SpecVlaPolicy, decoding: Decoding) -> None:
         self.name, self.policy, self.decoding = name, policy, decoding
         policy.warm_up(decoding)
         self.whole: list[float] = []
-        self.behind: list[float] = []
+        self.after_prefill: list[float] = []
         self.passes: list[int] = []
 
     def act(self, observation: Observation) -> None:
-        """Decode one action, and note what it took."""
+        """Decode one action and measure it."""
         start = time.perf_counter()
         stats = self.policy.infer(observation, self.decoding).stats
         self.whole.append(1e3 * (time.perf_counter() - start))
         phases = stats.phases_ms
-        self.behind.append(sum(v for k, v in phases.items() if k not in ('vision', 'prefill')))
+        self.after_prefill.append(
+            sum(v for k, v in phases.items() if k not in ('vision', 'prefill'))
+        )
         self.passes.append(stats.target_passes)
 
     def row(self, autoregressive: Sequence[float]) -> str:
-        """Return its line of the table; autoregressive: milliseconds of the same actions."""
+        """Return the line of the table.
+
+        autoregressive: milliseconds of the same actions with autoregressive decoding.
+        """
         late = slice(int(_LEARNING * len(self.whole)), None)
         tree = self.policy.tree(self.decoding)
         expected = '-'
@@ -66,7 +78,7 @@ class Way:
             expected = f'{tree.expected_ms[-2]:.2f}'
         gain = np.median(autoregressive[late]) / np.median(self.whole[late])
         return (
-            f'| {self.name} | {tree} | {expected} | {np.mean(self.behind[late]):.2f} '
+            f'| {self.name} | {tree} | {expected} | {np.mean(self.after_prefill[late]):.2f} '
             f'| {np.mean(self.passes[late]):.2f} | {gain:.2f} |'
         )
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Draws docs/figures/draft_tree.png: a draft of the shipped policy, as the target verifies it.
+"""Draws docs/figures/draft_tree.png: a draft tree of the shipped policy and its verification.
 
 python scripts/draw_draft_tree.py docs/figures/draft_tree.png
 """
@@ -37,13 +37,13 @@ BONUS = '#2f6db5'
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A draft and what became of it, in bins (a bin of 0 is the lowest value).
+    """A verified draft tree; tokens are given as bins, where bin 0 is the lowest value.
 
     drafts: the draft token of each node; the root's is the token decided before.
-    choices: what the target chooses after each node.
+    choices: the target's choice after each node.
     parents, depths: of each node.
     path: the accepted nodes, the root first.
-    limit: how many bins a draft may be off.
+    limit: how many bins a draft token may be off.
     """
 
     drafts: list[int]
@@ -54,17 +54,17 @@ class Verification:
     limit: int
 
     def reached(self, node: int) -> bool:
-        """Whether everything above a node was accepted."""
+        """Return whether all ancestors of a node were accepted."""
         parent = self.parents[node]
         return node == 0 or (self.accepted(parent) and self.reached(parent))
 
     def accepted(self, node: int) -> bool:
-        """Whether a node is near what the target chooses after its parent."""
+        """Return whether a node's token is near enough to the target's choice."""
         return node == 0 or abs(self.drafts[node] - self.choices[self.parents[node]]) <= self.limit
 
 
 def simulated_prompt(checkpoint: OpenVLACheckpoint, *, seed: int, steps: int) -> Tensor:
-    """Return image and instruction as embeddings (1, L, H), some steps into an episode."""
+    """Return the prompt's embeddings (1, S, H) after some steps of a simulated episode."""
     policy = SpecVlaPolicy(checkpoint)
     dimensions = policy.codec.stats.dimensions
     encode, env = ObservationEncoder(checkpoint, num_tokens=dimensions), TabletopEnv()
@@ -79,12 +79,12 @@ def simulated_prompt(checkpoint: OpenVLACheckpoint, *, seed: int, steps: int) ->
 
 @torch.inference_mode()
 def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
-    """Draft behind the first token of an action in the simulator, and verify the draft.
+    """Draft the tokens after the first one of an action in the simulator, and verify them.
 
     Args:
         seed: of the scene.
-        steps: actions before this one, decoded autoregressively.
-        limit: how many bins a draft may be off.
+        steps: number of actions before this one, which are decoded autoregressively.
+        limit: how many bins a draft token may be off.
     """
     checkpoint = load_openvla(TABLETOP, device='cpu', dtype='float32')
     target, codec = checkpoint.model.language_model, checkpoint.config.codec()
@@ -119,7 +119,7 @@ def verify_first_draft(*, seed: int, steps: int, limit: int) -> Verification:
 
 
 def draw(found: Verification, path: Path) -> None:
-    """Draw the tree, its accepted path, and what the target chose along it."""
+    """Draw the tree, its accepted path, and the target's choices along it, into a file."""
     place = _rows(found.parents)
     figure = Figure(figsize=(11, 0.62 * (max(place) + 3)), layout='constrained')
     axes = figure.subplots()
@@ -165,7 +165,7 @@ def draw(found: Verification, path: Path) -> None:
 
 
 def _rows(parents: list[int]) -> list[float]:
-    """Return where each node stands: leaves below each other, parents amid their children."""
+    """Return the row of each node: leaves one below the other, parents in the middle of theirs."""
     children = [
         [n for n, p in enumerate(parents) if p == node and n] for node in range(len(parents))
     ]

@@ -1,14 +1,15 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How often ways of decoding differ that would be equal if nothing were rounded.
+"""Counts how often ways of decoding differ that would be the same without rounding.
 
 Run as `python scripts/exactness.py --device cuda --dtype bfloat16`. Every way decodes every
-observation of held-out episodes of the tabletop, driven autoregressively, and is compared with:
+observation of held-out episodes of the tabletop, which autoregressive decoding drives. It is
+compared with:
 
-- autoregressive decoding with passes of one row, as it is;
-- autoregressive decoding with passes of seven rows, as many as the longest verification of a
-  chain has, of which only the first counts;
-- what an uncached pass over prompt and action chooses after each token. An action is *beyond* it
-  where a token is further off than the threshold, or the gripper another one.
+- autoregressive decoding with passes of one row, as usual;
+- autoregressive decoding with passes of seven rows, of which only the first is used; the longest
+  verification of a chain has as many;
+- the target's choices in one pass over prompt and action without a cache. An action is *beyond*
+  these if a token differs by more bins than the threshold, or the gripper differs at all.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ WAYS = {
 
 
 class ManyRows:
-    """A target whose passes of one row have several, of which only the first counts."""
+    """A target that runs passes of one row with several equal rows, and uses the first."""
 
     def __init__(self, target: PackedLlama, rows: int) -> None:
         self._target, self._rows = target, rows
@@ -72,7 +73,10 @@ class ManyRows:
 
 
 def uncached(target: LanguageModel, prompt: Tensor, tokens: np.ndarray) -> np.ndarray:
-    """Return what one pass over the prompt and all tokens but the last chooses, (D,) ids."""
+    """Return the target's choices (D,) in one pass over prompt and action without a cache.
+
+    tokens: (D,), the action's ids; the last one is not read.
+    """
     ids = torch.from_numpy(tokens).to(prompt.device)
     embeds = torch.cat((prompt, target.embed(ids[None, :-1])), dim=1)
     length = embeds.shape[1]
@@ -81,7 +85,11 @@ def uncached(target: LanguageModel, prompt: Tensor, tokens: np.ndarray) -> np.nd
 
 
 def beyond(found: Sequence[np.ndarray], judged: Sequence[np.ndarray], r: int) -> int:
-    """Return how many actions are beyond what was judged, see above; the gripper is the last."""
+    """Return how many actions are beyond the uncached choices, see the top of this file.
+
+    found, judged: tokens (D,) of each action, and the uncached choices; the gripper is the last.
+    r: acceptance threshold, in bins.
+    """
     off = [np.abs(a - b) for a, b in zip(found, judged, strict=True)]
     return sum(bool(d[:-1].max() > r or d[-1] > 0) for d in off)
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Runs what a GPU has to show, with the Python that is there, and writes down how it went.
+"""Runs tests and benchmark on a GPU with the Python that is installed, and writes a report.
 
 python3 scripts/gpu.py            # the tests, then the benchmark's 7B shape: make gpu
-python3 scripts/gpu.py --tests    # the tests alone: make test-gpu; what else is given pytest gets
+python3 scripts/gpu.py --tests    # the tests only: make test-gpu; pytest gets all other arguments
 
-Needs torch, torchvision, timm, transformers and pytest; no ROS, no network, and it installs
-nothing. Tests that need anything else that is missing are skipped by its name. OUT/gpu.md says
-with what, how each step went and how long it took; beside it lies what each step printed.
+It needs torch, torchvision, timm, transformers and pytest, but neither ROS nor a network, and
+installs nothing. Tests that need a missing package are skipped and name it. OUT/gpu.md has the
+versions, and for each step its result and time; beside it is the output of each step.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if torch.cuda.is_available():
 
 
 def main() -> int:
-    """Run the steps, each in a process of its own; returns 1 when one of them failed."""
+    """Run each step in a process of its own; return 1 if one of them failed, otherwise 0."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,13 +70,13 @@ def main() -> int:
             seconds = time.monotonic() - began
             failed |= 'failed' in result or 'error' in result
         record.append(f'| {name} | {result} | {seconds:.0f} |')
-        (args.out / 'gpu.md').write_text('\n'.join([*record, '']))  # there, whatever comes next
+        (args.out / 'gpu.md').write_text('\n'.join([*record, '']))  # also if a later step hangs
     print('', *record, '', f'written: {args.out}/gpu.md', sep='\n')
     return int(failed)
 
 
 def device_in_words() -> str:
-    """Return the CUDA device, its driver and CUDA's version; empty where torch sees none."""
+    """Return in words the CUDA device, CUDA's version and the driver; empty without a device."""
     found = subprocess.run(
         [sys.executable, '-c', DEVICE], check=False, stdout=subprocess.PIPE, text=True
     ).stdout.strip()
@@ -89,7 +89,7 @@ def device_in_words() -> str:
 
 
 def installed() -> str:
-    """Return the versions of what is used, and what of it is missing, in words."""
+    """Return in words the versions of Python and the packages, and which packages are missing."""
     texts = [(ROOT / f'requirements/{n}.txt').read_text() for n in ('torch', 'core', 'bench')]
     names = re.findall(r'^[\w.-]+', '\n'.join(texts), re.MULTILINE)
     found = {name: version_of(name) for name in [*names, 'torchao', 'pytest', 'hypothesis']}
@@ -100,14 +100,14 @@ def installed() -> str:
 
 
 def version_of(name: str) -> str:
-    """Return the version of a package; empty where it is not installed."""
+    """Return the version of a package; empty if it is not installed."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(name)
     return ''
 
 
 def run(command: list[str], log: Path) -> str:
-    """Run a command, showing and keeping what it says; return in words how it ended."""
+    """Run a command; print its output, write it into a log, and return in words how it ended."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
     environment = {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': '1'}
     process = subprocess.Popen(

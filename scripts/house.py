@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Measures how far one must walk in the source: python scripts/house.py.
+"""Counts the files and lines that one must read to follow the source: python scripts/house.py.
 
-Each figure stands beside the most it should be. The way of an image is not written down but
-watched: every file of the package that runs while the control loop makes a command of a picture,
-with the shipped policy decoding relaxed, drafts from the past included. What is not watched - the
-node's topics, and the process in which a policy may run - is listed, and added.
+Each figure is printed with the most that it should be. The files on the path of an image are found
+by tracing: while the control loop turns images into commands, with the shipped policy in relaxed
+mode with temporal drafts, it notes which files of the package run. The node's topics and the
+process in which a policy may run are not traced; their files are listed here and added.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ THRESHOLD = {
     *('thresholds_by_dimension', 'acceptance_by_dimension'),
 }
 ENGINE = ('decoding/', 'planning/', 'models/', 'action_decoder.py')
-OTHER_THRESHOLDS = ('inference/', 'programs.py')  # of the C library's allocator
+OTHER_THRESHOLDS = ('inference/', 'programs.py')  # these set thresholds of the C allocator
 TOPICS = ('inputs', 'hearing', 'converters', 'configured', 'outputs', 'arm_outputs', 'messages')
 PROCESS = ('process_policy', 'child', 'wire', 'process_main')
 NANOSECONDS = 1_000_000_000
-FIRST, ACTIONS = 3, 20  # the first action that is watched, and the last
+FIRST, ACTIONS = 3, 20  # the first action that is traced, and the last
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def figures() -> dict[str, tuple[int, int | None]]:
-    """Return each figure by name, and the most that it should be."""
+    """Return name of a figure -> the figure, and the most that it should be (None: no limit)."""
     decoding = sorted((PACKAGE / 'decoding').rglob('*.py'))
     seen = files_of_an_image()
     inside = {f for f in seen if f.startswith(ENGINE)}
@@ -57,14 +57,14 @@ def figures() -> dict[str, tuple[int, int | None]]:
 
 
 def lines_of_the_loop() -> int:
-    """Return the lines of `speculative_generate`, its docstring included."""
+    """Return how many lines `speculative_generate` has, with its docstring."""
     tree = ast.parse((PACKAGE / 'decoding' / 'speculative.py').read_text())
     (loop,) = (n for n in tree.body if getattr(n, 'name', '') == 'speculative_generate')
     return (loop.end_lineno or 0) - loop.lineno + 1
 
 
 def files_of_a_threshold() -> set[str]:
-    """Return the files that name the acceptance threshold, those for developing left out."""
+    """Return the files that name the acceptance threshold, without those for development."""
     return {
         name
         for name, path in sources()
@@ -73,21 +73,21 @@ def files_of_a_threshold() -> set[str]:
 
 
 def sources() -> Iterator[tuple[str, Path]]:
-    """Return every file of the package, by its path there."""
+    """Yield (path in the package, path) of every Python file of the package."""
     for path in sorted(PACKAGE.rglob('*.py')):
         yield str(path.relative_to(PACKAGE)), path
 
 
 def names_in(path: Path) -> set[str]:
-    """Return every name that a file's code uses, comments and texts left out."""
+    """Return all names in a file's code, without comments and strings."""
     with tokenize.open(path) as file:
         return {t.string for t in tokenize.generate_tokens(file.readline) if t.type == token.NAME}
 
 
 def files_of_an_image() -> set[str]:
-    """Return the files that run between an image and a command while the arm works.
+    """Return the files that run between an image and a command while the arm moves.
 
-    What is done once for an instruction or for changed settings is not on its way.
+    What is done once for an instruction or for changed settings does not count.
     """
     seen: set[str] = set()
     at_work = threading.Event()

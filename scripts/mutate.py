@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Changes modules one token at a time, and says which changes the tests do not notice.
+"""Mutation testing: changes modules in one place at a time, and lists what no test notices.
 
 scripts/mutate.py MODULE_OR_FOLDER... [--tests TEST...] [--sample N] [--seed N] [--limit SECONDS]
 
-Each change is made in a copy of the tree. First the tests that mirror the module run
-(test/ROOM/test_MODULE*.py), then those of its room; --tests names others. What it found is in
+Each change is made in a copy of the repository. First the tests that mirror the module run
+(test/PART/test_MODULE*.py), then those of its part; --tests names others. The results are in
 docs/results/mutation.md.
 """
 
@@ -30,7 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LEFT_OUT = shutil.ignore_patterns('.*', 'build', 'install', 'log', 'results', '__pycache__')
-PRELOADED = ('numpy', 'hypothesis', 'pytest', 'torch')  # once, instead of once for each change
+PRELOADED = ('numpy', 'hypothesis', 'pytest', 'torch')  # imported once, before processes fork
 SWAPPED = {
     **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt},
     **{ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is},
@@ -43,7 +43,7 @@ NO_BEHAVIOUR = {'annotation', 'returns', 'decorator_list'}
 
 
 def changed_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
-    """Give each expression or statement that is changed, with what it becomes."""
+    """Yield each expression or statement to change, with the source that replaces it."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     ends = {f.body[-1] for f in functions if ast.unparse(f.body[-1]) == 'return None'}
     for node in _behaviour(tree):
@@ -61,12 +61,12 @@ def changed_nodes(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
             is_flag = isinstance(node.value, bool)
             yield node, str(not node.value if is_flag else node.value + 1)
-        elif isinstance(node, DELETED) and not _is_words(node) and node not in ends:
+        elif isinstance(node, DELETED) and not _is_docstring(node) and node not in ends:
             yield node, 'pass'
 
 
 def _behaviour(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk through what is executed and can be cut out of the source: no types, no f-strings."""
+    """Walk through the nodes that are executed, without annotations and parts of f-strings."""
     yield node
     for name, value in ast.iter_fields(node):
         if name in NO_BEHAVIOUR:
@@ -76,13 +76,13 @@ def _behaviour(node: ast.AST) -> Iterator[ast.AST]:
                 yield from _behaviour(child)
 
 
-def _is_words(node: ast.AST) -> bool:
-    """Whether a statement is a docstring."""
+def _is_docstring(node: ast.AST) -> bool:
+    """Return whether a statement is a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def mutations(path: Path) -> Iterator[tuple[int, str, bytes]]:
-    """Give line, description and the whole changed source of each change to a module."""
+    """Yield (line, description, whole changed source) of each change to a module."""
     source = path.read_bytes()
     begins = [0]
     for line in source.splitlines(keepends=True):
@@ -95,14 +95,17 @@ def mutations(path: Path) -> Iterator[tuple[int, str, bytes]]:
 
 
 def write(path: Path, source: bytes) -> None:
-    """Write a module, each time with another time stamp: Python keeps bytecode by the second."""
+    """Write a module with a new time stamp, since Python caches bytecode by the second."""
     path.write_bytes(source)
     stamp = next(SECONDS)
     os.utime(path, (stamp, stamp))
 
 
 def outcome(tree: Path, tests: list[str], limit: float) -> str:
-    """Run tests in a process of its own; returns 'killed', 'survived' or 'timeout'."""
+    """Run tests in a process of their own; return 'killed', 'survived' or 'timeout'.
+
+    'killed' means that a test failed, so the change was noticed.
+    """
     process = multiprocessing.get_context('fork').Process(target=_test, args=(tree, tests))
     process.start()
     process.join(limit)
@@ -114,7 +117,7 @@ def outcome(tree: Path, tests: list[str], limit: float) -> str:
 
 
 def _test(tree: Path, tests: list[str]) -> None:
-    os.setsid()  # so that all it starts can be ended together
+    os.setsid()  # so that it can be killed together with the processes that it starts
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(silence, stream)
@@ -125,16 +128,16 @@ def _test(tree: Path, tests: list[str]) -> None:
 
 
 def tests_of(module: Path) -> list[list[str]]:
-    """Return the tests that mirror a module, and then those of its room."""
-    room = Path('test') / module.parent.relative_to('spec_vla_ros')
+    """Return the tests that mirror a module, and then those of its part of the package."""
+    part = Path('test') / module.parent.relative_to('spec_vla_ros')
     mirrors = sorted(
-        str(p.relative_to(ROOT)) for p in (ROOT / room).glob(f'test_{module.stem}*.py')
+        str(p.relative_to(ROOT)) for p in (ROOT / part).glob(f'test_{module.stem}*.py')
     )
-    return [tests for tests in (mirrors, [str(room)]) if tests]
+    return [tests for tests in (mirrors, [str(part)]) if tests]
 
 
 def main() -> None:
-    """Run from the command line; ends with 1 when the tests fail without any change."""
+    """Run from the command line; exit with 1 if tests fail without any change."""
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('modules', nargs='+', type=Path)
     parser.add_argument('--tests', nargs='+', help='instead of those that mirror the modules')

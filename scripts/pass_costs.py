@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a pass of the target costs by its rows, and what of it is neither product nor attention.
+"""Times a pass of the target by its rows, and its matrix products and attention by themselves.
 
-Run as `python scripts/pass_costs.py`: the shipped policy's language model, and the benchmark's
-of random weights, on one thread. The pass, its products alone and its attention alone take turns.
-What is left over is the most that a kernel could spare which did a whole layer at once.
+Run as `python scripts/pass_costs.py`, for the shipped policy's language model and the benchmark's
+random ones, on one thread. The pass, its products alone and its attention alone are timed in
+turns. The rest is the most that a kernel for a whole layer could save.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def models() -> Iterator[tuple[str, Llama, int]]:
-    """Give name, language model and length of prompt."""
+    """Yield name, language model, and number of tokens in the prompt."""
     yield 'shipped policy', load_openvla(TABLETOP, device='cpu').model.language_model, 25
     for name in RANDOM:
         case = RANDOM_CASES[name]
@@ -70,7 +70,15 @@ def models() -> Iterator[tuple[str, Llama, int]]:
 def parts_of_a_pass(
     config: LlamaConfig, packed: PackedLlama, layers: Sequence[Products], prompt: int, rows: int
 ) -> dict[str, Run]:
-    """Return a pass of some rows behind a prompt, its products alone, and its attention alone."""
+    """Return functions for a pass of some rows after a prompt, its products, and its attention.
+
+    Args:
+        config: of the model.
+        packed: the model.
+        layers: the matrix products of each layer.
+        prompt: number of tokens in the prompt.
+        rows: number of tokens in the pass.
+    """
     cache = packed.new_cache(prompt + rows)
     embeds = torch.randn(1, rows, config.hidden_size)
     packed(torch.randn(1, prompt, config.hidden_size), positions=range(prompt), cache=cache)

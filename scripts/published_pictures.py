@@ -1,13 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Makes test/data/published_pictures.npz: what OpenVLA's published evaluation makes of pictures.
+"""Makes test/data/published_pictures.npz: pictures as in OpenVLA's published evaluation.
 
     python scripts/published_pictures.py pictures     # in the project's environment
-    python scripts/published_pictures.py published    # where TensorFlow is, nothing else needed
+    python scripts/published_pictures.py published    # needs TensorFlow and numpy only
 
-The second step follows the calls of OpenVLA's evaluation in LIBERO and on the WidowX
-(github.com/openvla/openvla, experiments/robot, commit c8f03f4), one array for each stage:
-encoded and decoded as JPEG; resized to 224 with Lanczos, antialiased; the middle 0.9 of the area
-resized back. Made with TensorFlow 2.21.0 (CPU) on 2026-11-26.
+The second step makes the same calls as OpenVLA's evaluation in LIBERO and on the WidowX
+(github.com/openvla/openvla, experiments/robot, commit c8f03f4), and stores an array for each
+stage: encoded and decoded as JPEG; resized to 224 pixels (Lanczos, antialiased); cropped to the
+middle 0.9 of the area and resized to 224 again. The file was made with TensorFlow 2.21.0 (CPU) on
+2026-11-26.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def pictures() -> dict[str, np.ndarray]:
-    """Return (H, W, 3) uint8 pictures: the simulated table, hard edges, and a wide camera's."""
+    """Return name -> picture (H, W, 3) uint8: the tabletop, hard edges, and a wide format."""
     from spec_vla_ros.sim.env import TabletopEnv
 
     env = TabletopEnv(image_size=256)
@@ -62,7 +63,7 @@ def edges(height: int, width: int) -> np.ndarray:
 
 
 def published(picture: np.ndarray) -> dict[str, np.ndarray]:
-    """Return each stage of the published evaluation, uint8."""
+    """Return name of a stage of the published evaluation -> picture (H, W, 3) uint8."""
     import tensorflow as tf
 
     jpeg = tf.io.decode_image(

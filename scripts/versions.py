@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Runs the tests with other versions of torch and what goes with it, in an environment of its own.
+"""Runs tests with other versions of torch and related packages, in an environment of its own.
 
 scripts/versions.py FOLDER 'torch==2.11.*' 'torchvision==0.26.*' 'transformers==5.17.*'
-scripts/versions.py FOLDER --oldest    # the least that requirements/*.txt ask for, all of it
-scripts/versions.py FOLDER             # the newest that they allow
+scripts/versions.py FOLDER --oldest    # the lowest versions that requirements/*.txt allow
+scripts/versions.py FOLDER             # the newest versions that they allow
 
-FOLDER is outside the tree and does not exist yet; it is removed in the end. The last line is a row
-of the table in docs/reference/versions.md. PYTHON=python3.10 chooses the interpreter.
+FOLDER must be outside the repository and not exist yet; it is removed at the end. The last line of
+the output is a row for the table in docs/reference/versions.md. PYTHON=python3.10 chooses the
+interpreter.
 """
 
 from __future__ import annotations
@@ -39,11 +40,11 @@ PARTS = {
     'policy, library': ['test/test_policy.py', *_of('docs', 'library_doc'), 'test/benchmark'],
     'nodes': _of('ros', 'closed_loop_over_dds', 'policy_node', 'safety_process'),
 }
-"""What pytest is given, by the heading of a column."""
+"""Heading of a column of the table -> tests that pytest runs for it."""
 
 
 def main() -> int:
-    """Make the environment, run the parts in it, say how they went."""
+    """Make the environment, run the tests in it, and print a row of the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,14 +81,14 @@ def main() -> int:
 
 
 def lower_bounds() -> list[str]:
-    """Return the least version of each requirement that has one, as constraints."""
+    """Return pip constraints to the lowest version of each requirement that has one."""
     texts = [path.read_text() for path in sorted((ROOT / 'requirements').glob('*.txt'))]
     found = {match for text in texts for match in re.findall(r'^([\w.-]+)>=([\w.]+)', text, re.M)}
     return [f'{name}=={version}' for name, version in sorted(found)]
 
 
 def run(tests: list[str], environment: dict[str, str]) -> str:
-    """Run tests, showing what they say, and return pytest's own count in words."""
+    """Run tests, print their output, and return pytest's summary in words."""
     command = f'. scripts/activate.sh && exec python -m pytest {" ".join(tests)}'
     lines = ['']
     with subprocess.Popen(
@@ -101,7 +102,10 @@ def run(tests: list[str], environment: dict[str, str]) -> str:
 
 
 def row(results: dict[str, str], environment: dict[str, str]) -> str:
-    """Return versions and results as a row of the table."""
+    """Return versions and results as a row of the table.
+
+    results: heading of a column -> summary.
+    """
     program = (
         'import platform; from importlib.metadata import version; '
         f'print(platform.python_version(), *map(version, {PACKAGES}), sep=" | ")'

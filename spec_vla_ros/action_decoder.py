@@ -170,7 +170,7 @@ class ActionDecoder:
         costs = measure_costs(
             self._target, self._drafter, prompt, run=runner.run, generate=runner.speculative
         )
-        self._planner.know(costs)
+        self._planner.use_costs(costs)
 
     def tree(self, decoding: Decoding) -> TreeShape | TreePlan:
         """Return the shape or plan of draft trees that is now in force for a speculative mode."""

@@ -268,7 +268,7 @@ def test_guesses_are_taken_up_again_where_nothing_is_drafted():
     """While drafting is off the target decodes alone; whether guesses would hold is counted."""
     target, drafter = make_models(0)
     decoder = ActionDecoder(target, CODEC, drafter=drafter)
-    decoder._planner.know(Costs({1: 10.0, 50: 500.0}, {1: (99.0, 99.0)}, guess=(20.0, 0.5)))
+    decoder._planner.use_costs(Costs({1: 10.0, 50: 500.0}, {1: (99.0, 99.0)}, guess=(20.0, 0.5)))
     same = torch.randn(1, 12, 32).expand(300, 1, 12, 32)
     found = decode_all(decoder, same, Decoding('strict', 0, temporal=True))
     assert found[0].stats.drafting_off

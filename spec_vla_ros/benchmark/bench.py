@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Every way of decoding against transformers' `generate`, in turns in one process.
+"""`spec-vla bench`: measures the speed of every way of decoding and of transformers' `generate`.
 
-Run as `spec-vla bench`, or `make bench`.
+All run in turns in one process. `make bench` runs it, too.
 """
 
 from __future__ import annotations
@@ -10,44 +10,21 @@ import argparse
 import importlib.util
 import subprocess
 import sys
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
-import psutil
 import torch
 
 from spec_vla_ros.benchmark import history
-from spec_vla_ros.benchmark.floor import Pass, floor_ms, measure_hardware, weight_counts
-from spec_vla_ros.benchmark.random_case import (
-    CUDA_ONLY,
-    FIRST_TOKEN,
-    GENERATE,
-    RANDOM_CASES,
-    RandomModel,
-    passes_of,
-)
-from spec_vla_ros.benchmark.report import (
-    around_tables,
-    measured_on,
-    summarise,
-    write_docs,
-    write_results,
-)
-from spec_vla_ros.benchmark.timing import Measured, Method, take_turns
-from spec_vla_ros.benchmark.trace import Trace, as_lists, load_trace
-from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.benchmark.cases import measure_random, measure_shipped
+from spec_vla_ros.benchmark.random_case import CUDA_ONLY, RANDOM_CASES
+from spec_vla_ros.benchmark.report import around_tables, measured_on, write_docs, write_results
+from spec_vla_ros.benchmark.trace import Trace, load_trace
 from spec_vla_ros.command_line import at_least, check_writable, user_path
-from spec_vla_ros.evaluation.measures import exactness
-from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, PRECISIONS
+from spec_vla_ros.models.checkpoint import resolve_device
+from spec_vla_ros.types import PRECISIONS
 
 SHIPPED = 'shipped policy'
-FRAME_SEEDS = range(9_041_000, 9_042_000)
-"""Episodes that neither training nor evaluation uses, nor the recording of the trace."""
-
-_WARM_UPS = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,11 +93,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and write bench.json, or record the trace.
+    """Measure and write bench.json, bench.md and bench.png, or do what an "instead" option says.
 
     Raises:
-        ValueError: unknown case or device, no usable trace, or no simulator or ROS where it is
-            needed.
+        ValueError: a case or device is unknown, the trace cannot be used, a file cannot be
+            written, or the simulator or ROS is needed and not installed.
     """
     if args.ros:
         return _ros_overhead(args.out)
@@ -151,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
     if SHIPPED in names:
         _check_simulator()
     check_writable(args.out)
-    # What cannot be written into is told before minutes of measuring.
+    # Files that cannot be extended are refused now, before minutes of measuring.
     if args.history is not None and args.history.exists():
         history.read(args.history)
     if args.docs is not None:
@@ -167,8 +144,7 @@ def run(args: argparse.Namespace) -> int:
     }
     for name in names:
         print(f'{name}:', flush=True)
-        run_case = _shipped if name == SHIPPED else _random
-        report['cases'][name] = run_case(args, device, trace, name)
+        report['cases'][name] = _measure_case(args, device, trace, name)
     table = write_results(report, args.out)
     print(table)
     print(f'written: {args.out}/bench.json, bench.md, bench.png')
@@ -180,7 +156,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _measure_case(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
+    if name == SHIPPED:
+        return measure_shipped(
+            device,
+            dtype=args.dtype,
+            frames=args.frames,
+            acceptance_threshold=args.acceptance_threshold,
+        )
+    return measure_random(
+        name,
+        RANDOM_CASES[name],
+        device,
+        trace,
+        acceptance_threshold=args.acceptance_threshold,
+        actions=args.actions,
+        repeats=args.repeats,
+    )
+
+
 def _check_threshold(args: argparse.Namespace, trace: Trace, replayed: list[str]) -> None:
+    """Refuse another acceptance threshold than that of the trace, for cases that replay it."""
     recorded = trace.about.get('acceptance_threshold')
     if replayed and recorded != args.acceptance_threshold:
         raise ValueError(
@@ -198,108 +194,8 @@ def _check_simulator() -> None:
         )
 
 
-def _shipped(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
-    from spec_vla_ros.benchmark.shipped_case import ShippedPolicy, record_frames
-    from spec_vla_ros.sim.env import TabletopEnv
-
-    checkpoint = load_openvla(TABLETOP, device=str(device), dtype=args.dtype)
-    dtype = checkpoint.model.dtype
-    env = TabletopEnv(image_size=192)
-    try:
-        frames = record_frames(checkpoint, env, FRAME_SEEDS, count=args.frames)
-    finally:
-        env.close()
-    policy = ShippedPolicy(checkpoint, frames, acceptance_threshold=args.acceptance_threshold)
-    measured = _measure(policy.methods(), device, actions=len(frames), repeats=1)
-    same = measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens
-    config = checkpoint.config.text
-    return _summary(
-        measured,
-        config,
-        policy.passes(measured),
-        device,
-        dtype,
-        prompt_length=policy.prompt_length,
-        accept_lengths='measured in this run',
-        same_tokens=same,
-        exactness=asdict(exactness(measured['strict'].tokens, measured[AUTOREGRESSIVE].tokens)),
-    )
-
-
-def _random(args: argparse.Namespace, device: torch.device, trace: Trace, name: str) -> dict:
-    case = RANDOM_CASES[name]
-    dtype = torch.float32 if device.type == 'cpu' else torch.bfloat16
-    if name not in trace.ways:
-        raise ValueError(f'the trace has no case {name!r}: record it with --record-trace')
-    model = RandomModel(case, device=device, dtype=dtype, draft_window=trace.draft_window)
-    ways = trace.ways[name]
-    methods = model.methods(
-        ways, acceptance_threshold=args.acceptance_threshold, actions=args.actions
-    )
-    measured = _measure(methods, device, actions=args.actions, repeats=args.repeats)
-    length = case.prompt_length
-    passes = {AUTOREGRESSIVE: [[Pass(length)] + [Pass(1)] * (DIMENSIONS - 1)]}
-    for way, recorded in ways.items():
-        chosen = recorded.sample(args.actions)
-        passes[way] = [passes_of(recorded, a, prompt_length=length) for a in chosen]
-    return _summary(
-        measured,
-        model.config,
-        passes,
-        device,
-        dtype,
-        prompt_length=length,
-        accept_lengths='replayed from the trace of the shipped policy; weights are random',
-        same_tokens=measured[GENERATE].tokens == measured[AUTOREGRESSIVE].tokens,
-        trees={way: as_lists(recorded.shapes) for way, recorded in ways.items()},
-        trace_mean_passes={way: recorded.mean_passes for way, recorded in ways.items()},
-    )
-
-
-def _measure(
-    methods: dict[str, Method], device: torch.device, *, actions: int, repeats: int
-) -> dict[str, Measured]:
-    for _ in range(_WARM_UPS):
-        # Graphs are recorded action by action; elsewhere one action warms up everything.
-        for action in range(actions if device.type == 'cuda' and repeats > 1 else 1):
-            for method in methods.values():
-                method(action)
-
-    def progress(done: int, total: int) -> None:
-        if done == total or done % max(1, total // 10) == 0:
-            print(f'  {done} of {total} rounds', flush=True)
-
-    return take_turns(methods, actions=actions, repeats=repeats, device=device, progress=progress)
-
-
-def _summary(
-    measured: dict[str, Measured],
-    config: LlamaConfig,
-    passes: dict[str, list[list[Pass]]],
-    device: torch.device,
-    dtype: torch.dtype,
-    **about: object,
-) -> dict:
-    itemsize = torch.bfloat16.itemsize  # as checkpoints store them, and the CPU's panels too
-    weights = sum(weight_counts(config)) * itemsize
-    hardware = measure_hardware(device, dtype, footprint=weights)
-    floors = {
-        name: sum(floor_ms(config, p, hardware, itemsize=itemsize) for p in found) / len(found)
-        for name, found in passes.items()
-    }
-    return {
-        **about,
-        'dtype': str(dtype).removeprefix('torch.'),
-        'weight_bytes': weights,
-        'process_bytes': psutil.Process().memory_info().rss,
-        'bandwidth_gb_s': hardware.bandwidth / 1e9,
-        'rate_gflop_s': hardware.rate / 1e9,
-        'methods': summarise(measured, floors, baseline=(GENERATE, FIRST_TOKEN, AUTOREGRESSIVE)),
-    }
-
-
 def _ros_overhead(out: Path) -> int:
-    """Run the measurement of the ROS layer, a program of its own; returns its exit status."""
+    """Run the program that measures the ROS layer; return its exit status."""
     if importlib.util.find_spec('rclpy') is None:
         raise ValueError(
             '--ros needs ROS 2 and the built messages: source the workspace, or '

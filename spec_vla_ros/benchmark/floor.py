@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The least time that the hardware allows: bytes over bandwidth, or operations over their rate."""
+"""The least time that decoding can take on some hardware, limited by memory or by arithmetic."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from spec_vla_ros.models.packed_linear import pack_linear
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What a device was measured to do.
+    """The measured speed of a device.
 
-    bandwidth: bytes read from memory a second.
-    rate: floating-point operations a second in large matrix products.
+    bandwidth: of memory, bytes read per second.
+    rate: floating-point operations per second in large matrix products.
     """
 
     bandwidth: float
@@ -27,7 +27,7 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Rows that go through the layers in one pass, and rows whose scores are computed."""
+    """One pass: the rows that go through the layers, and those whose logits are computed."""
 
     rows: int
     scored: int = 1
@@ -35,16 +35,16 @@ class Pass:
 
 @torch.inference_mode()
 def measure_hardware(device: torch.device, dtype: torch.dtype, *, footprint: int) -> Hardware:
-    """Measure the best of several ways to read memory and to multiply.
+    """Measure how fast a device reads memory and multiplies, the fastest of two ways each.
 
     Args:
-        device: which.
+        device: the device.
         dtype: of the weights.
-        footprint: bytes to read, those of a model, since small ones stay in caches.
+        footprint: bytes to read; as many as the model has, since fewer may stay in caches.
     """
     itemsize = torch.empty((), dtype=dtype).itemsize
     rows = max(1, min(footprint, 2**30) // (4096 * itemsize))
-    # Not of ones: some devices multiply equal numbers faster than others.
+    # Random numbers, since some devices multiply equal numbers faster.
     matrix = torch.randn(rows, 4096, dtype=dtype, device=device)
     vector = torch.randn(4096, dtype=dtype, device=device)
     flat = matrix.view(-1)
@@ -70,14 +70,15 @@ def measure_hardware(device: torch.device, dtype: torch.dtype, *, footprint: int
 def floor_ms(
     config: LlamaConfig, passes: Iterable[Pass], hardware: Hardware, *, itemsize: int
 ) -> float:
-    """Return the milliseconds that some passes take at least.
+    """Return how many milliseconds some passes take at least.
 
-    Each reads every weight once and multiplies every row with it; attention and all else are free.
+    Each pass reads every weight once and multiplies it with every row. Attention and all else are
+    assumed to take no time.
 
     Args:
-        config: the model.
-        passes: one after the other.
-        hardware: what the device does.
+        config: of the language model.
+        passes: run one after the other.
+        hardware: speed of the device.
         itemsize: bytes of a weight.
     """
     body, head = weight_counts(config)
@@ -89,7 +90,7 @@ def floor_ms(
 
 
 def weight_counts(config: LlamaConfig) -> tuple[int, int]:
-    """Return how many weights are multiplied with: in the layers, and in the head."""
+    """Return how many weights the layers have, and how many the head has."""
     attention = config.head_dim * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
     layer = config.hidden_size * (attention + 3 * config.intermediate_size)
     return config.num_hidden_layers * layer, config.hidden_size * config.vocab_size

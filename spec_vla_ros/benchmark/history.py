@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How the figures of the benchmark have changed: a list of dated results that grows, and its plot.
+"""Keeps the benchmark's results of all runs in one file, and plots how they have changed.
 
-The file is a JSON list with an entry a line for each way of decoding of each case of each run:
+The file is a JSON list. Each run adds a line for each case and each way of decoding:
 
     {"date": "2026-11-25", "machine": ..., "versions": {"torch": ...}, "case": ..., "way": ...,
      "figures": {"mean_ms": ..., "times_generate": ..., ...}}
@@ -19,25 +19,25 @@ from matplotlib.figure import Figure
 from spec_vla_ros.files import written_whole
 
 FIGURES = ('mean_ms', 'times_generate', 'times_autoregressive', 'target_passes', 'times_floor')
-"""What is kept of a way's figures, see `report.summarise`; what a way lacks is left out."""
+"""The figures that are kept, see `report.summarise`; those that a way lacks are left out."""
 
 COMPARED = 'times_generate'
-"""What is drawn: how many times as fast as transformers' generate of the same run. Milliseconds of
-two machines, or of two days of one, say less."""
+"""The figure that is plotted: speed as a multiple of transformers' generate in the same run.
+Milliseconds of different machines or days cannot be compared as well."""
 
 
 def append(report: Mapping, path: Path) -> int:
     """Append a benchmark's results to the list in a file, which may be new.
 
     Args:
-        report: what `spec-vla bench` measured, as in its bench.json.
+        report: the content of bench.json.
         path: the file.
 
     Returns:
         How many entries were added.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file holds something other than results.
     """
     before = read(path) if path.exists() else []
     new = list(_entries(report))
@@ -51,7 +51,7 @@ def read(path: Path) -> list[dict]:
     """Return the entries of a file, the oldest first.
 
     Raises:
-        ValueError: it is no such list; says where.
+        ValueError: it is no such list; the message says which entry is wrong.
     """
     try:
         found = json.loads(path.read_text())
@@ -67,7 +67,7 @@ def read(path: Path) -> list[dict]:
 
 
 def plot(entries: Sequence[Mapping], picture: Path) -> None:
-    """Draw every way over the runs: a panel for each case, a line for each way on each machine."""
+    """Plot `COMPARED` over the runs: a panel for each case, a line for each way and machine."""
     cases = list(dict.fromkeys(entry['case'] for entry in entries))
     figure = Figure(figsize=(4.2 * len(cases), 4.4), layout='constrained')
     axes = figure.subplots(1, len(cases), squeeze=False)
@@ -111,7 +111,10 @@ def _entries(report: Mapping) -> Iterator[dict]:
 
 
 def _runs(entries: Sequence[Mapping]) -> list[dict[str, Mapping]]:
-    """Return the entries of one case by run, each by way; a way that comes again begins a run."""
+    """Return for each run: way -> its entry, if it has the figure `COMPARED`.
+
+    entries: of one case, oldest first. A new run begins when a way comes again.
+    """
     runs: list[dict[str, Mapping]] = []
     for entry in entries:
         if not runs or entry['way'] in runs[-1]:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Models of random weights: the speed of a trained one, with accept lengths replayed."""
+"""Models of random weights, as fast as trained ones, for replaying recorded accept lengths."""
 
 from __future__ import annotations
 
@@ -45,12 +45,13 @@ Module = TypeVar('Module', bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class RandomCase:
-    """A model of random weights.
+    """The shape of a model of random weights.
 
-    layers, hidden_size, intermediate_size: its shape; heads are 64 wide, or 128 from 4096 on.
+    layers, hidden_size, intermediate_size: of the language model. Attention heads have 64
+        dimensions, or 128 from a hidden size of 4096 on.
     prompt_length: tokens of image and text.
-    towers: timm's names of the vision towers, where the image is computed too.
-    image_size: side of their image, pixels.
+    towers: timm's names of the vision towers; none to leave out the vision.
+    image_size: side of the towers' image, pixels.
     """
 
     layers: int
@@ -62,7 +63,7 @@ class RandomCase:
 
     @property
     def config(self) -> LlamaConfig:
-        """The language model's, with OpenVLA's vocabulary."""
+        """Configuration of the language model, with OpenVLA's vocabulary."""
         head_dim = 128 if self.hidden_size >= 4096 else 64
         return LlamaConfig.from_dict(
             {
@@ -89,16 +90,18 @@ RANDOM_CASES = {
         ('vit_large_patch14_reg4_dinov2.lvd142m', 'vit_so400m_patch14_siglip_224'),
     ),
 }
-"""On the CPU all but the last, which is for CUDA."""
+"""Name -> case; `CUDA_ONLY` is too large for most CPUs."""
 
 
 class RandomModel:
-    """The model of a case, built in place on its device, and its drafter.
+    """A model of random weights on its device, with a drafter.
 
-    draft_window: of the drafter, as of the one whose accept lengths are replayed.
-
-    Raises:
-        ValueError: a replayed action came out otherwise than it was recorded.
+    Args:
+        case: shape of the model.
+        device: where its weights are made.
+        dtype: of the weights.
+        draft_window: window of the drafter; the same as of the one whose accept lengths are
+            replayed.
     """
 
     def __init__(
@@ -121,7 +124,8 @@ class RandomModel:
         else:
             self.plain = _random(lambda: Llama(self.config), device, dtype, generator)
         drafter = _random(
-            # Of random weights it is sure of nothing; sharpened, its trees grow deep enough.
+            # With random weights its scores hardly differ. The low temperature makes them differ
+            # enough for trees to grow deep.
             lambda: Drafter(self.config, window=draft_window, temperature=1e-3),
             device,
             dtype,
@@ -134,7 +138,7 @@ class RandomModel:
         self._cache = self.target.new_cache(case.prompt_length + 128)
 
     def _see(self, runner: Runner) -> tuple[Tensor, PhaseTimer]:
-        """Return a prompt with the image in it, and what knows how long that took."""
+        """Run the vision; return the prompt's embeddings, and a timer with the vision's time."""
         timer = PhaseTimer(self.prompt.device)
         if self._vision is None:
             return self.prompt, timer
@@ -151,12 +155,14 @@ class RandomModel:
         acceptance_threshold: int,
         actions: int,
     ) -> dict[str, Method]:
-        """Return every way to an action, by name.
+        """Return the methods to time: transformers' generate and every way of decoding, by name.
+
+        Each raises ValueError if a replayed action comes out differently from its recording.
 
         Args:
-            ways: what is replayed, by way of decoding.
-            acceptance_threshold: relaxed acceptance's, as when it was recorded.
-            actions: how many are chosen from each way's recording.
+            ways: name of a way of decoding -> the recording that is replayed.
+            acceptance_threshold: of relaxed decoding, in bins, as in the recording.
+            actions: how many actions of each recording are replayed.
         """
         generate = TransformersGenerate(self.plain)
         runner = runner_for(self.prompt.device)
@@ -221,7 +227,10 @@ class RandomModel:
 
 
 def passes_of(way: WayTrace, action: ActionTrace, *, prompt_length: int) -> list[Pass]:
-    """Return the target's passes of a recorded action."""
+    """Return the target's passes of a recorded action, the prefill first.
+
+    prompt_length: tokens of the prompt that the action is replayed with.
+    """
     drafted = max(len(action.guesses) - 1, 0)
     passes = [Pass(prompt_length + drafted, 1 + drafted)]
     left = DIMENSIONS - action.commits[0]
@@ -254,6 +263,7 @@ def _random(
     dtype: torch.dtype,
     generator: torch.Generator,
 ) -> Module:
+    """Return a module with random weights, which are drawn on its device."""
     with torch.device('meta'):
         module = build()
     for owner in module.modules():
@@ -261,7 +271,7 @@ def _random(
             weight: Tensor = torch.empty(parameter.shape, device=device, dtype=dtype)
             if weight.dim() > 1:
                 weight.normal_(std=0.02, generator=generator)
-                weight.copy_(weight.bfloat16())  # as those of a checkpoint are
+                weight.copy_(weight.bfloat16())  # values that a checkpoint could hold
             else:
                 weight.fill_(1.0)
             setattr(owner, name, nn.Parameter(weight, requires_grad=False))

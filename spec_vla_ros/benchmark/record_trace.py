@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Records how the shipped policy's drafts fare with the trees that every case would choose."""
+"""Records which drafts of the shipped policy are accepted, with the draft trees of every case.
+
+The benchmark's cases have other costs than the shipped policy, so they draft other trees.
+"""
 
 from __future__ import annotations
 
@@ -51,22 +54,23 @@ FLAT_COSTS = Costs(
     draft=dict.fromkeys(WIDTHS, (0.06, 0.06)),
     draft_prefill=0.1,
 )
-"""In passes of one token, where reading the weights is all that counts: for recording the trace of
-the CUDA case without a CUDA device."""
+"""Assumed costs, in units of a pass over one token, if only reading the weights takes time. They
+serve to record the trace of the CUDA case without a CUDA device."""
 
 
 def record_trace(
     names: Sequence[str], *, device: torch.device, acceptance_threshold: int, threads: int
 ) -> None:
-    """Record the trace of cases with the trees that their measured costs choose.
+    """Record the traces of some cases into the package's trace.json.
 
-    Other cases keep what was recorded of them, see `kept_cases`.
+    The draft trees of a case are planned by the costs of its model. The traces of other cases are
+    kept, see `kept_cases`.
 
     Args:
-        names: of `RANDOM_CASES`.
-        device: where passes are measured; the policy runs on the CPU.
-        acceptance_threshold: relaxed acceptance's, in bins.
-        threads: of the CPU, to be said in the trace.
+        names: cases of `RANDOM_CASES`.
+        device: where costs are measured; the policy runs on the CPU.
+        acceptance_threshold: of relaxed decoding, in bins.
+        threads: of the CPU; noted in the trace.
 
     Raises:
         ValueError: the shipped policy has no drafter, or other cases cannot be kept.
@@ -122,12 +126,12 @@ def record_trace(
 
 
 class TraceRecorder:
-    """Runs the policy in closed loop with the trees that given costs choose.
+    """Runs a policy in closed loop with draft trees that are planned by given costs.
 
     Args:
-        checkpoint: the policy.
-        drafter: its drafter.
-        acceptance_threshold: relaxed acceptance's, in bins.
+        checkpoint: of the policy.
+        drafter: of the policy.
+        acceptance_threshold: of relaxed decoding, in bins.
     """
 
     def __init__(
@@ -147,9 +151,9 @@ class TraceRecorder:
 
         Args:
             way: one of `trace.WAYS`.
-            costs: what passes cost where the trace will be replayed; they choose the trees.
+            costs: of the model on which the trace will be replayed.
             env: the simulator.
-            seeds: one episode each.
+            seeds: one episode for each.
         """
         dimensions = self._codec.stats.dimensions
         decoding = decoding_of(way, self._acceptance_threshold)

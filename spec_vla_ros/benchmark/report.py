@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The results of a benchmark as numbers, a table and a picture."""
+"""The results of the benchmark: figures, Markdown tables and a plot."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _COLUMNS = (
 
 
 def measured_on(device: torch.device, threads: int) -> dict:
-    """Return what the figures were taken on, as it is written beside them."""
+    """Return the entries of bench.json that say on which hardware and versions it was measured."""
     versions = {'torch': torch.__version__, 'transformers': transformers.__version__}
     return {
         'machine': machine(device, threads),
@@ -62,16 +62,16 @@ def summarise(
     *,
     baseline: tuple[str, str, str],
 ) -> dict[str, dict]:
-    """Return the figures of each way.
+    """Return name of a way -> its figures, ready for JSON.
 
-    Ratios are of mean times; actions differ in their passes, so that a median would show the
-    commonest action only.
+    Ratios are of mean times. Medians would show only the most frequent number of passes.
 
     Args:
-        measured: by way.
-        floors: milliseconds that the hardware needs, where known.
-        baseline: names of transformers' generate, of it for the first token only, and of our
-            autoregressive decoding.
+        measured: name of a way -> its times.
+        floors: name of a way -> the milliseconds that an action takes at least on this hardware;
+            some ways may be missing.
+        baseline: names of transformers' generate, of the same for the first token only, and of
+            this package's autoregressive decoding.
     """
     generate, first, autoregressive = (measured[name] for name in baseline)
     prefill = autoregressive.phases_ms['prefill'] + autoregressive.phases_ms.get('vision', 0.0)
@@ -109,10 +109,10 @@ def write_results(report: Mapping, folder: Path) -> str:
 
 
 def write_docs(report: Mapping, folder: Path) -> None:
-    """Put the tables between the markers of bench.md, and the picture beside it.
+    """Write the tables between the markers of a folder's bench.md, and the plot beside it.
 
     Raises:
-        ValueError: bench.md lacks the markers.
+        ValueError: there is no bench.md, or it lacks the markers.
     """
     before, after = around_tables(folder)
     page = folder / 'bench.md'
@@ -121,10 +121,10 @@ def write_docs(report: Mapping, folder: Path) -> None:
 
 
 def around_tables(folder: Path) -> tuple[str, str]:
-    """Return what stands before and behind the tables of a folder's bench.md.
+    """Return the text before and after the markers of a folder's bench.md.
 
     Raises:
-        ValueError: there is no such page, or it lacks the markers.
+        ValueError: there is no bench.md, or it lacks the markers.
     """
     page = folder / 'bench.md'
     before, begin, rest = (page.read_text() if page.is_file() else '').partition(BEGIN)
@@ -135,7 +135,7 @@ def around_tables(folder: Path) -> tuple[str, str]:
 
 
 def markdown(report: Mapping) -> str:
-    """Return a table for each case."""
+    """Return the report as Markdown, with a table for each case."""
     lines = [f'{report["date"]}, {report["machine"]}.', '']
     for name, case in report['cases'].items():
         lines += [f'**{name}**: {_about(case)}', '']
@@ -148,7 +148,7 @@ def markdown(report: Mapping) -> str:
 
 
 def plot(report: Mapping, path: Path) -> None:
-    """Draw the phases of each way, stacked, a panel for each case."""
+    """Plot the times of each way by phase, a panel for each case."""
     cases = report['cases']
     figure = Figure(figsize=(4.2 * len(cases), 4), layout='constrained')
     axes = figure.subplots(1, len(cases), squeeze=False)

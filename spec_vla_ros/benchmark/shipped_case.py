@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The shipped policy on frames of the simulator, from image to action, with its own drafter."""
+"""Times the shipped policy, with its own drafter, on images of the simulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ from spec_vla_ros.types import AUTOREGRESSIVE, Decoding, Observation
 
 
 def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
-    """Return the ways of decoding that are compared, by name."""
+    """Return the ways of decoding that are compared, by name.
+
+    acceptance_threshold: of the relaxed ones, in bins.
+    """
     ways = {way: decoding_of(way, acceptance_threshold) for way in WAYS}
     return {AUTOREGRESSIVE: Decoding(), **ways}
 
@@ -32,7 +35,7 @@ def decodings(acceptance_threshold: int) -> dict[str, Decoding]:
 def record_frames(
     checkpoint: OpenVLACheckpoint, env: Environment, seeds: Iterable[int], *, count: int
 ) -> list[Observation]:
-    """Return what the camera saw while the policy decoded autoregressively."""
+    """Return `count` observations of episodes in which the policy decodes autoregressively."""
     policy = SpecVlaPolicy(checkpoint)
     frames: list[Observation] = []
     for frame in episodes(env, seeds, lambda seen: policy.infer(seen).values):
@@ -43,14 +46,15 @@ def record_frames(
 
 
 class ShippedPolicy:
-    """Every way from a frame to an action.
+    """Decodes recorded frames in every way.
 
-    Each has a policy of its own over the same weights, with trees chosen by measured costs.
+    Each way has a policy of its own over the same weights, which plans its draft trees by measured
+    costs.
 
     Args:
-        checkpoint: the policy.
+        checkpoint: of the policy.
         frames: in the order in which they were seen; each episode begins at stamp 0.
-        acceptance_threshold: relaxed acceptance's.
+        acceptance_threshold: of relaxed decoding, in bins.
     """
 
     def __init__(
@@ -79,9 +83,11 @@ class ShippedPolicy:
         return ids.shape[1] + self._checkpoint.model.vision_backbone.num_patches
 
     def passes(self, measured: Mapping[str, Measured]) -> dict[str, list[list[Pass]]]:
-        """Return each way's passes of the target in all measured actions, without guesses' rows.
+        """Return name of a way -> the target's passes in each measured action.
 
-        measured: of the `methods`, by name.
+        The rows that guesses add to the prefill are not counted.
+
+        measured: name of a method -> its times.
         """
         found: dict[str, list[list[Pass]]] = {}
         for name in self._decodings:
@@ -102,7 +108,10 @@ class ShippedPolicy:
         return tuple(tree(left) for left in range(1, dimensions + 1))
 
     def methods(self) -> dict[str, Method]:
-        """Return the ways, by name; transformers' gets the prompt from the same code as ours."""
+        """Return the methods to time: transformers' generate and every way of decoding, by name.
+
+        For generate, too, this package's code makes the prompt.
+        """
         dimensions = self._checkpoint.config.codec().stats.dimensions
         found: dict[str, Method] = {
             GENERATE: lambda i: self._reference(i, dimensions),

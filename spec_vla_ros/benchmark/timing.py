@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Several ways to the same action, taken in turns, so that what disturbs one disturbs all."""
+"""Times several methods in turns, so that what disturbs one of them disturbs all."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ from spec_vla_ros.types import DecodeStats
 
 @dataclass(frozen=True, slots=True)
 class TimedAction:
-    """One action: its token ids, and how it came about if known."""
+    """One action: its token ids, and statistics of its decoding if there are any."""
 
     tokens: tuple[int, ...]
     stats: DecodeStats | None = None
 
 
 Method = Callable[[int], TimedAction]
-"""Does the action of a number."""
+"""Decodes the action with this number, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one method took.
+    """The times and results of one method.
 
-    action_ms: for each action, the median over the repeats.
-    samples_ms: every time.
-    phases_ms: mean milliseconds of each phase, `rest` being what no phase counts.
-    target_passes, tokens_per_pass: means, where known.
-    peak_bytes: most device memory held during a run, on CUDA.
-    commits: tokens that each pass committed, for every run, where known.
+    action_ms: for each action, the median time of its repeats.
+    samples_ms: the time of every run.
+    phases_ms: mean milliseconds of each phase; `rest` is the time outside all phases.
+    target_passes, tokens_per_pass: means; None without statistics.
+    peak_bytes: the most device memory that was held during a run; None except on CUDA.
+    tokens: token ids of each action.
+    commits: for every run, the tokens that each pass committed; empty without statistics.
     """
 
     action_ms: tuple[float, ...]
@@ -48,7 +49,7 @@ class Measured:
 
     @property
     def mean_ms(self) -> float:
-        """Mean over the actions."""
+        """Mean of `action_ms`."""
         return statistics.fmean(self.action_ms)
 
     @property
@@ -70,14 +71,13 @@ def take_turns(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Measured]:
-    """Time every method on every action; each time another one goes first.
+    """Time every method on every action, in rounds in which another method goes first each time.
 
     Args:
-        methods: by name; they are called for the actions 0, 1, ... in order, all of them before
-            the next repeat. Warm them up before.
-        actions: how many.
-        repeats: how often each is done.
-        device: waited for before the clock is read.
+        methods: by name; warmed up by the caller. A repeat begins after all actions.
+        actions: how many actions there are.
+        repeats: how often each action is decoded.
+        device: whose work has to end before the clock is read.
         progress: called with (rounds done, rounds in all).
     """
     names = list(methods)

@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How drafts fared in a recorded run, to be replayed where the weights are random.
+"""Recorded accept lengths of a trained policy, which are replayed on models of random weights.
 
-A model of random weights has the speed of a trained one and accepts nothing. So what a trained
-policy accepted in closed loop is recorded, pass by pass, and replayed on it: every pass is run
-in full, only how many draft tokens are accepted is taken from the recording.
+A model of random weights is as fast as a trained one, but accepts no drafts. So it is recorded
+how many draft tokens a trained policy accepts in each pass of a closed loop. In the replay every
+pass is run in full; only the number of accepted tokens is taken from the recording.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ RECORDED = Path(__file__).with_name('trace.json')
 
 
 def decoding_of(way: str, acceptance_threshold: int) -> Decoding:
-    """Return what a way of decoding stands for.
+    """Return the decoding that a name stands for.
 
     Args:
         way: one of `WAYS`.
-        acceptance_threshold: relaxed acceptance's, in bins.
+        acceptance_threshold: of relaxed decoding, in bins.
 
     Raises:
-        ValueError: an unknown way; the message lists them.
+        ValueError: the name is unknown; the message lists them all.
     """
     check_choice('way of decoding', way, WAYS)
     strict, relaxed, temporal = WAYS
@@ -47,10 +47,9 @@ def decoding_of(way: str, acceptance_threshold: int) -> Decoding:
 
 @dataclass(frozen=True, slots=True)
 class ActionTrace:
-    """One action.
+    """One recorded action.
 
-    guesses: parents of the nodes of the tree verified inside the prefill, the root's first; empty
-        where there was none.
+    guesses: the parent of each node of the temporal draft, the root's first; empty without one.
     commits: tokens committed by each pass of the target, the prefill first.
     """
 
@@ -60,9 +59,9 @@ class ActionTrace:
 
 @dataclass(frozen=True, slots=True)
 class WayTrace:
-    """One way of decoding.
+    """The recording of one way of decoding.
 
-    shapes: the tree that was drafted with 1, 2, ... tokens left, or None.
+    shapes: the tree that is drafted with 1, 2, ... tokens left; None for none.
     actions: in the order in which they were recorded.
     """
 
@@ -71,11 +70,11 @@ class WayTrace:
 
     @property
     def mean_passes(self) -> float:
-        """Passes of the target for an action, the prefill included."""
+        """Mean number of the target's passes for an action, the prefill included."""
         return sum(len(a.commits) for a in self.actions) / len(self.actions)
 
     def sample(self, count: int) -> list[ActionTrace]:
-        """Choose actions that are spread evenly over all, by passes and then by guesses."""
+        """Return `count` actions, spread evenly over all when sorted by passes and guesses."""
         order = sorted(self.actions, key=lambda a: (len(a.commits), a.commits, len(a.guesses)))
         places = (np.arange(count) + 0.5) * len(order) / count
         return [order[int(p)] for p in places]
@@ -83,12 +82,11 @@ class WayTrace:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A recorded run.
+    """The recordings for all cases of the benchmark.
 
-    about: of which policy, on which episodes, how, and when the last case was recorded.
-    ways: case of the benchmark -> way of decoding -> what was recorded with the trees that the
-        measured costs of that case choose.
-    draft_window: of the drafter that was recorded (see `Drafter`).
+    about: policy, episodes, command and acceptance threshold, and the date of the last recording.
+    ways: case -> way of decoding -> its recording, with the trees that suit the case's costs.
+    draft_window: window of the policy's drafter, see `Drafter`.
     machines: case -> where and when its costs were measured, in words.
     """
 
@@ -99,7 +97,7 @@ class Trace:
 
 
 def as_lists(shapes: Sequence[TreeShape | None]) -> list[list[int] | None]:
-    """Return trees as JSON has them: top_k, depth and nodes of each, or None."""
+    """Return tree shapes for JSON: [top_k, depth, nodes] for each, or None."""
     return [None if s is None else [s.top_k, s.depth, s.nodes] for s in shapes]
 
 
@@ -126,7 +124,7 @@ def load_trace(path: Path = RECORDED) -> Trace:
     """Read what `save_trace` wrote.
 
     Raises:
-        ValueError: there is none, or it is malformed.
+        ValueError: the file is missing or malformed.
     """
     try:
         content = json.loads(path.read_text())
@@ -147,16 +145,16 @@ def load_trace(path: Path = RECORDED) -> Trace:
 def kept_cases(
     before: Trace, names: Sequence[str], *, acceptance_threshold: int, draft_window: int | None
 ) -> dict[str, Mapping[str, WayTrace]]:
-    """Return what was recorded of the cases that are not recorded now.
+    """Return the recordings of the cases that are not recorded anew.
 
     Args:
-        before: the trace that there is.
-        names: of the cases that are recorded now.
-        acceptance_threshold: theirs, in bins.
-        draft_window: of their drafter.
+        before: the present trace.
+        names: the cases that are recorded anew.
+        acceptance_threshold: of the new recordings, in bins.
+        draft_window: of the new recordings.
 
     Raises:
-        ValueError: they were recorded with others, which a trace has one of.
+        ValueError: the others have another threshold or window; a trace has one of each.
     """
     kept = {name: ways for name, ways in before.ways.items() if name not in names}
     recorded = (before.about.get('acceptance_threshold'), before.draft_window)
@@ -177,9 +175,9 @@ def _way(recorded: Mapping) -> WayTrace:
 
 
 def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
-    """Accept drafts as far as they were in a recorded action, whatever they are.
+    """Return a rule that accepts as many draft tokens as in a recording, whatever they are.
 
-    commits: tokens that each pass committed, the prefill first.
+    commits: tokens that each pass committed in the recorded action, the prefill first.
     """
     accepted = torch.ones(sum(commits), dtype=torch.bool)
     accepted[np.cumsum(commits) - 1] = False  # each pass's last token is no draft
@@ -192,7 +190,7 @@ def replayed(commits: Sequence[int], *, device: torch.device) -> AcceptanceRule:
 
 
 def guessed_tree(action: ActionTrace, *, action_ids: range) -> DraftTree | None:
-    """Return a tree of the form that was verified inside the prefill, or None."""
+    """Return a draft tree shaped like the recorded temporal draft; None if there was none."""
     if len(action.guesses) < 2:
         return None
     return DraftTree.from_lists(action_ids[: len(action.guesses)], action.guesses)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla compare`: what a policy says, beside what the arm of a recording did."""
+"""`spec-vla compare`: compares a policy's actions with what the arm of a recording did."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
-from spec_vla_ros.evaluation.agreement import FEWEST, agreements, verdict
+from spec_vla_ros.evaluation.agreement import MIN_PAIRS, agreements, verdict
 from spec_vla_ros.evaluation.agreement_report import plot, table
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
 from spec_vla_ros.evaluation.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
@@ -28,8 +28,8 @@ from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.recordings.prompts import image_times
 from spec_vla_ros.types import DIMENSIONS, NANOSECONDS, Decoding, Observation, Policy
 
-_LONGEST_PAUSE = 3.0  # times the usual time between two pictures
-_SLOWER = 2.5  # times a step; an arm that waits between two steps goes no farther for that
+_LONGEST_PAUSE = 3.0  # multiple of the median time between two images; longer ones are left out
+_SLOWER = 2.5  # multiple of a step; an arm that waits between two steps goes no farther for that
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay the recordings, and write compare.json, compare.md and compare.png.
 
     Raises:
-        ValueError: the recordings or the checkpoint cannot be used; says why.
+        ValueError: the recordings or the checkpoint cannot be used; the message says why.
     """
     log_to_stderr()
     topics = MotionTopics(
@@ -81,14 +81,14 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.out)
     torch.set_num_threads(args.threads)
     policy = load_policy(args.checkpoint, config=config)
-    answers = Answers(policy)
+    lenient = LenientPolicy(policy)
     parts = [
-        _pairs(answers, recording, motion, policy.codec.is_action)
+        _pairs(lenient, recording, motion, policy.codec.is_action)
         for recording, motion in zip(recordings, motions, strict=True)
     ]
-    answers.check()
-    if told := answers.told():
-        print(told)
+    lenient.check()
+    if warning := lenient.warning():
+        print(warning)
     predicted, recorded = (np.concatenate(each) for each in zip(*parts, strict=True))
     found = agreements(predicted, recorded)
     report = {
@@ -99,7 +99,8 @@ def run(args: argparse.Namespace) -> int:
         'dimensions': [dataclasses.asdict(each) for each in found],
     }
     text = f'{table(found)}\n{verdict(found)}\n'
-    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')  # before files and full disks
+    # Printed before the files are written, which may fail on a full disk.
+    print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'compare.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'compare.md').write_text(text)
@@ -109,10 +110,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) -> None:
-    """Make sure before the replay that pictures and motion are of the same time.
+    """Make sure before the replay that images and motions were recorded at the same time.
 
     Raises:
-        ValueError: hardly a picture is within the motion, by the stamps.
+        ValueError: by their stamps, too few images are within the motion.
     """
     images = within = 0
     for path, motion in zip(args.recordings, motions, strict=True):
@@ -121,11 +122,11 @@ def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) ->
         for doubt in (motion.clock_doubt(stamps, recorded), _pace_doubt(stamps, args.interval)):
             if doubt:
                 print(f'warning: {path}: {doubt}')
-    if within < FEWEST:
+    if within < MIN_PAIRS:
         raise ValueError(
             f'{within} of {images} pictures were taken while the arm was recorded, by the stamps '
-            f'of both, and {FEWEST} are needed at least: give more recordings, or some in which '
-            'both are stamped by the same clock'
+            f'of both, and {MIN_PAIRS} are needed at least: give more recordings, or some in '
+            'which both are stamped by the same clock'
         )
 
 
@@ -151,9 +152,9 @@ def _pairs(
     motion: RecordedMotion,
     is_action: Callable[[np.ndarray], bool],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what was said and what was done from one picture to the next, (N, 7) each.
+    """Return predicted and recorded motions from each image to the next, (N, 7) each.
 
-    What is not covered by the recorded motion, pauses and answers in words are left out.
+    Images that the recorded motion does not cover, pauses and answers in words are left out.
     """
     stamps: list[int] = []
 

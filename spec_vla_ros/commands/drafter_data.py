@@ -1,27 +1,30 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla drafter-data`: compute a frozen target's features for a drafter to learn from."""
+"""`spec-vla drafter-data`: computes a frozen target's features, from which a drafter learns."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.commands.prompt_sources import (
+    Source,
+    recorded_sources,
+    say,
+    simulated_sources,
+)
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
-from spec_vla_ros.models.recipes import PLAIN, Recipe, libero_rotation
+from spec_vla_ros.models.recipes import PLAIN, Recipe
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint, fingerprint_of_weights
 from spec_vla_ros.policy import SpecVlaPolicy
@@ -31,30 +34,16 @@ from spec_vla_ros.recordings.files import files_of
 from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
-    RecordingTopics,
-    check_recordings,
-    topics_given,
 )
-from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.training.drafter_data import Example, feature_files, write_features
-from spec_vla_ros.training.drafter_sources import (
-    libero_examples,
-    libero_starts,
-    recorded_examples,
-    tabletop_examples,
-)
+from spec_vla_ros.training.drafter_data import feature_files, write_features
 from spec_vla_ros.training.made_from import MadeFrom
-from spec_vla_ros.types import PRECISIONS, Decoding, Observation, Policy
+from spec_vla_ros.types import PRECISIONS
 
 _OF_EPISODES = {'episodes': 3000, 'first_seed': 3_000_000}
 _OF_RECORDINGS = {'every': 1}
-"""Options that belong to one kind of source alone, and what they are unless they are given."""
+"""Options of one kind of source only -> their defaults."""
 _NOT_NOTED = ('command', 'run', 'out', 'recipe', 'set', 'device', 'dtype', 'threads')
-
-Source = Callable[..., Iterator[Example]]
-"""Called with `policy=`, which it may let drive; can be sent to another process."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,19 +94,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compute the features; files that are there already are kept.
+    """Compute the features; existing files are kept.
 
     Raises:
-        ValueError: options, recordings or recipe cannot be used, see `check_chosen`; says why.
+        ValueError: options, recordings or recipe (see `check_chosen`) cannot be used; the message
+            says why.
     """
     _fill_in(args)
     recipe = recipe_from(args)
     config = read_config(args.checkpoint)
     check_chosen(args, config.keys_unasked, args.unnorm_key)
-    resolve_device(args.device)  # before recordings are looked through, and weights read
+    resolve_device(args.device)  # raises before recordings and weights are read
     codec_of(args.checkpoint, config, recipe, args.unnorm_key)
     require_tokenizer(args.checkpoint)
-    sources = _recorded(args) if args.recording else _simulated(args, recipe)
+    sources = recorded_sources(args) if args.recording else simulated_sources(args, recipe)
     made_from = _claim(args, recipe)
     jobs = [
         (args.checkpoint, args.unnorm_key, recipe, source, args.out / f'part_{i}')
@@ -131,7 +121,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fill_in(args: argparse.Namespace) -> None:
-    """Give options that were left out their values; ValueError: one would have no effect."""
+    """Set the options that were left out to their defaults.
+
+    Raises:
+        ValueError: an option would have no effect.
+    """
     void, source = (
         (_OF_EPISODES, 'belong to episodes of a simulator, not to --recording')
         if args.recording
@@ -145,79 +139,8 @@ def _fill_in(args: argparse.Namespace) -> None:
             setattr(args, name, value)
 
 
-def _simulated(args: argparse.Namespace, recipe: Recipe) -> list[Source]:
-    if args.image_topic or args.instruction_topic or args.instruction:
-        raise ValueError('topics and instruction belong to recordings: give --recording too')
-    _check_processes(args, args.episodes, 'episodes')
-    seeds = range(args.first_seed, args.first_seed + args.episodes)
-    if args.benchmark:
-        check_installed()
-        rotation, starts = libero_rotation(recipe), libero_starts(args.benchmark, seeds)
-        return [
-            partial(libero_examples, starts=part, suite=args.benchmark, image_rotation=rotation)
-            for part in _dealt(starts, args.processes)
-        ]
-    if find_spec('mujoco') is None:
-        raise ValueError(
-            "mujoco is not installed: episodes need pip install -e '.[sim]', recordings "
-            '(--recording) do not'
-        )
-    if seeds[-1] >= HELD_OUT_SEEDS.start and seeds[0] < HELD_OUT_SEEDS.stop:
-        raise ValueError(
-            f'--first-seed {args.first_seed}: the seeds {HELD_OUT_SEEDS.start} .. '
-            f'{HELD_OUT_SEEDS.stop - 1} are for evaluation, nothing may be learnt from them'
-        )
-    return [partial(tabletop_examples, seeds=part) for part in _dealt(seeds, args.processes)]
-
-
-def _recorded(args: argparse.Namespace) -> list[Source]:
-    if args.benchmark:
-        raise ValueError('--benchmark belongs to episodes, not to --recording')
-    if args.every < 1:
-        raise ValueError(f'--every {args.every}: at least 1, which takes every image')
-    _check_processes(args, len(args.recording), 'recordings')
-    topics = topics_given(
-        image=args.image_topic,
-        instruction_topic=args.instruction_topic,
-        instruction=args.instruction,
-    )
-    check_recordings(args.recording, topics)  # before the first is worked through for hours
-    if len(args.recording) == 1:
-        _say(
-            'warning: one recording is one episode, and train-drafter holds whole episodes out: '
-            'it needs two at least, from this command or from other folders of features'
-        )
-    parts = _dealt(list(enumerate(args.recording)), args.processes)
-    return [partial(_from_recordings, part, topics, args.every) for part in parts]
-
-
-def _from_recordings(
-    recordings: Sequence[tuple[int, Path]],
-    topics: RecordingTopics,
-    every: int,
-    policy: Policy,
-) -> Iterator[Example]:
-    def answer(seen: Observation) -> Callable[[], np.ndarray]:
-        """Leave the work to who needs it: files of features that are there already do not."""
-        return lambda: policy.infer(seen, Decoding()).tokens
-
-    for episode, path in recordings:
-        yield from recorded_examples(
-            path, topics, answer=answer, episode=episode, every=every, report=_say
-        )
-
-
-def _check_processes(args: argparse.Namespace, count: int, what: str) -> None:
-    if count < args.processes or args.processes < 1:
-        raise ValueError(f'{args.processes} processes for {count} {what}: give at least one each')
-
-
-def _dealt(things: Sequence, count: int) -> list:
-    return [things[i::count] for i in range(count)]
-
-
 def _claim(args: argparse.Namespace, recipe: Recipe) -> MadeFrom:
-    """Note in the folder what it is made from; files made from something else are not mixed in."""
+    """Note in the folder what its files are made from; refuse to mix them with others."""
     asked = {name: value for name, value in vars(args).items() if name not in _NOT_NOTED}
     asked['checkpoint'] = args.checkpoint.resolve()
     contents = {'checkpoint_contents': fingerprint_of_checkpoint(args.checkpoint)}
@@ -240,22 +163,22 @@ def _claim(args: argparse.Namespace, recipe: Recipe) -> MadeFrom:
 def _write_part(
     job: tuple[Path, str | None, Recipe, Source, Path], *, device: str, dtype: str, threads: int
 ) -> None:
+    """Write the features of one source, in a process of its own.
+
+    job: folder of the checkpoint, unnorm_key, recipe, source of prompts, folder of the features.
+    """
     folder, unnorm_key, recipe, source, out = job
     torch.set_num_threads(threads)
     checkpoint = load_openvla(folder, device=device, dtype=dtype)
     config = PolicyConfig(unnorm_key=unnorm_key, recipe=recipe)
-    answers = Answers(SpecVlaPolicy(checkpoint, config=config))
+    policy = LenientPolicy(SpecVlaPolicy(checkpoint, config=config))
     prepare = RecipePicture(recipe, side=max(checkpoint.config.image_sizes))
     write_features(
         checkpoint,
-        (replace(seen, image=prepare(seen.image)) for seen in source(policy=answers)),
+        (replace(seen, image=prepare(seen.image)) for seen in source(policy=policy)),
         out,
-        report=lambda text: _say(f'{out.name}/{text}'),
+        report=lambda text: say(f'{out.name}/{text}'),
     )
-    answers.check()
-    if told := answers.told():
-        _say(f'{out.name}: {told}')
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+    policy.check()
+    if warning := policy.warning():
+        say(f'{out.name}: {warning}')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla inspect`: what a checkpoint folder is, and whether it can be used."""
+"""`spec-vla inspect`: prints what a checkpoint folder holds, and whether it can be used."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what the folder holds, then load it and ask for one action.
+    """Print what the folder holds, then load it and infer one action.
 
     Raises:
         CheckpointError: the checkpoint or its drafter cannot be used; the message says why.
-        ValueError: there is no such data set or recipe.
+        ValueError: there are no such norm stats, or no such recipe.
     """
     config, recipe = read_config(args.folder), recipe_from(args)
     _print_model(args.folder, config)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'            {cropped}')
     usable = _print_data_sets(config, recipe)
     if args.unnorm_key is not None:
-        config.codec(args.unnorm_key)  # unknown and unusable ones are told, asked or not
+        config.codec(args.unnorm_key)  # raises if it is unknown or cannot be used
     if args.drafter is not None and not args.drafter.is_dir():
         raise CheckpointError(f'{args.drafter} is not a folder: give the path of a drafter')
     _print_weights(args.folder, config)
@@ -116,7 +116,7 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
 
 
 def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormStats]:
-    """Print what each data set would ask of the robot; return those that can be used."""
+    """Print the range of actions of each data set; return the norm stats that can be used."""
     usable = {}
     for key in sorted(config.norm_stats):
         try:
@@ -136,7 +136,7 @@ def _print_data_sets(config: OpenVLAConfig, recipe: Recipe) -> dict[str, NormSta
 
 
 def _bounds(stats: NormStats, recipe: Recipe) -> list[str]:
-    """Return in words the range of each dimension, one step of the policy, and what is odd."""
+    """Return in words the range of each dimension in one step, and what looks wrong."""
     named = stats.dimensions == len(_AXES)
     names = _AXES if named else tuple(f'dimension {i}' for i in range(stats.dimensions))
     low, high = np.sort(recipe.in_si_units(farthest_actions(stats)), axis=0)
@@ -163,11 +163,11 @@ def _print_weights(folder: Path, config: OpenVLAConfig) -> None:
 def _ask(
     args: argparse.Namespace, usable: dict[str, NormStats], recipe: Recipe, *, has_drafter: bool
 ) -> None:
-    """Load the checkpoint with its drafter, and ask for the action of a grey picture.
+    """Load the checkpoint with its drafter, and infer the action for a grey image.
 
     Raises:
         NotAnActionError: it answered in words.
-        InstructionError: it was given an instruction that it cannot follow.
+        InstructionError: the instruction in --instruction cannot be used.
     """
     unasked = [key for key in read_config(args.folder).keys_unasked if key in usable]
     key = recipe.key_among(unasked, args.unnorm_key) or next(iter(unasked or usable))

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla libero-expert`: measure the scripted expert in LIBERO.
+"""`spec-vla libero-expert`: measures the success of the scripted expert in LIBERO.
 
-Ended at any time and started again with the same options, it goes on where it was.
+It may be interrupted at any time. Started again with the same options, it resumes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from spec_vla_ros.sim.libero.motion import Disturbance
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task, read_tasks
 
 FIRST_SEED = 1_000_000
-"""Of the layouts drawn here; what is trained on must have others."""
+"""First seed of the layouts; training uses higher ones."""
 
 KEY = ('suite', 'task', 'start', 'number', 'noise')
+"""The fields that identify an episode in the log; number: of the seed or the official state."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run what has not run yet, and print success by task.
+    """Run the episodes that have not run yet, and print a table of all.
 
     Raises:
         ValueError: LIBERO is not installed, or an option is out of range.
@@ -97,9 +98,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table(rows: Sequence[Mapping[str, Any]], tasks: Sequence[Task]) -> str:
-    """Return success, steps and smoothness of each task and of all, as Markdown.
+    """Return a Markdown table of success, steps and smoothness for each task and for all.
 
-    rows: of episodes, as the log has them. tasks: of the suite.
+    rows: the log's rows, one for each episode.
+    tasks: of the suite.
     """
     head = '| task | success | 95 % | steps | saturated | jerk, (m/s^3)^2 | grasps that failed |'
     lines = [head, '|---|---|---|---|---|---|---|']
@@ -125,12 +127,15 @@ def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 @functools.cache
 def _environment(suite: str) -> LiberoEnv:
-    """Return the environment of this process, in which the last task stays loaded."""
+    """Return the simulator of this process, in which the last task stays loaded."""
     return LiberoEnv(suite)
 
 
 def _run(key: tuple[str, int, str, int, float]) -> dict[str, Any]:
-    """Run one episode, and return its row in the log."""
+    """Run one episode, and return its row for the log.
+
+    key: see `KEY`.
+    """
     suite, task, start, number, noise = key
     env = _environment(suite)
     instruction = env.tasks[task].instruction

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla predict`: one image and one instruction in, tokens and action out."""
+"""`spec-vla predict`: infers the action for one image and one instruction."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print tokens, action and timings; how far loading is goes to the log."""
+    """Print tokens, action and timings; the progress of loading goes to standard error."""
     log_to_stderr()
     image = check_scene(file_to_rgb(args.image))
     recipe = recipe_from(args)

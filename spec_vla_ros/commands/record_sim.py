@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla record-sim`: record episodes of the simulated robot, as ros2 bag would."""
+"""`spec-vla record-sim`: records episodes of the simulated robot, as `ros2 bag record` would."""
 
 from __future__ import annotations
 
@@ -53,7 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record the episodes, a rosbag2 folder (MCAP) each."""
+    """Record the episodes, each into a rosbag2 folder (MCAP).
+
+    Raises:
+        ValueError: an option is out of range, or a folder exists.
+    """
     if args.episodes < 1:
         raise ValueError(f'--episodes {args.episodes}: give at least one')
     if args.image_size not in _SIZES:
@@ -63,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     seeds = range(args.first_seed, args.first_seed + args.episodes)
     folders = {seed: args.out / f'episode_{seed}' for seed in seeds}
     there = [folder for folder in folders.values() if folder.exists()]
-    if there:  # said before the first is recorded
+    if there:  # refused before the first is recorded
         raise ValueError(
             f'{there[0]} exists, as {len(there)} of these {len(seeds)} recordings do: remove it, '
             'or give another --out or --first-seed'

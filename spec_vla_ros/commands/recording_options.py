@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The options of `spec-vla` that say which recordings are replayed, and what is in them."""
+"""The options of `spec-vla compare` and `spec-vla tune` that say which recordings are replayed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from spec_vla_ros.recordings.prompts import (
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the recordings, their topics, and how often to look."""
+    """Declare the recordings, their topics, and the time between the images used."""
     parser.add_argument(
         'recordings',
         type=user_path,
@@ -40,10 +40,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recordings_from(args: argparse.Namespace) -> list[Recording]:
-    """Return each recording's reader, having made sure that it can be read.
+    """Return a reader for each recording, after checking that it can be read.
 
     Raises:
-        ValueError: one cannot be, has no such topics, or is given twice; says why.
+        ValueError: a recording cannot be read, lacks a topic or is given twice, or an option
+            cannot be used; the message says why.
+        FileNotFoundError: there is no such recording.
     """
     if not (math.isfinite(args.interval) and args.interval >= 0):
         raise ValueError(f'--interval {args.interval}: give seconds, 0 takes every image')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla top`: a dashboard of a running policy node."""
+"""`spec-vla top`: shows a dashboard of a running policy node."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
+    """Declare the options."""
     parser.add_argument('--namespace', default='', help='of the node, such as /left_arm')
     parser.add_argument('--once', action='store_true', help='draw it once and end')
     parser.add_argument(
@@ -16,9 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show the dashboard; returns the exit status.
+    """Show the dashboard; return the exit status.
 
-    Raises ValueError where ROS is missing.
+    Raises:
+        ValueError: ROS is missing.
     """
     try:
         from spec_vla_ros.ros.top import watch  # the one command that needs ROS

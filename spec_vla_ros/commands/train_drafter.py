@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla train-drafter`: train a drafter on what `spec-vla drafter-data` computed.
+"""`spec-vla train-drafter`: trains a drafter on the features of `spec-vla drafter-data`.
 
 On several GPUs: `accelerate launch -m spec_vla_ros.cli train-drafter ...`.
 """
@@ -31,13 +31,13 @@ from spec_vla_ros.training.made_from import MadeFrom, check_features
 from spec_vla_ros.training.target_head import load_target_head
 
 WINDOW = 8
-"""Places of the prompt that a new drafter reads: more brought the shipped one nothing."""
+"""Default of --window; the shipped drafter gained nothing from more."""
 
 _NOTED = [
     *('seed', 'iterations', 'batch', 'learning_rate'),
     *('rollout', 'window', 'noise', 'score_weight'),
 ]
-"""Options that a drafter depends on."""
+"""Options on which the trained drafter depends."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,10 +111,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, or go on training where it was interrupted, and write the drafter.
+    """Train, or resume an interrupted training, and write the drafter.
 
     Raises:
-        ValueError: target, features or what is there of a training cannot be used; says why.
+        ValueError: target, features or the files of an earlier training cannot be used; the
+            message says why.
     """
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)
@@ -140,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         made_from.write()
         if not state.exists():
             history.unlink(missing_ok=True)
-        read_points(history)  # a damaged one ends it now, not at the first validation
+        read_points(history)  # raises if it is damaged, before the training begins
 
     def record(point: CurvePoint) -> None:
         append_point(history, point)
@@ -171,7 +172,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _made_from(args: argparse.Namespace, folder: Path, *, prompts: int) -> MadeFrom:
-    """Return what the training in a folder depends on."""
+    """Return the note of what the training in a folder depends on.
+
+    prompts: number of prompts in the features.
+    """
     options = {
         'checkpoint': args.checkpoint.resolve(),
         'data': [path.resolve() for path in args.data],
@@ -205,6 +209,7 @@ def _hyperparameters(args: argparse.Namespace) -> DrafterHyperparameters:
 
 
 def _check_fits(features: TargetFeatures, target: Llama, args: argparse.Namespace) -> None:
+    """Raise ValueError if the features belong to another target."""
     hidden_size, data = target.config.hidden_size, ', '.join(map(str, args.data))
     if features.embeds.shape[2] != hidden_size:
         raise ValueError(

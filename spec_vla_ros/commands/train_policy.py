@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""spec-vla train-policy: a small policy for a simulator, from a seed."""
+"""`spec-vla train-policy`: trains a small policy for a simulator, from a seed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch
 from spec_vla_ros.command_line import at_least, number, user_path
 from spec_vla_ros.models.checkpoint import resolve_device
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
+from spec_vla_ros.training.pipeline import train_policy
+from spec_vla_ros.training.stages import Hyperparameters, scaled
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the command line of `spec-vla train-policy`."""
+    """Declare the options."""
     parser.add_argument(
         '--suite',
         choices=list(MAX_STEPS),
@@ -44,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the pipeline from the command line.
+    """Train a policy for the tabletop or for a suite of LIBERO.
 
     Raises:
-        ValueError: there is no such device, or the work folder holds what was made with others.
+        ValueError: there is no such device; or see `train_policy` and `train_libero_policy`.
     """
     device = resolve_device(args.device)
     torch.set_num_threads(args.threads)

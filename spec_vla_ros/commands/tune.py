@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""`spec-vla tune`: choose the acceptance threshold from one's own recordings."""
+"""`spec-vla tune`: recommends an acceptance threshold by replaying the user's recordings."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
-from spec_vla_ros.evaluation.answers import Answers
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.evaluation.tuning import (
+    DeviationTolerance,
     Replayed,
-    Tolerance,
     answered_by_all,
-    figures,
     median_ms,
     recommend,
     replay,
+    way_figures,
 )
 from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
@@ -40,7 +40,7 @@ from spec_vla_ros.policy import SpecVlaPolicy, check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, Decoding
 
-DEFAULT_TOLERANCE = Tolerance(metres=0.001, radians=0.010)
+DEFAULT_TOLERANCE = DeviationTolerance(metres=0.001, radians=0.010)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     """Replay the recordings, and write tune.json, tune.md and tune.png.
 
     Raises:
-        ValueError: the recordings or the checkpoint cannot be used; says why.
+        ValueError: the recordings or the checkpoint cannot be used; the message says why.
     """
     tolerance, ways = _tolerance(args), (*REPLAYED, *tolerance_ways(args))
     recordings, recipe = recordings_from(args), recipe_from(args)
@@ -98,27 +98,28 @@ def run(args: argparse.Namespace) -> int:
     first = SpecVlaPolicy(checkpoint, config=config, drafter=drafter)
 
     def run_way(name: str, decoding: Decoding) -> list[Replayed]:
-        """Replay with a policy of its own, so that no way profits by what another has seen."""
+        """Replay with a new policy, so that no way uses what another has kept."""
         policy = first.sibling()
         policy.warm_up(decoding)
-        answers = Answers(policy)
-        replayed = list(replay(answers, recordings, decoding))
-        answers.check()
+        lenient = LenientPolicy(policy)
+        replayed = list(replay(lenient, recordings, decoding))
+        lenient.check()
         print(f'{name}: {len(replayed)} actions', flush=True)
         return replayed
 
     replayed = {AUTOREGRESSIVE: run_way(AUTOREGRESSIVE, Decoding())}
     baselines = [median_ms(replayed[AUTOREGRESSIVE])]
-    around = {AUTOREGRESSIVE: baselines[0]}
+    reference_ms = {AUTOREGRESSIVE: baselines[0]}
     for way in ways:
         replayed[way.name] = run_way(way.name, way.decoding)
-        # AR again after each way, so that a machine that slows down does not favour any
+        # AR is timed again after each way, so that a machine that slows down favours none.
         baselines.append(median_ms(run_way(AUTOREGRESSIVE, Decoding())))
-        around[way.name] = (baselines[-2] + baselines[-1]) / 2
+        reference_ms[way.name] = (baselines[-2] + baselines[-1]) / 2
     kept = answered_by_all(replayed, first.codec.is_action)
     reference = kept[AUTOREGRESSIVE]
     results = {
-        name: figures(each, reference, reference_ms=around[name]) for name, each in kept.items()
+        name: way_figures(each, reference, reference_ms=reference_ms[name])
+        for name, each in kept.items()
     }
     if left_out := len(replayed[AUTOREGRESSIVE]) - len(reference):
         print(f'{left_out} images are left out: some way answered them in words', flush=True)
@@ -139,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
         'ways': results,
     }
     text = f'{markdown_tables(results)}\n{advice}\n'
-    print(text)  # before the files, which a full disk may refuse
+    print(text)  # before the files are written, which may fail on a full disk
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / 'tune.json').write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
     (args.out / 'tune.md').write_text(text)
@@ -148,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tolerance(args: argparse.Namespace) -> Tolerance:
+def _tolerance(args: argparse.Namespace) -> DeviationTolerance:
     given = {
         '--tolerance-mm': args.tolerance_mm,
         '--tolerance-mrad': args.tolerance_mrad,
@@ -159,15 +160,20 @@ def _tolerance(args: argparse.Namespace) -> Tolerance:
             raise ValueError(f'{name} {value}: give a finite number that is not negative')
     if all(value is None for value in given.values()):
         return DEFAULT_TOLERANCE
-    return Tolerance(
+    return DeviationTolerance(
         bins=args.tolerance_bins,
         metres=None if args.tolerance_mm is None else args.tolerance_mm / 1e3,
         radians=None if args.tolerance_mrad is None else args.tolerance_mrad / 1e3,
     )
 
 
-def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: Tolerance) -> None:
-    """Make sure of the options before weights are read; ValueError says what is wrong."""
+def _check(args: argparse.Namespace, config: PolicyConfig, tolerance: DeviationTolerance) -> None:
+    """Check the options before the weights are read.
+
+    Raises:
+        ValueError: there is no drafter, or a tolerance has units that the actions lack.
+        CheckpointError: the checkpoint cannot be used.
+    """
     dimensions = check_before_weights(args.checkpoint, config).stats.dimensions
     if args.drafter is None and drafter_beside(args.checkpoint) is None:
         raise ValueError(

@@ -17,8 +17,8 @@ from spec_vla_ros.types import DIMENSION_NAMES, DIMENSIONS
 
 GRIPPER = DIMENSIONS - 1
 
-FEWEST = 20
-"""Pairs of picture and motion that are needed to say anything."""
+MIN_PAIRS = 20
+"""Fewest pairs of picture and motion from which anything is concluded."""
 _STILL = 2e-4  # metres or radians per step; smaller motions say nothing about signs
 _FOLLOWS, _STRONG = 0.3, 0.5  # correlations
 _FARTHEST_STEP = 0.3  # metres; no recorded arm moves farther between two pictures
@@ -63,14 +63,14 @@ def agreements(predicted: np.ndarray, recorded: np.ndarray) -> list[Agreement]:
     Raises:
         ValueError: there are too few pairs to say anything.
     """
-    if len(predicted) < FEWEST:
+    if len(predicted) < MIN_PAIRS:
         raise ValueError(
-            f'{len(predicted)} pairs of picture and motion: at least {FEWEST} are needed to say '
-            'anything; give more recordings, or check that stamps of pictures and arm agree'
+            f'{len(predicted)} pairs of picture and motion: at least {MIN_PAIRS} are needed to '
+            'say anything; give more recordings, or check that stamps of pictures and arm agree'
         )
     found = [_axis(predicted, recorded, d) for d in range(GRIPPER)]
     known = np.isfinite(recorded[:, GRIPPER])
-    if known.sum() >= FEWEST:
+    if known.sum() >= MIN_PAIRS:
         found.append(_gripper(predicted[known, GRIPPER], recorded[known, GRIPPER]))
     return found
 

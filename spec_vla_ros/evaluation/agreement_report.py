@@ -12,16 +12,16 @@ from matplotlib.figure import Figure
 from spec_vla_ros.evaluation.agreement import GRIPPER, Agreement
 from spec_vla_ros.types import DIMENSION_NAMES
 
-_LONGEST = 400  # pairs that can be told apart in the picture
+_MAX_PLOTTED = 400  # pairs; more could not be told apart
 
 
 def unit_of(dimension: int) -> tuple[float, str]:
-    """Return what a value is multiplied with for people, and the unit then."""
+    """Return the unit in which a dimension is shown, and the factor from SI units to it."""
     return (1.0, 'opening') if dimension == GRIPPER else (1e3, 'mm' if dimension < 3 else 'mrad')
 
 
 def table(found: Sequence[Agreement]) -> str:
-    """Return a row for each dimension, as Markdown."""
+    """Return a Markdown table with a row for each dimension."""
     rows = [
         ['dimension', 'recorded', 'predicted', 'correlation', 'same sign', 'median error', 'looks']
     ]
@@ -46,14 +46,14 @@ def table(found: Sequence[Agreement]) -> str:
 def plot(
     predicted: np.ndarray, recorded: np.ndarray, found: Sequence[Agreement], path: Path
 ) -> None:
-    """Draw what the policy says over what the arm did, (N, 7) each, a panel for each dimension."""
+    """Plot the policy's actions and the arm's motions, (N, 7) each, a panel for each dimension."""
     figure = Figure(figsize=(12, 1.7 * len(found)), layout='constrained')
     panels = figure.subplots(len(found), 1, sharex=True)
     for axes, each in zip(panels, found, strict=True):
         dimension = DIMENSION_NAMES.index(each.name)
         factor, unit = unit_of(dimension)
         for values, label in ((recorded, 'recorded'), (predicted, 'predicted')):
-            axes.plot(factor * values[:_LONGEST, dimension], label=label, linewidth=1.2)
+            axes.plot(factor * values[:_MAX_PLOTTED, dimension], label=label, linewidth=1.2)
         axes.set_ylabel(f'{each.name}, {unit}')
         axes.set_title(each.suspicion, fontsize=9, loc='right', color='firebrick')
         axes.grid(alpha=0.3)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The options of `spec-vla evaluate --benchmark`, and what a run is set up with by them."""
+"""The options of `spec-vla evaluate --benchmark`, checked and turned into settings of a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.command_line import check_initial_states, chosen_tasks, user_path
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
-from spec_vla_ros.evaluation.workers import Crew
+from spec_vla_ros.evaluation.workers import Parallelism
 from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import drafter_beside
 from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
@@ -21,7 +21,10 @@ from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, Task
 from spec_vla_ros.types import Decoding
 
 EPISODES = 20
+"""Default number of episodes for each task and each way of decoding."""
+
 COMPARE_EVERY = 5
+"""Default of --compare-every."""
 
 
 def add_benchmark_options(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +79,14 @@ ONLY_BENCHMARK = (
     *('tasks', 'drafter', 'unnorm_key', 'sweep', 'compare_every', 'without_generate'),
     *('steps', 'ray', 'gpus_per_process'),
 )
-"""Options that say nothing about the tabletop."""
+"""Options that need --benchmark."""
 
 
 def tasks_from(args: argparse.Namespace, tasks: Sequence[Task]) -> Sequence[int]:
-    """Return the numbers of the tasks to run.
+    """Return the numbers of the tasks to run; also check options that must be at least one.
 
     Raises:
-        ValueError: there is no such task, or another number is out of range.
+        ValueError: there is no such task; or --processes, --compare-every or --steps is below 1.
     """
     chosen = chosen_tasks(args.tasks, len(tasks))
     for name in ('processes', 'compare_every', 'steps'):
@@ -94,42 +97,44 @@ def tasks_from(args: argparse.Namespace, tasks: Sequence[Task]) -> Sequence[int]
 
 
 def states_from(args: argparse.Namespace) -> range:
-    """Return the numbers of the initial states to begin in.
+    """Return the numbers of the official initial states to begin in, one for each episode.
 
     Raises:
-        ValueError: there are not so many.
+        ValueError: more episodes are asked for than a task has initial states.
     """
     states = range(EPISODES if args.episodes is None else args.episodes)
     check_initial_states(len(states), INITIAL_STATES)
     return states
 
 
-def crew_from(args: argparse.Namespace) -> Crew:
-    """Return how many processes run, and where.
+def parallelism_from(args: argparse.Namespace) -> Parallelism:
+    """Return how many processes run the episodes, and where.
 
     Raises:
-        ValueError: a certain GPU is asked for, where Ray hands them out; or a share of one, which
-            Ray alone does.
+        ValueError: a certain GPU is asked for although Ray hands out the GPUs; or a share of a
+            GPU is asked for, which only Ray can give.
     """
     gpus = 0.0 if args.device == 'cpu' else args.gpus_per_process
-    crew = Crew(processes=args.processes, cluster=args.ray, gpus=gpus)
-    if crew.on_ray and ':' in (args.device or ''):
+    parallelism = Parallelism(processes=args.processes, cluster=args.ray, gpus=gpus)
+    if parallelism.on_ray and ':' in (args.device or ''):
         raise ValueError(f"--device {args.device}: on Ray say 'cuda', it hands out the GPUs")
-    if args.gpus_per_process is not None and not crew.on_ray:
+    if args.gpus_per_process is not None and not parallelism.on_ray:
         raise ValueError(
             f'--gpus-per-process {args.gpus_per_process:g} is for Ray: give --processes 2 or '
             'more, or --ray'
         )
-    return crew
+    return parallelism
 
 
 def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup:
     """Return what every episode is run with.
 
+    modes: the ways of decoding to compare, by name.
+
     Raises:
-        ValueError: no checkpoint is given and none is shipped, something is not installed, or
-            no recipe is chosen, see `check_chosen`.
-        CheckpointError: it cannot be used; the message says why.
+        ValueError: no checkpoint is given and none is shipped for the suite, transformers is not
+            installed, or a recipe must be chosen, see `check_chosen`.
+        CheckpointError: the checkpoint cannot be used; the message says why.
     """
     checkpoint = args.checkpoint or libero_checkpoint(args.benchmark)
     recipe = recipe_from(args)
@@ -167,8 +172,8 @@ def setup_from(args: argparse.Namespace, modes: Mapping[str, Decoding]) -> Setup
 
 
 def suite_key(suite: str, keys: Sequence[str]) -> str | None:
-    """Return the norm stats of a suite, as published evaluations look for them.
+    """Return which of a checkpoint's norm stats belong to a suite, or None.
 
-    None where none has its name, nor its name and `_no_noops`.
+    As in published evaluations, these are named like the suite, or like it with `_no_noops`.
     """
     return next((key for key in (suite, f'{suite}_no_noops') if key in keys), None)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The results of a suite: JSON, tables with published figures beside ours, a plot."""
+"""Writes the results of a suite: as JSON, as tables with published figures, and as a plot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.evaluation.report import exactness_lines, markdown_table, plot_sweep
+from spec_vla_ros.evaluation.report import (
+    exactness_lines,
+    markdown_rows,
+    markdown_table,
+    plot_sweep,
+)
 from spec_vla_ros.evaluation.summary import EpisodeFigures, summarise
 from spec_vla_ros.sim.libero.suites import Task
 from spec_vla_ros.types import AUTOREGRESSIVE
@@ -26,20 +31,21 @@ PUBLISHED: Mapping[str, tuple[str, ...]] = {
     'WA-SpecDec, autoregressive': ('78.2 1.00', '69.8 1.00', '82.8 1.00', '57.8 1.00'),
     'WA-SpecDec (other target)': ('78.0 2.12', '70.6 2.31', '80.4 1.77', '57.0 1.79'),
 }
-"""Success in per cent, speed beside its own autoregressive decoding, accept length; of `SUITES`.
+"""Published figures for each of `SUITES`, separated by spaces: success in per cent; speed, as a
+multiple of the same paper's autoregressive decoding; accept length, if it was published.
 
 From arXiv 2507.22424 (Spec-VLA, with OpenVLA's fine-tunes), 2603.17573, 2608.08725.
 """
 
-COLUMNS = (
+BENCHMARK_COLUMNS = (
     *('success', 'success, %', '95 % interval', 'steps', 'accept length', 'passes', 'ms', 'x AR'),
     *('x generate', 'same as AR', 'off, bins', 'off, mm', 'off, mrad'),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """An episode: number of its task, its figures, the device and precision that it ran with."""
+class FinishedEpisode:
+    """One episode: the number of its task, its figures, and its device, precision and torch."""
 
     task: int
     figures: EpisodeFigures
@@ -48,7 +54,7 @@ class Outcome:
 
 def write_report(
     out: Path,
-    outcomes: Mapping[str, Sequence[Outcome]],
+    finished: Mapping[str, Sequence[FinishedEpisode]],
     *,
     tasks: Sequence[Task],
     settings: Mapping[str, Any],
@@ -57,17 +63,17 @@ def write_report(
 
     Args:
         out: folder to write into.
-        outcomes: of each way of decoding.
-        tasks: all of the suite.
-        settings: what the episodes were run with.
+        finished: way of decoding -> its episodes.
+        tasks: all tasks of the suite.
+        settings: what the episodes were run with, ready for JSON.
     """
     suite = tasks[0].suite
-    modes = {name: summarise([o.figures for o in found]) for name, found in outcomes.items()}
-    by_task = {name: dict(_by_task(found)) for name, found in outcomes.items()}
+    modes = {name: summarise([e.figures for e in found]) for name, found in finished.items()}
+    by_task = {name: dict(_by_task(found)) for name, found in finished.items()}
     run = sorted({number for rows in by_task.values() for number in rows})
     report = {
         'date': date.today().isoformat(),
-        'ran_on': sorted({o.ran_on for found in outcomes.values() for o in found}),
+        'ran_on': sorted({e.ran_on for found in finished.values() for e in found}),
         'settings': settings,
         'tasks': {number: tasks[number].instruction for number in run},
         'modes': modes,
@@ -75,7 +81,7 @@ def write_report(
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / f'{suite}.json').write_text(json.dumps(report, indent=2) + '\n')
-    text = text_of(report, suite)
+    text = markdown(report, suite)
     (out / f'{suite}.md').write_text(text)
     plot_sweep(modes, out / f'{suite}.png')
     print(text)
@@ -84,14 +90,20 @@ def write_report(
     print(f'written to {out}: {", ".join(written)}')
 
 
-def text_of(report: Mapping[str, Any], suite: str) -> str:
-    """Return a report as Markdown: every way beside published figures, gains, success by task."""
+def markdown(report: Mapping[str, Any], suite: str) -> str:
+    """Return a report as Markdown.
+
+    It holds a table of all ways of decoding with published figures, the gains in accept length,
+    and the success in each task.
+
+    report: as `write_report` writes it into SUITE.json.
+    """
     modes = report['modes']
     lines = [
         f'{suite}, {report["date"]}, {"; ".join(report["ran_on"])}, '
         f'checkpoint {report["settings"]["checkpoint"]}',
         '',
-        markdown_table(modes, COLUMNS, below=published_rows(suite)),
+        markdown_table(modes, BENCHMARK_COLUMNS, below=published_rows(suite)),
         'x AR: published figures are beside their own autoregressive decoding, ours are beside a '
         'lean one; x generate: beside that of transformers, with the same weights and in the same '
         'run. Both are ratios of medians over the observations that all of them decoded. '
@@ -105,15 +117,18 @@ def text_of(report: Mapping[str, Any], suite: str) -> str:
 
 
 def published_rows(suite: str) -> Iterator[tuple[str, ...]]:
-    """Yield what was published of a suite, as rows below ours."""
+    """Yield the published figures for a suite as rows of the table of `BENCHMARK_COLUMNS`."""
     for name, figures in PUBLISHED.items():
         success, speed, *length = figures[SUITES.index(suite)].split()
         cells = {'success, %': success, 'x AR': speed, 'accept length': ''.join(length) or '-'}
-        yield (f'*{name}*', *(cells.get(column, '-') for column in COLUMNS))
+        yield (f'*{name}*', *(cells.get(column, '-') for column in BENCHMARK_COLUMNS))
 
 
 def gains(modes: Mapping[str, Mapping]) -> Iterator[str]:
-    """Yield how much longer accept lengths are than strict ones, and at which success."""
+    """Yield a line for each relaxed way: its accept length compared with strict decoding's.
+
+    If the autoregressive way has run, the line also has the difference in success from it.
+    """
     baseline, strict = modes.get(AUTOREGRESSIVE), modes.get('strict')
     for name, row in modes.items():
         if strict is None or row in (baseline, strict) or row['accept_length'] is None:
@@ -127,12 +142,13 @@ def gains(modes: Mapping[str, Mapping]) -> Iterator[str]:
 
 
 def task_table(report: Mapping[str, Any]) -> str:
-    """Return success of each task in each way, and its mean steps to success."""
+    """Return a table of success and mean steps to success, by task and way of decoding."""
     modes, by_task = [*report['modes']], report['by_task']
-    lines = [('task', *modes), ('---',) * (1 + len(modes))]
-    for number, instruction in report['tasks'].items():
-        lines.append((f'{number} {instruction}', *(_cell(by_task[m][number]) for m in modes)))
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+    rows = (
+        (f'{number} {instruction}', *(_cell(by_task[m][number]) for m in modes))
+        for number, instruction in report['tasks'].items()
+    )
+    return markdown_rows(('task', *modes), rows)
 
 
 def _cell(row: Mapping) -> str:
@@ -141,6 +157,6 @@ def _cell(row: Mapping) -> str:
     return success if steps is None else f'{success}, {steps:.0f} steps'
 
 
-def _by_task(found: Sequence[Outcome]) -> Iterator[tuple[int, dict]]:
-    for number in sorted({outcome.task for outcome in found}):
-        yield number, summarise([o.figures for o in found if o.task == number])
+def _by_task(found: Sequence[FinishedEpisode]) -> Iterator[tuple[int, dict]]:
+    for number in sorted({episode.task for episode in found}):
+        yield number, summarise([e.figures for e in found if e.task == number])

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Closed loop in the simulator: camera image and instruction in, action out, until it is done."""
+"""Runs episodes in a simulator: each image is decoded to an action, until the task is done."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ def drive(
     *,
     start_ns: int = 0,
 ) -> Iterator[Observation]:
-    """Drive the simulated arm until it succeeds, and give each observation after acting on it.
+    """Run one episode, and yield each observation after acting on it.
+
+    It ends with success or after `env.max_steps` actions.
 
     Args:
-        env: the simulator, reset.
-        instruction: what it is to do.
-        act: observation -> values of the action.
-        start_ns: stamp of the first observation.
+        env: the simulator; it must have been reset.
+        instruction: goes into the observations.
+        act: observation -> values of the action, (7,).
+        start_ns: stamp of the first observation, nanoseconds.
     """
     for step in range(env.max_steps):
         stamp_ns = start_ns + step * interval_ns(env)
@@ -46,12 +48,12 @@ def drive(
 def episodes(
     env: Environment, seeds: Iterable[int], act: Callable[[Observation], np.ndarray]
 ) -> Iterator[Observation]:
-    """Drive the simulated arm and hand out each observation after it was acted on.
+    """Run an episode for each seed, and yield each observation after acting on it.
 
     Args:
         env: the simulator.
-        seeds: one episode each; its first observation is the one with stamp 0.
-        act: observation -> values of the action.
+        seeds: see `Environment.reset`. Each episode's first observation has stamp 0.
+        act: observation -> values of the action, (7,).
     """
     for seed in seeds:
         yield from drive(env, env.reset(seed=seed), act)
@@ -59,12 +61,7 @@ def episodes(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """How an episode begins; see `Environment.reset`.
-
-    seed: lays the scene out, and chooses the instruction where none is given.
-    instruction: what is to be done.
-    initial_state: number of a layout that a benchmark publishes.
-    """
+    """How an episode begins: the arguments of `Environment.reset`."""
 
     seed: int = 0
     instruction: str | None = None
@@ -73,14 +70,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One model step.
+    """One model step: the action that was executed, and others decoded only to compare.
 
-    action: what was done. milliseconds: wall time of its inference.
-    reference: what autoregressive decoding gives for the same observation, and its time; None
-        where that was not compared, as are those that follow.
-    position: (3,) of the grasp point after the step, metres.
-    own: what autoregressive decoding gives in the policy's own precision, where that was asked.
-    generated: tokens of the other implementation, (D,), and its time, where there is one.
+    What was not decoded in this step is None.
+
+    action, milliseconds: the action executed, and the wall time of its inference.
+    reference, reference_milliseconds: the reference's autoregressive action, and its time.
+    position: (3,), the grasp point after the step, metres.
+    own: the autoregressive action in the policy's own precision.
+    generated, generate_milliseconds: tokens (D,) of the other implementation, and its time.
     """
 
     action: Action
@@ -97,8 +95,8 @@ class Step:
 class Episode:
     """One episode.
 
-    wrong_object: whether another object was lifted at any time. interval: from one step to the
-    next, seconds.
+    wrong_object: whether an object other than the instruction's was lifted at any time.
+    interval: time from one step to the next, seconds.
     """
 
     start: Start
@@ -110,19 +108,18 @@ class Episode:
 
 
 class ClosedLoop:
-    """Runs a policy in a simulator, beside the same policy decoding autoregressively.
+    """Runs a policy in a simulator, and decodes some observations in other ways to compare.
 
-    All that decode an observation take turns at going first, so that none finds the caches warmer.
+    Whatever is timed takes turns at decoding first, since the first finds colder caches.
 
     Args:
-        policy: decodes as asked for and drives the arm.
-        reference: another policy over the same checkpoint; its actions are only compared.
-        env: the simulator; whoever made it closes it.
-        own: one more, in the precision of `policy`; what it gives autoregressively is compared.
-            It may be the reference.
-        generate: another implementation, observation -> tokens (D,), that is timed beside them.
-        compare_every: the reference and others decode every Nth observation, from the first
-            on.
+        policy: drives the arm, in the way of decoding that is asked for.
+        reference: a policy over the same checkpoint, which decodes autoregressively.
+        env: the simulator; the caller closes it.
+        own: a policy in the precision of `policy`, which decodes autoregressively and is not
+            timed. It may be the reference itself. None if this need not be compared.
+        generate: another implementation, observation -> tokens (D,).
+        compare_every: the others decode every Nth observation only, beginning with the first.
         max_steps: ends episodes earlier than the simulator does.
     """
 
@@ -152,8 +149,8 @@ class ClosedLoop:
 
         Args:
             start: how it begins.
-            decoding: the policy's.
-            watch: is shown each observation and the action for it.
+            decoding: how the policy decodes.
+            watch: called with each observation and its action.
         """
         env = self._env
         instruction = env.reset(
@@ -182,7 +179,11 @@ class ClosedLoop:
     def _decode(
         self, observation: Observation, decoding: Decoding, *, turn: int | None
     ) -> dict[str, Any]:
-        """Return the fields of a step; turn: who begins, None where nothing is compared."""
+        """Decode an observation; return the fields of `Step` without `position`.
+
+        turn: how many observations were compared before, which decides who decodes first; None
+        if this one is not compared.
+        """
         jobs: list[Callable[[], Any]] = [lambda: self._policy.infer(observation, decoding)]
         if turn is None:
             ((action, milliseconds),) = _timed(jobs, first=0)
@@ -214,7 +215,10 @@ class ClosedLoop:
 
 
 def _timed(jobs: list[Callable[[], Any]], *, first: int) -> list[tuple[Any, float]]:
-    """Return what each job gives and its milliseconds; it runs them from the first one round."""
+    """Run the jobs in cyclic order from the index `first`; return their results and milliseconds.
+
+    The results are in the order of the jobs.
+    """
     found: dict[int, tuple[Any, float]] = {}
     for place in (*range(first, len(jobs)), *range(first)):
         start = time.perf_counter()

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Films of episodes, as animated WebP pictures."""
+"""Makes films of episodes, as animated WebP pictures."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from PIL import Image, ImageDraw, ImageFont
 
 from spec_vla_ros.types import Action, Observation
 
-MOST_BYTES = 3_000_000
-QUALITIES = (80, 60, 40)
-SMALLEST = 48  # pixels
+MAX_BYTES = 3_000_000
+QUALITIES = (80, 60, 40)  # of WebP, tried in this order
+MIN_SIDE = 48  # pixels; pictures are not made smaller than this
 
 EVERY = 4
 """Steps from one picture of a `Film` to the next."""
 
-_HOLD_MS = 2000  # for which the last picture stays
+_HOLD_MS = 2000  # how long the last picture is shown
 _LINE, _LETTER, _MARGIN = 18, 7, 6  # pixels
 _INK, _BACKGROUND = (235, 235, 235), (24, 26, 30)
 _FONT = ImageFont.load_default(size=12)
 
 
 class Film:
-    """What the camera saw in an episode, with what decoding took so far below it.
+    """The camera's images of an episode, with the passes of the target so far below them.
 
     Args:
-        title: what is written on it.
-        rotation: by how many degrees the pictures are turned to stand upright, a multiple of 90.
+        title: written below the images.
+        rotation: turns the images upright, degrees counterclockwise, a multiple of 90.
         interval: time of a step, seconds.
     """
 
@@ -40,7 +40,7 @@ class Film:
         self._pictures: list[tuple[np.ndarray, str]] = []
 
     def watch(self, observation: Observation, action: Action) -> None:
-        """Take in the next step."""
+        """Add the next step."""
         self._passes += action.stats.target_passes
         self._steps += 1
         if (self._steps - 1) % EVERY == 0:
@@ -49,10 +49,10 @@ class Film:
             self._pictures.append((observation.image, words))
 
     def webp(self, outcome: str) -> bytes:
-        """Return the film in the simulation's time; its last picture says the outcome.
+        """Return the film at the simulation's speed; the outcome is written on its last picture.
 
         Raises:
-            ValueError: there are no pictures.
+            ValueError: there are no pictures, or they cannot be made to fit into `MAX_BYTES`.
         """
         if not self._pictures:
             raise ValueError('there are no pictures to make a film of')
@@ -69,7 +69,7 @@ class Film:
         return [part for line in said for part in textwrap.wrap(line, width // _LETTER)]
 
     def _drawn(self, image: np.ndarray, lines: list[str], height: int) -> Image.Image:
-        """Return a picture with room for so many lines below it."""
+        """Return an image with lines of text below it, and room for `height` lines."""
         upright = Image.fromarray(np.ascontiguousarray(np.rot90(image, k=self._rotation // 90)))
         size = (upright.width, upright.height + _LINE * height + 2 * _MARGIN)
         picture = Image.new('RGB', size, _BACKGROUND)
@@ -81,13 +81,16 @@ class Film:
 
 
 def encoded(
-    shown: Sequence[Image.Image], durations: Sequence[int], *, most_bytes: int = MOST_BYTES
+    shown: Sequence[Image.Image], durations: Sequence[int], *, max_bytes: int = MAX_BYTES
 ) -> bytes:
-    """Return pictures as an animated WebP that goes round for ever, of `most_bytes` at most.
+    """Return pictures as an endlessly repeated WebP animation of at most `max_bytes`.
 
-    Where they do not fit they get coarser first, then smaller; their timing stays.
+    If they do not fit, first their quality is reduced, then their size; their timing stays.
 
-    durations: milliseconds for each. Raises ValueError when they cannot be made to fit.
+    durations: milliseconds for each picture.
+
+    Raises:
+        ValueError: they cannot be made to fit.
     """
     for quality, size in _attempts(shown[0].size):
         first, *rest = (p if p.size == size else p.resize(size) for p in shown)
@@ -101,15 +104,15 @@ def encoded(
             loop=0,
             quality=quality,
         )
-        if file.tell() <= most_bytes:
+        if file.tell() <= max_bytes:
             return file.getvalue()
-    raise ValueError(f'{len(shown)} pictures do not fit into {most_bytes} bytes')
+    raise ValueError(f'{len(shown)} pictures do not fit into {max_bytes} bytes')
 
 
 def _attempts(size: tuple[int, int]) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Yield quality and size of the pictures, the best first."""
+    """Yield quality and (width, height) to try, the best first."""
     yield from ((quality, size) for quality in QUALITIES)
     width, height = size
-    while min(width, height) > SMALLEST:
+    while min(width, height) > MIN_SIDE:
         width, height = width * 3 // 4, height * 3 // 4
         yield QUALITIES[-1], (width, height)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the arm of a recording did between two moments, in the units of an action."""
+"""Reads from a recording how the arm moved, in the units of an action."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ _WAYS_ON = {
 }
 """Type -> what to do if a topic has another one."""
 HELD = 0.2
-"""How long a velocity holds when no other follows, seconds: drivers time out."""
+"""How long a velocity holds if no other follows, seconds; then the driver would time out."""
 
 _SET_BACK = 1.0
-"""By how much stamps go back where a clock was set back, seconds; less is their usual disorder."""
+"""Stamps that go back by more than this, seconds, mean that a clock was set back."""
 
 _CLOCKS_APART = 0.5
-"""By how much two clocks differ, seconds, beyond what messages take on their way."""
+"""Two clocks that differ by less than this, seconds, may differ by messages' latency only."""
 
 _ORIENTATION = 'orientation'
-_NO_ROTATION = 1e-6  # a quaternion shorter than this has no direction worth the name
+_NO_ROTATION = 1e-6  # a shorter quaternion is no rotation
 
-_Numbers = dict[str, tuple[float, ...]]  # what a message says, by name
+_Numbers = dict[str, tuple[float, ...]]  # name of a field of a message -> its numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionTopics:
-    """Where in a recording the arm's motion is.
+    """The topics of a recording that tell the arm's motion; either `pose` or `twist`.
 
-    pose: of geometry_msgs/PoseStamped, where the end effector was; or
-    twist: of geometry_msgs/TwistStamped, how fast it was told to move.
-    gripper: of std_msgs/Float64; None where it was not recorded.
-    gripper_closed, gripper_open: the positions that close and open it.
+    pose: geometry_msgs/PoseStamped, where the end effector was.
+    twist: geometry_msgs/TwistStamped, the velocities that it was commanded.
+    gripper: std_msgs/Float64, its positions; None if they were not recorded.
+    gripper_closed, gripper_open: the positions of the closed and the open gripper.
 
     Raises:
         ValueError: not exactly one of pose and twist is given, or the gripper's positions are the
@@ -82,9 +82,12 @@ class MotionTopics:
 class RecordedMotion:
     """The motion of one recording.
 
-    times: (N,) int64, ascending, nanoseconds. positions: (N, 3) metres. quaternions: (N, 4) x y z
-    w, neighbours with like signs. gripper_times: (M,) int64. openings: (M,) 0 closed, 1 open.
-    ahead_ns: by how much stamps are ahead of when they were recorded, mostly.
+    times: (N,) int64, ascending stamps, nanoseconds.
+    positions: (N, 3), metres.
+    quaternions: (N, 4), x y z w; the signs are such that neighbours can be interpolated.
+    gripper_times: (M,) int64, nanoseconds.
+    openings: (M,), 0 closed, 1 open.
+    ahead_ns: median of stamp minus time of recording, nanoseconds.
     """
 
     times: np.ndarray
@@ -95,13 +98,15 @@ class RecordedMotion:
     ahead_ns: int = 0
 
     def covers(self, stamps: np.ndarray) -> int:
-        """Return how many of these moments, nanoseconds, are within the motion."""
+        """Return how many of these stamps, nanoseconds, are within the motion."""
         return int(np.sum((self.times[0] <= stamps) & (stamps <= self.times[-1])))
 
     def clock_doubt(self, stamps: np.ndarray, recorded: np.ndarray) -> str:
-        """Return in words that pictures have the stamps of another clock; empty: they may not.
+        """Return a warning if pictures seem to be stamped by another clock than the arm's.
 
-        stamps, recorded: (N,) int64, when they were taken and when recorded, nanoseconds.
+        It is empty if they do not.
+
+        stamps, recorded: (N,) int64, the pictures' stamps and when they were recorded, ns.
         """
         if not len(stamps):
             return ''
@@ -116,9 +121,9 @@ class RecordedMotion:
         )
 
     def between(self, start_ns: int, end_ns: int) -> np.ndarray | None:
-        """Return displacement, rotation vector and opening at the end, (7,).
+        """Return the motion between two stamps as an action: (7,), the opening that at the end.
 
-        None where the recording does not cover it; an opening that is not known is not a number.
+        None if the recording does not cover it. An unknown opening is NaN.
         """
         if not self.times[0] <= start_ns < end_ns <= self.times[-1]:
             return None
@@ -136,9 +141,9 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     """Read a recording's motion.
 
     Raises:
-        RecordingError: it lacks a topic, has fewer than two messages of it, or one of them says
-            nothing: values that are not finite, an orientation of zeros; or they are in several
-            frames, or of several runs of a clock.
+        RecordingError: a topic is missing or has fewer than two messages; a message has values
+            that are not finite or an orientation of zeros; the messages are in several frames;
+            or their clock was set back.
     """
     topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
     messages = _messages(path, str(topic), kind)
@@ -172,7 +177,8 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
         times=times[order],
         positions=positions,
         quaternions=quaternions,
-        # They have no stamps: by the clock of those that have, which may be a simulator's.
+        # These messages have no stamps. Their times are converted to the clock of the others,
+        # which may be a simulator's.
         gripper_times=np.array([recorded for recorded, _ in grippers], np.int64) + ahead_ns,
         openings=np.array([(m.data - topics.gripper_closed) / span for _, m in grippers]),
         ahead_ns=ahead_ns,
@@ -185,14 +191,17 @@ def _of_poses(messages: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     positions = np.array([[p.position.x, p.position.y, p.position.z] for p in poses])
     turns = [p.orientation for p in poses]
     quaternions = np.array([[q.x, q.y, q.z, q.w] for q in turns])
-    # q and -q are the same rotation, and halfway between them is none.
+    # q and -q are the same rotation, but their mean is none: choose the sign of the neighbour.
     flips = np.cumprod(np.where(np.sum(quaternions[1:] * quaternions[:-1], axis=1) < 0, -1, 1))
     quaternions[1:] *= flips[:, None]
     return positions, quaternions
 
 
 def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what velocities that hold until the next one add up to, as `_of_poses`."""
+    """Integrate velocities, of which each holds until the next; returns the same as `_of_poses`.
+
+    seconds: (N - 1,), from each message to the next.
+    """
     held = np.minimum(seconds, HELD)[:, None]
     linear, angular = (
         held * [[v.x, v.y, v.z] for v in vectors[:-1]]
@@ -206,7 +215,7 @@ def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
-    """Return each message of a topic, and when it was recorded; all of them say something."""
+    """Return (time of recording in ns, message) of all messages of a topic, once checked."""
     with opened(path) as recording:
         named = connections(recording, path, topic, (msgtype,), way_on=_WAYS_ON[msgtype])
         found = [
@@ -243,7 +252,7 @@ _NUMBERS: dict[str, Callable[[Any], _Numbers]] = {
 
 
 def _fault(name: str, values: tuple[float, ...]) -> str:
-    """Return why values say nothing about the arm; empty where they do."""
+    """Return why a field's values are unusable; empty if they are usable."""
     if not np.isfinite(values).all():
         return 'not finite'
     if name == _ORIENTATION and np.linalg.norm(values) < _NO_ROTATION:

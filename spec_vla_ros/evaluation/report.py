@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The results of an evaluation as a table and as a picture."""
+"""The results of an evaluation as Markdown tables and as a plot."""
 
 from __future__ import annotations
 
@@ -43,31 +43,39 @@ COLUMNS: Mapping[str, Callable[[Mapping], str]] = {
     'x AR': _number('speedup', 2),
     'x generate': _number('speedup_over_generate', 2),
 }
-"""What a column shows of the figures of a way, see `summary.summarise`."""
+"""Name of a column -> its cell for one way of decoding, from what `summary.summarise` returns."""
 
-TABLETOP = tuple(name for name in COLUMNS if name not in ('success, %', 'x generate'))
+TABLETOP_COLUMNS = tuple(name for name in COLUMNS if name not in ('success, %', 'x generate'))
 
 
 def markdown_table(
     results: Mapping[str, Mapping],
-    columns: Sequence[str] = TABLETOP,
+    columns: Sequence[str] = TABLETOP_COLUMNS,
     *,
     below: Iterable[Sequence[str]] = (),
 ) -> str:
-    """Return one row for each way of decoding; deviations are means over the dimensions.
+    """Return a table with one row for each way of decoding; deviations are means over dimensions.
 
     Args:
-        results: figures by name of the way.
-        columns: of `COLUMNS`.
-        below: more rows, the name first.
+        results: name of a way -> its figures, see `summary.summarise`.
+        columns: names in `COLUMNS`.
+        below: cells of further rows, the name first.
     """
     rows = ((name, *(COLUMNS[c](row) for c in columns)) for name, row in results.items())
-    lines = [('decoding', *columns), ('---',) * (1 + len(columns)), *rows, *below]
+    return markdown_rows(('decoding', *columns), (*rows, *below))
+
+
+def markdown_rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table with these cells."""
+    lines = [head, ('---',) * len(head), *rows]
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
-    """Say how many actions of strict decoding are other than autoregressive decoding's."""
+    """Return lines that say how many actions of strict decoding differ from autoregressive ones.
+
+    dtype: the precision of both, in words.
+    """
     return ''.join(
         f'Actions of {name} that differ from autoregressive ones in {dtype}: '
         f'{Exactness(**row["exactness"])}.\n'
@@ -77,7 +85,10 @@ def exactness_lines(results: Mapping[str, Mapping], *, dtype: str) -> str:
 
 
 def dimension_table(results: Mapping[str, Mapping]) -> str:
-    """Return the accept length of the rounds that begin at each dimension; - where none does."""
+    """Return a table of the accept length of the rounds that begin at each dimension.
+
+    A dimension at which no round begins has '-'.
+    """
     count = max(len(row['accept_length_by_dimension']) for row in results.values())
     names = DIMENSION_NAMES if count == DIMENSIONS else range(count)
     lines = [f'| rounds from | {" | ".join(map(str, names))} |', '|' + '---|' * (count + 1)]
@@ -88,7 +99,7 @@ def dimension_table(results: Mapping[str, Mapping]) -> str:
 
 
 def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
-    """Draw success and speed against the threshold, with and without temporal drafts."""
+    """Plot success and speed against the acceptance threshold into a picture file."""
     figure = Figure(figsize=(10, 4), layout='constrained')
     left, right = figure.subplots(1, 2)
     for temporal, label in ((False, 'drafter'), (True, 'drafter + temporal')):
@@ -112,7 +123,7 @@ def plot_sweep(results: Mapping[str, Mapping], path: Path) -> None:
     right.set(ylabel='speed, times autoregressive')
     for axes in (left, right):
         axes.set(xlabel='acceptance threshold r, bins (0: strict)')
-        if axes.get_legend_handles_labels()[0]:  # some ways are at no threshold
+        if axes.get_legend_handles_labels()[0]:  # empty if no way with a threshold has run
             axes.legend()
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Episodes of the simulated robot as recordings: what `ros2 bag record` would write of them.
+"""Records episodes of the simulated robot as `ros2 bag record` would, without ROS.
 
-An MCAP recording for each episode, with the camera's images, the instruction, where the end
-effector was and what the gripper was told. ROS need not be installed.
+Each episode becomes an MCAP recording of the camera's images, the instruction, the end effector's
+poses and the gripper's commands.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _START_NS = NANOSECONDS  # a stamp of 0 would mean that the camera gives none
 
 @dataclass(frozen=True, slots=True)
 class RecordedEpisode:
-    """One episode that was recorded: where, how many images, whether it succeeded."""
+    """One recorded episode; images: how many."""
 
     folder: Path
     instruction: str
@@ -43,13 +43,13 @@ class RecordedEpisode:
 def record_episode(
     env: Environment, policy: Policy, *, seed: int, folder: Path
 ) -> RecordedEpisode:
-    """Let the policy drive one episode, autoregressively, and record what it saw and did.
+    """Let a policy drive one episode, decoding autoregressively, and record it.
 
     Args:
         env: the simulator.
         policy: drives the arm.
-        seed: of the episode; it chooses the instruction.
-        folder: of the recording, which must not exist.
+        seed: lays the scene out and chooses the instruction.
+        folder: the recording's, which must not exist.
 
     Raises:
         ValueError: the folder exists.

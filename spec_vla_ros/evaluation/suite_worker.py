@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One process's part of a benchmark: a policy and a simulator, episode after episode."""
+"""Runs episodes of a LIBERO suite in one process, which loads policy and simulator once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.closed_loop import ClosedLoop, Start
 from spec_vla_ros.evaluation.film import Film
-from spec_vla_ros.evaluation.summary import EpisodeFigures, figures
+from spec_vla_ros.evaluation.summary import EpisodeFigures, episode_figures
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
 from spec_vla_ros.models.drafter_files import load_drafter_beside
 from spec_vla_ros.models.recipes import Recipe, libero_rotation
@@ -29,12 +29,14 @@ from spec_vla_ros.types import STRICT, Action, Decoding, Observation, PolicyInfo
 class Setup:
     """What every episode of a run is run with.
 
-    suite: of LIBERO. modes: ways of decoding by name.
-    checkpoint, drafter, recipe, unnorm_key, device, dtype, stored_as, tree: the policy, see
+    suite: name of the LIBERO suite.
+    modes: name -> way of decoding.
+    checkpoint, drafter, recipe, unnorm_key, device, dtype, stored_as, tree: of the policy, see
         `PolicyConfig`.
-    compare_every: autoregressive decoding and `generate` decode every Nth observation too.
-    generate: whether transformers' `generate` does; it holds the language model a second time.
-    max_steps: ends episodes earlier than the suite does.
+    compare_every: every Nth observation is decoded autoregressively, too.
+    generate: whether transformers' `generate` decodes these as well; it needs memory for the
+        language model a second time.
+    max_steps: ends episodes earlier than the suite does; None for the suite's own limit.
     """
 
     suite: str
@@ -54,8 +56,11 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One episode: number of the task, number of its initial state, name of the mode.
+    """One episode to run.
 
+    task: number of the task.
+    state: number of its initial state.
+    mode: name of the way of decoding.
     films: the outcomes, 'success' or 'failure', of which a film is wanted.
     """
 
@@ -67,7 +72,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a job. ran_on: device and weights. film: WebP, if it was wanted."""
+    """What a job gave.
+
+    ran_on: device, precision of the weights and version of torch, in words.
+    film: WebP, if one of this outcome was wanted.
+    """
 
     job: Job
     figures: EpisodeFigures
@@ -76,16 +85,17 @@ class Result:
 
 
 class SuiteWorker:
-    """Runs episodes; it keeps the task loaded that the last one was of.
+    """Runs one episode at a time; the task of the last one stays loaded.
 
     Raises:
-        ValueError: as of `load_policy` and `LiberoEnv`.
+        CheckpointError: the checkpoint or the drafter cannot be used.
+        ValueError: there is no such device or precision, or LIBERO is not installed.
     """
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         if resolve_device(setup.device).type == 'cpu':
-            torch.set_num_threads(1)  # as many workers as there are cores make best use of them
+            torch.set_num_threads(1)  # cores are used best by as many workers
         checkpoint = load_openvla(setup.checkpoint, device=setup.device, dtype=setup.dtype)
         self._policy = SpecVlaPolicy(
             checkpoint,
@@ -103,7 +113,9 @@ class SuiteWorker:
             from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 
             self._generate = functools.partial(
-                _generated, TransformersGenerate(checkpoint.model.language_model), self._reference
+                _generated_tokens,
+                TransformersGenerate(checkpoint.model.language_model),
+                self._reference,
             )
         for decoding in setup.modes.values():
             self._policy.warm_up(decoding)
@@ -113,9 +125,9 @@ class SuiteWorker:
     def run(self, job: Job) -> Result:
         """Run an episode."""
         setup, env = self._setup, self._env
-        decoding, reference = setup.modes[job.mode], _Published(self._reference)
+        decoding, reference = setup.modes[job.mode], _PublishedPolicy(self._reference)
         loop = ClosedLoop(
-            _Published(self._policy),
+            _PublishedPolicy(self._policy),
             reference,
             env,
             own=reference if decoding.mode == STRICT else None,
@@ -134,7 +146,7 @@ class SuiteWorker:
         outcome = 'success' if episode.success else 'failure'
         return Result(
             job=job,
-            figures=figures(episode, self._policy.codec),
+            figures=episode_figures(episode, self._policy.codec),
             ran_on=self._ran_on(),
             film=film.webp(outcome) if outcome in job.films else None,
         )
@@ -149,11 +161,11 @@ class SuiteWorker:
         return f'{device}, {self._setup.stored_as or info.dtype}, torch {torch.__version__}'
 
 
-class _Published:
+class _PublishedPolicy:
     """A policy as published evaluations run it.
 
-    No episode knows of another, so that their order does not matter. An answer in words counts as
-    the nearest bins; a robot would refuse it.
+    Nothing is kept from one episode to the next, so their order does not matter. An answer in
+    words counts as the nearest bins; a robot would refuse it.
     """
 
     def __init__(self, policy: SpecVlaPolicy) -> None:
@@ -171,9 +183,9 @@ class _Published:
 
 
 @torch.inference_mode()
-def _generated(
+def _generated_tokens(
     generate: Callable[..., torch.Tensor], policy: SpecVlaPolicy, observation: Observation
 ) -> np.ndarray:
-    """Return the tokens that transformers gives; it gets the prompt from the same code as ours."""
+    """Return the tokens (D,) of `generate`, whose prompt this package's own code makes."""
     prompt = policy.prompt(observation)
     return generate(prompt, num_tokens=policy.codec.stats.dimensions).numpy()

@@ -69,7 +69,7 @@ class EpisodeFigures:
     phases_ms: Mapping[str, Sequence[float]]
 
 
-def figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
+def episode_figures(episode: Episode, codec: ActionCodec) -> EpisodeFigures:
     """Return the figures of an episode of at least one step, the first of which was compared."""
     steps, start = episode.steps, episode.start
     beside = [(s, s.reference) for s in steps if s.reference is not None]

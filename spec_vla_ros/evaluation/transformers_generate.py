@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What one would otherwise run: transformers' own `generate` on the same weights and prompt."""
+"""transformers' own `generate` on the same weights, to compare with: what one would run else."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import transformers  # isort: skip
 
 
 class TransformersGenerate:
-    """Greedy `generate` of `LlamaForCausalLM`: key-value cache, SDPA attention, its defaults else.
+    """Greedy `generate` of `LlamaForCausalLM` with SDPA attention; all else is its default.
 
-    The weights are copied, in the layout that transformers gives them.
+    The weights are copied into the layout that transformers uses.
     """
 
     def __init__(self, model: Llama) -> None:
@@ -35,7 +35,7 @@ class TransformersGenerate:
 
     @torch.inference_mode()
     def __call__(self, prompt: Tensor, *, num_tokens: int) -> Tensor:
-        """Prompt embeddings (1, S, H) -> exactly `num_tokens` token ids, on the CPU."""
+        """Return exactly `num_tokens` token ids, on the CPU; prompt: (1, S, H) embeddings."""
         wanted = transformers.GenerationConfig(
             max_new_tokens=num_tokens, do_sample=False, eos_token_id=None, pad_token_id=0
         )

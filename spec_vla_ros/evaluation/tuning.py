@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What relaxed acceptance would have done on a recording: how fast, how far from AR, which r.
+"""Replays recordings through every way of decoding, to find an acceptance threshold r.
 
-A recording is replayed in order, with its stamps, through every way of decoding. That is open
-loop: the images are those that came of the recorded actions, whatever a way would have done. It
-says how far actions deviate, not whether the task still succeeds.
+For each way it says how fast it is, and how far its actions are from those of autoregressive
+decoding (AR). The replay is open loop: every way sees the recorded images, whatever its own
+actions would have led to. So it does not say whether the task would still succeed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spec_vla_ros.evaluation.ways import REPLAYED, Way
 from spec_vla_ros.types import DIMENSIONS, Action, Decoding, Observation, Policy
 
 Recording = Callable[[], Iterable[Observation]]
-"""Reads a recording from its beginning; no more than one image need be in memory."""
+"""Yields a recording's observations from its beginning, each time it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ class Replayed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerance:
-    """How far from the AR action 95 of 100 actions may be; None: no matter.
+class DeviationTolerance:
+    """How far 95 of 100 actions may be from the AR actions; None for no limit.
 
-    The gripper must do the same as AR's in as many.
+    In as many, the gripper must do the same as with AR.
 
-    bins: in the dimension that is farthest off, the gripper apart.
+    bins: in the dimension that is farthest off, the gripper excepted.
     metres: length of the difference of the displacements.
     radians: length of the difference of the rotation vectors.
     """
@@ -55,7 +55,7 @@ class Tolerance:
         return f'a 95th percentile of {given}'
 
     def allows(self, figures: Mapping) -> bool:
-        """Whether a way's figures (see `figures`) are within it."""
+        """Return whether a way's figures (see `way_figures`) are within the limits."""
         limits = {
             'worst_bins': self.bins,
             'translation_m': self.metres,
@@ -71,10 +71,9 @@ class Tolerance:
 def replay(
     policy: Policy, recordings: Sequence[Recording], decoding: Decoding
 ) -> Iterator[Replayed]:
-    """Decode every observation, as a node would that saw them in this order.
+    """Decode every observation in order, as the node would.
 
-    As in the node, a new recording and a new instruction are a new task, which the policy starts
-    afresh.
+    A new recording and a new instruction begin a new task, for which the policy is reset.
     """
     for recording in recordings:
         instruction = None
@@ -90,14 +89,14 @@ def replay(
 def answered_by_all(
     ways: Mapping[str, Sequence[Replayed]], is_action: Callable[[np.ndarray], bool]
 ) -> dict[str, list[Replayed]]:
-    """Return the same without the observations to which some way answered in words.
+    """Drop the observations to which any way of decoding answered in words.
 
     Args:
-        ways: what each replayed, by name; of the same observations.
-        is_action: tokens (D,) -> whether they are one.
+        ways: name of a way -> its actions; all of the same observations.
+        is_action: tokens (D,) -> whether they are an action.
 
     Raises:
-        ValueError: none is left.
+        ValueError: no observation is left.
     """
     kept = [
         number
@@ -110,23 +109,23 @@ def answered_by_all(
 
 
 def median_ms(replayed: Sequence[Replayed]) -> float:
-    """Return the median time of an action."""
+    """Return the median time of an action, milliseconds."""
     return float(np.median([one.milliseconds for one in replayed]))
 
 
-def figures(
+def way_figures(
     replayed: Sequence[Replayed], reference: Sequence[Replayed], *, reference_ms: float
 ) -> dict:
-    """Return what one way took and how far it was from AR, ready for JSON.
+    """Return how fast one way is and how far it is from AR, ready for JSON.
 
     Deviations are absolute differences: of tokens in bins, of values in the units of the norm
-    stats. Those of translation and rotation are there for actions of 7 dimensions only. The last
-    dimension is the gripper's.
+    stats. Only actions of 7 dimensions have those of translation and rotation. The last dimension
+    is the gripper's.
 
     Args:
-        replayed: of the way.
-        reference: of AR, for the same observations.
-        reference_ms: what an AR action took at about the same time.
+        replayed: the way's actions.
+        reference: AR's actions for the same observations.
+        reference_ms: how long an AR action took at about the same time.
     """
     tokens, wanted = (np.array([r.action.tokens for r in way]) for way in (replayed, reference))
     values, aimed = (np.array([r.action.values for r in way]) for way in (replayed, reference))
@@ -157,14 +156,14 @@ def figures(
     }
 
 
-def recommend(results: Mapping[str, Mapping], tolerance: Tolerance) -> Way:
-    """Return the way with the largest r that stays within a tolerance, as all smaller ones do.
+def recommend(results: Mapping[str, Mapping], tolerance: DeviationTolerance) -> Way:
+    """Return the way with the largest r up to which every r stays within a tolerance.
 
-    It is looked for with and without temporal drafts; the faster of the two is returned. Strict
-    decoding deviates by nothing, so there always is one.
+    This is done with and without temporal drafts; the faster of the two ways is returned. There
+    always is one, since strict decoding is taken as not deviating.
 
     Args:
-        results: the `figures` of every way in `REPLAYED`, by name.
+        results: name of a way -> its `way_figures`, for every way in `REPLAYED`.
         tolerance: how far actions may deviate.
     """
     found = []

@@ -1,15 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The results of `spec-vla tune` as tables, as a picture, and as the lines that set the node."""
+"""The results of `spec-vla tune`: tables, a plot, and the recommended parameters of the node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spec_vla_ros.evaluation.tuning import Tolerance
+from spec_vla_ros.evaluation.report import markdown_rows
+from spec_vla_ros.evaluation.tuning import DeviationTolerance
 from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSION_NAMES
 
@@ -22,15 +23,19 @@ OPEN_LOOP = (
 )
 
 MAX_DRIFT = 1.15
+"""Ratio of the slowest to the fastest AR measurement above which the times are doubted."""
 
-ENOUGH = 100
-"""Actions, of which the five that are farthest off say what the 95th percentile is."""
+ENOUGH_ACTIONS = 100
+"""With fewer, a 95th percentile rests on less than five actions beyond it."""
 
 _TEMPORAL = {False: 'drafter', True: 'drafter + temporal'}
 
 
 def markdown_tables(results: Mapping[str, Mapping]) -> str:
-    """Return what each way takes and how far it is from AR, then the 95th percentiles by axis."""
+    """Return two tables: speed and deviations of each way, and its deviations by dimension.
+
+    results: name of a way -> its figures, see `tuning.way_figures`.
+    """
     arm = _is_arm(results)
     head = ['decoding', 'ms', 'x AR', 'passes', 'accept length', 'same as AR', 'off, bins']
     head += ['off, mm', 'off, mrad'] if arm else []
@@ -45,14 +50,14 @@ def markdown_tables(results: Mapping[str, Mapping]) -> str:
     return (
         'Deviations from the AR action: mean / 95th percentile; in bins of the dimension that is '
         'farthest off, the gripper (the last one) apart.\n\n'
-        + _table(head, rows)
+        + markdown_rows(head, rows)
         + '\n95th percentile of the deviation in each dimension:\n\n'
-        + _table(['decoding', *axes], by_axis)
+        + markdown_rows(['decoding', *axes], by_axis)
     )
 
 
 def settings_lines(found: Way) -> list[str]:
-    """Return the commands that set a running node, and then the lines of its parameter file."""
+    """Return the commands that set a running node, then the lines for its parameter file."""
     parameters = {'decoding_mode': found.decoding.mode}
     if found.r:
         parameters['acceptance_threshold'] = str(found.r)
@@ -69,13 +74,16 @@ def settings_lines(found: Way) -> list[str]:
 def summary(
     results: Mapping[str, Mapping],
     found: Way,
-    tolerance: Tolerance,
+    tolerance: DeviationTolerance,
     *,
     drift: float,
 ) -> str:
-    """Return the recommendation in words, and what is to be said about it.
+    """Return the recommendation in words, with warnings about how far it can be relied on.
 
-    drift: the longest time of an AR action during the sweep, by the shortest.
+    results: name of a way -> its figures, see `tuning.way_figures`.
+    found: the recommended way.
+    tolerance: what it was chosen for.
+    drift: the longest median time of an AR action during the sweep, divided by the shortest.
     """
     row = results[found.name]
     lines = [
@@ -91,10 +99,10 @@ def summary(
             'It is not faster than autoregressive decoding here: a better drafter '
             '(docs/how-to/drafter.md), or `decoding_mode: autoregressive`.'
         )
-    if row['actions'] < ENOUGH:
+    if row['actions'] < ENOUGH_ACTIONS:
         lines.append(
-            f'It rests on {row["actions"]} actions only: what 95 of 100 do shows in {ENOUGH} or '
-            'more. Replay longer recordings, or a shorter --interval.'
+            f'It rests on {row["actions"]} actions only: what 95 of 100 do shows in '
+            f'{ENOUGH_ACTIONS} or more. Replay longer recordings, or a shorter --interval.'
         )
     if drift > MAX_DRIFT:
         lines.append(
@@ -105,7 +113,12 @@ def summary(
 
 
 def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
-    """Draw cost against deviation, and the deviation of each dimension against r."""
+    """Plot costs against deviations, and deviations by dimension against r.
+
+    results: name of a way -> its figures, see `tuning.way_figures`.
+    path: the picture file to write.
+    found: the recommended way, which is marked.
+    """
     figure = Figure(figsize=(15, 8), layout='constrained')
     panels = figure.subplots(2, 3)
     arm = _is_arm(results)
@@ -114,9 +127,9 @@ def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
         (panels[0, 0], 'median_ms', 'ms an action (median)'),
         (panels[0, 1], 'target_passes', 'target passes an action'),
     ):
-        _cost(axes, results, cost=cost, off=off, scale=scale, found=found)
+        _plot_cost(axes, results, cost=cost, off=off, scale=scale, found=found)
         axes.set(xlabel=f'p95 deviation from the AR action, {unit}', ylabel=label)
-    _accept_lengths(panels[0, 2], results)
+    _plot_accept_lengths(panels[0, 2], results)
     sweep = by_threshold(results, REPLAYED, temporal=found.temporal)
     names = [name for name, _, _ in _axes(results)]
     groups = [('bins', range(len(names)), 1.0, 'bins')]
@@ -136,7 +149,7 @@ def plot(results: Mapping[str, Mapping], path: Path, *, found: Way) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _cost(
+def _plot_cost(
     axes: Axes,
     results: Mapping[str, Mapping],
     *,
@@ -170,7 +183,7 @@ def _cost(
     axes.legend(fontsize=8)
 
 
-def _accept_lengths(axes: Axes, results: Mapping[str, Mapping]) -> None:
+def _plot_accept_lengths(axes: Axes, results: Mapping[str, Mapping]) -> None:
     for temporal, label in _TEMPORAL.items():
         points = by_threshold(results, REPLAYED, temporal=temporal)
         axes.plot(
@@ -191,7 +204,7 @@ def _is_arm(results: Mapping[str, Mapping]) -> bool:
 
 
 def _axes(results: Mapping[str, Mapping]) -> list[tuple[str, str, float]]:
-    """Return (name, unit, factor to that unit) of each dimension; bins where units are unknown."""
+    """Return (name, unit, factor to that unit) of each dimension; bins if units are unknown."""
     if _is_arm(results):
         units = [('mm', 1e3)] * 3 + [('mrad', 1e3)] * 3 + [('opening', 1.0)]
         return [(name, *unit) for name, unit in zip(DIMENSION_NAMES, units, strict=True)]
@@ -225,8 +238,3 @@ def _cells(row: Mapping, *, arm: bool) -> list[str]:
 
 def _pair(spread: Mapping[str, float], *, scale: float = 1.0, digits: int = 1) -> str:
     return ' / '.join(f'{scale * spread[k]:.{digits}f}' for k in ('mean', 'p95'))
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ['---'] * len(head), *rows]
-    return ''.join('| ' + ' | '.join(cells) + ' |\n' for cells in lines)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The ways of decoding that are compared, their names, and their results by threshold."""
+"""The ways of decoding that evaluations compare, and their names in the results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from spec_vla_ros.types import MOST_METRES, MOST_RADIANS, RELAXED, STRICT, Decod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tolerances:
-    """What bounds relaxed acceptance besides, or in place of, one threshold in bins.
+class AcceptanceTolerances:
+    """Tolerances of relaxed acceptance in units of the action, instead of a threshold in bins.
 
-    metres, radians: tolerances along and about each axis, in place of the threshold.
-
-    None: not in force.
+    metres, radians: tolerance along and about each axis; None if it is not in force.
     """
 
     metres: float | None = None
@@ -30,7 +28,7 @@ class Tolerances:
         return ' '.join(f'{name}={value:g}' for name, value in parts.items() if value is not None)
 
 
-NO_TOLERANCES = Tolerances()
+NO_TOLERANCES = AcceptanceTolerances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,14 @@ class Way:
     """A way of decoding speculatively.
 
     r: the acceptance threshold of every dimension but the gripper's, in bins; 0 without
-        tolerances is strict.
-    temporal: whether drafts are made from the previous actions as well.
-    tolerances: what else bounds acceptance.
+        tolerances is strict decoding.
+    temporal: whether there are temporal drafts as well.
+    tolerances: used instead of r in the dimensions that they are for.
     """
 
     r: int
     temporal: bool
-    tolerances: Tolerances = NO_TOLERANCES
+    tolerances: AcceptanceTolerances = NO_TOLERANCES
 
     @property
     def name(self) -> str:
@@ -75,7 +73,7 @@ EVALUATED = _ways(0, 1, 3, 5, 9, 15)
 """What `spec-vla evaluate` compares, r ascending."""
 
 HEADLINES = tuple(Way(r, temporal) for r in (0, 9) for temporal in (False, True))
-"""What `spec-vla evaluate --benchmark` compares: the paper's two, and with temporal drafts."""
+"""What `evaluate --benchmark` compares: the paper's ways, with and without temporal drafts."""
 
 REPLAYED = _ways(0, 1, 3, 5, 9, 15, 25)
 """What `spec-vla tune` and `spec-vla evaluate --benchmark SUITE --sweep` compare, r ascending."""
@@ -91,17 +89,17 @@ def add_tolerances(parser: argparse.ArgumentParser) -> None:
 
 
 def tolerance_ways(args: argparse.Namespace) -> tuple[Way, ...]:
-    """Return the ways that the options of `add_tolerances` ask for; none where they are not given.
+    """Return the ways that the options of `add_tolerances` ask for; none if they are not given.
 
     Raises:
-        ValueError: a tolerance is negative, or more than one may be.
+        ValueError: a tolerance is negative or above its maximum.
     """
     given = {'--acceptance-mm': args.acceptance_mm, '--acceptance-mrad': args.acceptance_mrad}
     for (name, value), most in zip(given.items(), (MOST_METRES, MOST_RADIANS), strict=True):
         if value is not None and not 0 <= value <= 1e3 * most:
             raise ValueError(f'{name} {value}: give a number from 0 to {1e3 * most:g}')
     metres, radians = (None if value is None else value / 1e3 for value in given.values())
-    tolerances = Tolerances(metres=metres, radians=radians)
+    tolerances = AcceptanceTolerances(metres=metres, radians=radians)
     if tolerances == NO_TOLERANCES:
         return ()
     return tuple(Way(0, temporal, tolerances) for temporal in (False, True))
@@ -110,12 +108,12 @@ def tolerance_ways(args: argparse.Namespace) -> tuple[Way, ...]:
 def by_threshold(
     results: Mapping[str, Mapping], ways: tuple[Way, ...], *, temporal: bool
 ) -> list[tuple[int, Mapping]]:
-    """Return r and the results of those ways that have some, in the order of the ways.
+    """Return (r, results) of each way that has results, in the order of the ways.
 
     Args:
-        results: by the ways' names.
+        results: name of a way -> its results.
         ways: `EVALUATED` or `REPLAYED`.
-        temporal: of the ways with temporal drafts, or of those without.
+        temporal: whether to return the ways with temporal drafts, or those without.
     """
     return [
         (way.r, results[way.name])

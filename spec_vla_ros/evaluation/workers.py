@@ -1,7 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Jobs done one after the other in this process, or side by side on Ray.
+"""Runs jobs one after the other in this process, or in parallel on Ray.
 
-Ray gives jobs to processes, on one machine or several, starts anew what died, and hands out GPUs.
+Ray distributes jobs over processes on one or several machines, restarts processes that died, and
+assigns GPUs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Job_contra = TypeVar('Job_contra', contravariant=True)
 Result_co = TypeVar('Result_co', covariant=True)
 Setup = TypeVar('Setup')
 
-_RESTARTS = 3  # of a worker that dies, and tries at the job that it was at
+_RESTARTS = 3  # of a worker that dies, and repetitions of the job that it died of
 _OBJECT_STORE_BYTES = 200_000_000
 
 
@@ -29,17 +30,17 @@ class Worker(Protocol[Job_contra, Result_co]):
         """Do a job."""
 
     def close(self) -> None:
-        """Free what the next job would have needed."""
+        """Free what is kept between jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
-    """How many work, and where.
+class Parallelism:
+    """How many processes run the jobs, and where.
 
-    processes: 1 is this one, where no cluster is named.
-    cluster: address of a Ray cluster, 'auto' for the one that runs on this machine; None: one is
-        started here for as long as it is needed.
-    gpus: share of a GPU that each process gets on Ray; None: a whole one where there are any.
+    processes: 1 without a cluster means the calling process.
+    cluster: address of a Ray cluster, 'auto' for the one that runs on this machine; None to start
+        one here for as long as it is needed.
+    gpus: share of a GPU for each process on Ray; None for a whole one if the cluster has any.
     """
 
     processes: int = 1
@@ -57,25 +58,26 @@ def run_jobs(
     setup: Setup,
     jobs: Sequence[Job],
     *,
-    crew: Crew,
+    parallelism: Parallelism,
     prepare: Callable[[Job], Job] = lambda job: job,
 ) -> Iterator[Result]:
-    """Yield results as they come; on Ray in any order.
+    """Yield the jobs' results as they come; on Ray in any order.
 
     Args:
-        worker: makes one of the setup; on Ray a class, which is imported there.
-        setup: what every worker is told.
-        jobs: in the order in which they are handed out, each to whoever is free.
-        crew: how many work, and where.
+        worker: makes a worker from the setup; on Ray it must be a class, which is imported there.
+        setup: the argument of every worker.
+        jobs: handed out in this order, each to the next free worker.
+        parallelism: how many processes run the jobs, and where.
         prepare: changes a job just before it is handed out.
 
     Raises:
-        ValueError: Ray is needed and is not installed, does not answer, or has too little.
+        ValueError: Ray is needed and is not installed, does not answer, or has too few CPUs or
+            GPUs.
     """
     if not jobs:
         return
-    if crew.on_ray:
-        yield from _on_ray(worker, setup, jobs, crew, prepare)
+    if parallelism.on_ray:
+        yield from _on_ray(worker, setup, jobs, parallelism, prepare)
         return
     alone = worker(setup)
     try:
@@ -86,25 +88,31 @@ def run_jobs(
 
 
 def _on_ray(
-    worker: Any, setup: Any, jobs: Sequence[Any], crew: Crew, prepare: Callable[[Any], Any]
+    worker: Any,
+    setup: Any,
+    jobs: Sequence[Any],
+    parallelism: Parallelism,
+    prepare: Callable[[Any], Any],
 ) -> Iterator[Any]:
-    ray = _start_ray(crew)
+    ray = _start_ray(parallelism)
     from ray.util import ActorPool
 
     try:
         kind = ray.remote(worker).options(
             num_cpus=1,
-            num_gpus=_gpus(ray.cluster_resources(), crew),
+            num_gpus=_gpus(ray.cluster_resources(), parallelism),
             max_restarts=_RESTARTS,
             max_task_retries=_RESTARTS,
         )
-        pool = ActorPool([kind.remote(setup) for _ in range(min(crew.processes, len(jobs)))])
+        pool = ActorPool(
+            [kind.remote(setup) for _ in range(min(parallelism.processes, len(jobs)))]
+        )
         yield from pool.map_unordered(lambda a, job: a.run.remote(prepare(job)), jobs)
     finally:
         ray.shutdown()
 
 
-def _start_ray(crew: Crew) -> Any:
+def _start_ray(parallelism: Parallelism) -> Any:
     os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # it would report to its makers
     try:
         import ray
@@ -113,34 +121,37 @@ def _start_ray(crew: Crew) -> Any:
             f'several processes run on Ray, and {missing.name} is not installed: '
             "pip install '.[ray]', or leave --processes at 1"
         ) from missing
-    options: dict[str, Any] = {'address': crew.cluster}
-    if crew.cluster is None:
+    options: dict[str, Any] = {'address': parallelism.cluster}
+    if parallelism.cluster is None:
         options = {
             'address': 'local',
-            'num_cpus': crew.processes,
+            'num_cpus': parallelism.processes,
             'include_dashboard': False,
             'object_store_memory': _OBJECT_STORE_BYTES,
         }
     try:
         ray.init(logging_level=logging.WARNING, **options)
     except ConnectionError as error:
-        raise ValueError(f'no Ray cluster answers at {crew.cluster!r}: {error}') from error
+        raise ValueError(f'no Ray cluster answers at {parallelism.cluster!r}: {error}') from error
     return ray
 
 
-def _gpus(there: dict[str, float], crew: Crew) -> float:
+def _gpus(there: dict[str, float], parallelism: Parallelism) -> float:
     """Return the share of a GPU for each process.
 
-    Raises ValueError if there is not enough: Ray would wait for ever.
+    there: the resources of the Ray cluster, by name.
+
+    Raises:
+        ValueError: they do not suffice, and Ray would wait for ever.
     """
-    gpus = crew.gpus
+    gpus = parallelism.gpus
     if gpus is None:
         gpus = 1.0 if there.get('GPU') else 0.0
     for name, each in (('CPU', 1.0), ('GPU', gpus)):
-        needed, found = crew.processes * each, there.get(name, 0.0)
+        needed, found = parallelism.processes * each, there.get(name, 0.0)
         if needed > found:
             raise ValueError(
-                f'{crew.processes} processes take {needed:g} {name}s, and Ray has {found:g}: give '
-                'fewer --processes, or less of a GPU to each'
+                f'{parallelism.processes} processes take {needed:g} {name}s, and Ray has '
+                f'{found:g}: give fewer --processes, or less of a GPU to each'
             )
     return gpus

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What drafting and verifying cost on this device: milliseconds, measured at warm-up.
+"""Measures at warm-up how long drafting and verifying take on this device.
 
-Verifying n tokens costs one pass, but not the same pass everywhere: on a large GPU 50 tokens cost
-hardly more than one, on a CPU almost 50 times as much.
+Verifying n tokens takes one pass, whose time depends on the device: on a large GPU a pass over 50
+tokens takes hardly longer than one over a single token, on a CPU almost 50 times as long.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ from spec_vla_ros.decoding.speculative import speculative_generate, verify
 from spec_vla_ros.device import least_ms
 from spec_vla_ros.planning.rates import WIDTHS
 
-_VERIFIED = (1, 2, 4, 8, 16, 32, 50)
-_DEPTHS = (1, 3)
-_GUESSES = (8, 24)
-"""Tokens of a verification, depths of a tree, guesses inside a prefill."""
+_VERIFIED = (1, 2, 4, 8, 16, 32, 50)  # numbers of tokens in a verification that are timed
+_DEPTHS = (1, 3)  # depths of a draft tree that are timed
+_GUESSES = (8, 24)  # numbers of guesses inside a prefill that are timed
 
 _TOKENS = 7  # of an action
 _CHAIN = TreeShape(1, 1, 1)
@@ -44,14 +43,14 @@ _CHAIN = TreeShape(1, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Milliseconds on one device.
+    """Times on one device, milliseconds.
 
-    verify: tokens in one pass of the target, root included -> cost.
-    draft: top_k -> cost of a tree's first level, and of each further level.
-    features: cost of the hidden states that the drafter reads, in every prefill.
-    draft_prefill: cost of the drafter's pass over the prompt, once before its first tree.
-    round: cost of a round beyond its passes: the tree's making, acceptance, compaction.
-    guess: cost of verifying any guesses inside the prefill, and of each of them.
+    verify: tokens in one pass of the target, root included -> its time.
+    draft: top_k -> time of a tree's first level, and of each further level.
+    features: how much longer a prefill takes if it returns the features that the drafter reads.
+    draft_prefill: the drafter's pass over the prompt, once before its first tree.
+    round: a round's time outside its passes: building the tree, acceptance, committing.
+    guess: how much longer a prefill takes with any guesses at all, and with each one of them.
     """
 
     verify: Mapping[int, float]
@@ -62,17 +61,17 @@ class Costs:
     guess: tuple[float, float] = (0.0, 0.0)
 
     def of_verifying(self, tokens: int) -> float:
-        """Cost of a pass over some tokens, interpolated."""
+        """Return the time of a pass over some tokens, interpolated."""
         known = sorted(self.verify)
         return float(np.interp(tokens, known, [self.verify[n] for n in known]))
 
     @property
     def of_reading(self) -> float:
-        """Cost of what the drafter needs of the prompt, once an action."""
+        """What the drafter's reading of the prompt takes, once for each action."""
         return self.features + self.draft_prefill
 
     def of_drafting(self, shape: TreeShape) -> float:
-        """Cost of proposing a tree."""
+        """Return the time of proposing a tree."""
         first, further = self.draft[shape.top_k]
         return first + further * (shape.depth - 1)
 
@@ -87,14 +86,14 @@ def measure_costs(
     generate: Callable[..., Decoded] = speculative_generate,
     repeats: int = 9,
 ) -> Costs:
-    """Time the target's and the drafter's passes behind a prompt of typical length.
+    """Time the target's and the drafter's passes after a prompt of typical length.
 
     Args:
         target: the language model.
         drafter: the drafter.
-        prompt: (1, S, H); its content does not matter.
-        run: how passes will run, for nothing else is worth measuring.
-        generate: how whole actions will be decoded.
+        prompt: (1, S, H) embeddings; their values do not matter.
+        run: runs each pass, in the way it will be run later.
+        generate: decodes whole actions, in the way they will be decoded later.
         repeats: see `least_ms`.
     """
     passes = _TimedPasses(target, drafter, prompt, run, generate)
@@ -119,7 +118,7 @@ def measure_costs(
 
 
 class _TimedPasses:
-    """The passes whose costs decide about draft trees, ready to be run again and again."""
+    """The passes to time, as functions that can be called repeatedly."""
 
     def __init__(
         self,
@@ -137,13 +136,13 @@ class _TimedPasses:
         self._accept = exact_match()
         self._whole = (target, drafter.fresh(), prompt)
         self._whole_cache = target.new_cache(0)
-        self.rounds = 0  # of the whole action
+        self.rounds = 0  # verify rounds of the latest whole action
 
     def by_name(self) -> dict[Hashable, Callable[[], object]]:
-        """Return the passes: verifications, prefills, drafts, an action of chains of one."""
+        """Return the passes: verifications, prefills, drafts, and an action with chains of one."""
         drafter, length = self._drafter, self._length
         drafter.begin(self._prompt, num_tokens=_TOKENS, drafts=True)
-        drafter.read(length)  # so that its cache has room for what is claimed to be there
+        drafter.read(length)  # so that its cache is large enough to be rewound to any length
         shapes = [TreeShape.full(k, depth) for k in WIDTHS for depth in _DEPTHS]
         return {
             **{('verify', n): self._verifying(n) for n in _VERIFIED},
@@ -161,7 +160,7 @@ class _TimedPasses:
         tree = DraftTree.from_parents(ids, torch.zeros_like(ids), depth=1)
 
         def verifying() -> object:
-            self._cache.rewind(self._length)  # empty entries cost as much as real ones
+            self._cache.rewind(self._length)  # entries without content take as long as others
             return self._run('verify', verify, self._target, self._context, tree, self._cache)
 
         return verifying
@@ -176,13 +175,16 @@ class _TimedPasses:
         )
 
     def _draft(self, shape: TreeShape, read: int) -> object:
-        """Propose a tree where so much of the prompt has been read."""
+        """Propose a tree, as if the drafter had read so many tokens of the prompt."""
         self._drafter.rewind(read)
         place = self._length + (read == self._length)
         return self._run('draft', TreeDrafter.propose, self._drafter, self._root, shape, place)
 
     def _guessing(self, guesses: int) -> Callable[[], object]:
-        """As whole actions are begun: a device may fill trees of guesses up, see `cuda`."""
+        """Return a prefill with guesses, decoded as whole actions are.
+
+        That counts what a device does to guesses; see `cuda`, which pads their trees.
+        """
         parents = [max(0, node - 4) for node in range(1 + guesses)]  # four abreast
         tree = DraftTree.from_lists(range(1 + guesses), parents) if guesses else None
         return partial(self._decode, _only_the_prefill, draft=tree)
@@ -203,5 +205,5 @@ class _TimedPasses:
 
 
 def _only_the_prefill(tokens: Sequence[int]) -> int:
-    """Stop behind the first pass, see `StopRule`."""
+    """Stop after the first pass, see `StopRule`."""
     return 0 if tokens else _TOKENS

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How large a draft tree pays: the one with the least expected time, by the tokens left.
+"""Chooses the draft tree with the least expected time for each number of tokens left.
 
-What it costs to draft and to verify is measured (see `costs`), how often drafts are accepted is
+How long drafting and verifying take is measured (see `costs`); how often drafts are accepted is
 learned (see `rates`).
 """
 
@@ -19,28 +19,28 @@ from spec_vla_ros.planning.costs import Costs
 from spec_vla_ros.planning.rates import WIDTHS, LevelRate
 
 Held = Mapping[int, np.ndarray]
-"""Number of guesses -> how often they hold for 0, 1, ... of the tokens but the last, (D,)."""
+"""Number of guesses -> (D,): how often just the first 0, 1, ... D - 1 tokens are guessed right."""
 
 _CLEARLY = 1.25
-"""A plain pass must be so much faster than a tree to be taken instead: costs are not known more
-exactly, and passes of the target are what a busy machine slows most."""
+"""A plain pass is preferred to a tree only if it is faster by this factor. The costs are not known
+more exactly, and on a busy machine the target's passes slow down most."""
 _WORTH = 1.1
-"""An action decoded plainly must take so much longer for anything to be drafted at all."""
+"""Nothing is drafted unless an action without drafts takes longer by this factor."""
 _TIE = 1.05
-"""What is within so much of the best is as good."""
+"""Trees whose time is within this factor of the best count as equal."""
 _AS_GOOD = 0.07
-"""Of several numbers of guesses the largest is taken whose expected time is longer than the best's
-by less than this share of an action's time behind its prefill, without guesses: more guesses spare
-passes, which a busy machine slows most."""
+"""The largest number of guesses is chosen that is slower than the best number by less than this
+share of an action's time after its prefill, without guesses. More guesses save passes, which slow
+down most on a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class TreePlan:
-    """Which tree to draft when some tokens are left.
+    """Which tree to draft for each number of tokens left.
 
-    shapes: for 1, 2, ... tokens left, the tree, or None where a plain pass is faster.
+    shapes: the trees for 1, 2, ... tokens left; None if a plain pass is faster.
     expected_ms: expected milliseconds of decoding that many tokens.
-    guesses: how many guesses to verify inside the prefill, where there are any.
+    guesses: how many guesses at most are verified inside the prefill.
 
     Raises:
         ValueError: a tree is so deep that no token would be left for the bonus.
@@ -59,11 +59,11 @@ class TreePlan:
                 )
 
     def __call__(self, left: int) -> TreeShape | None:
-        """Return the tree to draft with `left` tokens to go."""
+        """Return the tree to draft when `left` tokens are left."""
         return self.shapes[left - 1]
 
     def __str__(self) -> str:
-        """Say what is drafted first, behind the prefill."""
+        """Say what is drafted first after the prefill."""
         first = next((s for s in self.shapes[-2::-1] if s is not None), None)
         drafts = 'no drafts'
         if first is not None:
@@ -72,16 +72,19 @@ class TreePlan:
 
     @property
     def text(self) -> str:
-        """What `from_text` reads: width x depth with 1, 2, ... tokens left, - for no tree."""
+        """The plan as `from_text` reads it: width x depth for 1, 2, ... tokens left, - for none.
+
+        The number of guesses follows.
+        """
         shapes = ' '.join('-' if s is None else f'{s.top_k}x{s.depth}' for s in self.shapes)
         return f'{shapes} guesses {self.guesses}'
 
     @classmethod
     def from_text(cls, text: str) -> TreePlan:
-        """Read a plan that was written down.
+        """Return the plan that a text describes, see `text`.
 
         Raises:
-            ValueError: it is no plan; the message says what one looks like.
+            ValueError: the text is no plan; the message shows one.
         """
         *words, last, guesses = text.split() if len(text.split()) > 2 else ('', '', '')
         found = [re.fullmatch(r'-|([1-9]\d?)x([1-9]\d?)', word) for word in words]
@@ -112,14 +115,14 @@ def plan_trees(
 ) -> TreePlan:
     """Choose the tree with the least expected time for each number of tokens left.
 
-    Trees within the accuracy of the costs of the best count as equal; of these the narrowest, then
-    the deepest, is taken.
+    Trees whose times differ less than the costs are exact count as equal; of these the narrowest
+    is taken, and of several the deepest.
 
     Args:
         costs: of this device.
         num_tokens: length of the action.
-        rate: how often a level is accepted.
-        held: how far guesses hold.
+        rate: how often a level of a tree is accepted.
+        held: how often guesses are right.
     """
     shapes: list[TreeShape | None] = []
     expected = [0.0]  # of 0, 1, 2, ... tokens left
@@ -142,17 +145,21 @@ def plan_trees(
             shapes.append(None)
             expected.append(plain)
     alone = [costs.of_verifying(1) * left for left in range(1, num_tokens + 1)]
-    # The prefill gives one token; the rest must be worth what the drafter needs of the prompt.
+    # The prefill gives one token. What drafts save on the others must be more than it takes the
+    # drafter to read the prompt.
     if num_tokens > 1 and _WORTH * (expected[num_tokens - 1] + costs.of_reading) > alone[-2]:
         shapes, expected = [None] * num_tokens, [0.0, *alone]
     saved = _saved_ms(costs, expected, drafts=any(shapes))
-    behind = _behind_ms(costs, expected, drafts=any(shapes))
-    guesses = _worthwhile_guesses(costs, held, saved, behind=behind)
+    after_prefill = _after_prefill_ms(costs, expected, drafts=any(shapes))
+    guesses = _worthwhile_guesses(costs, held, saved, after_prefill=after_prefill)
     return TreePlan(tuple(shapes), tuple(expected[1:]), guesses)
 
 
 def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) -> float:
-    """Return the expected milliseconds of an action behind its prefill, guesses counted in."""
+    """Return the expected milliseconds of an action after its prefill, with the plan's guesses.
+
+    costs, rate, held: see `plan_trees`.
+    """
     num_tokens, expected = len(plan.shapes), [0.0]
     for left, shape in enumerate(plan.shapes, start=1):
         if shape is None:
@@ -160,16 +167,19 @@ def expected_ms(plan: TreePlan, costs: Costs, *, rate: LevelRate, held: Held) ->
         else:
             reached = _reached(rate, shape.top_k, num_tokens - left, shape.depth)
             expected.append(_round_ms(costs, shape, reached, expected))
-    behind = _behind_ms(costs, expected, drafts=any(plan.shapes))
+    after_prefill = _after_prefill_ms(costs, expected, drafts=any(plan.shapes))
     if not plan.guesses:
-        return behind
+        return after_prefill
     saved = _saved_ms(costs, expected, drafts=any(plan.shapes))
     nearest = min(held, key=lambda n: abs(n - plan.guesses))
-    return behind - _gain_ms(costs, plan.guesses, held[nearest], saved)
+    return after_prefill - _gain_ms(costs, plan.guesses, held[nearest], saved)
 
 
 def _reached(rate: LevelRate, width: int, decided: int, depth: int) -> list[float]:
-    """How probably each level, from the root's on, is reached behind so many decided tokens."""
+    """Return how probably each level of a tree is reached, from the root's on, (depth + 1,).
+
+    decided: tokens of the action before the tree's first level.
+    """
     reached = [1.0]
     for level in range(1, depth + 1):
         reached.append(reached[-1] * rate(width, decided + level - 1, level))
@@ -179,9 +189,10 @@ def _reached(rate: LevelRate, width: int, decided: int, depth: int) -> list[floa
 def _round_ms(
     costs: Costs, shape: TreeShape, reached: Sequence[float], expected: Sequence[float]
 ) -> float:
-    """Return the expected time of a round with this tree and of all that comes behind it.
+    """Return the expected time of a round with this tree and of everything after it.
 
-    expected: of 0, 1, ... tokens left, up to those before this round.
+    reached: how probably each level is reached, see `_reached`.
+    expected: the time with 0, 1, ... tokens left, for fewer tokens than before this round.
     """
     left, depth = len(expected), shape.depth
     spent = costs.of_drafting(shape) + costs.of_verifying(1 + shape.nodes) + costs.round
@@ -191,18 +202,21 @@ def _round_ms(
     return spent
 
 
-def _behind_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> float:
-    """Return the expected time of an action behind its prefill, without guesses.
+def _after_prefill_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> float:
+    """Return the expected time of an action after its prefill, without guesses.
 
-    expected: of 0, 1, ... tokens left. drafts: whether the drafter reads the prompt.
+    expected: the time with 0, 1, ... tokens left.
+    drafts: whether anything is drafted, so that the drafter reads the prompt.
     """
     return expected[-2] + costs.of_reading * drafts
 
 
 def _saved_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> np.ndarray:
-    """Return what guesses save that hold for 0, 1, ... of the tokens but the last (D,), ms.
+    """Return (D,): the milliseconds saved if the first 0, 1, ... D - 1 tokens are guessed right.
 
-    expected: of 0, 1, ... tokens left. drafts: whether the drafter reads the prompt otherwise.
+    expected: the time with 0, 1, ... tokens left.
+    drafts: whether anything is drafted. If all tokens are guessed, the drafter need not read the
+        prompt.
     """
     left = np.array(expected[:-1])
     saved = left[-1] - left[::-1]
@@ -211,15 +225,18 @@ def _saved_ms(costs: Costs, expected: Sequence[float], *, drafts: bool) -> np.nd
 
 
 def _gain_ms(costs: Costs, guesses: int, held: np.ndarray, saved: np.ndarray) -> float:
+    """Return the expected milliseconds that a number of guesses saves; see `Held`, `_saved_ms`."""
     once, each = costs.guess
     return float(held @ saved) - once - guesses * each
 
 
-def _worthwhile_guesses(costs: Costs, held: Held, saved: np.ndarray, *, behind: float) -> int:
-    """Choose how many guesses bring most: of those that bring nearly as much the most.
+def _worthwhile_guesses(
+    costs: Costs, held: Held, saved: np.ndarray, *, after_prefill: float
+) -> int:
+    """Return the largest number of guesses that saves nearly the most, see `_AS_GOOD`; or 0.
 
-    behind: milliseconds of an action behind its prefill without any.
+    after_prefill: milliseconds of an action after its prefill, without guesses.
     """
     gains = {n: _gain_ms(costs, n, held[n], saved) for n in held}
-    enough = max(gains.values()) - _AS_GOOD * behind
+    enough = max(gains.values()) - _AS_GOOD * after_prefill
     return max((n for n, gain in gains.items() if gain > max(enough, 0.0)), default=0)

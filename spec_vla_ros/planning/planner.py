@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which plan is in force: by what drafts cost here, and by how often they were accepted lately.
+"""Keeps the tree plan in force, and replaces it when acceptance rates have changed.
 
-A plan stays until another is clearly better: the same robot should act alike from one day to the
-next, and where passes are recorded each new plan has to be recorded first.
+A plan stays until another is clearly better. So a robot acts alike from one day to the next, and
+CUDA graphs, which belong to a plan, are seldom recorded anew.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _LOG = logging.getLogger(__name__)
 _REPLAN_EVERY = 25  # actions
 _CLEARLY_BETTER = 1.02
 _WITH_MORE, _WITH_FEWER = 0.93, 1.1
-"""How much faster a plan must be expected to be to replace the one in force; guesses spare passes,
-so more of them may even cost a little, see `plan_trees`, and are not given up for as little."""
+"""By which factor a plan must be faster to replace the one in force: with as many guesses, with
+more, with fewer. Guesses save passes of the target, so a plan with more of them may be a little
+slower, see `plan_trees`."""
 
 
 class Planner:
@@ -30,13 +31,13 @@ class Planner:
 
     Args:
         rates: how often drafts are accepted.
-        held: how far guesses hold, see `TemporalDraft.held`.
+        held: returns how often guesses are right, see `TemporalDraft.held`.
         num_tokens: length of the action.
-        given: the tree or plan to keep to; None plans as soon as the costs are known, and until
-            then is the published drafters' tree.
+        given: the tree or plan to use always. None to plan as soon as the costs are known; until
+            then the default `TreeShape` is used, which is that of the published drafters.
 
     Raises:
-        ValueError: the plan is for actions of another length.
+        ValueError: the given plan is for actions of another length.
     """
 
     def __init__(
@@ -59,16 +60,16 @@ class Planner:
 
     @property
     def wants_costs(self) -> bool:
-        """Whether costs make a difference."""
+        """Whether costs are used, so that measuring them makes sense."""
         return self._given is None
 
-    def know(self, costs: Costs) -> None:
-        """Plan by these costs from now on."""
+    def use_costs(self, costs: Costs) -> None:
+        """Plan anew by these costs."""
         self._costs = costs
         self._plans.clear()
 
     def plan(self, thresholds: tuple[int, ...]) -> TreeShape | TreePlan:
-        """Return what is in force with these acceptance thresholds, one for each dimension."""
+        """Return the tree or plan for these acceptance thresholds, one for each dimension."""
         if self._given is not None:
             return self._given
         if self._costs is None:
@@ -79,9 +80,9 @@ class Planner:
         return self._plans[thresholds]
 
     def observe(self, thresholds: tuple[int, ...], decoded: Decoded) -> None:
-        """Learn from an action that was decoded with these thresholds; now and then plan anew.
+        """Learn from an action that was decoded with these thresholds; plan anew at every 25th.
 
-        It takes some ten microseconds, and a fifth of a millisecond at every twenty-fifth action.
+        This takes some ten microseconds; planning takes a fifth of a millisecond.
         """
         plan = self.plan(thresholds)
         if self._costs is None or not isinstance(plan, TreePlan) or self._given is not None:

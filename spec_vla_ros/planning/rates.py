@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How often drafts are accepted: what a drafter was measured to do, corrected by what it does.
+"""How often draft tokens are accepted, which decides which draft trees are worth their time.
 
-Which draft trees pay depends on it, and it depends on the drafter, the acceptance threshold, the
-dimension of the action, the width and the level of the tree. A `RateTable` is measured when a
-drafter is trained and kept with it; `AcceptanceRates` shifts it by what is seen at run time.
+It depends on the drafter, the acceptance threshold, the dimension of the action, and the width and
+level of the tree. A `RateTable` is measured when a drafter is trained, and stored with it.
+`AcceptanceRates` corrects it by what is observed at run time.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from typing import Any
 import numpy as np
 
 LevelRate = Callable[[int, int, int], float]
-"""Width of a tree, dimension of the token (from 0; the first is never drafted), level from 1 ->
-how often that level holds a token that is accepted there, given that the level above does."""
+"""(width of a tree, dimension of the token from 0, level from 1) -> how often that level holds a
+token that is accepted, given that the level above does. Dimension 0 is never drafted."""
 
 WIDTHS = (1, 2, 4, 8)
-"""Siblings in a draft tree that rates are known for."""
+"""Numbers of siblings in a draft tree for which there are rates."""
 
-_LEARNING = 0.1  # of a shift, in log-odds for each surprise
-_FORGETTING = 0.9995  # of a shift, at each action without drafts: in the end they are tried again
-_NEUTRAL = {0: 0.70, 1: 0.80, 3: 0.88, 5: 0.92, 9: 0.95, 30: 0.98}
-_NEUTRAL_MISSES = 0.75  # of the misses are left when a tree is twice as wide
+_LEARNING = 0.1  # step of a shift, in log-odds, for a difference of 1 from the expected rate
+_FORGETTING = 0.9995  # factor of all shifts at an action without drafts, so that these come again
+_NEUTRAL = {0: 0.70, 1: 0.80, 3: 0.88, 5: 0.92, 9: 0.95, 30: 0.98}  # threshold -> rate at width 1
+_NEUTRAL_MISSES = 0.75  # share of the misses that remains when a tree is twice as wide
 
 
 @dataclass(frozen=True, slots=True)
 class RateTable:
-    """What was measured of a drafter.
+    """The measured acceptance rates of a drafter.
 
     thresholds: acceptance thresholds r, ascending, in bins.
-    rates: (len(thresholds), len(WIDTHS), D - 1): how often one of so many siblings is accepted,
-        for each token of the action but the first, drafted on the target's own features.
-    levels: what that is multiplied with at each level of a tree, since from the second on a
-        drafter reads its own predictions; the last stands for all deeper ones.
+    rates: (len(thresholds), len(WIDTHS), D - 1): how often one of so many siblings is accepted
+        in the first level of a tree, for each token of the action but the first.
+    levels: factor of these rates at each level of a tree; the last holds for all deeper levels
+        as well. From the second level on the drafter reads its own predictions.
 
     Raises:
-        ValueError: shapes that do not fit, or numbers that are no rates.
+        ValueError: the shapes do not fit, or numbers are no rates.
     """
 
     thresholds: tuple[int, ...]
@@ -60,12 +60,12 @@ class RateTable:
 
     @property
     def dimensions(self) -> int:
-        """Tokens of an action."""
+        """Number of tokens of an action."""
         return self.rates.shape[2] + 1
 
     @classmethod
     def neutral(cls, dimensions: int) -> RateTable:
-        """Return what is assumed of a drafter that nothing is known of: a middling one."""
+        """Return the rates that are assumed for a drafter without a table."""
         misses = 1 - np.array(list(_NEUTRAL.values()))
         narrowed = misses[:, None] * _NEUTRAL_MISSES ** np.log2(WIDTHS)
         rates = np.repeat(1 - narrowed[..., None], max(1, dimensions - 1), axis=2)
@@ -97,9 +97,10 @@ class RateTable:
         }
 
     def at(self, thresholds: Sequence[int]) -> np.ndarray:
-        """Return the rates of the first level where each dimension has its own threshold (D,).
+        """Return the rates of the first level for thresholds (D,), one for each dimension.
 
-        Between measured thresholds they are interpolated: (len(WIDTHS), D - 1).
+        The result has the shape (len(WIDTHS), D - 1). Rates between measured thresholds are
+        interpolated.
         """
         columns = [
             [np.interp(r, self.thresholds, self.rates[:, w, d]) for w in range(len(WIDTHS))]
@@ -109,13 +110,13 @@ class RateTable:
 
 
 class AcceptanceRates:
-    """A table of rates, and how far off it was lately.
+    """A table of rates, corrected by the drafts that were observed.
 
-    Every surprise shifts the log-odds of its dimension; one shift serves all thresholds, widths
-    and levels, so that what is learned with one tree is known of the others.
+    Each dimension has one correction: a shift of the log-odds of its rates, for all thresholds,
+    widths and levels. So what is learned from one tree holds for the others, too.
 
     Args:
-        table: where it begins.
+        table: the rates to begin with.
     """
 
     def __init__(self, table: RateTable) -> None:
@@ -124,7 +125,7 @@ class AcceptanceRates:
         self._unshifted: dict[tuple[int, ...], np.ndarray] = {}  # by thresholds
 
     def of_levels(self, thresholds: Sequence[int]) -> LevelRate:
-        """Return the rates of now for these thresholds, one for each dimension."""
+        """Return the present rates for these thresholds, one for each dimension."""
         levels, key = self._table.levels, tuple(thresholds)
         if key not in self._unshifted:
             factors = np.array(levels)[:, None, None]
@@ -149,11 +150,11 @@ class AcceptanceRates:
         """Learn from a verified draft tree.
 
         Args:
-            thresholds: in force.
+            thresholds: the acceptance thresholds, one for each dimension.
             width: of the tree.
-            first_dimension: of its first level.
+            first_dimension: dimension of the tree's first level.
             depth: of the tree.
-            accepted: levels.
+            accepted: how many of its levels were accepted.
         """
         if width not in WIDTHS:
             return
@@ -164,11 +165,11 @@ class AcceptanceRates:
             self._shifts[here - 1] += _LEARNING * surprise
 
     def forget_a_little(self) -> None:
-        """Draw nearer to the table: nothing was drafted, and things may have changed."""
+        """Move a little towards the table, after an action without drafts."""
         self._shifts *= _FORGETTING
 
 
 def _shifted(rates: np.ndarray | float, shifts: np.ndarray | float) -> np.ndarray:
-    """Shift rates in log-odds."""
+    """Return the rates with their log-odds shifted."""
     clipped = np.clip(rates, 1e-3, 1 - 1e-3)
     return 1 / (1 + (1 - clipped) / clipped * np.exp(-np.asarray(shifts)))

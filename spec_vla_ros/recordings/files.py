@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which files a recording has, or a reason why it is none, with the way on."""
+"""Finds the files of a recording, or says why it cannot be used and what to do."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _DATA_SETS = {
     **{f'{level}*{end}': 'HDF5' for level in ('', '*/') for end in ('.hdf5', '.h5')},
     **{f'{level}.z{kind}': 'Zarr' for level in ('', '*/', '*/*/') for kind in ('group', 'array')},
 }
-"""What a folder has that is a data set of other programs -> whose."""
+"""Pattern of a file in a data set of another program -> name of that program."""
 _DATA_FILES = {'.parquet': 'LeRobot', '.hdf5': 'HDF5', '.h5': 'HDF5'}
 _REPLAY = (
     'replay it as messages and record these with `ros2 bag record`, or write them with the '
     'package rosbags'
 )
-_MCAP = b'\x89MCAP0\r\n'  # what a whole file begins and ends with
-_LONGEST = 16
+_MCAP = b'\x89MCAP0\r\n'  # first and last bytes of a complete file
+_MAGIC_BYTES = 16  # read from the beginning of a file to tell its format
 
 ZSTD = b'\x28\xb5\x2f\xfd'
-"""What zstd's frames begin with, RFC 8878."""
+"""First bytes of a zstd frame, RFC 8878."""
 
 _KINDS = {ZSTD: '.zstd', _MCAP: '.mcap', b'SQLite format 3\0': '.db3', b'#ROSBAG V': '.bag'}
-"""What a file begins with -> the suffix that it should have."""
+"""First bytes of a file -> the suffix that it should have."""
 
 _PACKED = {
     b'\x1f\x8b': 'gunzip -k',
@@ -45,7 +45,7 @@ _PACKED = {
     b'\xfd7zXZ\0': 'unxz -k',
     b'PK\x03\x04': 'unzip',
 }
-"""What a file begins with that other programs packed -> what unpacks it."""
+"""First bytes of a file that another program packed -> the command that unpacks it."""
 _OF_TAR = re.compile(r'\.(tar(\.\w+)?|tgz|tbz2?|txz)$', re.IGNORECASE)
 
 
@@ -54,14 +54,14 @@ class RecordingError(ValueError):
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files of a recording, all that it has.
+    """Return all files of a recording.
 
-    Of a folder's metadata.yaml only their names are taken: it may have been edited, or be older
-    than they are, and each file says by itself what is in it.
+    From a folder's metadata.yaml only their names are taken. The rest of it may be outdated, and
+    each file describes its own content.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        RecordingError: it is none of ROS 2, or some of it would be left out.
+        RecordingError: it is no recording of ROS 2, or files are missing or not listed.
     """
     if not path.exists():
         raise FileNotFoundError(f'{path}: no such recording')
@@ -79,16 +79,16 @@ def files_of(path: Path) -> list[Path]:
 
 
 def kind_of(file: Path) -> str:
-    """Return the suffix that a file should have by its beginning; empty: it is none of these."""
+    """Return the suffix that a file should have by its first bytes; empty if none is known."""
     with file.open('rb') as content:
-        beginning = content.read(_LONGEST)
+        beginning = content.read(_MAGIC_BYTES)
     return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')
 
 
 def why_cut_off(file: Path, unpacked: Path) -> str:
-    """Return in words how a compressed file is saved whose end is missing.
+    """Return the error text for a compressed file whose end is missing, with a way to rescue it.
 
-    unpacked: what could be unpacked of it.
+    unpacked: the part of it that could be unpacked.
     """
     plain = file.with_name(f'cut_{_plain_name(file)}')
     then = f'then {_recover(plain)}' if kind_of(unpacked) == '.mcap' else f'give {plain.name} then'
@@ -98,7 +98,7 @@ def why_cut_off(file: Path, unpacked: Path) -> str:
 
 
 def why_unreadable(files: list[Path], error: Exception) -> str:
-    """Return in words why files cannot be read, and how what they hold is saved."""
+    """Return in words why files cannot be read, with a way to rescue their content."""
     cut = next((file for file in files if _is_cut_off(file)), None)
     if cut is not None:
         return f'{cut.name} was cut off; {_recover(cut)}'
@@ -109,7 +109,7 @@ def why_unreadable(files: list[Path], error: Exception) -> str:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return the files that a folder's metadata.yaml names, compressed by now or not."""
+    """Return the files that a folder's metadata.yaml names, which may be compressed or not."""
     if not (folder / _METADATA).exists():
         raise RecordingError(
             f'{folder} is no rosbag2 recording: it has no {_METADATA}; {_parts(folder)}'
@@ -118,7 +118,7 @@ def _files_in(folder: Path) -> list[Path]:
         content = yaml.safe_load((folder / _METADATA).read_text(encoding='utf-8'))
         paths = content['rosbag2_bagfile_information']['relative_file_paths']
         named = [_plain_name(PurePath(path)) for path in paths]
-    except Exception as error:  # whatever was made of it
+    except Exception as error:  # an edited file can fail in many ways
         raise RecordingError(
             f'{folder / _METADATA} cannot be read ({error}): {_parts(folder)}'
         ) from error
@@ -136,18 +136,18 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _storage_in(folder: Path) -> list[Path]:
-    """List a folder's files of messages; of one that is there twice, the plain one comes last."""
+    """Return a folder's .mcap and .db3 files, plain ones after compressed ones."""
     files = [file for file in folder.iterdir() if PurePath(_plain_name(file)).suffix in _STORAGE]
     return sorted(files, key=lambda file: (file.suffix not in _ZSTD_SUFFIXES, file.name))
 
 
 def _plain_name(file: PurePath) -> str:
-    """Return what a file is called when it is not compressed."""
+    """Return a file's name without the suffix of compression."""
     return file.stem if file.suffix in _ZSTD_SUFFIXES else file.name
 
 
 def _refuse_others(file: Path) -> None:
-    """Refuse a file that holds something else, or not all that its recorder wrote."""
+    """Raise RecordingError if a file is no recording of ROS 2, or is incomplete or empty."""
     if '.bag' in (kind_of(file), file.suffix):
         raise RecordingError(
             f'{file} is a recording of ROS 1: convert it with `rosbags-convert --src {file} --dst '
@@ -174,9 +174,9 @@ def _refuse_others(file: Path) -> None:
 
 
 def _refuse_packed(file: Path) -> None:
-    """Refuse a file that other programs than zstd packed, or that holds several in one."""
+    """Raise RecordingError for an archive, or a file that was compressed by other than zstd."""
     with file.open('rb') as content:
-        beginning = content.read(_LONGEST)
+        beginning = content.read(_MAGIC_BYTES)
     how = next((how for begin, how in _PACKED.items() if beginning.startswith(begin)), '')
     if _OF_TAR.search(file.name) and kind_of(file) in ('', '.zstd'):
         how = 'tar -xf'
@@ -188,7 +188,7 @@ def _refuse_packed(file: Path) -> None:
 
 
 def _data_set(path: Path) -> str:
-    """Return whose data set a file or folder is; empty where it is none that is known."""
+    """Return the program whose data set a file or folder is; empty if it is none that is known."""
     if path.is_file():
         tf = re.search(r'\.tfrecord(-\d+-of-\d+)?$', path.name)
         return 'TensorFlow (RLDS)' if tf else _DATA_FILES.get(path.suffix, '')
@@ -198,7 +198,7 @@ def _data_set(path: Path) -> str:
 
 
 def _parts(folder: Path) -> str:
-    """Return what to do with the files of a folder that nothing says how to read."""
+    """Return what to do with a folder that has no usable metadata.yaml, by the files in it."""
     files = _storage_in(folder)
     inside = sorted(file.parent.name for file in folder.glob(f'*/{_METADATA}'))
     if inside and not files:
@@ -218,7 +218,7 @@ def _parts(folder: Path) -> str:
 
 
 def _is_cut_off(file: Path) -> bool:
-    """Whether it is an .mcap file that has a beginning and no end."""
+    """Return whether it is an .mcap file without its end."""
     if kind_of(file) != '.mcap':
         return False
     with file.open('rb') as content:
@@ -227,10 +227,10 @@ def _is_cut_off(file: Path) -> bool:
 
 
 def _profile(file: Path) -> str | None:
-    """Return what an .mcap file says that its messages are of; None where it says nothing."""
+    """Return the profile of an .mcap file, such as 'ros2'; None if it has none."""
     with file.open('rb') as content:
         head = content.read(len(_MCAP) + 128)
-    begin = len(_MCAP) + 9 + 4  # behind the record's kind and length, and the profile's
+    begin = len(_MCAP) + 9 + 4  # after the record's kind and length, and the profile's length
     length = int.from_bytes(head[begin - 4 : begin], 'little')
     if not head.startswith(_MCAP + b'\x01') or not begin + length <= len(head):
         return None

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which instruction was in force when: by what was said, or by what the policy node says of it.
+"""Finds out which instruction was in force at each moment of a recording.
 
-What was said does not tell all: a stop cancels an instruction, and a goal of `execute_instruction`
-is one, and neither is on its topic. The node's status has what was in force.
+The topic of instructions does not tell everything: a stop cancels an instruction, and a goal of
+`execute_instruction` sets one. So the policy node's status is preferred if it was recorded.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.reader import Recording, connections, decompressed, message
 
 INSTRUCTION_TOPIC = '/instruction'
-"""Where they are unless somebody says otherwise: the policy node's own name."""
+"""Default topic of instructions, which is the policy node's."""
 
 _TYPES = ('std_msgs/msg/String',)
 _STATUS, _INACTIVE = 'spec_vla_ros/msg/PolicyStatus', 0
 _WAY_ON = 'where none was recorded, give its text'
 
 Instructions = tuple[list[float], list[str]]
-"""When each came into force, nanoseconds, ascending, and its text; empty: none."""
+"""When each instruction came into force, nanoseconds, ascending; and its text, empty for none."""
 
 
 def check_instructions(recording: Recording, path: Path, topic: str) -> None:
-    """Make sure that there are some; RecordingError says what is there instead."""
+    """Raise RecordingError unless instructions were recorded; it says what there is instead."""
     if not _statuses(recording, topic):
         _spoken(recording, path, topic)
 
@@ -37,12 +37,14 @@ def check_instructions(recording: Recording, path: Path, topic: str) -> None:
 def instructions_in_force(
     recording: Recording, path: Path, topic: str, *, report: Callable[[str], None]
 ) -> Instructions:
-    """Return the instructions of a topic, or of the node that was active and heard it.
+    """Return the instructions that the policy node had in force, or else those of a topic.
 
-    report: called with a line where it is the node.
+    The node is one that was active and subscribed to this topic.
+
+    report: called with a line if the instructions are the node's.
 
     Raises:
-        RecordingError: the topic is not there, or of another type.
+        RecordingError: the topic was not recorded, or is of another type.
     """
     if statuses := _statuses(recording, topic):
         found = _in_statuses(recording, statuses)
@@ -62,7 +64,7 @@ def instructions_in_force(
 
 
 def is_spoken(recording: Recording, topic: str) -> bool:
-    """Return whether anything was said on a topic."""
+    """Return whether a topic has any messages."""
     return any(c.topic == topic and c.msgcount for c in recording.connections)
 
 
@@ -75,7 +77,11 @@ def _spoken(recording: Recording, path: Path, topic: str) -> list[Connection]:
 
 
 def _statuses(recording: Recording, topic: str) -> list[Connection]:
-    """Return those of the node that hears a topic: of its namespace, or, unsaid, the only one."""
+    """Return the status connections of the node that subscribed to a topic.
+
+    It is the node in the topic's namespace. If nothing was said on the topic and there is only one
+    node, it is that one.
+    """
     found = [
         c
         for c in recording.connections
@@ -97,7 +103,7 @@ def _in_statuses(recording: Recording, statuses: Sequence[Connection]) -> Instru
         for _, stamp_ns, data in recording.messages(statuses)
     ]
     if all(status.state == _INACTIVE for _, status in read):
-        return [], []  # it drove nothing; somebody else did
+        return [], []  # this node drove nothing
     return _ascending([(ns, s.instruction if s.state != _INACTIVE else '') for ns, s in read])
 
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Prompts from users' own recordings: what the camera saw while an instruction was in force."""
+"""Reads observations from recordings: images, each with the instruction then in force."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from spec_vla_ros.recordings.reader import connections, message, opened, stamp_n
 from spec_vla_ros.types import NANOSECONDS, Observation, instruction_fault
 
 IMAGE_TOPIC = '/image'
-"""Where they are unless somebody says otherwise: the policy node's own name."""
+"""Default topic of images, which is the policy node's."""
 
-_NEARLY = 0.75  # of an interval counts as one: images come early and late by their jitter
+_NEARLY = 0.75  # share of the interval after which an image is taken, to allow for its jitter
 
 _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
@@ -37,15 +37,15 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
 
 @dataclass(frozen=True, slots=True)
 class RecordingTopics:
-    """Where in a recording the prompts are.
+    """Where in a recording images and instructions are.
 
     image: topic of sensor_msgs/Image or sensor_msgs/CompressedImage.
-    instruction_topic: of std_msgs/String; None where `instruction` says what was recorded.
+    instruction_topic: topic of std_msgs/String; None if `instruction` is given.
     instruction: the instruction of the whole recording.
 
     Raises:
-        ValueError: not exactly one of instruction_topic and instruction is given, or the latter
-            is refused.
+        ValueError: not exactly one of instruction_topic and instruction is given, or the
+            instruction is one that the node would refuse.
     """
 
     image: str
@@ -66,10 +66,10 @@ class RecordingTopics:
 def topics_given(
     *, image: str | None, instruction_topic: str | None, instruction: str | None
 ) -> RecordingTopics:
-    """Return the topics that options give, with the node's own names for those left out.
+    """Return the topics that options give, and the node's topics for options left out.
 
     Raises:
-        ValueError: both an instruction and its topic are given.
+        ValueError: both an instruction and its topic are given, or see `RecordingTopics`.
     """
     if instruction_topic is None and instruction is None:
         instruction_topic = INSTRUCTION_TOPIC
@@ -77,11 +77,13 @@ def topics_given(
 
 
 def check_recordings(paths: Iterable[Path], topics: RecordingTopics) -> None:
-    """Make sure that each recording can be read and has the topics, and that none is there twice.
+    """Make sure that each recording can be read and has the topics, and that none is given twice.
+
+    Copies, links, and a folder together with its file count as the same recording. Its images
+    would be in the training and the validation set.
 
     Raises:
-        FileNotFoundError, RecordingError: as `check_recording`; or two are the same, by a link,
-            as a folder and its file, or as a copy: a picture would be learnt from and held out.
+        FileNotFoundError, RecordingError: as `check_recording`; or two recordings are the same.
     """
     seen: dict[tuple[int, str], Path] = {}
     for path in paths:
@@ -100,7 +102,7 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        RecordingError: it is no recording, or lacks a topic; the message lists the ones it has.
+        RecordingError: it is no recording, or lacks a topic; the message lists those it has.
     """
     with opened(path) as recording:
         connections(recording, path, topics.image, _DECODERS)
@@ -109,9 +111,9 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
 
 
 def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return when each image was taken, by its stamp, and when it was recorded, (N,) int64 each.
+    """Return each image's stamp and the time it was recorded, (N,) int64 each, nanoseconds.
 
-    Nanoseconds, in the order of recording; no picture is decoded.
+    They are in the order of recording. No image is decoded.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`.
@@ -134,13 +136,13 @@ def recorded_observations(
     interval: float = 0.0,
     report: Callable[[str], None],
 ) -> Iterator[Observation]:
-    """Give every image of a recording with the instruction that was in force, and its stamp.
+    """Yield the images of a recording, each with its stamp and the instruction then in force.
 
-    The instruction is the newest one recorded at or before the image, or what the policy node had
-    in force then, where its status was recorded. Images without one, and
-    those after an empty one, which cancels, or one that the node refuses, are left out and counted
-    in the report. So are those that the node would not infer from: they cannot be read, or are of
-    one colour. The stamp is the camera's, or when the image was recorded where the camera gave
+    The instruction is the newest one recorded at or before the image or, if the policy node's
+    status was recorded, the one that the node had in force. These images are left out, and counted
+    in the report: those without an instruction, after an empty one (which cancels) or after one
+    that the node refuses; and those that the node would not infer from, which cannot be decoded or
+    have one colour only. The stamp is the camera's, or the time of recording if the camera gave
     none.
 
     Args:
@@ -149,18 +151,18 @@ def recorded_observations(
         every: take one image of so many.
         interval: leave out images recorded clearly sooner than this after the last one taken,
             seconds. A camera that runs at about this interval loses none.
-        report: called at the end with a line that says how many images were used, and before that
-            with one for each reason why instructions were refused, one for pictures that are, and
-            one where most are the same.
+        report: called with a line for each of these: what the instructions are taken from, if not
+            from their topic; why some are refused; how many images cannot be used; that most are
+            copies; and, at the end, how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or images are in several frames;
-            or no image has an instruction, or more than half of those that have one cannot be
-            used, which shows at the end.
+            or, at the end: no image has an instruction, or more than half of those that have one
+            cannot be used.
     """
     used = seen = without = refused = repeated = 0
     last: np.ndarray | None = None
-    refusal = ''  # of the first picture that was
+    refusal = ''  # why the first refused image was refused
     due_ns = 0
     frames: set[str] = set()
     with opened(path) as recording:

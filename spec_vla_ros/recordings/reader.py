@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recordings opened, their topics found and their messages read, or a reason why not.
+"""Opens recordings, finds their topics and reads their messages, or says why it cannot.
 
 A recording is a rosbag2 folder (sqlite3 or MCAP) or a bare .mcap or .db3 file, compressed or not.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from backports import zstd  # which rosbags reads compressed recordings with
+from backports import zstd  # a requirement of rosbags
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
@@ -30,24 +30,24 @@ from spec_vla_ros.recordings.files import (
 )
 from spec_vla_ros.types import NANOSECONDS
 
-# These messages are the same in every distribution, so the definitions that a recording brings
-# along (older ones bring none) need not be read.
+# The messages that are read are the same in every distribution of ROS 2. So the definitions in a
+# recording, which older ones lack, are not needed.
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
 class Recording:
-    """The opened files of a recording, read as one."""
+    """The opened files of a recording, which are read as if they were one."""
 
     def __init__(self, files: Sequence[Reader]) -> None:
         self._files = files
 
     @property
     def connections(self) -> list[Connection]:
-        """What was recorded: topics and types, in each file."""
+        """The recorded topics with their types, of each file."""
         return [connection for file in self._files for connection in file.connections]
 
     def messages(self, wanted: Collection[Connection]) -> Iterator[tuple[Connection, int, bytes]]:
-        """Give connection, nanoseconds and bytes of each message, in the order of time."""
+        """Yield (connection, time of recording in ns, bytes) of each message, ordered by time."""
         own = [(file, [c for c in file.connections if c in wanted]) for file in self._files]
         parts = [file.messages(of_file) for file, of_file in own if of_file]
         return heapq.merge(*parts, key=itemgetter(1))
@@ -55,12 +55,11 @@ class Recording:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Recording]:
-    """Open a recording; errors inside are raised with the recording's name.
+    """Open a recording; errors while it is read name it, too.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        RecordingError: it is no recording, a data set of other programs, is damaged, or was cut
-            off; or some of it would be left out.
+        RecordingError: it is no recording, is damaged or cut off, or files of it are missing.
     """
     files = files_of(path)
     try:
@@ -83,7 +82,7 @@ def connections(
     way_on: in words, what to do if they are of another type.
 
     Raises:
-        RecordingError: there are none, or of another type.
+        RecordingError: there are none, or they are of another type.
     """
     named = [c for c in recording.connections if c.topic.strip('/') == topic.strip('/')]
     if not named:
@@ -104,21 +103,24 @@ def message(connection: Connection, data: bytes) -> Any:
 
 
 def stamp_ns(stamped: Any, recorded_ns: int) -> int:
-    """Return the sender's stamp of a message, or when it was recorded where it has none."""
+    """Return a message's stamp, nanoseconds; if it has none, the time it was recorded."""
     stamp = stamped.header.stamp
     return int(stamp.sec * NANOSECONDS + stamp.nanosec) or recorded_ns
 
 
 def decompressed(data: bytes) -> bytes:
-    """Return the bytes of a message that may be compressed by itself: CDR begins with a zero."""
+    """Return the bytes of a message, unpacked if it is compressed.
+
+    An uncompressed message (CDR) begins with a zero, unlike a zstd frame.
+    """
     return zstd.decompress(data) if data[:4] == ZSTD else data
 
 
 @contextmanager
 def _readable(file: Path) -> Iterator[Path]:
-    """Give a file of a recording, not compressed and called what it is, for as long as it is read.
+    """Yield a file of a recording, uncompressed and with the right suffix; it may be temporary.
 
-    Both show in its content; its name is whatever somebody called it.
+    Compression and format are told by the content, since the name may be any.
     """
     with TemporaryDirectory(prefix='spec_vla_recording_') as folder:
         plain = file
@@ -131,7 +133,7 @@ def _readable(file: Path) -> Iterator[Path]:
                 f'{file} cannot be read as a rosbag2 recording: it holds neither MCAP nor SQLite; '
                 'give the folder of a recording, or its .mcap or .db3 file, as it is or as .zstd'
             )
-        if plain.suffix != suffix:  # by which it would be read
+        if plain.suffix != suffix:  # rosbags chooses the format by it
             link = Path(folder) / f'file{suffix}'
             link.symlink_to(plain.resolve())
             plain = link

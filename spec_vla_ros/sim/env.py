@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The simulated robot: a velocity-controlled gripper over a table, seen by one camera."""
+"""The simulated tabletop: a velocity-controlled gripper over a table, seen by one camera."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from spec_vla_ros.sim.rotations import matrix_of, multiply, quaternion_of
 from spec_vla_ros.sim.scene import (
     BLOCK_HALF_SIZE,
     CAMERA,
@@ -20,10 +21,10 @@ from spec_vla_ros.sim.scene import (
 
 WORKSPACE_LOW = np.array([-0.20, -0.20, 0.012])
 WORKSPACE_HIGH = np.array([0.20, 0.20, 0.30])
-"""The arm controller's own limits on the grasp point, metres."""
+"""Limits within which the simulated arm keeps the grasp point, metres."""
 
 LIFT_HEIGHT = 0.04
-"""How far above its resting height the block must be, metres."""
+"""How far above its resting height a block counts as lifted, metres."""
 
 LEVEL_TOLERANCE = 0.15
 """Largest tilt of the gripper that still counts as level, radians."""
@@ -32,17 +33,18 @@ STEP_DURATION = 0.1
 """Duration of one model step, seconds."""
 
 SETTLE = 0.06
-"""Time between the end of one motion and the next one in the running system, seconds."""
+"""Time from the end of one motion to the next one, as with a running node, seconds."""
 
 MAX_STEPS = 60
+"""How many actions an episode may take."""
 
 _BLOCKS_ON_TABLE = 3
-_MIN_SEPARATION = 0.10
+_MIN_SEPARATION = 0.10  # between the middles of two blocks, metres
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How things stand now.
+class TabletopOutcome:
+    """The state of an episode, see `EpisodeOutcome`.
 
     success: the instructed block is lifted, and held level.
     wrong_object: another block is lifted.
@@ -105,12 +107,14 @@ class TabletopEnv:
     def reset(
         self, *, seed: int = 0, instruction: str | None = None, initial_state: int | None = None
     ) -> str:
-        """Lay out a new episode and return the instruction in force.
+        """Begin a new episode and return its instruction.
 
         The same seed and instruction always give the same episode. The instructed block is
         always on the table; without an instruction the seed chooses one.
-        Raises ValueError for an instruction that is none of ours, and for any initial state: all
-        layouts are drawn.
+
+        Raises:
+            ValueError: the instruction is not one of the tabletop's; or an initial state is given,
+                of which the tabletop has none.
         """
         if initial_state is not None:
             raise ValueError(f'initial state {initial_state}: the tabletop has none, give a seed')
@@ -125,12 +129,12 @@ class TabletopEnv:
         for colour, position in zip(self._present, _spread(rng, _BLOCKS_ON_TABLE), strict=True):
             address = self._joint[colour]
             self._data.qpos[address : address + 3] = (*position, BLOCK_HALF_SIZE[2])
-            self._data.qpos[address + 3 : address + 7] = _quaternion(
+            self._data.qpos[address + 3 : address + 7] = quaternion_of(
                 (0, 0, rng.uniform(-0.9, 0.9))
             )
         position = rng.uniform((-0.08, -0.08, 0.12), (0.08, 0.08, 0.16))
-        tilt = _quaternion((*rng.uniform(-0.3, 0.3, 2), 0.0))
-        quaternion = _multiply(_quaternion((0, 0, rng.uniform(-0.4, 0.4))), tilt)
+        tilt = quaternion_of((*rng.uniform(-0.3, 0.3, 2), 0.0))
+        quaternion = multiply(quaternion_of((0, 0, rng.uniform(-0.4, 0.4))), tilt)
         address = self._joint['gripper']
         self._data.qpos[address : address + 3] = position
         self._data.qpos[address + 3 : address + 7] = quaternion
@@ -154,23 +158,24 @@ class TabletopEnv:
         self._data.ctrl[:] = FINGER_TRAVEL if gripper > 0.5 else 0.0
 
     def advance(self, seconds: float) -> None:
-        """Let this much time pass, in whole physics steps; what is left over is carried on."""
+        """Simulate this much time in whole physics steps; the rest is kept for the next call."""
         step = self._model.opt.timestep
         self._time_owed += seconds
-        turn = _quaternion(self._angular * step)
+        turn = quaternion_of(self._angular * step)
         while self._time_owed > 0.5 * step:
             moved = self._data.mocap_pos[0] + self._linear * step
             self._data.mocap_pos[0] = np.clip(moved, WORKSPACE_LOW, WORKSPACE_HIGH)
             if self._angular.any():
-                self._data.mocap_quat[0] = _multiply(turn, self._data.mocap_quat[0])
+                self._data.mocap_quat[0] = multiply(turn, self._data.mocap_quat[0])
             mujoco.mj_step(self._model, self._data)
             self._time_owed -= step
 
     def step(self, action: np.ndarray, *, settle: float = SETTLE) -> None:
-        """Apply one model step: a displacement in the base frame, then stand still.
+        """Apply one action: move for `STEP_DURATION`, then stand still.
 
-        action: (7,) metres, rotation vector in radians, gripper opening.
-        settle: how long to stand still afterwards, seconds.
+        action: (7,) displacement in metres and rotation vector in radians, both in the base
+            frame, and gripper opening.
+        settle: how long to stand still, seconds.
         """
         self.set_velocity(
             action[:3] / STEP_DURATION, action[3:6] / STEP_DURATION, gripper=action[6]
@@ -192,27 +197,27 @@ class TabletopEnv:
     def block_pose(self, colour: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a block's position (3,) in metres and rotation matrix (3, 3).
 
-        Ground truth for the scripted expert and the success check; no policy sees it.
+        This is ground truth for the scripted expert; no policy sees it.
         """
         position, quaternion = self._pose(colour)
-        return position, _matrix(quaternion)
+        return position, matrix_of(quaternion)
 
     def gripper_rotation(self) -> np.ndarray:
         """Return the gripper's rotation matrix (3, 3) in the base frame."""
-        return _matrix(self._pose('gripper')[1])
+        return matrix_of(self._pose('gripper')[1])
 
     def finger_opening(self) -> float:
         """Return the mean distance of the fingers from the grasp point, metres."""
         return float(np.mean([self._data.qpos[f] for f in self._finger]))
 
-    def outcome(self) -> Outcome:
-        """Return how things stand now."""
+    def outcome(self) -> TabletopOutcome:
+        """Return the present state of the episode."""
         lifted = None
         for colour in self._present:
             if self._pose(colour)[0][2] > BLOCK_HALF_SIZE[2] + LIFT_HEIGHT:
                 lifted = colour
         tilt = np.arccos(np.clip(self.gripper_rotation()[2, 2], -1.0, 1.0))
-        return Outcome(
+        return TabletopOutcome(
             success=lifted == self._colour and bool(tilt < LEVEL_TOLERANCE),
             wrong_object=lifted not in (None, self._colour),
             lifted=lifted,
@@ -236,33 +241,10 @@ class TabletopEnv:
 
 
 def _spread(rng: np.random.Generator, count: int) -> list[np.ndarray]:
-    """Draw positions (2,) on the table that keep the blocks apart."""
+    """Draw positions (2,) on the table, metres, at least `_MIN_SEPARATION` apart."""
     positions: list[np.ndarray] = []
     while len(positions) < count:
         candidate = rng.uniform((-0.11, -0.12), (0.11, 0.12))
         if all(np.linalg.norm(candidate - p) > _MIN_SEPARATION for p in positions):
             positions.append(candidate)
     return positions
-
-
-def _quaternion(rotation_vector: np.ndarray | tuple) -> np.ndarray:
-    """Return the quaternion (w x y z) of a rotation vector (3,) in radians."""
-    vector = np.asarray(rotation_vector, dtype=float)
-    angle = np.linalg.norm(vector)
-    quaternion = np.zeros(4)
-    mujoco.mju_axisAngle2Quat(quaternion, vector / max(angle, 1e-12), angle)
-    return quaternion
-
-
-def _multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return the product of two quaternions, normalised."""
-    product = np.zeros(4)
-    mujoco.mju_mulQuat(product, left, right)
-    return product / np.linalg.norm(product)
-
-
-def _matrix(quaternion: np.ndarray) -> np.ndarray:
-    """Return the rotation matrix (3, 3) of a quaternion (w x y z)."""
-    matrix = np.zeros(9)
-    mujoco.mju_quat2Mat(matrix, quaternion)
-    return matrix.reshape(3, 3)

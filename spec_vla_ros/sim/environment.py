@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What closed loops ask of a simulated robot: the tabletop and LIBERO both answer it."""
+"""The interface of a simulated robot, which the tabletop and LIBERO implement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class EpisodeOutcome(Protocol):
-    """How things stand."""
+    """The state of an episode at one moment."""
 
     @property
     def success(self) -> bool:
@@ -17,11 +17,11 @@ class EpisodeOutcome(Protocol):
 
     @property
     def wrong_object(self) -> bool:
-        """Whether another object than those of the instruction is lifted."""
+        """Whether an object that the instruction does not mention is lifted."""
 
     @property
     def lifted(self) -> str | None:
-        """What is lifted, by a word that tells it from the others; None when nothing is."""
+        """Name or colour of the lifted object; None if there is none."""
 
 
 class Environment(Protocol):
@@ -46,12 +46,13 @@ class Environment(Protocol):
         The same arguments always give the same episode.
 
         Args:
-            seed: lays the scene out, and chooses the instruction where none is given.
+            seed: lays the scene out, and chooses the instruction if none is given.
             instruction: what is to be done.
             initial_state: number of a layout that a benchmark publishes, instead of the seed's.
 
         Raises:
-            ValueError: no such instruction or initial state; says which there are.
+            ValueError: there is no such instruction or initial state; the message says which
+                there are.
         """
 
     def step(self, action: np.ndarray) -> None:
@@ -68,10 +69,10 @@ class Environment(Protocol):
         """Return the grasp point's position (3,) in metres and quaternion (4,) x y z w."""
 
     def intrinsics(self) -> np.ndarray:
-        """Return the camera matrix K (3, 3), pixels; a focal length below 0 mirrors its axis."""
+        """Return the camera matrix K (3, 3), pixels; a negative focal length mirrors its axis."""
 
     def outcome(self) -> EpisodeOutcome:
-        """Return how things stand now."""
+        """Return the present state of the episode."""
 
     def close(self) -> None:
-        """Free what drawing needs."""
+        """Free the rendering context."""

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A scripted expert that knows the true poses and can be asked at any state.
+"""A scripted expert for the tabletop, which knows the true poses.
 
-It has no memory: the action depends on the present state alone, so that a policy which sees only
-the present image can imitate it, and any state a policy wanders into can be labelled (DAgger).
+Its action depends on the present state alone. So a policy that sees only the present image can
+imitate it, and it can label any state that a policy gets into (DAgger).
 """
 
 from __future__ import annotations
@@ -19,13 +19,19 @@ MAX_ROTATION = 0.10
 """Largest rotation per axis in one step, radians."""
 
 MAX_MOTION = np.array([MAX_TRANSLATION] * 3 + [MAX_ROTATION] * 3)
-"""Both, (6,): the largest motion in one step."""
+"""Largest displacement and rotation in one step, (6,), metres and radians."""
 
+# Share of the remaining way that one step covers.
 _GAIN_TRANSLATION = 0.5
 _GAIN_ROTATION = 0.45
+
+# Heights of the grasp point, metres.
 _HOVER_HEIGHT = 0.075
 _LIFT_TARGET = 0.14
 _GRASP_HEIGHT = 0.020
+
+# Horizontal distances from the block, metres: up to the first the gripper descends to grasp, from
+# the second on it hovers.
 _ALIGNED_DISTANCE = 0.010
 _MISALIGNED_DISTANCE = 0.030
 
@@ -59,9 +65,9 @@ def expert_action(env: TabletopEnv, colour: str) -> np.ndarray:
 def _approach_height(
     block: np.ndarray, position: np.ndarray, turn: np.ndarray, opening: float
 ) -> float:
-    """Return how high to be: the hover height while misaligned, the grasp height once aligned.
+    """Return the height to go to: the hover height if misaligned, the grasp height if aligned.
 
-    A smooth function of the misalignment, so that neighbouring states ask for similar actions.
+    It is a continuous function of the misalignment, so that similar states have similar actions.
     """
     distance = np.linalg.norm(block[:2] - position[:2])
     misaligned = max(
@@ -74,9 +80,9 @@ def _approach_height(
 
 
 def _rotation_error(rotation: np.ndarray, block_rotation: np.ndarray) -> np.ndarray:
-    """Return the rotation vector (3,), base frame, that levels the gripper and turns it to fit.
+    """Return the rotation vector (3,), base frame, that levels the gripper and aligns its yaw.
 
-    The block looks the same after half a turn, so the nearer of the two fitting yaws is meant.
+    The block looks the same after half a turn, so the nearer of the two yaws that fit is taken.
     """
     yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
     block_yaw = np.arctan2(block_rotation[1, 0], block_rotation[0, 0])

@@ -9,10 +9,10 @@ the finger tips, so that a commanded rotation turns the gripper about the thing 
 from __future__ import annotations
 
 COLOURS: tuple[str, ...] = ('red', 'green', 'blue', 'yellow', 'purple')
-"""Every block there is; three of them are on the table in an episode."""
+"""The colours of all blocks; three of these are on the table in an episode."""
 
 HELD_OUT_SEEDS = range(9_000_000, 9_100_000)
-"""Of scenes that no training data is ever drawn from."""
+"""Seeds of scenes that are never used for training."""
 
 _RGBA = {
     'red': '0.85 0.10 0.10 1',
@@ -106,9 +106,10 @@ def instruction_for(colour: str) -> str:
 
 
 def colour_in(instruction: str) -> str:
-    """Return the colour an instruction asks for.
+    """Return the colour that an instruction asks for.
 
-    Raises ValueError, naming the valid instructions, when it is none of ours.
+    Raises:
+        ValueError: the instruction is unknown; the message lists the valid ones.
     """
     for colour in COLOURS:
         if instruction.strip().lower() == instruction_for(colour):

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Action bins are numbers, not words: what the loss and the initial embeddings should know."""
+"""Uses the order of the action bins in the training loss and in the initial embeddings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ BINS = 256
 
 
 def smoothed_targets(bins: Tensor, *, sigma: float) -> Tensor:
-    """Spread each target over the neighbouring bins.
+    """Return target probabilities (..., 256), spread over neighbouring bins by a Gaussian.
 
-    bins: (...) int64 in [0, 255]. Returns (..., 256) probabilities: a Gaussian of `sigma` bins,
-    except in the two end bins, which stay hard: they hold everything that was clipped.
+    The lowest bin and the two highest ones are not spread, since they hold all clipped values.
+
+    bins: (...) int64 in [0, 255].
+    sigma: standard deviation of the Gaussian, in bins.
     """
     grid = torch.arange(BINS, device=bins.device)
     distance = (grid - bins[..., None]).float()
@@ -23,10 +25,10 @@ def smoothed_targets(bins: Tensor, *, sigma: float) -> Tensor:
     return soft / soft.sum(-1, keepdim=True)
 
 
-def ordinal_rows(size: int, *, generator: torch.Generator, scale: float) -> Tensor:
-    """Return one row (256, size) a bin: random Fourier features of the bin's value.
+def ordinal_embeddings(size: int, *, generator: torch.Generator, scale: float) -> Tensor:
+    """Return an embedding for each bin, (256, size): random Fourier features of its value.
 
-    Neighbouring bins start with neighbouring embeddings, so the order need not be learned.
+    Neighbouring bins have similar embeddings, so their order need not be learned.
     """
     value = torch.linspace(-1, 1, BINS)[:, None]
     frequency = torch.exp(torch.empty(1, size).uniform_(0.0, 3.5, generator=generator))

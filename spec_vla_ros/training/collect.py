@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Collect frames from the simulator, driven by the expert and by noise.
+"""Collects frames of the tabletop, where the expert drives and is disturbed.
 
 Every frame is labelled with the expert's action for each block on the table, so that one image
 teaches several instructions.
@@ -17,15 +17,15 @@ from spec_vla_ros.training.small_model import TABLETOP
 
 MAX_STEPS = 36
 _STEPS_AFTER_SUCCESS = 2
-_SETTLE = (0.02, 0.10)
-_OPENING = 0.01  # metres that labels of the gripper's opening are in units of
+_SETTLE = (0.02, 0.10)  # range of the time between two motions, seconds
+_OPENING = 0.01  # unit of the labels of the gripper's opening, metres
 
 
 def collect_episodes(env: TabletopEnv, seeds: range) -> Frames:
-    """Run one episode a seed and return every frame seen.
+    """Run an episode for each seed, and return all frames.
 
-    The expert drives, disturbed by noise whose level the seed chooses; in some episodes the
-    instruction changes midway.
+    The seed also chooses how much noise disturbs the expert, and whether the instruction changes
+    midway.
     """
     records: list[dict] = []
     for seed in seeds:

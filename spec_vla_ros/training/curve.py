@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How a drafter's training went: points kept line by line, drawn whenever one is added."""
+"""The learning curve of a drafter: points in a file of JSON lines, and their plot."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from spec_vla_ros.evaluation.episode_log import cut_off_torn_line, whole_lines
 class CurvePoint:
     """The state of a training after some iterations.
 
-    loss: of that iteration's batch. validation_loss: of the held-out episodes, one step.
-    exact: for each drafted dimension, how often the first draft is the target's choice.
-    accept_lengths: name of a tree's shape -> tokens divided by verify rounds, strict acceptance.
+    loss: of the latest batch.
+    validation_loss: of the held-out episodes, for one step of the drafter.
+    exact: for each drafted dimension, how often the most probable draft is the target's choice.
+    accept_lengths: name of a tree's shape -> accept length with strict acceptance.
     """
 
     iteration: int
@@ -38,10 +39,10 @@ def append_point(history: Path, point: CurvePoint) -> None:
 
 
 def read_points(history: Path) -> list[CurvePoint]:
-    """Read the history file; none gives an empty list. A line that is not whole does not count.
+    """Return the points of a history file, which may be missing; an incomplete line is ignored.
 
     Raises:
-        ValueError: the file holds something else.
+        ValueError: the file holds something other than points.
     """
     if not history.exists():
         return []

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Recorded simulator frames: one image and what an expert would do in it, as instructed."""
+"""Training frames: an image, and the expert's action for each of several instructions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Arrays = TypeVar('Arrays', bound='DataclassInstance')
 
 POSITION = 0.1
-"""Metres that labels of positions are in units of."""
+"""Unit of the labels of positions, metres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +27,12 @@ class Frames:
 
     images: (N, S, S, 3) uint8, resized exactly as the policy's image processor does.
     instructions: (N, K) int64, indices into `Design.instructions`.
-    actions: (N, K, 7) float32, the expert's action for each of them: metres, radians, opening.
+    actions: (N, K, 7) float32, the expert's action for each instruction: metres, radians, opening.
     end_effector: (N, 10) float32: position (3), first two columns of the rotation (6), opening.
-    things: (N, K, T) float32, where that is which each instruction is about.
-    episodes: (N,) int64, the seed of the episode the frame comes from.
+    things: (N, K, T) float32, where the thing is that each instruction is about.
+    episodes: (N,) int64, the seed of the frame's episode.
 
-    Positions are in units of `POSITION`, and other labels in units in which they are about 1.
+    Labels of positions are in units of `POSITION`; other labels are scaled to about 1.
     """
 
     images: np.ndarray
@@ -55,19 +55,19 @@ class Frames:
         return self.select(~held_out), self.select(held_out)
 
     def select(self, index: np.ndarray) -> Frames:
-        """Return the frames that a boolean or integer index (M,) names."""
+        """Return the frames at a boolean (N,) or integer (M,) index."""
         return Frames(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 def save_arrays(frames: DataclassInstance, path: Path) -> None:
-    """Write a dataclass of arrays; the file appears whole or not at all."""
-    # To an open file: to a name without .npz numpy would add it.
+    """Write a dataclass of arrays into a .npz file, which appears whole or not at all."""
+    # numpy adds .npz to names, but not to open files.
     with written_whole(path) as partial, partial.open('wb') as file:
         np.savez(file, **{f.name: getattr(frames, f.name) for f in fields(frames)})
 
 
 def load_arrays(kind: type[Arrays], paths: list[Path]) -> Arrays:
-    """Read and join several files of a dataclass of arrays."""
+    """Read several files of `save_arrays`, and join their arrays along the first dimension."""
     names, parts = [f.name for f in fields(kind)], []
     for path in paths:
         with np.load(path) as archive:

@@ -1,28 +1,25 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Second stage: teach the projector and the language model to act, on frozen vision features.
+"""Second stage of training: behaviour cloning of the projector and the language model.
 
-Behaviour cloning in the form inference has: prompt in, action tokens out, greedy.
+The vision towers are frozen. The model learns action tokens from prompts as in inference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
-from spec_vla_ros.models.prompts import PromptProcessor
-from spec_vla_ros.training.bin_targets import ordinal_rows, smoothed_targets
+from spec_vla_ros.models.openvla import OpenVLA
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.loop import LoopSettings, train
-from spec_vla_ros.training.packing import Packing, pack
+from spec_vla_ros.training.packed_policy import PackedPolicy
 from spec_vla_ros.training.vision_pretraining import (
     BATCH,
     VALIDATION_SHARE,
@@ -31,16 +28,16 @@ from spec_vla_ros.training.vision_pretraining import (
     to_pixels,
 )
 
-_SIGMA_BINS = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class CachedFrames:
-    """Frames after the frozen towers.
+    """Frames with the features of the frozen towers instead of images.
 
-    features: (N, P, D) float16. instructions: (N, K) int64. tokens: (N, K, A) int64 action tokens.
-    goals: (N, K, 6 + T) float32, what the expert does and where the thing is, see `scene_batch`.
-    held_out: the first frames, whole episodes, are for validation.
+    features: (N, P, D) float16, of the image's patches.
+    instructions: (N, K) int64, see `Frames`.
+    tokens: (N, K, A) int64, the expert's action tokens.
+    goals: (N, K, 6 + T) float32, the expert's motion and where the thing is, see `scene_batch`.
+    held_out: how many of the first frames, whole episodes, are for validation.
     """
 
     features: np.ndarray
@@ -54,7 +51,10 @@ class CachedFrames:
     def compute(
         cls, model: OpenVLA, frames: Frames, codec: ActionCodec, *, full_speed: np.ndarray
     ) -> CachedFrames:
-        """Run the towers over all frames once; full_speed: see `scene_batch`."""
+        """Run the towers over all frames.
+
+        full_speed: see `scene_batch`.
+        """
         parts = [
             model.vision_backbone(to_pixels(frames.images[i : i + 256], device=model.device))
             .half()
@@ -83,117 +83,6 @@ class CachedFrames:
         return features.float(), instructions, tokens, goals
 
 
-class PackedPolicy(nn.Module):
-    """The projector and the language model over packed sequences: one image, K instructions.
-
-    Args:
-        model: the policy.
-        prompts: makes its prompts.
-        codec: of its actions.
-        instructions: all there are; prompts with them have the same number of tokens.
-        goal_head: hidden states to goals, see `CachedFrames`; dropped in the end.
-    """
-
-    text: Tensor
-
-    def __init__(
-        self,
-        model: OpenVLA,
-        prompts: PromptProcessor,
-        codec: ActionCodec,
-        *,
-        instructions: Sequence[str],
-        goal_head: nn.Linear,
-    ) -> None:
-        super().__init__()
-        self.projector, self.language_model = model.projector, model.language_model
-        self.actions = slice(codec.action_ids.start, codec.action_ids.stop)
-        ids = torch.cat([prompts(instruction) for instruction in instructions])
-        self.bos = int(ids[0, 0])
-        self.register_buffer('text', ids[:, 1:])
-        self.length = codec.stats.dimensions
-        self.goal_head = goal_head
-
-    def layout(self, *, patches: int, segments: int) -> Packing:
-        """Return where everything stands in a sequence."""
-        return pack(
-            prefix=1 + patches, text=self.text.shape[1], action=self.length, segments=segments
-        )
-
-    def forward(
-        self, features: Tensor, instructions: Tensor, tokens: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(B, P, D), (B, K), (B, K, A) -> action logits (B, K, A, V) and goals (B, K, G).
-
-        tokens: what is read; the last one of each action is not.
-        """
-        batch, segments = instructions.shape
-        bos = self.language_model.embed(torch.full((batch, 1), self.bos, device=features.device))
-        read = torch.cat((self.text[instructions], tokens[..., :-1]), -1).flatten(1)
-        embeds = torch.cat((bos, self.projector(features), self.language_model.embed(read)), 1)
-        packing = self.layout(patches=features.shape[1], segments=segments)
-        packing = packing.to(features.device)
-        hidden = self.language_model(embeds, positions=packing.positions, mask=packing.mask)
-        predicting = hidden[:, packing.predicting.flatten()].unflatten(1, (segments, self.length))
-        return self.language_model.logits(predicting), self.goal_head(predicting[:, :, 0])
-
-    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        """Cross-entropy over the whole vocabulary, smoothed over neighbouring bins."""
-        bins = self.actions.stop - 1 - tokens
-        target = smoothed_targets(bins, sigma=_SIGMA_BINS).flip(-1)  # a higher id, a lower bin
-        scores = F.log_softmax(logits.float(), -1)[..., self.actions]
-        return -(target * scores).sum(-1).mean()
-
-
-@torch.no_grad()
-def initialise(language_model: Llama, actions: slice, *, seed: int) -> None:
-    """Draw the initial weights; action rows of embedding and head know the order of the bins."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in language_model.named_parameters():
-        if parameter.dim() == 2:
-            residual = 0.5 if name.endswith(('o_proj.weight', 'down_proj.weight')) else 1.0
-            deviation = residual / parameter.shape[1] ** 0.5
-            parameter.normal_(0.0, deviation, generator=generator)
-    embedding, head = language_model.model.embed_tokens.weight, language_model.lm_head.weight
-    rows = ordinal_rows(embedding.shape[1], generator=generator, scale=0.5).flip(0)
-    embedding.normal_(0.0, 0.5, generator=generator)
-    embedding[actions] = rows
-    head.normal_(0.0, 0.02, generator=generator)
-    head[actions] = 0.1 * rows
-
-
-@torch.no_grad()
-def deepen(shallow: OpenVLA, config: OpenVLAConfig) -> OpenVLA:
-    """Return a deeper model that begins as nearly the same function, and shares the towers.
-
-    Each layer becomes several in a row that add its output in equal parts: all depth is at work
-    from the first iteration on, and learns to differ. To train the deep model from nothing takes
-    eight times as long for each iteration.
-
-    Raises:
-        ValueError: the depth is no multiple of the shallow one.
-    """
-    layers = shallow.language_model.model.layers
-    copies, rest = divmod(config.text.num_hidden_layers, len(layers))
-    if rest or not copies:
-        raise ValueError(
-            f'{len(layers)} layers cannot become {config.text.num_hidden_layers}: the depth must '
-            'be a multiple'
-        )
-    deep = OpenVLA(config)
-    deep.vision_backbone, deep.projector = shallow.vision_backbone, shallow.projector
-    old, new = shallow.language_model, deep.language_model
-    for name in ('model.embed_tokens', 'model.norm', 'lm_head'):
-        new.get_submodule(name).load_state_dict(old.get_submodule(name).state_dict())
-    for index, layer in enumerate(new.model.layers):
-        layer.load_state_dict(layers[index // copies].state_dict())
-        # Their products make the output; divided alike, they go on learning at one rate.
-        attention, mlp = layer.self_attn, layer.mlp
-        for part in (attention.v_proj, attention.o_proj, mlp.up_proj, mlp.down_proj):
-            part.weight.div_(copies**0.5)
-    return deep
-
-
 def train_language(
     policy: PackedPolicy,
     frames: CachedFrames,
@@ -207,12 +96,16 @@ def train_language(
 ) -> None:
     """Train the projector and the language model in place.
 
-    goal_weight: how much the regression of goals counts at the beginning; it fades out by half
-        time. Which patches a thing's name refers to is slow to be found from the first action
-        token alone, since the later ones can be told from it.
-    swapped: share of the segments that read another instruction's action while they are to give
-        their own, so that each dimension is learned from the words and not from the one before;
-        of frames that are seen under one instruction alone, none.
+    goal_weight: weight of the regression of goals at the beginning; it falls to 0 by half of the
+        iterations. Action tokens alone teach slowly which patches a thing's name refers to: only
+        the first token needs it, since the later ones can be told from the first.
+    swapped: share of the instructions for which the model reads another instruction's action
+        tokens, but must predict its own. So each dimension is learned from the words, not from
+        the tokens before. Has no effect on frames with one instruction.
+    settings: of the loop.
+    seed: draws the batches.
+    checkpoint: state file, see `train`.
+    report: called with a line of progress at every save.
     """
     device = policy.text.device
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A training loop that can be interrupted at any time and goes on where it was."""
+"""A training loop that can be interrupted at any time, and resumes from its latest save."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 
 Validation = TypeVar('Validation')
 
-_WARM_UP = 200
-_CLIP = 1.0
+_WARM_UP = 200  # iterations
+_CLIP = 1.0  # norm of the gradient
 
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """What the loop needs to know; the learning rate warms up, then follows a cosine to zero.
+    """Hyperparameters of the loop.
 
-    ema_decay: weight of the past in the moving average of the parameters, 0 for none.
-    save_every: iterations between two saved states, which are also validated.
+    learning_rate: the largest; it rises linearly at first, and falls to zero with a cosine.
+    ema_decay: decay of the moving average of the parameters; 0 for no average.
+    save_every: iterations from one save, with validation, to the next.
     """
 
     iterations: int
@@ -50,20 +51,23 @@ def train(
     record: Callable[[int, float, Validation], None] | None = None,
     accelerator: Accelerator | None = None,
 ) -> None:
-    """Train the module in place; what it ends with is the moving average, if there is one.
+    """Train the module in place; it ends with the moving average of its parameters.
 
-    loss_at: iteration number -> loss. It must draw its batch from that number alone, so that a
-    resumed run sees what an uninterrupted one would.
-    checkpoint: state file; where it exists the training goes on from it.
-    validate: what to report, as text, at every save; called with the averaged parameters in place.
-    record: called after that with the iterations done, the loss and what `validate` returned.
-    accelerator: where several processes train together. Each has the same module and the loss of
-    its own part of the batch; the parts are of equal size. Only the main process saves, validates
-    and reports.
+    Args:
+        module: what is trained, except for parameters without gradients.
+        loss_at: iteration number -> loss. The batch must depend on that number alone, so that a
+            resumed run is the same as an uninterrupted one.
+        settings: hyperparameters.
+        checkpoint: the state file; training resumes from it if it exists.
+        validate: called at every save, with the averaged parameters; its result is reported.
+        report: called with a line of progress at every save.
+        record: called at every save with (iterations done, loss, result of `validate`).
+        accelerator: for training in several processes. Each has the same module, and the loss of
+            an equal part of the batch. Only the main process saves, validates and reports.
 
     Raises:
-        ValueError: the state file is damaged or of another model, or the processes do not all
-            find the same one; or the loss is no number any more, which is told before it is saved.
+        ValueError: the state file is damaged or of another model; the processes find different
+            state files; or loss or parameters are not finite, in which case nothing is saved.
         OSError: the state cannot be saved.
     """
     if accelerator is not None and accelerator.num_processes == 1:
@@ -101,13 +105,15 @@ def train(
         if done % settings.save_every == 0 or done == settings.iterations:
             if accelerator is not None:
                 loss = accelerator.reduce(loss.detach(), reduction='mean')
-            _refuse_diverged(loss, average, done)  # by all processes, so that none waits
+            _check_finite(
+                loss, average, done
+            )  # in all processes, or one would wait for the others
             if accelerator is not None and not accelerator.is_main_process:
-                continue  # it waits for the main process at the next gradient
+                continue  # to the next gradient, where it waits for the main process
             _save(checkpoint, done, module, optimiser, average)
-            _exchange(parameters, average)
+            _swap(parameters, average)
             found = validate()
-            _exchange(parameters, average)
+            _swap(parameters, average)
             rate = (done - start) / (time.perf_counter() - began)
             left = (settings.iterations - done) / rate / 60
             report(f'{done}/{settings.iterations} loss {loss:.4f} {found} ({left:.0f} min left)')
@@ -115,7 +121,7 @@ def train(
                 record(done, loss.item(), found)
     if accelerator is not None:
         accelerator.wait_for_everyone()
-    _exchange(parameters, average)
+    _swap(parameters, average)
 
 
 def _learning_rate(settings: LoopSettings, iteration: int) -> float:
@@ -124,8 +130,8 @@ def _learning_rate(settings: LoopSettings, iteration: int) -> float:
     return settings.learning_rate * warm_up * cosine + 1e-6
 
 
-def _refuse_diverged(loss: Tensor, average: list[Tensor], done: int) -> None:
-    """Raise ValueError where a loss or what was learnt is no number any more."""
+def _check_finite(loss: Tensor, average: list[Tensor], done: int) -> None:
+    """Raise ValueError unless the loss and the averaged parameters are finite."""
     if not loss.isfinite() or not all(p.isfinite().all() for p in average):
         raise ValueError(
             f'the training diverged: after {done} iterations the loss is {loss.item():g}, or the '
@@ -135,12 +141,13 @@ def _refuse_diverged(loss: Tensor, average: list[Tensor], done: int) -> None:
 
 
 def _average(tensors: list[Tensor], accelerator: Accelerator) -> None:
-    """Put the mean over the processes into the tensors of each."""
+    """Replace the tensors of each process by their mean over all processes, in place."""
     means = accelerator.reduce(tensors, reduction='mean')
     torch._foreach_copy_(tensors, means)
 
 
 def _check_same_start(start: int, checkpoint: Path, accelerator: Accelerator) -> None:
+    """Raise ValueError unless all processes start at the same iteration."""
     starts = accelerator.gather(torch.tensor([start], device=accelerator.device)).tolist()
     if len(set(starts)) > 1:
         raise ValueError(
@@ -149,7 +156,7 @@ def _check_same_start(start: int, checkpoint: Path, accelerator: Accelerator) ->
         )
 
 
-def _exchange(parameters: list[Tensor], average: list[Tensor]) -> None:
+def _swap(parameters: list[Tensor], average: list[Tensor]) -> None:
     with torch.no_grad():
         for parameter, other in zip(parameters, average, strict=True):
             kept = parameter.detach().clone()

@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the files of a folder were made from, noted beside them: what goes on goes on alike."""
+"""Notes in a folder with which options its files were made.
+
+So an interrupted command does not resume with other options, which would mix different files.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ _COMPLETE = 'complete_for'
 
 @dataclass(frozen=True, slots=True)
 class MadeFrom:
-    """The options that a command would make a folder's files with.
+    """The options with which a command makes the files of a folder.
 
-    folder: where the note is, and the files are.
-    options: by name; what is no JSON is noted as its text. Options without influence on the files
-    are left out.
-    contents: fingerprints of the files that the command reads, by name; noted like options. Notes
-    of older versions lack them.
-    grow: names of numbers that may be larger than they were.
-    way_on: what to do where the options differ, as an end of a sentence.
+    folder: where the files and the note are.
+    options: name -> value, for all options that influence the files. A value that JSON cannot hold
+        is noted as text.
+    way_on: what the user can do if the options differ, as the end of a sentence.
+    contents: name -> fingerprint of files that the command reads; noted like options. Notes of
+        older versions lack them.
+    grow: names of numbers that may now be larger than in the note.
     """
 
     folder: Path
@@ -40,13 +43,13 @@ class MadeFrom:
         return self.folder / NOTE
 
     def check(self, made: Iterable[Path]) -> None:
-        """Make sure that the files that were made were made with these options.
+        """Make sure that existing files were made with these options.
 
         Args:
-            made: those files; none, and anything goes.
+            made: those files; if there are none, the note does not matter.
 
         Raises:
-            ValueError: the note says others, is missing or cannot be read.
+            ValueError: the note has other options, is missing or cannot be read.
         """
         example = next(iter(made), None)
         if example is None:
@@ -85,9 +88,9 @@ class MadeFrom:
             )
 
     def write(self, *, complete_for: str | None = None) -> None:
-        """Write the note; it is whole or not there.
+        """Write the note, which appears whole or not at all.
 
-        complete_for: the fingerprint of the weights that all files have been made with.
+        complete_for: fingerprint of the checkpoint's weights, once all files have been made.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with written_whole(self.note) as partial:
@@ -95,12 +98,13 @@ class MadeFrom:
             partial.write_text(json.dumps(noted, indent=2) + '\n')
 
     def _noted(self) -> dict[str, Any]:
-        """Return options and contents as they are read back."""
+        """Return options and contents as JSON gives them back."""
         said = {**self.options, **self.contents}
         noted: dict[str, Any] = json.loads(json.dumps(said, default=str))
         return noted
 
     def _fits(self, name: str, before: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+        """Return whether an option is the same as in the note, or is one that may grow and did."""
         if name not in before or name not in asked:
             return False
         same: bool = before[name] == asked[name]
@@ -108,17 +112,17 @@ class MadeFrom:
 
 
 def check_features(files: Iterable[Path], *, weights: str) -> list[str]:
-    """Make sure that features are of a checkpoint's weights, by the notes of `drafter-data`.
+    """Make sure that features are those of a checkpoint, by the notes that `drafter-data` wrote.
 
     Args:
         files: of the features.
-        weights: their fingerprint.
+        weights: fingerprint of the checkpoint's weights.
 
     Returns:
-        A warning for each folder that may be of an interrupted command.
+        A warning for each folder whose `drafter-data` may not have come to its end.
 
     Raises:
-        ValueError: a note says another one, or cannot be read.
+        ValueError: a note has another fingerprint, or cannot be read.
     """
     warnings = []
     for note in sorted({file.parents[1] / NOTE for file in files}):

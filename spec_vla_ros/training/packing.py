@@ -1,10 +1,10 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One image, several instructions: all of them in one sequence of the language model.
+"""Packs several instructions for one image into one sequence of the language model.
 
     [BOS, patches][instruction 1, action 1][instruction 2, action 2] ...
 
-The prefix is computed once; every segment attends to the prefix and to itself, and its rotary
-positions follow the prefix, so each one is computed exactly as if it stood alone.
+The prefix is computed once. Every segment attends to the prefix and to itself, and its rotary
+positions follow the prefix. So each segment is computed as if it were the only one.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Positions and mask of a packed sequence, and where actions are predicted.
+    """The layout of a packed sequence.
 
-    positions: (S,) int64. mask: (S, S) bool, True where a query may attend.
-    predicting: (K, D) int64, index of the position whose output predicts each action token.
+    positions: (S,) int64, rotary positions.
+    mask: (S, S) bool, [query, key], True where the query attends to the key.
+    predicting: (K, D) int64, for each action token the index in the sequence whose output
+        predicts it.
     """
 
     positions: Tensor
@@ -37,9 +39,14 @@ class Packing:
 
 
 def pack(*, prefix: int, text: int, action: int, segments: int) -> Packing:
-    """Lay out `segments` segments of `text` + `action` - 1 tokens after `prefix` shared ones.
+    """Return the layout of a prefix and several segments of the same length.
 
-    The last action token is predicted but never read, so it takes no place.
+    Args:
+        prefix: number of shared tokens at the beginning.
+        text: tokens of each segment's instruction.
+        action: tokens of each segment's action. The last one is predicted but not read, so it is
+            not in the sequence.
+        segments: number of segments.
     """
     length = text + action - 1
     segment = torch.arange(segments).repeat_interleave(length)

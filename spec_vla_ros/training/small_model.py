@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What small policies are made of: their configuration files and tokenizers.
+"""Makes the configuration files and the tokenizer of small policies.
 
-The same files an OpenVLA checkpoint has, with smaller numbers in them.
+They are the files of an OpenVLA checkpoint, with smaller numbers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from spec_vla_ros.sim.scene import COLOURS, instruction_for
 TEXT_TOKENS = 64
 PADDING = 64
 VOCABULARY = TEXT_TOKENS + 256
-"""Text tokens, then the 256 action tokens; the language model pads it by another 64."""
+"""Text tokens, then the 256 action tokens. The language model has `PADDING` more."""
 
 _SPECIAL = ('<unk>', '<s>', '</s>', '\u2581', '<PAD>')
 _PROMPT_PARTS = ('In: What action should the robot take to', '?\nOut:')
@@ -26,11 +26,13 @@ _PROMPT_PARTS = ('In: What action should the robot take to', '?\nOut:')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Design:
-    """What a small policy is for.
+    """What a small policy is for, and what it sees.
 
-    name: key of its norm stats. instructions: all that it learns; prompts with them must have the
-    same number of tokens. phrases: parts of instructions that are one token; other words are one
-    each. image_size: side of what its towers take, pixels. towers: their names in timm.
+    name: key of its norm stats.
+    instructions: all that it learns; their prompts must have the same number of tokens.
+    phrases: parts of instructions that are one token each; each other word is a token.
+    image_size: side of the towers' image, pixels.
+    towers: timm's names of the two vision towers.
     """
 
     name: str
@@ -49,12 +51,13 @@ TABLETOP = Design(
 
 
 def small_tokenizer(design: Design) -> Tokenizer:
-    """Return the tokenizer: the fixed parts of the prompt and what instructions consist of.
+    """Return a tokenizer for the fixed parts of the prompt and the words of the instructions.
 
-    Like Llama's it starts with `<s>` and knows the "empty" piece that ends OpenVLA's prompts.
+    Like Llama's it begins a text with `<s>`, and has the "empty" piece that ends OpenVLA's
+    prompts.
 
     Raises:
-        ValueError: too many words.
+        ValueError: the instructions have too many words.
     """
     single = (_without(text, design.phrases).split() for text in design.instructions)
     words = sorted({word for text in single for word in text})
@@ -80,9 +83,10 @@ def _without(text: str, phrases: tuple[str, ...]) -> str:
 
 
 def norm_stats(actions: np.ndarray, *, name: str, trajectories: int) -> dict:
-    """Return OpenVLA norm stats of un-normalised actions (N, 7); the gripper is left as it is.
+    """Return OpenVLA's norm stats for actions (N, 7); the gripper is masked out.
 
-    name: their key.
+    name: key of the norm stats.
+    trajectories: number of episodes.
     """
     action = {
         'mean': actions.mean(0),
@@ -103,7 +107,7 @@ def norm_stats(actions: np.ndarray, *, name: str, trajectories: int) -> dict:
 
 
 def small_config(design: Design, stats: dict) -> dict:
-    """Return config.json of a small policy, OpenVLA's keys."""
+    """Return the content of config.json, with OpenVLA's keys."""
     return {
         'architectures': ['OpenVLAForActionPrediction'],
         'model_type': 'openvla',
@@ -139,7 +143,7 @@ def small_config(design: Design, stats: dict) -> dict:
 
 
 def small_preprocessor_config(design: Design) -> dict:
-    """Return preprocessor_config.json: OpenVLA's way of resizing, plain normalisation."""
+    """Return the content of preprocessor_config.json: resizing as in OpenVLA, mean and std 0.5."""
     half = [0.5, 0.5, 0.5]
     size = [design.image_size] * 2
     resize = {'antialias': True, 'interpolation': 3, 'max_size': None, 'size': size}
@@ -161,7 +165,10 @@ def small_preprocessor_config(design: Design) -> dict:
 
 
 def write_small_files(folder: Path, design: Design, stats: dict) -> None:
-    """Write everything of the checkpoint folder but the weights."""
+    """Write all files of a checkpoint but the weights.
+
+    stats: of `norm_stats`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer_config = {
         'tokenizer_class': 'PreTrainedTokenizerFast',

@@ -1,7 +1,7 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What remains of a target once its features are stored: embedding, head, and what it said.
+"""A target without its layers: embedding, head and stored features are enough to train a drafter.
 
-Training a drafter needs no more, so a GPU that is too small for the target can do it.
+So a drafter can be trained on a GPU that is too small for its target.
 """
 
 from __future__ import annotations
@@ -41,14 +41,15 @@ def load_target_head(folder: Path, *, device: torch.device) -> Llama:
 
 
 class StoredTarget:
-    """A target that answers from stored features: right about its own greedy tokens.
+    """A target that returns stored features, to measure a drafter's accept length.
 
-    About draft tokens off that path it is wrong, but strict acceptance rejects those, and all
-    below them, by what it says before. So strict decoding goes as with the target itself.
+    The features are right on the path of the target's own greedy tokens only. That suffices for
+    strict acceptance, which rejects a draft token off that path and all tokens below it. So strict
+    decoding has the same result as with the target itself.
 
     Args:
         head: gives embedding and head.
-        hidden: (S, H), the target's hidden states over the prompt and its greedy tokens.
+        hidden: (S, H), the target's features of the prompt and its greedy tokens.
     """
 
     def __init__(self, head: Llama, hidden: Tensor) -> None:
@@ -66,7 +67,7 @@ class StoredTarget:
         cache: KVCache,
         outputs: int | None = None,
     ) -> Tensor:
-        """Return what is stored for these positions, or the last `outputs` of them, (1, S, H)."""
+        """Return the features stored for these positions, (1, S, H), or the last `outputs`."""
         cache.advance(embeds.shape[1])
         hidden = self._hidden[None, positions]
         return hidden if outputs is None else hidden[:, -outputs:]

@@ -1,9 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""First stage: teach the vision towers and the projector to see where things are.
+"""First stage of training: the vision towers and the projector learn to see where things are.
 
-Heads that are thrown away afterwards read the projected patches and regress the gripper's pose,
-where each instruction's thing is, and what the expert does about it. Language modelling alone
-would have to find all this through 256-way cross-entropy, and does not in the time a CPU has.
+Auxiliary heads, used in this stage only, read the projected patches and predict the gripper's
+pose and, for each instruction, where its thing is and what the expert does. Cross-entropy on
+action tokens alone would teach this too slowly for training on a CPU.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VALIDATION_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class SceneLosses:
-    """Mean errors of the auxiliary heads; total is what is minimised."""
+    """Losses of the auxiliary heads, and their weighted sum `total`, which is minimised."""
 
     total: Tensor
     end_effector: Tensor
@@ -38,12 +38,12 @@ class SceneLosses:
 
 
 class SceneHeads(nn.Module):
-    """One query for the gripper and one for each instruction, attending to the projected patches.
+    """The auxiliary heads: a query for the gripper and one for each instruction read the patches.
 
     Args:
-        hidden_size: of the patches.
-        instructions: I, how many there are.
-        thing_size: T, numbers that say where a thing is.
+        hidden_size: H, of the projected patches.
+        instructions: I, number of instructions.
+        thing_size: T, how many numbers describe where a thing is.
     """
 
     def __init__(self, hidden_size: int, *, instructions: int, thing_size: int) -> None:
@@ -59,14 +59,20 @@ class SceneHeads(nn.Module):
         self.action = nn.Linear(hidden_size, 7)
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, P, H) -> end effector (B, 10), things (B, I, T), actions (B, I, 7)."""
+        """Return end effector (B, 10), things (B, I, T) and actions (B, I, 7).
+
+        patches: (B, P, H), projected.
+        """
         queries = self.queries.expand(len(patches), -1, -1)
         read = self.decoder(queries, self.patch_norm(patches))
         return self.end_effector(read[:, 0]), self.thing(read[:, 1:]), self.action(read[:, 1:])
 
 
 def scene_losses(heads: SceneHeads, patches: Tensor, batch: Mapping[str, Tensor]) -> SceneLosses:
-    """Return the auxiliary losses of projected patches (B, P, H) against a batch's labels."""
+    """Return the losses of the heads for projected patches (B, P, H).
+
+    batch: the labels, see `scene_batch`.
+    """
     end_effector, things, actions = heads(patches)
     row = torch.arange(len(patches), device=patches.device).unsqueeze(1)
     things, actions = things[row, batch['instructions']], actions[row, batch['instructions']]
@@ -83,9 +89,10 @@ def scene_losses(heads: SceneHeads, patches: Tensor, batch: Mapping[str, Tensor]
 
 
 def scene_batch(frames: Frames, index: np.ndarray, *, full_speed: np.ndarray) -> dict[str, Tensor]:
-    """Return the labels of some frames as tensors on the CPU.
+    """Return the labels of some frames as tensors on the CPU, see `Frames`.
 
-    full_speed: (6,) metres and radians that motions are in units of.
+    index: (B,), which frames.
+    full_speed: (6,), the unit of the labels of motions, metres and radians.
     """
     actions = torch.from_numpy(frames.actions[index])
     return {
@@ -109,11 +116,16 @@ def train_vision(
     checkpoint: Path,
     report: Callable[[str], None],
 ) -> None:
-    """Train the towers and the projector in place; the heads are dropped at the end.
+    """Train the towers and the projector in place; the auxiliary heads are dropped at the end.
 
-    instructions: how many there are. full_speed: see `scene_batch`.
-    bfloat16: let the towers and the projector compute in it, where the device has instructions
-        for it; their parameters stay in float32.
+    model: whose towers and projector are trained.
+    frames: to train on.
+    instructions: number of instructions.
+    full_speed: see `scene_batch`.
+    bfloat16: whether towers and projector compute in bfloat16, if the device has instructions for
+        it; their parameters stay in float32.
+    settings, checkpoint, report: see `train`.
+    seed: draws the batches.
     """
     bfloat16 = bfloat16 and multiplies_bfloat16(model.device)
     training, validation = frames.split(validation_share=VALIDATION_SHARE)
@@ -155,11 +167,11 @@ def train_vision(
 
 
 def to_pixels(images: np.ndarray, *, device: torch.device) -> Tensor:
-    """(B, S, S, 3) uint8 -> pixel values (B, 6, S, S), as small policies' processors give."""
+    """Return pixel values (B, 6, S, S) as the image processor does; images: (B, S, S, 3) uint8."""
     pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
     return ((pixels - 0.5) / 0.5).repeat(1, 2, 1, 1)
 
 
 def spread_index(length: int, *, at_most: int = 512) -> np.ndarray:
-    """Return at most that many indices, spread evenly over a data set."""
+    """Return at most `at_most` indices, spread evenly over 0 to `length` - 1."""
     return np.linspace(0, length - 1, min(length, at_most)).astype(int)

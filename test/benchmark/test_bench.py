@@ -10,7 +10,7 @@ import pytest
 import torch
 from small_models import CONFIG, random_prompt, random_target
 
-from spec_vla_ros.benchmark import bench, random_case, shipped_case
+from spec_vla_ros.benchmark import bench, cases, random_case, shipped_case
 from spec_vla_ros.benchmark.floor import (
     Hardware,
     Pass,
@@ -106,8 +106,8 @@ def test_methods_take_turns_and_medians_are_of_each_action():
 @pytest.fixture
 def tiny_case(monkeypatch, tmp_path):
     """A case of the benchmark that takes milliseconds, and an invented trace of it."""
-    cases = {'tiny': RandomCase(layers=2, hidden_size=64, intermediate_size=96, prompt_length=9)}
-    monkeypatch.setattr(bench, 'RANDOM_CASES', cases)
+    tiny = {'tiny': RandomCase(layers=2, hidden_size=64, intermediate_size=96, prompt_length=9)}
+    monkeypatch.setattr(bench, 'RANDOM_CASES', tiny)
     shapes = (None, *(TreeShape(1, n, n) for n in range(1, 7)))
     actions = (ActionTrace((), (1, 6)), ActionTrace((), (1, 3, 3)))
     way = WayTrace(shapes, actions)
@@ -128,7 +128,7 @@ def tiny_case(monkeypatch, tmp_path):
 def test_what_cannot_be_written_into_is_told_before_measuring(
     tmp_path, monkeypatch, capsys, options, reason
 ):
-    monkeypatch.setattr(bench, '_random', None)
+    monkeypatch.setattr(bench, 'measure_random', None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'list.json').write_text('no list')
     assert main(['bench', '--cases', 'tiny', '--out', 'out', *options]) == 2
@@ -177,7 +177,7 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypat
     drafts = partial(SpecVlaPolicy, config=PolicyConfig(tree=TreeShape(1, 6, 6)))
     monkeypatch.setattr(shipped_case, 'SpecVlaPolicy', drafts)
     hardware = Hardware(bandwidth=1e12, rate=1e18)  # reading is what takes time
-    monkeypatch.setattr(bench, 'measure_hardware', lambda *given, **named: hardware)
+    monkeypatch.setattr(cases, 'measure_hardware', lambda *given, **named: hardware)
     arguments = ['bench', '--cases', bench.SHIPPED, '--frames', '12', '--device', 'cpu']
     assert main([*arguments, '--out', str(tmp_path)]) == 0
     case = json.loads((tmp_path / 'bench.json').read_text())['cases'][bench.SHIPPED]
@@ -199,14 +199,14 @@ def test_the_shipped_policy_is_measured_from_frame_to_action(tmp_path, monkeypat
 @pytest.mark.usefixtures('tiny_case')
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path, monkeypatch, capsys):
     (tmp_path / 'file').touch()
-    monkeypatch.setattr(bench, '_random', None)
+    monkeypatch.setattr(bench, 'measure_random', None)
     assert main(['bench', '--cases', 'tiny', '--out', str(tmp_path / 'file')]) == 2
     assert 'nothing can be written into the folder' in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures('tiny_case')
 def test_a_threshold_that_the_trace_was_not_recorded_at_is_refused(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(bench, '_random', None)
+    monkeypatch.setattr(bench, 'measure_random', None)
     options = ['--acceptance-threshold', '5', '--out', str(tmp_path)]
     assert main(['bench', '--cases', 'tiny', *options]) == 2
     said = capsys.readouterr().err

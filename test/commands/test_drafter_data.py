@@ -11,7 +11,7 @@ from words import Here, answer_in_words_once
 
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.commands import drafter_data
+from spec_vla_ros.commands import drafter_data, prompt_sources
 from spec_vla_ros.models.weight_files import fingerprint_of_weights
 
 
@@ -37,8 +37,8 @@ def jobs(monkeypatch):
             return ()
 
     monkeypatch.setattr(drafter_data, 'worker_processes', Pool)
-    monkeypatch.setattr(drafter_data, 'check_installed', lambda: None)
-    monkeypatch.setattr(drafter_data, 'libero_starts', lambda suite, seeds: list(seeds))
+    monkeypatch.setattr(prompt_sources, 'check_installed', lambda: None)
+    monkeypatch.setattr(prompt_sources, 'libero_starts', lambda suite, seeds: list(seeds))
     return jobs
 
 

@@ -4,7 +4,7 @@
 import pytest
 
 from spec_vla_ros.evaluation.benchmark_report import (
-    COLUMNS,
+    BENCHMARK_COLUMNS,
     PUBLISHED,
     SUITES,
     gains,
@@ -15,7 +15,9 @@ from spec_vla_ros.sim.libero.suites import MAX_STEPS
 
 def cells(suite, name):
     (row,) = (row for row in published_rows(suite) if row[0] == f'*{name}*')
-    return {c: cell for c, cell in zip(('', *COLUMNS), row, strict=True) if c and cell != '-'}
+    return {
+        c: cell for c, cell in zip(('', *BENCHMARK_COLUMNS), row, strict=True) if c and cell != '-'
+    }
 
 
 def test_published_figures_are_of_the_suite():

@@ -17,7 +17,7 @@ from spec_vla_ros.evaluation.report import (
     markdown_table,
     plot_sweep,
 )
-from spec_vla_ros.evaluation.summary import EpisodeFigures, figures, summarise
+from spec_vla_ros.evaluation.summary import EpisodeFigures, episode_figures, summarise
 from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.env import TabletopEnv
@@ -92,7 +92,7 @@ def make_episode(steps, seed=0):
 
 def summarised(*episodes):
     """Figures as they are after they have been kept in a file."""
-    kept = [json.loads(json.dumps(asdict(figures(e, CODEC)))) for e in episodes]
+    kept = [json.loads(json.dumps(asdict(episode_figures(e, CODEC)))) for e in episodes]
     return summarise([EpisodeFigures(**row) for row in kept])
 
 
@@ -177,7 +177,7 @@ def test_others_decode_only_as_often_as_asked():
     compared = [step.reference is not None for step in episode.steps]
     assert compared == [True, False, False, True, False]
     assert [step.own is step.reference for step in episode.steps] == [True] * 5
-    kept = figures(episode, CODEC)
+    kept = episode_figures(episode, CODEC)
     assert (kept.compared, kept.identical, kept.exact['differing']) == (2, 2, 0)
     assert len(kept.milliseconds) == 5
     assert len(kept.generate_ms) == len(kept.autoregressive_ms) == len(kept.compared_ms) == 2

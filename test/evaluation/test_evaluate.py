@@ -9,7 +9,7 @@ from words import Here, answer_in_words_once
 
 from spec_vla_ros import policy
 from spec_vla_ros.cli import main
-from spec_vla_ros.evaluation import evaluate
+from spec_vla_ros.evaluation import tabletop_run
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 EPISODES = ['evaluate', '--episodes', '2', '--modes']
@@ -85,13 +85,13 @@ def test_a_number_of_episodes_that_is_none_is_told(episodes, capsys):
 
 
 def test_a_device_that_is_not_there_is_told_before_the_episodes(monkeypatch, capsys):
-    monkeypatch.setattr(evaluate, 'worker_processes', None)
+    monkeypatch.setattr(tabletop_run, 'worker_processes', None)
     assert main([*EPISODES, 'strict', '--device', 'gpu']) == 2
     assert "unknown device 'gpu'" in capsys.readouterr().err
 
 
 def test_what_cannot_be_loaded_is_told_before_the_episodes(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(evaluate, 'worker_processes', None)
+    monkeypatch.setattr(tabletop_run, 'worker_processes', None)
     folder = write_tiny(tmp_path / 'tiny')
     (folder / 'tokenizer.json').unlink()
     assert main([*EPISODES, 'autoregressive', '--checkpoint', str(folder)]) == 2
@@ -106,7 +106,7 @@ def test_unknown_modes_are_told(capsys):
 def test_a_folder_that_cannot_be_written_is_told_before_the_episodes(
     monkeypatch, tmp_path, capsys
 ):
-    monkeypatch.setattr(evaluate, 'worker_processes', None)
+    monkeypatch.setattr(tabletop_run, 'worker_processes', None)
     (tmp_path / 'file').touch()
     assert main([*EPISODES, 'strict', '--out', str(tmp_path / 'file')]) == 2
     assert 'give another --out' in capsys.readouterr().err
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_episodes(
 )
 def test_an_answer_in_words_is_counted_and_ends_nothing(monkeypatch, tmp_path, capsys, call, of):
     answer_in_words_once(monkeypatch, call=call)
-    monkeypatch.setattr(evaluate, 'worker_processes', Here)
+    monkeypatch.setattr(tabletop_run, 'worker_processes', Here)
     options = ['--episodes', '1', '--modes', 'autoregressive', '--out', str(tmp_path)]
     assert main(['evaluate', *options]) == 0
     assert rows(tmp_path)['modes']['autoregressive']['answers_in_words'] == 1 - call
@@ -135,7 +135,7 @@ def test_policies_of_a_mode_share_their_weights(monkeypatch, tmp_path):
         return pack(model, **options)
 
     monkeypatch.setattr(policy, 'PackedLlama', noted)
-    monkeypatch.setattr(evaluate, 'worker_processes', Here)
+    monkeypatch.setattr(tabletop_run, 'worker_processes', Here)
     options = ['--episodes', '1', '--modes', 'strict', '--out', str(tmp_path)]
     assert main(['evaluate', *options]) == 0
     assert len(packed) == 1

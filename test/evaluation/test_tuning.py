@@ -9,8 +9,8 @@ import pytest
 
 from spec_vla_ros.evaluation import tuning
 from spec_vla_ros.evaluation.tuning import (
+    DeviationTolerance,
     Replayed,
-    Tolerance,
     recommend,
     replay,
 )
@@ -36,7 +36,7 @@ REFERENCE = replayed(ms=10.0, stats=AR)
 
 
 def figures(way, reference):
-    return tuning.figures(way, reference, reference_ms=10.0)
+    return tuning.way_figures(way, reference, reference_ms=10.0)
 
 
 def test_figures_of_a_way():
@@ -77,12 +77,12 @@ def test_other_actions_than_an_arms_have_no_metres():
 @pytest.mark.parametrize(
     ('tolerance', 'held'),
     [
-        (Tolerance(), True),
-        (Tolerance(bins=3), True),
-        (Tolerance(bins=2.9), False),
-        (Tolerance(metres=0.003), True),
-        (Tolerance(metres=0.002), False),
-        (Tolerance(metres=0.003, radians=0.0009), False),
+        (DeviationTolerance(), True),
+        (DeviationTolerance(bins=3), True),
+        (DeviationTolerance(bins=2.9), False),
+        (DeviationTolerance(metres=0.003), True),
+        (DeviationTolerance(metres=0.002), False),
+        (DeviationTolerance(metres=0.003, radians=0.0009), False),
     ],
 )
 def test_tolerance(tolerance, held):
@@ -91,7 +91,7 @@ def test_tolerance(tolerance, held):
 
 def test_a_gripper_that_differs_is_never_tolerated():
     mixed = replayed(count=18) + replayed(off=(0, 0, 0, 0, 0, 0, 255), count=2)
-    assert not Tolerance().allows(figures(mixed, REFERENCE))
+    assert not DeviationTolerance().allows(figures(mixed, REFERENCE))
 
 
 def results(*, off=lambda r: r, temporal_ms=3.0):
@@ -114,14 +114,14 @@ def results(*, off=lambda r: r, temporal_ms=3.0):
     ],
 )
 def test_the_largest_r_within_the_tolerance_is_recommended(bins, temporal_ms, expected):
-    found = recommend(results(temporal_ms=temporal_ms), Tolerance(bins=bins))
+    found = recommend(results(temporal_ms=temporal_ms), DeviationTolerance(bins=bins))
     assert found == expected
 
 
 def test_no_r_above_one_that_fails_is_recommended():
     """A larger r that happens to be within the tolerance is luck."""
     lucky = results(off=lambda r: 7 if r == 5 else 0)
-    assert recommend(lucky, Tolerance(bins=2)).r == 3
+    assert recommend(lucky, DeviationTolerance(bins=2)).r == 3
 
 
 def test_the_lines_to_set():
@@ -135,8 +135,8 @@ def test_the_lines_to_set():
 
 @pytest.mark.parametrize(('drift', 'warned'), [(1.05, False), (1.4, True)])
 def test_summary(drift, warned):
-    found = recommend(results(), Tolerance(bins=5))
-    text = summary(results(), found, Tolerance(bins=5), drift=drift)
+    found = recommend(results(), DeviationTolerance(bins=5))
+    text = summary(results(), found, DeviationTolerance(bins=5), drift=drift)
     assert 'relaxed r=5 + temporal, 3.33 times as fast' in text
     assert 'open loop' in text
     assert ('machine was busy' in text) is warned
@@ -145,15 +145,17 @@ def test_summary(drift, warned):
 @pytest.mark.parametrize(('actions', 'warned'), [(3, True), (99, True), (100, False)])
 def test_a_recommendation_from_few_actions_says_so(actions, warned):
     few = {name: {**row, 'actions': actions} for name, row in results().items()}
-    text = summary(few, recommend(few, Tolerance(bins=5)), Tolerance(bins=5), drift=1.0)
+    text = summary(
+        few, recommend(few, DeviationTolerance(bins=5)), DeviationTolerance(bins=5), drift=1.0
+    )
     assert (f'rests on {actions} actions only' in text) is warned
 
 
 def test_a_way_that_is_slower_is_not_praised():
     slow = results(temporal_ms=50.0)
     slow = {name: {**row, 'speedup': 0.9} for name, row in slow.items()}
-    found = recommend(slow, Tolerance(bins=5))
-    assert 'not faster' in summary(slow, found, Tolerance(bins=5), drift=1.0)
+    found = recommend(slow, DeviationTolerance(bins=5))
+    assert 'not faster' in summary(slow, found, DeviationTolerance(bins=5), drift=1.0)
 
 
 @pytest.mark.parametrize('dimensions', [7, 3])
@@ -167,7 +169,7 @@ def test_tables_and_picture(tmp_path, dimensions):
     assert ('x [mm]' in table) is (dimensions == 7)
     lines = [line for line in table.splitlines() if line.startswith('|')]
     assert len(lines) == 2 * 2 + 2 * len(rows) - 1
-    found = recommend(rows, Tolerance(bins=9))
+    found = recommend(rows, DeviationTolerance(bins=9))
     plot(rows, tmp_path / 'tune.png', found=found)
     assert (tmp_path / 'tune.png').stat().st_size > 10_000
 

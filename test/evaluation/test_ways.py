@@ -9,7 +9,7 @@ from spec_vla_ros.evaluation.evaluate import decodings
 from spec_vla_ros.evaluation.ways import (
     EVALUATED,
     REPLAYED,
-    Tolerances,
+    AcceptanceTolerances,
     Way,
     by_threshold,
     tolerance_ways,
@@ -31,7 +31,7 @@ def test_every_threshold_comes_with_and_without_temporal_drafts(ways, thresholds
 
 
 def test_ways_with_tolerances_have_names_of_their_own():
-    way = Way(25, temporal=True, tolerances=Tolerances(metres=0.001, radians=0.01))
+    way = Way(25, temporal=True, tolerances=AcceptanceTolerances(metres=0.001, radians=0.01))
     assert way.name == 'relaxed r=25 mm=1 mrad=10 + temporal'
     assert way.decoding == Decoding(
         'relaxed',

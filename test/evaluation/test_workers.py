@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from spec_vla_ros.evaluation.workers import Crew, _gpus, run_jobs
+from spec_vla_ros.evaluation.workers import Parallelism, _gpus, run_jobs
 
-ON_RAY = Crew(processes=2)
+ON_RAY = Parallelism(processes=2)
 
 
 def make_worker_class(*, mark=None):
@@ -47,7 +47,7 @@ def test_alone_jobs_come_in_order_and_are_prepared_when_their_turn_comes():
         prepared.append((job, list(seen)))
         return 10 * job
 
-    for result in run_jobs(make, 1, [1, 2, 3], crew=Crew(), prepare=prepare):
+    for result in run_jobs(make, 1, [1, 2, 3], parallelism=Parallelism(), prepare=prepare):
         seen += [result]
     assert seen == [11, 21, 31]
     assert prepared == [(1, []), (2, [11]), (3, [11, 21])]
@@ -62,12 +62,12 @@ def test_a_worker_is_closed_when_its_job_fails():
         return workers[-1]
 
     with pytest.raises(ValueError, match='job -1'):
-        list(run_jobs(make, 1, [5, -1, 6], crew=Crew()))
+        list(run_jobs(make, 1, [5, -1, 6], parallelism=Parallelism()))
     assert workers[0].setup is None
 
 
 def test_without_jobs_nobody_is_made():
-    assert list(run_jobs(lambda setup: 1 / 0, 1, [], crew=ON_RAY)) == []
+    assert list(run_jobs(lambda setup: 1 / 0, 1, [], parallelism=ON_RAY)) == []
 
 
 def test_a_missing_ray_is_said(monkeypatch):
@@ -80,18 +80,18 @@ def test_a_missing_ray_is_said(monkeypatch):
 
     monkeypatch.setattr(builtins, '__import__', without_ray)
     with pytest.raises(ValueError, match=r'ray is not installed: pip install .*\[ray\]'):
-        list(run_jobs(make_worker_class(), 1, [1], crew=ON_RAY))
+        list(run_jobs(make_worker_class(), 1, [1], parallelism=ON_RAY))
 
 
 def test_gpus_are_shared_as_asked_and_never_waited_for():
-    crew = Crew(processes=2)
-    assert _gpus({'CPU': 2.0}, crew) == 0.0
-    assert _gpus({'CPU': 2.0, 'GPU': 2.0}, crew) == 1.0
-    assert _gpus({'CPU': 8.0, 'GPU': 1.0}, Crew(processes=2, gpus=0.5)) == 0.5
+    parallelism = Parallelism(processes=2)
+    assert _gpus({'CPU': 2.0}, parallelism) == 0.0
+    assert _gpus({'CPU': 2.0, 'GPU': 2.0}, parallelism) == 1.0
+    assert _gpus({'CPU': 8.0, 'GPU': 1.0}, Parallelism(processes=2, gpus=0.5)) == 0.5
     with pytest.raises(ValueError, match='2 processes take 2 GPUs, and Ray has 1'):
-        _gpus({'CPU': 2.0, 'GPU': 1.0}, crew)
+        _gpus({'CPU': 2.0, 'GPU': 1.0}, parallelism)
     with pytest.raises(ValueError, match='2 processes take 2 CPUs, and Ray has 1'):
-        _gpus({'CPU': 1.0}, crew)
+        _gpus({'CPU': 1.0}, parallelism)
 
 
 @pytest.mark.libero  # of the environment that has Ray
@@ -99,7 +99,7 @@ def test_gpus_are_shared_as_asked_and_never_waited_for():
 def test_on_ray_a_job_whose_process_dies_is_done_by_another(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))  # Ray writes there
     worker = make_worker_class(mark=str(tmp_path / 'died'))
-    assert sorted(run_jobs(worker, 100, range(5), crew=ON_RAY)) == [100, 101, 102, 103, 104]
+    assert sorted(run_jobs(worker, 100, range(5), parallelism=ON_RAY)) == [100, 101, 102, 103, 104]
     assert (tmp_path / 'died').exists()
     with pytest.raises(ValueError, match='job -1 cannot be'):
-        list(run_jobs(make_worker_class(), 1, [-1], crew=ON_RAY))
+        list(run_jobs(make_worker_class(), 1, [-1], parallelism=ON_RAY))

@@ -27,7 +27,7 @@ def planner(given=None, *, costs=DEEP, held=None):
     rates = AcceptanceRates(RateTable.neutral(7))
     made = Planner(rates, held or temporal().held, num_tokens=7, given=given)
     if given is None:
-        made.know(costs)
+        made.use_costs(costs)
     return made
 
 

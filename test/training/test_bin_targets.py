@@ -3,7 +3,7 @@
 
 import torch
 
-from spec_vla_ros.training.bin_targets import BINS, ordinal_rows, smoothed_targets
+from spec_vla_ros.training.bin_targets import BINS, ordinal_embeddings, smoothed_targets
 
 
 def test_targets_are_distributions_that_peak_at_the_bin():
@@ -22,6 +22,6 @@ def test_saturated_bins_stay_hard():
 
 
 def test_neighbouring_rows_are_alike():
-    rows = ordinal_rows(64, generator=torch.Generator().manual_seed(0), scale=1.0)
+    rows = ordinal_embeddings(64, generator=torch.Generator().manual_seed(0), scale=1.0)
     similarity = torch.cosine_similarity(rows[100], rows, dim=-1)
     assert similarity[101] > 0.95 > similarity[140]

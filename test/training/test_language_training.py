@@ -15,14 +15,9 @@ from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.expert import MAX_MOTION
 from spec_vla_ros.training.collect import collect_episodes
 from spec_vla_ros.training.frames import load_frames
-from spec_vla_ros.training.language_training import (
-    CachedFrames,
-    PackedPolicy,
-    deepen,
-    initialise,
-    train_language,
-)
+from spec_vla_ros.training.language_training import CachedFrames, train_language
 from spec_vla_ros.training.loop import LoopSettings
+from spec_vla_ros.training.packed_policy import PackedPolicy, deepen, initialise
 from spec_vla_ros.training.small_model import (
     TABLETOP,
     norm_stats,

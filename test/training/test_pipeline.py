@@ -12,9 +12,11 @@ from recorded_engine import needs_gpu
 from spec_vla_ros import cli
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.training import pipeline
+from spec_vla_ros.training import pipeline, stages
 from spec_vla_ros.training.frames import Frames, load_frames
-from spec_vla_ros.training.pipeline import Hyperparameters, scaled, train_policy
+from spec_vla_ros.training.pipeline import train_policy
+from spec_vla_ros.training.small_model import TABLETOP
+from spec_vla_ros.training.stages import Hyperparameters, scaled
 from spec_vla_ros.types import Observation
 
 
@@ -63,7 +65,7 @@ def test_a_policy_stays_whole_until_another_is_ready(tmp_path, monkeypatch):
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, 'train_vision', interrupted)
+    monkeypatch.setattr(stages, 'train_vision', interrupted)
     rng = np.random.default_rng(0)
     frames = Frames(
         images=rng.integers(0, 256, (4, 64, 64, 3), dtype=np.uint8),
@@ -74,9 +76,9 @@ def test_a_policy_stays_whole_until_another_is_ready(tmp_path, monkeypatch):
         episodes=np.arange(4),
     )
     with pytest.raises(KeyboardInterrupt):
-        pipeline.train_on_frames(
+        stages.train_on_frames(
             Hyperparameters(),
-            pipeline.TABLETOP,
+            TABLETOP,
             frames,
             full_speed=np.ones(6),
             work=work,

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The demo's supervisor: starts robot and policy as processes, runs episodes, stops everything.
+"""Runs the demo: starts robot and policy as processes, runs episodes, and stops everything.
 
-Every episode is run twice, decoded speculatively and autoregressively, switched by a parameter
-while the node runs. With --suite the robot is LIBERO's, otherwise the simulated table's.
+Every episode is run twice, with speculative and with autoregressive decoding; a parameter switches
+between them while the node runs. With --suite the robot is LIBERO's, otherwise the tabletop's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from spec_vla_ros.command_line import user_path
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.demo.animation import middle_episode, write_animation
-from spec_vla_ros.ros.demo.comparison import compared, comparison_table
+from spec_vla_ros.ros.demo.comparison import compare_ways, comparison_table
 from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
 from spec_vla_ros.ros.demo.film_strip import write_film_strip
 from spec_vla_ros.ros.demo.gain import sentence
@@ -32,11 +32,11 @@ from spec_vla_ros.ros.free_domain import keep_to_this_machine
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.types import AUTOREGRESSIVE, RELAXED
 
-MOST_FILMED = 10
-"""Episodes of which the film is kept: one takes some 7 MB of memory, and 16 at most."""
+MAX_FILMED = 10
+"""Episodes whose images are kept; those of one take up to 16 MB, or 29 MB in LIBERO."""
 
 WAYS = {SPECULATIVE: 'auto', AUTOREGRESSIVE: AUTOREGRESSIVE}
-"""What is compared, and the value of the parameter decoding_mode that stands for it."""
+"""The ways of decoding to compare -> value of the parameter decoding_mode."""
 
 
 def main() -> None:
@@ -45,13 +45,13 @@ def main() -> None:
     keep_to_this_machine()
     console = Console()
     if not console.is_terminal:
-        console.width = 110  # a log file has no width of its own
+        console.width = 110  # a log file has no width
     records: dict[str, list[Record]] = {}
     unclean = None
     with ending_when_asked(console.print) as check:
         try:
             run(args, simulator, console, records, check=check)
-        except UncleanEndError as error:  # after the last episode: what was measured counts
+        except UncleanEndError as error:  # after the last episode, so the results are complete
             unclean = error
         except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
             _fail(console, error)
@@ -67,10 +67,10 @@ def _report(
     console: Console,
     records: dict[str, list[Record]],
 ) -> None:
-    """Print and write what was measured; exits where too few episodes succeeded."""
+    """Print and write the results; exit with 1 if too few episodes succeeded."""
     main_way = SPECULATIVE if SPECULATIVE in records else AUTOREGRESSIVE
     shown = records[main_way]
-    modes = compared(records)
+    modes = compare_ways(records)
     figures = {**summary(shown), **modes}
     name = simulator.results
     write_json(figures, args.results / f'{name}.json')
@@ -102,10 +102,10 @@ def _report(
 def _write_pictures(path: Path, records: dict[str, list[Record]], main_way: str) -> list[str]:
     """Write an episode as film strip and as animation; return the names of the files.
 
-    path: of the files, without their suffixes.
+    path: of the files, without suffix.
     """
     filmed = middle_episode(records)
-    if filmed is None:  # no camera was heard
+    if filmed is None:  # no images came
         return []
     strip, animation = path.with_suffix('.png'), path.with_suffix('.webp')
     write_film_strip(filmed[main_way], strip)
@@ -126,9 +126,10 @@ def run(
     *,
     check: Callable[[], None],
 ) -> None:
-    """Run every episode each way and put them into `records`; leaves no process behind.
+    """Run every episode in each way of decoding, and end all processes.
 
-    check: called a few times a second; raises to end it.
+    records: filled with way of decoding -> its episodes, also if an error ends the demo early.
+    check: called a few times a second; may raise to end the demo.
     """
     logs = args.results / 'logs'
     with (
@@ -144,15 +145,15 @@ def run(
                 nodes.set_mode(WAYS[way])
                 record = runner.run(simulator.start(number), time_limit=args.time_limit)
                 records[way].append(record)
-                if len(records[way]) > MOST_FILMED:
+                if len(records[way]) > MAX_FILMED:
                     record.frames.clear()
                 view.finished(record)
-            ways.reverse()  # neither always comes first
+            ways.reverse()  # take turns at being first
         runner.stop()
 
 
 def _ways(nodes: Stage, view: View) -> list[str]:
-    """Return which ways the policy can decode."""
+    """Return the ways of decoding that the policy offers."""
     refused = nodes.set_mode(RELAXED)
     if refused is None:
         return [SPECULATIVE, AUTOREGRESSIVE]
@@ -161,7 +162,11 @@ def _ways(nodes: Stage, view: View) -> list[str]:
 
 
 def _simulator(args: argparse.Namespace) -> Simulator:
-    """Return the robot to show; ValueError if it cannot be, or has not so many episodes."""
+    """Return the simulator that the options ask for.
+
+    Raises:
+        ValueError: it cannot be used, or does not have so many episodes.
+    """
     given = {name: getattr(args, name) for name in ('checkpoint', 'recipe', 'instruction')}
     simulator = libero(args.suite, **given) if args.suite else tabletop(**given)
     if not 0 <= args.seed <= simulator.starts - args.episodes:

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The same episode decoded in each way, side by side and at its own pace, as an animated picture.
+"""Draws an animation of one episode in each way of decoding, side by side and in real time.
 
-What is seen at any moment is what had come by then: of each side the newest picture of the camera,
-and the passes and milliseconds of the actions so far.
+At each moment it shows, for each side, the newest camera image, and the passes and milliseconds of
+the actions so far.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
 from spec_vla_ros.types import AUTOREGRESSIVE
 
 MOST_PICTURES = 150
-RATE = 30.0  # pictures per second, as the camera's
-HOLD = 3.0  # seconds for which the outcome stays
+RATE = 30.0  # pictures per second at most; the camera's rate
+HOLD = 3.0  # seconds for which the last picture stays
 
-FRAME = 288  # pixels
+FRAME = 288  # side of a camera image, pixels
 HEADER, TITLE, ROW = 50, 30, 26
 FOOTER = GAP + 3 * ROW
 TRACK, BAR = (52, 56, 64), (90, 160, 235)
 NAMES = {AUTOREGRESSIVE: 'token by token', SPECULATIVE: 'speculative decoding'}
-"""Ways of decoding in the order in which they stand, from the left, and their titles."""
+"""Way of decoding -> its title, in the order from left to right."""
 
 SMALL = ImageFont.load_default(size=15)
 
@@ -38,7 +38,8 @@ SMALL = ImageFont.load_default(size=15)
 class Progress:
     """How far an episode had come at some moment.
 
-    frame: (H, W, 3) uint8 RGB, the newest. actions, passes, inference_ms: so far.
+    frame: (H, W, 3) uint8 RGB, the newest image.
+    actions, passes, inference_ms: totals so far.
     """
 
     frame: np.ndarray
@@ -50,14 +51,15 @@ class Progress:
 def progress(record: Record, seconds: float) -> Progress:
     """Return how far an episode had come so many seconds after the instruction.
 
-    Raises ValueError for an episode without frames.
+    Raises:
+        ValueError: the episode has no frames.
     """
     if not record.frames:
         raise ValueError('the episode has no frames to show')
     newest = bisect_right([when for when, _ in record.frames], seconds) - 1
     actions = bisect_right(record.action_seconds, seconds)
     return Progress(
-        frame=record.frames[max(0, newest)][1],  # before the first one came, too
+        frame=record.frames[max(0, newest)][1],  # before the first frame, the first
         actions=actions,
         passes=sum(record.target_passes[:actions]),
         inference_ms=sum(record.inference_ms[:actions]),
@@ -65,10 +67,10 @@ def progress(record: Record, seconds: float) -> Progress:
 
 
 def middle_episode(ways: Mapping[str, Sequence[Record]]) -> dict[str, Record] | None:
-    """Return one episode as each way did it, the one to show: neither the best nor the worst.
+    """Return the episode to show, as way of decoding -> its record; None if none has frames.
 
-    Of those with a film that succeeded in every way, or of all if none did, it is the middle one
-    by how many times longer the last way took than the first. None where no episode has a film.
+    It is the median by how much longer the last way took than the first, among the episodes with
+    frames that succeeded in every way, or among all with frames if none did.
     """
     pairs = [pair for pair in zip(*ways.values(), strict=True) if all(r.frames for r in pair)]
     if not pairs:
@@ -79,21 +81,22 @@ def middle_episode(ways: Mapping[str, Sequence[Record]]) -> dict[str, Record] | 
 
 
 def moments(seconds: float) -> list[float]:
-    """Return when the pictures of so many seconds are taken; the last one shows the end."""
+    """Return the times of the pictures of an episode that lasts so many seconds."""
     count = min(MOST_PICTURES, int(np.ceil(seconds * RATE)) + 1)
     return list(np.linspace(0.0, seconds, max(2, count)))
 
 
 def durations_ms(times: Sequence[float]) -> list[int]:
-    """Return how long each picture stays, in whole milliseconds that do not drift."""
+    """Return how long each picture stays, in whole milliseconds; rounding errors do not add up."""
     edges = np.round(np.array([*times, times[-1] + HOLD]) * 1000).astype(int)
     return np.diff(edges).tolist()
 
 
 def pictures(sides: Mapping[str, Record], times: Sequence[float]) -> list[Image.Image]:
-    """Return what is to be seen at each moment; the last picture says how it ended.
+    """Return the picture for each time; the last one says how the episode ended.
 
-    Raises ValueError for an episode without frames.
+    Raises:
+        ValueError: an episode has no frames.
     """
     shown = {way: sides[way] for way in NAMES if way in sides}
     longest = max(times[-1], *(record.seconds for record in shown.values()))
@@ -127,7 +130,7 @@ def pictures(sides: Mapping[str, Record], times: Sequence[float]) -> list[Image.
 
 
 def outcome(sides: Mapping[str, Record]) -> tuple[str, tuple[int, int, int]]:
-    """Return in words how an episode ended in each way, and the colour for it."""
+    """Return in words how an episode ended in each way of decoding, and a colour for them."""
     verdicts = {NAMES[way]: 'success' if r.success else 'failed' for way, r in sides.items()}
     colour = GOOD if all(record.success for record in sides.values()) else BAD
     if len(set(verdicts.values())) == 1:
@@ -136,9 +139,12 @@ def outcome(sides: Mapping[str, Record]) -> tuple[str, tuple[int, int, int]]:
 
 
 def write_animation(sides: Mapping[str, Record], path: Path) -> None:
-    """Write one episode as each way did it, making the folder if need be.
+    """Write the animation of an episode; its folder is made if it is missing.
 
-    Raises ValueError for an episode without frames.
+    sides: way of decoding -> its record of the episode.
+
+    Raises:
+        ValueError: a record has no frames.
     """
     times = moments(max(record.seconds for record in sides.values()))
     data = encoded(pictures(sides, times), durations_ms(times))
@@ -151,7 +157,7 @@ def _left(place: int) -> int:
 
 
 def _canvas(sides: Mapping[str, Record]) -> Image.Image:
-    """Return what stays the same in every picture."""
+    """Return the part that is the same in every picture: titles and background."""
     size = (_left(max(2, len(sides))), HEADER + TITLE + FRAME + FOOTER)  # room for the header
     canvas = Image.new('RGB', size, BACKGROUND)
     draw = ImageDraw.Draw(canvas)
@@ -170,7 +176,10 @@ def _canvas(sides: Mapping[str, Record]) -> Image.Image:
 def _bar(
     draw: ImageDraw.ImageDraw, corner: tuple[int, int], name: str, value: str, *, share: float
 ) -> None:
-    """Draw a figure and how large it is beside the largest of its kind, 0 to 1."""
+    """Draw a figure with its name, and a bar.
+
+    share: length of the bar, 0 to 1.
+    """
     x, y = corner
     draw.text((x, y), name, DIM, font=SMALL)
     _right(draw, x + FRAME, y, value, INK)
@@ -181,7 +190,7 @@ def _bar(
 
 
 def _state(record: Record, when: float, *, actions: int) -> tuple[str, tuple[int, int, int]]:
-    """Return in words where an episode stands, and the colour for it."""
+    """Return in words how far an episode is at a time in seconds, and a colour for them."""
     if when < record.seconds:
         return f'{when:.2f} s, {actions} actions', INK
     if record.success:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Speculative and autoregressive decoding side by side: the figures and their table."""
+"""Compares speculative with autoregressive decoding: figures, and a table of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spec_vla_ros.ros.demo.report import summary
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, accept_length
 
 RATIOS = ('target_passes', 'inference_ms', 'latency_ms', 'seconds')
-"""Figures of which the ratio is worth saying, more than 1 being in favour of speculation."""
+"""Figures for which there is a ratio, autoregressive to speculative."""
 
 
 CAPTION = (
@@ -24,15 +24,15 @@ CAPTION = (
 )
 
 
-def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
-    """Return the figures of each way of decoding, and where there are two, their ratios.
+def compare_ways(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
+    """Return the figures of each way of decoding and, if there are two, their ratios.
 
-    Keys: 'modes', with the figures by the name of the way; 'passes' of the target for an action,
-    by the same names; and where there are two ways, autoregressive by speculative, so that above
-    1 speaks for speculation: 'ratio' of medians (target_passes and seconds: of means), and
-    'speedup', those of inference and from image to action.
+    Keys: 'modes': name of the way -> its `way_figures`. 'passes': name of the way -> passes of the
+    target for an action. Only with two ways: 'ratio': name in `RATIOS` -> autoregressive divided
+    by speculative, of medians if there are any, else of means; 'speedup': the ratios of
+    inference and image to action. Above 1 speculative decoding is better.
     """
-    modes = {way: figures(done) for way, done in records.items()}
+    modes = {way: way_figures(done) for way, done in records.items()}
     result: dict[str, Any] = {
         'modes': modes,
         'passes': {way: found['target_passes'] for way, found in modes.items()},
@@ -50,12 +50,13 @@ def compared(records: Mapping[str, Sequence[Record]]) -> dict[str, Any]:
     return result
 
 
-def figures(records: Sequence[Record]) -> dict:
+def way_figures(records: Sequence[Record]) -> dict:
     """Return the figures of the episodes that were decoded in one way.
 
-    target_passes, draft_passes: mean of an action, prefill included. accept_length: tokens by
-    verify rounds (see `accept_length`). phases_ms: mean of each phase of an action: the median of
-    one that most actions do without would be 0. seconds, steps: mean of an episode.
+    Keys, besides some of `report.summary`: target_passes, draft_passes: mean for an action, the
+    prefill included. accept_length: see `types.accept_length`. phases_ms: mean of each phase for
+    an action; the median of a phase that most actions lack would be 0. seconds, steps: mean for
+    an episode.
     """
     whole = summary(records)
     passes = [n for r in records for n in r.target_passes]
@@ -82,7 +83,7 @@ def figures(records: Sequence[Record]) -> dict:
 
 
 def comparison_table(result: dict) -> Table:
-    """Return what `compared` found as a table with a column for each way of decoding."""
+    """Return the result of `compare_ways` as a table with a column for each way of decoding."""
     modes, ratio = result['modes'].values(), result.get('ratio', {})
     table = Table(
         title='Decoding, on the same episodes',

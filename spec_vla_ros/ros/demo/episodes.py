@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Running episodes from outside: reset the robot, give the instruction, watch what happens."""
+"""Runs episodes over ROS: resets the robot, gives the instruction, and records what happens."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from spec_vla_ros.msg import DecodeStatistics, EpisodeStatus, PolicyStatus, VlaA
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import image_to_rgb, to_nanoseconds
 from spec_vla_ros.ros.demo.record import Record, ThinnedFrames
-from spec_vla_ros.ros.demo.simulators import Simulator, Start
+from spec_vla_ros.ros.demo.simulators import EpisodeStart, Simulator
 from spec_vla_ros.ros.remote import RETRY_AFTER, RemoteNode
 from spec_vla_ros.srv import ResetEpisode
 from spec_vla_ros.types import NANOSECONDS
 
-RATE_WINDOW = 60  # commands
-STANDSTILL = 60.0  # seconds for which the robot's time may stand still
-PATIENCE = 30.0  # seconds for an answer, beside what loading takes
+RATE_WINDOW = 60  # commands, over which their rate is measured
+STANDSTILL = 60.0  # seconds after which a robot's time that stands still is an error
+PATIENCE = 30.0  # seconds to wait for an answer, in addition to loading
 
 
 class EpisodeError(RuntimeError):
-    """An episode could not be run; says why."""
+    """An episode could not be run; the message says why."""
 
 
 class EpisodeRunner:
-    """Runs one episode at a time on the robot and the policy of a domain.
+    """Runs one episode at a time with the robot and the policy of a ROS domain.
 
     Args:
-        remote: where to subscribe and call services; its clock is the robot's time.
-        simulator: whose robot it is.
-        on_progress: called a few times a second with the running episode and the command rate.
-        check: called as often; raises when the episode cannot go on.
+        remote: a node in that domain; its clock is the robot's time.
+        simulator: the robot.
+        on_progress: called a few times a second with the running episode and the command rate, Hz.
+        check: called as often; may raise to end the episode.
     """
 
     def __init__(
@@ -57,11 +57,12 @@ class EpisodeRunner:
         self._began = 0.0
         self._robot: EpisodeStatus | None = None
         self._status: PolicyStatus | None = None
-        self._image_stamp_ns = 0  # of the newest
+        self._image_stamp_ns = 0  # of the newest image
         self._thinned = ThinnedFrames[Image]()
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW)
-        self._sequences: list[int] = []  # of the running episode's actions
-        self._statistics: dict[int, DecodeStatistics] = {}  # by sequence, may overtake the action
+        self._sequences: list[int] = []  # sequence numbers of the running episode's actions
+        # By sequence number, since statistics may come before their action.
+        self._statistics: dict[int, DecodeStatistics] = {}
         self._instruct = remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         remote.subscribe(EpisodeStatus, 'episode', self._on_episode, qos.LATCHED)
         remote.subscribe(PolicyStatus, 'status', self._on_status, qos.LATCHED)
@@ -72,7 +73,7 @@ class EpisodeRunner:
 
     @property
     def command_rate(self) -> float:
-        """Velocity commands per second lately."""
+        """Rate of the latest velocity commands, Hz."""
         with self._lock:
             arrivals = list(self._arrivals)
         if len(arrivals) < 2:
@@ -80,12 +81,14 @@ class EpisodeRunner:
         took = arrivals[-1] - arrivals[0]
         return (len(arrivals) - 1) / took if took > 0 else 0.0
 
-    def run(self, start: Start, *, time_limit: float | None = None) -> Record:
-        """Run one episode and return what happened; it ends with success or at a limit.
+    def run(self, start: EpisodeStart, *, time_limit: float | None = None) -> Record:
+        """Run one episode until it succeeds or reaches a limit, and return its record.
 
-        time_limit: seconds by the robot's time; None: the simulator's.
-        Raises EpisodeError when the robot refuses the instruction, the policy does not start, or
-        time stands still.
+        time_limit: seconds of the robot's time; None for the simulator's limit.
+
+        Raises:
+            EpisodeError: the robot refuses the instruction, the policy does not drop the last one,
+                no image of the new episode comes, or the robot's time stands still.
         """
         simulator = self._simulator
         self._instruct.publish(String(data=''))
@@ -129,8 +132,8 @@ class EpisodeRunner:
                 record.halt = self._status.reason_text if self._status is not None else ''
                 return record
 
-    def _reset(self, start: Start) -> Record:
-        """Lay the scene out, and wait until it is to be seen."""
+    def _reset(self, start: EpisodeStart) -> Record:
+        """Reset the robot, and wait for an image of the new episode."""
         request = ResetEpisode.Request(
             seed=start.seed, instruction=start.instruction, initial_state=start.initial_state
         )
@@ -178,7 +181,7 @@ class EpisodeRunner:
         return np.rot90(picture, 2) if self._simulator.upside_down else picture
 
     def _seconds(self) -> float:
-        """Return the robot's time; it begins anywhere."""
+        """Return the robot's time, seconds from any beginning."""
         if not self._simulator.simulated_time:
             return time.monotonic()
         nanoseconds: int = self._remote.node.get_clock().now().nanoseconds
@@ -220,7 +223,7 @@ class EpisodeRunner:
             record.inference_ms.append(message.inference_ms)
             record.target_passes.append(message.target_passes)
             record.draft_passes.append(message.draft_passes)
-            record.mode = message.decode_mode  # last: who sees it, sees the figures
+            record.mode = message.decode_mode  # last, so that a reader who sees it has the rest
             self._sequences.append(message.sequence)
 
     def _on_statistics(self, message: DecodeStatistics) -> None:

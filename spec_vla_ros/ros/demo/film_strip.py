@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A film strip: some frames of one episode side by side, with captions."""
+"""Draws a film strip: some frames of an episode side by side, with captions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ GOOD, BAD = (110, 210, 130), (235, 110, 100)
 
 
 def film_strip(record: Record) -> Image.Image:
-    """Return a picture of up to eight frames of an episode, evenly spaced, first and last kept.
+    """Return a picture of up to eight frames of an episode, evenly spaced from first to last.
 
-    Raises ValueError for an episode without frames.
+    Raises:
+        ValueError: the episode has no frames.
     """
     if not record.frames:
         raise ValueError('the episode has no frames to show')
@@ -58,13 +59,13 @@ def film_strip(record: Record) -> Image.Image:
 
 
 def title_font(words: str, *, width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the largest font, of 20 pixels at most, in which the words are no wider than that."""
+    """Return the largest font of up to 20 pixels in which the words fit into a width in pixels."""
     sizes = range(20, 9, -1)
     fonts = [ImageFont.load_default(size=size) for size in sizes]
     return next((font for font in fonts if font.getlength(words) <= width), fonts[-1])
 
 
 def write_film_strip(record: Record, path: Path) -> None:
-    """Write the picture as PNG, making the folder if need be."""
+    """Write the film strip as PNG; its folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     film_strip(record).save(path)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What speculation gained, in one sentence that says no more than was measured."""
+"""Says in one sentence what speculation gained, and whether the difference is significant."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy as np
 from spec_vla_ros.ros.demo.record import SPECULATIVE, Record
 from spec_vla_ros.types import AUTOREGRESSIVE
 
-DRAWS = 500
+DRAWS = 500  # of the bootstrap
 CONFIDENCE = 95.0  # per cent
 LEAST_GAIN = 0.02
-"""A smaller one is called no difference, however sure it is."""
+"""A smaller difference is called none, even if it is significant."""
 LEAST_ACTIONS = 5
-"""With fewer of them in either way nothing is sure."""
+"""With fewer actions in either way, no difference is significant."""
 
 
 def sentence(
     records: Mapping[str, Sequence[Record]], modes: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Return what an action took in both ways, and at which success.
+    """Return a sentence about time and passes of an action in both ways, and their success.
 
     Args:
         records: the episodes of each way of decoding, the same ones in the same order.
-        modes: the figures of each way; see `comparison.figures`.
+        modes: the figures of each way; see `comparison.way_figures`.
     """
     took = {way: found['inference_ms']['p50'] for way, found in modes.items()}
     silent = [way for way, median in took.items() if median is None]
@@ -57,13 +57,12 @@ def sentence(
 
 
 def differs(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]]) -> bool:
-    """Return whether two medians are further apart than chance would put them.
+    """Return whether two medians differ significantly, and by `LEAST_GAIN` at least.
 
-    Episodes are drawn anew, and of each its actions (a bootstrap in two stages), because actions
-    of one episode share what else the machine did then. They differ when `CONFIDENCE` per cent of
-    the draws say so, and by `LEAST_GAIN` at least.
+    This is a bootstrap in two stages: episodes are resampled, and then the actions of each. So it
+    takes into account that what else the machine does affects all actions of an episode.
 
-    before, after: milliseconds of each action, by episode; the same episodes in both.
+    before, after: for each episode, the milliseconds of its actions; the same episodes in both.
     """
     pairs = [(np.array(b), np.array(a)) for b, a in zip(before, after, strict=True) if b and a]
     if any(sum(map(len, side)) < LEAST_ACTIONS for side in (before, after)) or not pairs:

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Changes the acceptance threshold while the simulated robot moves, and draws what it does.
+"""Changes the acceptance threshold while the simulated robot moves, and plots its effect.
 
-The threshold is set as `ros2 param set /spec_vla acceptance_threshold 9` sets it; what came of it
-is read from the topic `spec_vla/statistics`.
+The threshold is set like with `ros2 param set /spec_vla acceptance_threshold 9`; the effect is
+read from the topic `spec_vla/statistics`.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from spec_vla_ros.ros.demo.episodes import EpisodeError, EpisodeRunner
 from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.simulators import tabletop
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
-from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, write_plot
+from spec_vla_ros.ros.demo.tuning_plot import ActionSample, EpisodeEnd, write_plot
 from spec_vla_ros.types import RELAXED
 
 
 class Tuner:
-    """Sets one threshold after the other, each for the same time, and notes every action.
+    """Sets one threshold after the other, each for the same time, and records every action.
 
     Args:
         nodes: robot and policy.
-        thresholds: bins.
-        seconds: for which each threshold holds.
+        thresholds: acceptance thresholds, in bins.
+        seconds: how long each threshold is in force.
 
     Raises:
         EpisodeError: the policy refuses a threshold.
@@ -46,8 +46,8 @@ class Tuner:
 
     def __init__(self, nodes: Stage, *, thresholds: list[int], seconds: float) -> None:
         self._nodes, self._left, self._seconds = nodes, list(thresholds), seconds
-        self.samples: list[Sample] = []
-        self.ended: list[Ended] = []
+        self.samples: list[ActionSample] = []
+        self.ended: list[EpisodeEnd] = []
         self._set_next()
         self._began = time.monotonic()
         nodes.remote.subscribe(
@@ -60,13 +60,13 @@ class Tuner:
         return not self._left and time.monotonic() >= self._due
 
     def progress(self, record: Record, command_rate: float) -> None:
-        """Change the threshold when it is time to; called while an episode runs."""
+        """Set the next threshold if it is time; see `EpisodeRunner`, on_progress."""
         if self._left and time.monotonic() >= self._due:
             self._set_next()
 
     def note(self, record: Record) -> None:
-        """Note how an episode ended."""
-        self.ended.append(Ended(time.monotonic() - self._began, record.success))
+        """Record how an episode ended."""
+        self.ended.append(EpisodeEnd(time.monotonic() - self._began, record.success))
 
     def _set_next(self) -> None:
         threshold = {'acceptance_threshold': self._left.pop(0)}
@@ -78,7 +78,7 @@ class Tuner:
     def _on_statistics(self, message: DecodeStatistics) -> None:
         length = message.accept_length
         self.samples.append(
-            Sample(
+            ActionSample(
                 seconds=time.monotonic() - self._began,
                 threshold=message.acceptance_thresholds[0],
                 accept_length=None if math.isnan(length) else length,
@@ -117,7 +117,7 @@ def main() -> None:
 def run(args: argparse.Namespace, console: Console, *, check: Callable[[], None]) -> Tuner:
     """Run episodes until every threshold has had its time.
 
-    check: called a few times a second; raises to end it.
+    check: called a few times a second; may raise to end the run.
     """
     logs, say = args.results / 'logs', console.print
     simulator = tabletop(checkpoint=args.checkpoint)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""One episode as it was seen from outside, and its frames."""
+"""The record of one episode, from the messages of robot and policy."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import numpy as np
 Picture = TypeVar('Picture')
 
 SPECULATIVE = 'speculative'
-"""The way of decoding that is compared with `AUTOREGRESSIVE`, strict or relaxed."""
+"""Name of the way of decoding that is compared with `AUTOREGRESSIVE`; strict or relaxed."""
 
 MOST_FRAMES = 150
-"""Pictures kept of an episode: five seconds of a camera of 30 Hz. Even, so that what is kept of
-longer ones stays evenly spaced."""
+"""Images kept of an episode; five seconds of a camera of 30 Hz. See `ThinnedFrames`."""
 
 
 class ThinnedFrames(Generic[Picture]):
-    """Keeps pictures with their times; of too many every second, then every fourth, and so on.
+    """Keeps a limited number of images, evenly spaced, and always the newest.
 
-    The newest one is always the last.
+    If there are too many, it keeps every second one, then every fourth, and so on.
 
     Args:
-        most: how many it keeps at most, an even number.
+        most: how many it keeps; even, so that the images stay evenly spaced.
     """
 
     def __init__(self, *, most: int = MOST_FRAMES) -> None:
@@ -32,9 +31,9 @@ class ThinnedFrames(Generic[Picture]):
         self.frames: list[tuple[float, Picture]] = []
 
     def add(self, seconds: float, picture: Picture) -> None:
-        """Note a picture that came after so many seconds."""
+        """Add an image that came after so many seconds."""
         if self.frames and (self._seen - 1) % self._stride:
-            self.frames.pop()  # it stood there as the newest only
+            self.frames.pop()  # kept only as long as it was the newest
         self.frames.append((seconds, picture))
         self._seen += 1
         if len(self.frames) > self._most:
@@ -44,19 +43,23 @@ class ThinnedFrames(Generic[Picture]):
 
 @dataclass(slots=True)
 class Record:
-    """One episode as it was seen from outside.
+    """The record of one episode.
 
-    mode: how the actions were decoded. seconds: from the instruction to the end: the robot's word
-        of success, or a limit; by the robot's time. wall_seconds: the same by the computer's.
-    simulated_time: whether the robot's time is another than the computer's.
-    action_seconds: one per action, when it was published, since the instruction.
-    latency_ms, inference_ms: one per action, from the image's stamp to the publishing of the
-        action, and of the inference alone.
-    target_passes, draft_passes: one per action, as in DecodeStatistics.
-    phases_ms: of each action whose statistics came, by name of the phase.
-    frames: (seconds since the instruction, (H, W, 3) uint8 RGB image) as the camera sent them,
-        evenly thinned to at most `MOST_FRAMES`, and the last one.
-    halt: why the policy stood still at the end, empty if it did not.
+    number: of the episode, as the robot counts.
+    seed, initial_state: what its scene was laid out from; -1 for no initial state.
+    seconds: from the instruction to the end, which is the robot's report of success or a limit; in
+        the robot's time.
+    wall_seconds: the same in the computer's time.
+    simulated_time: whether the robot's time differs from the computer's.
+    mode: how the actions were decoded.
+    halt: why the policy halted at the end; empty if it did not.
+    action_seconds: for each action, when it was published, since the instruction.
+    latency_ms: for each action, from the image's stamp to the publication of the action.
+    inference_ms: for each action, the time of the inference alone.
+    target_passes, draft_passes: for each action, as in DecodeStatistics.
+    phases_ms: for each action whose statistics came, name of a phase -> its time.
+    command_stamps: of the velocity commands, seconds.
+    frames: (seconds since the instruction, (H, W, 3) uint8 RGB), see `ThinnedFrames`.
     """
 
     number: int
@@ -81,7 +84,7 @@ class Record:
 
     @property
     def start(self) -> str:
-        """What the scene was laid out from, in words."""
+        """Seed or initial state of the scene, in words."""
         if self.initial_state >= 0:
             return f'initial state {self.initial_state}'
         return f'seed {self.seed}'

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What the demo's figures come to: the JSON file and the table at the end."""
+"""The demo's results: figures for a JSON file, and the table of episodes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from spec_vla_ros.ros.demo.record import Record
 
 
 def summary(records: Sequence[Record]) -> dict:
-    """Return the figures of a demo as plain values.
+    """Return the figures of some episodes, ready for JSON.
 
-    latency_ms is from an image's stamp to the publishing of its action; commands_hz is the rate
-    of velocity commands by their stamps, while an instruction was in force. Both, and seconds, are
-    by the robot's time, which passed at real_time_factor of the computer's.
+    latency_ms is from an image's stamp to the publication of its action. commands_hz is the rate
+    of velocity commands by their stamps, within episodes. Both, and seconds, are in the robot's
+    time, which runs at real_time_factor of the computer's.
     """
     walls = sum(r.wall_seconds for r in records)
     gaps = [np.diff(r.command_stamps) for r in records if len(r.command_stamps) > 1]
@@ -51,7 +51,7 @@ def summary(records: Sequence[Record]) -> dict:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """Return the 50th, 95th and 99th percentile; None without values."""
+    """Return the percentiles p50, p95 and p99; each is None if there are no values."""
     found = Percentiles.of(values)
     if found is None:
         return {'p50': None, 'p95': None, 'p99': None}
@@ -59,13 +59,13 @@ def percentiles(values: Sequence[float]) -> dict[str, float | None]:
 
 
 def write_json(figures: dict, path: Path) -> None:
-    """Write the figures, making the folder if need be."""
+    """Write the figures; the folder is made if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=2) + '\n')
 
 
 def table(ways: Mapping[str, Sequence[Record]]) -> Table:
-    """Return the episodes as a table, a row for each, and for each way of decoding a column."""
+    """Return a table with a row for each episode and a column for each way of decoding."""
     result = Table(title='Episodes', title_justify='left', show_footer=True)
     result.add_column('#', justify='right')
     result.add_column('start')
@@ -73,7 +73,7 @@ def table(ways: Mapping[str, Sequence[Record]]) -> Table:
     for way, records in ways.items():
         wins = sum(r.success for r in records)
         result.add_column(
-            next((r.mode for r in records if r.mode), way),  # as the lines of the episodes say it
+            next((r.mode for r in records if r.mode), way),  # the name used in `View.finished`
             footer=f'{wins}/{len(records)}, {_mean(r.steps for r in records)} steps, '
             f'{_mean(r.seconds for r in records)} s',
         )

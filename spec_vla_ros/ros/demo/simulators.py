@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""On which simulated robots the demo can be shown, and which episodes each has."""
+"""The simulated robots that the demo can use, and the episodes of each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """How an episode begins, as `ResetEpisode` has it."""
+class EpisodeStart:
+    """How an episode begins: the fields of a `ResetEpisode` request."""
 
     seed: int
     instruction: str
@@ -24,18 +24,23 @@ class Start:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulator:
-    """A simulated robot, and how episodes on it go.
+    """A simulated robot with its policy, and its episodes.
 
-    results: name of the files with figures and pictures, without what says their kind.
-    node: the robot's, and the name of its parameter file. module: its program. parameters: what
-    differs from that file. policy_file: parameter file of the policy. checkpoint: folder of the
-    policy, empty for the shipped tabletop's. recipe: of the policy; empty: as the file says.
-    simulated_time: whether its time is on /clock. upside_down: whether its pictures are, which the
-    demo turns for whoever looks on.
-    starts: how many episodes there are. start: the one of this number, from 0.
-    time_limit: of an episode, seconds by the robot's time. most_actions: of an episode.
-    loading: seconds that a reset may take to load what is not loaded yet.
-    required_success: share of the episodes.
+    results: name of the files of results, without suffix.
+    node: name of the robot's node and of its parameter file.
+    module: Python module that runs the robot's node.
+    policy_file: name of the policy's parameter file.
+    starts: number of episodes.
+    start: number of an episode, from 0 -> how it begins.
+    time_limit: of an episode, seconds of the robot's time.
+    required_success: share of the episodes that must succeed.
+    parameters: of the robot's node, where they differ from its file.
+    checkpoint: folder of the policy; empty for the shipped tabletop policy.
+    recipe: of the policy; empty for that of its parameter file.
+    simulated_time: whether the robot publishes its time on /clock.
+    upside_down: whether the camera's images are upside down; the demo shows them upright.
+    most_actions: limit of an episode; None for no limit.
+    loading: seconds that a reset may take in addition, to load a task.
     """
 
     results: str
@@ -43,7 +48,7 @@ class Simulator:
     module: str
     policy_file: str
     starts: int
-    start: Callable[[int], Start]
+    start: Callable[[int], EpisodeStart]
     time_limit: float
     required_success: float
     parameters: tuple[str, ...] = ()
@@ -56,9 +61,12 @@ class Simulator:
 
 
 def tabletop(*, checkpoint: str = '', recipe: str = '', instruction: str = '') -> Simulator:
-    """Return the simulated table; its episodes begin from held-out seeds.
+    """Return the tabletop, whose episodes begin from held-out seeds.
 
-    checkpoint, instruction: empty for the shipped policy, and to have the seed choose.
+    Args:
+        checkpoint: folder; empty for the shipped policy.
+        recipe: of the policy; empty for that of its parameter file.
+        instruction: of every episode; empty to let the seed choose.
     """
     return Simulator(
         results='demo',
@@ -68,7 +76,7 @@ def tabletop(*, checkpoint: str = '', recipe: str = '', instruction: str = '') -
         checkpoint=checkpoint,
         recipe=recipe,
         starts=len(HELD_OUT_SEEDS),
-        start=lambda number: Start(HELD_OUT_SEEDS[number], instruction),
+        start=lambda number: EpisodeStart(HELD_OUT_SEEDS[number], instruction),
         time_limit=20.0,
         required_success=0.8,
     )
@@ -77,19 +85,22 @@ def tabletop(*, checkpoint: str = '', recipe: str = '', instruction: str = '') -
 def libero(
     suite: str, *, checkpoint: str = '', recipe: str = '', instruction: str = ''
 ) -> Simulator:
-    """Return LIBERO's robot; its episodes begin in official initial states, task after task.
+    """Return LIBERO's robot, whose episodes begin in official initial states.
 
-    An action takes two or three control periods of 50 ms: one in which the arm rests until it is
-    inferred, sometimes another, and one in which it moves.
+    The first initial state of every task comes first, then the second one of every task.
+
+    The time limit is three control periods of 50 ms for each action: one or two in which the arm
+    rests until the action is inferred, and one in which it moves.
 
     Args:
-        suite: whose tasks.
-        checkpoint: folder; empty: the policy that is shipped for the suite.
-        recipe: of the policy; empty: as its parameter file says.
-        instruction: of the one task to do; empty: all of them.
+        suite: name of the suite.
+        checkpoint: folder; empty for the policy that is shipped for the suite.
+        recipe: of the policy; empty for that of its parameter file.
+        instruction: of the only task to run; empty for all tasks.
 
     Raises:
-        ValueError: no such suite, instruction or recipe, no policy, or LIBERO is not installed.
+        ValueError: there is no such suite, instruction or recipe, no policy is shipped for the
+            suite, or LIBERO is not installed.
     """
     tasks = read_tasks(suite)
     if instruction:
@@ -98,9 +109,9 @@ def libero(
 
     turn = libero_rotation(read_recipe(recipe or PLAIN))
 
-    def start(number: int) -> Start:
+    def start(number: int) -> EpisodeStart:
         state, task = divmod(number, len(tasks))
-        return Start(seed=0, instruction=tasks[task].instruction, initial_state=state)
+        return EpisodeStart(seed=0, instruction=tasks[task].instruction, initial_state=state)
 
     return Simulator(
         results=f'demo_{suite}',

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The simulated robot and the policy node as processes, in a ROS domain of their own."""
+"""Starts the simulated robot and the policy node as processes, in a ROS domain of their own."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ POLICY = '/spec_vla'
 
 
 class StageError(RuntimeError):
-    """The nodes do not run; says why."""
+    """The nodes cannot be used; the message says why."""
 
 
 class UncleanEndError(StageError):
-    """The nodes did what they were asked, and one did not end by itself."""
+    """A node has done its work, but did not end cleanly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Robot and policy, both running.
+    """A running robot and a running policy node.
 
-    remote: a node of our own beside them. check: raises when they are not to go on, or can't.
+    remote: a third node in their domain.
+    check: raises if the run is to end, or if one of the processes has ended.
     """
 
     remote: RemoteNode
     check: Callable[[], None]
 
     def set_mode(self, mode: str) -> str | None:
-        """Have the policy decode that way from now on; return why it does not, None if it does."""
+        """Set the policy's parameter decoding_mode; return why it is refused, or None."""
         result = self.remote.set_parameters(POLICY, {'decoding_mode': mode})
         return None if result.successful else result.reason
 
@@ -49,14 +50,21 @@ def stage(
     check: Callable[[], None],
     say: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Stage]:
-    """Start both nodes, bring them up, and stop them at the end.
+    """Start both nodes, activate the policy, and stop them at the end.
 
-    Their parameters are the shipped ones, but for the simulator's own.
+    Their parameters are the shipped ones, except for those of the simulator.
 
-    simulator: the robot, and the policy for it. logs: folder. check: called a few times a
-    second while they start; raises to end the waiting. say: told what goes on.
-    Raises StageError when they do not start, UncleanEndError when they do not end cleanly, and
-    ChildFailedError from the stage's own check, which makes the given one too.
+    Args:
+        simulator: the robot, and the policy for it.
+        logs: folder for the nodes' output.
+        check: called a few times a second while the nodes start, and by `Stage.check`; may raise
+            to end the run.
+        say: called with lines of progress.
+
+    Raises:
+        StageError: the policy node does not start.
+        UncleanEndError: a node does not end cleanly.
+        ChildFailedError: a process has ended by itself; also raised by `Stage.check`.
     """
     policy = {'checkpoint': simulator.checkpoint, 'observation_recipe': simulator.recipe}
     given = [f'{name}:={value}' for name, value in policy.items() if value]

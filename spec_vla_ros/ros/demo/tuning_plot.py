@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A picture of what the acceptance threshold does while the robot moves."""
+"""Plots the effect of the acceptance threshold while the robot moves."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-LONGEST = 7
-"""An action decided in the prefill alone has no verify round; it is drawn as one round."""
+PREFILL_ONLY_LENGTH = 7
+"""Accept length drawn for an action that the prefill decided alone, which has no verify round."""
 
 PANELS = (
     ('accept_length', 'accept length\n[tokens / round]'),
@@ -22,9 +22,11 @@ PANELS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One action: when it began, and how it was decoded; see DecodeStatistics.
+class ActionSample:
+    """One action, see DecodeStatistics.
 
+    seconds: when its statistics came, since the first threshold was set.
+    threshold: acceptance threshold in force, in bins.
     accept_length: None without verify rounds.
     """
 
@@ -36,15 +38,15 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """When an episode ended, and how."""
+class EpisodeEnd:
+    """The end of an episode; seconds: since the first threshold was set."""
 
     seconds: float
     success: bool
 
 
-def spans(samples: Sequence[Sample]) -> list[tuple[int, float, float]]:
-    """Return (threshold, first second, last second) of each stretch of the same threshold."""
+def spans(samples: Sequence[ActionSample]) -> list[tuple[int, float, float]]:
+    """Return (threshold, first second, last second) of each stretch with the same threshold."""
     found: list[tuple[int, float, float]] = []
     for sample in samples:
         if found and found[-1][0] == sample.threshold:
@@ -54,11 +56,13 @@ def spans(samples: Sequence[Sample]) -> list[tuple[int, float, float]]:
     return found
 
 
-def write_plot(samples: Sequence[Sample], ended: Sequence[Ended], path: Path) -> None:
-    """Draw each action, and the threshold in force, as PNG.
+def write_plot(samples: Sequence[ActionSample], ended: Sequence[EpisodeEnd], path: Path) -> None:
+    """Plot each action, and the threshold in force, into a PNG file.
 
-    Bars show each threshold's mean, of the milliseconds the median.
-    Raises ValueError without samples.
+    Bars show each threshold's mean, or the median of the milliseconds.
+
+    Raises:
+        ValueError: there are no samples.
     """
     if not samples:
         raise ValueError('there are no actions to draw')
@@ -98,11 +102,14 @@ def write_plot(samples: Sequence[Sample], ended: Sequence[Ended], path: Path) ->
 
 
 def _panel(
-    axis: Axes, samples: Sequence[Sample], stretches: list[tuple[int, float, float]], name: str
+    axis: Axes,
+    samples: Sequence[ActionSample],
+    stretches: list[tuple[int, float, float]],
+    name: str,
 ) -> None:
     seconds = np.array([s.seconds for s in samples])
-    values = np.array([getattr(s, name) for s in samples], dtype=float)  # None is not a number
-    values = np.where(np.isnan(values), LONGEST, values)
+    values = np.array([getattr(s, name) for s in samples], dtype=float)  # None becomes NaN
+    values = np.where(np.isnan(values), PREFILL_ONLY_LENGTH, values)
     axis.plot(seconds, values, '.', color='tab:blue', alpha=0.4, markersize=4)
     for _, begin, end in stretches:
         there = values[(begin <= seconds) & (seconds <= end)]
@@ -111,5 +118,5 @@ def _panel(
         axis.annotate(
             f'{middle:.1f}', (begin, middle), xytext=(3, 4), textcoords='offset points', fontsize=9
         )
-    if name == 'inference_ms':  # a hiccup of the machine must not flatten the rest
+    if name == 'inference_ms':  # so that single outliers do not flatten the rest
         axis.set_ylim(0, 1.3 * np.percentile(values, 97))

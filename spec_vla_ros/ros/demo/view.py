@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The live picture in the terminal; plain lines where the output is no terminal."""
+"""Shows the running demo: a live display in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spec_vla_ros.ros.demo.record import Record
 
 
 def pace(records: Sequence[Record]) -> str:
-    """Return what an action took: the median of the milliseconds, the mean of the passes."""
+    """Return in words the median milliseconds and the mean passes of an action."""
     milliseconds = [x for record in records for x in record.inference_ms]
     passes = [n for record in records for n in record.target_passes]
     if not passes:
@@ -25,7 +25,7 @@ def pace(records: Sequence[Record]) -> str:
 
 
 class View:
-    """Shows what runs and how well it goes; a context manager."""
+    """Shows the running episode and the results so far; a context manager."""
 
     def __init__(self, console: Console, *, episodes: int) -> None:
         self._console = console
@@ -47,7 +47,7 @@ class View:
         self._progress.update(self._task, total=episodes)
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line above the live display."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
     def update(self, record: Record, command_rate: float) -> None:
@@ -73,7 +73,7 @@ class View:
         self._live.update(Group(grid, self._progress))
 
     def finished(self, record: Record) -> None:
-        """Note an episode's end."""
+        """Print the result of an episode that has ended."""
         self._done.append(record)
         self._progress.update(self._task, completed=len(self._done))
         verdict = '[green]success[/]' if record.success else '[red]failed[/]'

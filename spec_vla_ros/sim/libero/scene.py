@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Where everything is in a scene of LIBERO, read from the simulator: for experts and checks."""
+"""Reads from the simulator where everything is in a scene of LIBERO."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import numpy as np
 GRASP_SITE, HAND, BASE = 'gripper0_grip_site', 'robot0_right_hand', 'robot0_base'
 FINGER_JOINTS = ('gripper0_finger_joint1', 'gripper0_finger_joint2')
 
-_SPACING = 0.02
-_MOST_ALONG = 12
+_SPACING = 0.02  # of points on a shape, metres
+_MOST_ALONG = 12  # points along a side of a box
 
 
 @dataclass(frozen=True, slots=True)
 class Thing:
     """An object or a piece of furniture.
 
-    origin: (3,) of its body, metres, in the world frame. points: (N, 3) all over its collision
-    shapes. movable: whether it stands loose.
+    origin: (3,) of its body, metres, in the world frame.
+    points: (N, 3), all over its collision shapes, likewise.
+    movable: whether it is a loose object.
     """
 
     origin: np.ndarray
@@ -34,9 +35,11 @@ class Thing:
 class Goal:
     """One condition of success.
 
-    relation: 'on' or 'in', or another that is no placing. thing: what is to be placed.
-    place: (3,) where to, metres; None for what is no placing. onto: the thing to which the place
-    belongs; None for the table. done: whether it is so now.
+    relation: 'on' or 'in' to place a thing; others, such as 'open', are not about placing.
+    thing: name of the thing that is to be placed.
+    place: (3,), where it is to be placed, metres, in the world frame; None if nothing is placed.
+    onto: name of the thing to which the place belongs; None for the table.
+    done: whether the condition is met now.
     """
 
     relation: str
@@ -48,11 +51,15 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A moment, in the world frame, metres.
+    """Where everything is at one moment, in metres and the world frame.
 
-    position: (3,) of the grasp point. rotation: (3, 3) of the hand; it closes along the second
-    axis, and its fingers point along the third. opening: between the fingers. base: (3,) of the
-    arm's foot.
+    position: (3,) of the grasp point.
+    rotation: (3, 3) of the hand; it closes along its second axis, and the fingers point along the
+        third.
+    opening: distance between the fingers.
+    base: (3,) of the arm's foot.
+    things: by name.
+    goals: the conditions of success, in LIBERO's order.
     """
 
     position: np.ndarray
@@ -64,10 +71,10 @@ class Scene:
 
 
 class SceneReader:
-    """Reads scenes of one task.
+    """Reads the scenes of one task.
 
     Args:
-        inside: robosuite's environment of it.
+        inside: robosuite's environment of the task.
         model: its MuJoCo model.
     """
 
@@ -85,7 +92,7 @@ class SceneReader:
         self._ends = np.cumsum([len(geoms) for geoms, _ in shapes])
 
     def read(self, data: mujoco.MjData) -> Scene:
-        """Return the scene as it is in the simulator's data."""
+        """Return the scene that is in MuJoCo's data."""
         matrices = data.geom_xmat.reshape(-1, 3, 3)[self._geoms]
         points = np.einsum('nij,nj->ni', matrices, self._points) + data.geom_xpos[self._geoms]
         of_each = np.split(points, self._ends[:-1])
@@ -116,12 +123,12 @@ class SceneReader:
 
 
 def _shapes(model: mujoco.MjModel, body: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (N, 3) of the collision geoms of a body and of all that hangs on it.
+    """Return geoms (N,) and points (N, 3) on the collision shapes of a body and its children.
 
-    Before them the geom (N,) that each belongs to, in whose frame it is.
+    Each point is in the frame of its geom, metres.
     """
     inside = {body}
-    for other in range(body + 1, model.nbody):  # a body comes after the one that it hangs on
+    for other in range(body + 1, model.nbody):  # a body comes after its parent
         if model.body_parentid[other] in inside:
             inside.add(other)
     solid = [
@@ -144,7 +151,7 @@ def _points(model: mujoco.MjModel, geom: int) -> np.ndarray:
 
 
 def lattice(half: np.ndarray) -> np.ndarray:
-    """Return points (N, 3) all over a box with these half sides (3,), about 2 cm apart."""
+    """Return points (N, 3) all over a box with half sides (3,), metres, about 2 cm apart."""
     axes = [
         np.linspace(-h, h, int(np.clip(np.ceil(2 * h / _SPACING) + 1, 2, _MOST_ALONG)))
         for h in half

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The suites that published figures are of: tasks, step limits, official initial states."""
+"""LIBERO's suites: their tasks, step limits and official initial states."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ MAX_STEPS = {
     'libero_spatial': 220,
     'libero_10': 520,
 }
-"""Suite -> how many actions an episode may take, as OpenVLA's evaluation has it."""
+"""Suite -> how many actions an episode may take, as in OpenVLA's evaluation."""
 
 INITIAL_STATES = 50
-"""Of each task, that figures are published for."""
+"""How many official initial states each task has."""
 
 SETTLING_STEPS = 10
-"""Steps at the beginning, not counted, in which the arm rests and objects come to rest."""
+"""Steps before an episode, in which the arm does nothing and objects come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """One task of a suite.
 
-    suite, name: as LIBERO calls them. number: its place in the suite, from 0.
-    instruction: what policies are told, in lower case.
+    suite, name: LIBERO's names of the suite and the task.
+    number: index of the task in the suite, from 0.
+    instruction: in lower case, as policies get it.
     """
 
     suite: str
@@ -49,7 +50,7 @@ def read_tasks(suite: str) -> tuple[Task, ...]:
     """Return the tasks of a suite, in the order that results are published in.
 
     Raises:
-        ValueError: no such suite, or LIBERO is not installed.
+        ValueError: there is no such suite, or LIBERO is not installed.
     """
     check_suite(suite)
     check_installed()
@@ -74,12 +75,12 @@ def find_task(tasks: tuple[Task, ...], instruction: str) -> Task:
 
 
 def problem_file(task: Task) -> Path:
-    """Return the file that describes the task's scene and goal, BDDL."""
+    """Return the BDDL file that describes the task's scene and goal."""
     return _folder('bddl_files') / task.suite / f'{task.name}.bddl'
 
 
 def read_goals(task: Task) -> tuple[tuple[str, ...], ...]:
-    """Return the conditions of success: relation, thing and, of a placing, where to."""
+    """Return the conditions of success: (relation, thing), and the place if it is to be placed."""
     with quiet_import():
         from libero.libero.envs.bddl_utils import robosuite_parse_problem
     parsed = robosuite_parse_problem(str(problem_file(task)))
@@ -87,7 +88,7 @@ def read_goals(task: Task) -> tuple[tuple[str, ...], ...]:
 
 
 def read_initial_states(task: Task) -> np.ndarray:
-    """Return the official initial states: (N, 1 + positions + velocities), as MuJoCo has them."""
+    """Return the official initial states (N, S): MuJoCo's time, positions and velocities."""
     with np.load(_folder('init_states') / task.suite / f'{task.name}.pruned_init.npz') as file:
         return file['states']
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A task of LIBERO with its scene, loaded into the simulator."""
+"""Loads a task of LIBERO with its scene into the simulator."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from spec_vla_ros.sim.libero.scene import SceneReader
 from spec_vla_ros.sim.libero.suites import Task, problem_file
 
 CONTROL_RATE = 20
-"""Actions a second."""
+"""Actions per second."""
 
-_LINEAR_TEXTURES = 1  # mjtColorSpace, of MuJoCo 3.3.3 and later
+_LINEAR_TEXTURES = 1  # a value of mjtColorSpace, in MuJoCo 3.3.3 and later
 
 
 class World:
-    """A task that is loaded.
+    """A loaded task.
 
-    task: which. sim: LIBERO's own environment of it. model, data: MuJoCo's. reader: of where
-    things are. placer: of the arm.
+    task: the task.
+    sim: LIBERO's own environment of it.
+    model, data: MuJoCo's.
+    reader: reads where things are.
+    placer: sets the arm's joints.
     """
 
     def __init__(self, task: Task) -> None:
@@ -35,13 +38,13 @@ class World:
             self.sim = ControlEnv(
                 bddl_file_name=str(problem_file(task)),
                 control_freq=CONTROL_RATE,
-                hard_reset=False,  # the model stays, its state begins anew
+                hard_reset=False,  # a reset keeps the model
                 ignore_done=True,
                 use_camera_obs=False,
-                has_offscreen_renderer=False,  # pictures are drawn when they are asked for
+                has_offscreen_renderer=False,  # `LiberoEnv.render` has its own
             )
         inside = self.sim.env
-        # Nobody reads its observations, and they take longer than all else.
+        # Its observations are not used, and computing them would take most of the time.
         for name in inside.observation_names:
             inside.modify_observable(name, 'enabled', modifier=False)
             inside.modify_observable(name, 'active', modifier=False)
@@ -53,10 +56,10 @@ class World:
         self._places = loaded.body_pos.copy(), loaded.body_quat.copy()
 
     def lay_out(self, seed: int) -> None:
-        """Lay the scene out anew, as if the model had just been loaded.
+        """Draw a new layout of the scene, as if the model had just been loaded.
 
-        LIBERO moves the furniture's bodies, and draws what lies in a drawer as if it had not. The
-        gripper's fingers are ramped from where the last episode had commanded them to.
+        LIBERO moves the bodies of furniture, but places things in a drawer as if it had not, and
+        its gripper starts from the last episode's command. So both are set back before.
         """
         for robot in self.sim.env.robots:
             robot.gripper.current_action = np.zeros(robot.gripper.dof)
@@ -67,7 +70,7 @@ class World:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed numpy's global generator, which LIBERO draws from, and give it back as it was."""
+    """Seed numpy's global generator, which LIBERO uses; restore its state afterwards."""
     before = np.random.get_state()
     np.random.seed(seed % 2**32)
     try:

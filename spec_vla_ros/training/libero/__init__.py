@@ -1,2 +1,2 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""How the LIBERO policy is made."""
+"""Trains the small policies for LIBERO's suites."""

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Frames of LIBERO's scripted expert: a picture, and what the expert would do in it."""
+"""Training frames of LIBERO: an image, and the expert's action for every instruction that fits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from spec_vla_ros.sim.libero.expert import RISING, Phase
 from spec_vla_ros.training.frames import POSITION, Frames, load_arrays, save_arrays
 
 IMAGE_SIZE = 128
-"""Side of the stored pictures, pixels: the size that the policy's vision towers take."""
+"""Side of the stored images, pixels: the size that the policy's vision towers take."""
 
-_CLOSES = 0.002  # metres from a frame to the next
-_OPENING = 0.04  # metres that labels of the gripper's opening are in units of
+_CLOSES = 0.002  # change of the opening from a frame to the next while fingers close, metres
+_OPENING = 0.04  # unit of the labels of the gripper's opening, metres
 
+# Metres: heights at which a thing begins to count as lifted, and fully does; and how far aside a
+# thing may have been pushed without counting as lifted.
 _LIFTED, _PUSHED = (0.003, 0.012), 0.03
-"""Metres: how high a thing is that begins to be lifted, and one that is; how far aside one may be
-pushed that is not."""
 
 _FINGERS_MOVE = [Phase.CLOSE.value, Phase.CARRY.value, Phase.OPEN.value]
 
@@ -29,14 +29,15 @@ class LiberoFrames:
     """N frames of one suite, each labelled for those of the suite's I instructions that fit.
 
     images: (N, 128, 128, 3) uint8, resized exactly as the policy's image processor does.
-    actions: (N, I, 7) float32, what the expert aims at: metres, radians, opening; NaN for an
-        instruction that the scene or the moment has no answer to.
-    things: (N, I, 3) float32, where the thing is that the instruction names, metres; else NaN.
-    places: (N, I, 3) float32, where it is to be placed; else NaN.
+    actions: (N, I, 7) float32, see `LiberoExpert.aim`: metres, radians, opening; NaN for
+        instructions that do not fit the scene or the moment.
+    things: (N, I, 3) float32, where the instruction's thing is, metres; NaN if it is not there.
+    places: (N, I, 3) float32, where it is to be placed, likewise.
     end_effector: (N, 10) float32: position (3), first two columns of the rotation (6), opening.
-    tasks: (N,) int64, the task whose scene it is. wanted: (N,) int64, the one carried out.
+    tasks: (N,) int64, the task whose scene it is.
+    wanted: (N,) int64, the instruction that is carried out.
     phases: (N,) int64, `Phase.value` of the expert that carries it out.
-    episodes: (N,) int64, the seed of the episode the frame comes from.
+    episodes: (N,) int64, the seed of the frame's episode.
     """
 
     images: np.ndarray
@@ -57,9 +58,10 @@ class LiberoFrames:
         save_arrays(self, path)
 
     def resting_while_fingers_close(self) -> LiberoFrames:
-        """Return the same frames with no motion asked for until the fingers have closed.
+        """Return the same frames without motion in the labels while the fingers close.
 
-        That they still close is seen in the next frame; lifted too early, flat things slip away.
+        Flat things slip away if they are lifted too early. Whether the fingers close is told by
+        their opening in the next frame.
         """
         opening = self.end_effector[:, 9]
         following = np.append(self.episodes[1:] == self.episodes[:-1], False)
@@ -70,11 +72,11 @@ class LiberoFrames:
         return replace(self, actions=actions)
 
     def rising_until_lifted(self) -> LiberoFrames:
-        """Return the same frames with a slow rise asked for where fingers close or open.
+        """Return the same frames with a slow rise in the labels while fingers close or open.
 
-        The hand rises on slowly until the thing has visibly left its place. Where a picture does
-        not show whether fingers are closed, a label to rest would be learned for ever: the next
-        picture is the same. A rim is still held when the fingers have met it 1 cm higher.
+        The rise lasts until the thing has visibly left its place. If an image does not show
+        whether the fingers are closed, a policy that learns to rest would rest for ever, since the
+        next image is the same. A rim is still held if the fingers close on it 1 cm higher.
         """
         rows = np.arange(len(self))
         carried = (self.phases == Phase.CARRY.value) * self._away()
@@ -85,7 +87,10 @@ class LiberoFrames:
         return replace(self, actions=actions)
 
     def _away(self) -> np.ndarray:
-        """Return by how much the wanted thing has left where its episode began (N,), 0 to 1."""
+        """Return how clearly the wanted thing has left its place, (N,), from 0 to 1.
+
+        Its place is where it was at the beginning of the episode.
+        """
         places = self.things[np.arange(len(self)), self.wanted]
         begins = (np.diff(self.episodes, prepend=-1) != 0) | (np.diff(self.tasks, prepend=-1) != 0)
         way = places - places[begins][np.cumsum(begins) - 1]
@@ -94,17 +99,18 @@ class LiberoFrames:
         return np.clip((np.maximum(abs(way[:, 2]), aside) - near) / (far - near), 0.0, 1.0)
 
     def under_instructions(self, count: int, *, seed: int) -> Frames:
-        """Return those frames that are labelled at all, each seen under `count` instructions.
+        """Return the frames with a label for the wanted instruction; add other instructions.
 
-        The first is the one that is carried out. Others are drawn from those that are labelled,
-        all before any again; where there are no others, the first stands in their place. Where no
-        frame is labelled for so many, there are fewer.
+        The first instruction of each frame is the wanted one. The others are drawn from those that
+        the frame is labelled for; if there are too few, the first is repeated.
+
+        count: instructions for each frame; reduced to the most that any frame is labelled for.
         """
         rng = np.random.default_rng(seed)
         labelled = ~np.isnan(self.actions[..., 0])
         count = min(count, int(labelled.sum(1).max()))
         kept = np.flatnonzero(labelled[np.arange(len(self)), self.wanted])
-        # The first are held out: let them be of every task.
+        # The first frames are for validation: sorted by episode, they are of every task.
         kept = kept[np.argsort(self.episodes[kept], kind='stable')]
         chance = np.where(labelled[kept], rng.random((len(kept), labelled.shape[1])), -1.0)
         rows = np.arange(len(kept))

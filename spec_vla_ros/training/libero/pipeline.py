@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""From a seed to the checkpoint of a small policy for a suite of LIBERO: as for the tabletop."""
+"""Trains a small policy for a suite of LIBERO, in the same stages as for the tabletop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import FULL_SPEED
 from spec_vla_ros.sim.libero.suites import read_tasks
 from spec_vla_ros.training.libero.collect import (
-    Look,
+    RecordLayout,
     collect_libero,
     empty_hands,
     episode,
@@ -23,22 +23,23 @@ from spec_vla_ros.training.libero.collect import (
     named_things,
 )
 from spec_vla_ros.training.libero.frames import IMAGE_SIZE, LiberoFrames, load_libero_frames
-from spec_vla_ros.training.pipeline import (
+from spec_vla_ros.training.small_model import Design
+from spec_vla_ros.training.stages import (
     Hyperparameters,
     Report,
     check_out,
     claim_work,
     train_on_frames,
 )
-from spec_vla_ros.training.small_model import Design
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteRecipe:
-    """What differs between suites.
+    """How the policy for a suite is trained.
 
-    hyperparameters: files are of one task each, in turn. empty_hands: layouts of each task that
-    are shown with empty hands. relabel: what becomes of the expert's labels before training.
+    hyperparameters: each of its files is of one task, in turn.
+    empty_hands: how many layouts of each task are recorded with empty hands.
+    relabel: changes the expert's labels before training.
     """
 
     hyperparameters: Hyperparameters
@@ -54,8 +55,8 @@ _USUAL = SuiteRecipe(
 )
 
 SUITE_RECIPES = {
-    # Its things hardly move within a task, and are held by their rims. Each picture is for one
-    # instruction, so it is learned by heart sooner.
+    # Its layouts differ little within a task, and things are held by their rims. Each image has
+    # one instruction only, so fewer iterations already overfit.
     'libero_spatial': SuiteRecipe(
         hyperparameters=replace(
             _FOR_THINGS_ANYWHERE,
@@ -76,10 +77,10 @@ def suite_recipe(suite: str) -> SuiteRecipe:
 
 _INSTRUCTIONS_PER_FRAME = 3
 FIRST_SEED = 2_000_000
-"""Of the layouts trained on; the expert is measured with those before."""
+"""First seed of the layouts for training; `spec-vla libero-expert` uses lower ones."""
 
-_SEEDS_PER_SOURCE = 1_000_000
-_LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, a file for each task
+_SEEDS_PER_SOURCE = 1_000_000  # seeds of layouts for each seed of a training
+_LAYOUTS_PER_FILE, _FIRST_LAYOUT = 100, 500_000  # of glimpses, of which each task has a file
 _FIRST_EMPTY_HANDS = 600_000
 
 
@@ -93,13 +94,11 @@ def train_libero_policy(
     device: torch.device,
     report: Report,
 ) -> None:
-    """Run every stage for a suite, and write the checkpoint to `out`.
-
-    processes: for collecting. device: to train on.
+    """Run every stage for a suite, and write the checkpoint to `out`; see `pipeline.train_policy`.
 
     Raises:
-        ValueError: LIBERO is not installed, the suite's tasks are more than placing a thing, or
-            the work folder holds what was made with other hyperparameters, or see `check_out`.
+        ValueError: LIBERO is not installed, a task of the suite is more than placing a thing, or
+            see `check_out` and `claim_work`.
     """
     check_out(out, design_for(suite))
     paths = collect_files(suite, hyperparameters, work, processes=processes, report=report)
@@ -117,14 +116,18 @@ def train_libero_policy(
 
 
 def design_for(suite: str) -> Design:
-    """Return what a policy for a suite is: what its instructions share are single tokens."""
+    """Return the design of a policy for a suite.
+
+    The beginning and the end that all its instructions share are one token each; so is the rest
+    of each instruction.
+    """
     instructions = tuple(task.instruction for task in read_tasks(suite))
     words = [text.split() for text in instructions]
     before = _shared_beginning(words)
     after = _shared_beginning([text[::-1] for text in words])[::-1]
     own = [' '.join(text[len(before) : -len(after)]) for text in words]
     return Design(
-        name=f'small_{suite}',  # the suite's own name stands for the recipe of fine-tunes
+        name=f'small_{suite}',  # the suite's own name would mean OpenVLA's recipe
         instructions=instructions,
         phrases=(' '.join(before), ' '.join(after), *own),
         image_size=IMAGE_SIZE,
@@ -139,22 +142,24 @@ def _shared_beginning(texts: list[list[str]]) -> list[str]:
 def collect_files(
     suite: str, hyperparameters: Hyperparameters, work: Path, *, processes: int, report: Report
 ) -> list[Path]:
-    """Collect the files of frames that are missing, and return all, of the tasks in turn.
+    """Collect the missing files of frames in parallel; return the paths of all files.
 
     Raises:
-        ValueError: as `train_libero_policy`.
+        ValueError: see `train_libero_policy`.
     """
     tasks = read_tasks(suite)
     named_things(tasks)
     claim_work(work, hyperparameters, suite=suite)
     base = FIRST_SEED + hyperparameters.seed * _SEEDS_PER_SOURCE
 
-    def jobs(name: str, look: Look, *, files: int, first: int, seeds: int) -> Iterator[_Job]:
+    def jobs(
+        name: str, record: RecordLayout, *, files: int, first: int, seeds: int
+    ) -> Iterator[_Job]:
         for index in range(files if seeds else 0):
             turn, task = divmod(index, len(tasks))
             start = first + turn * seeds
             path = work / f'{name}_{turn:03d}_{task}.npz'
-            yield _Job(suite, task, range(start, start + seeds), path, look)
+            yield _Job(suite, task, range(start, start + seeds), path, record)
 
     wanted = [
         *jobs(
@@ -180,7 +185,7 @@ def collect_files(
         ),
     ]
     missing = [job for job in wanted if not job.path.exists()]
-    # A process for each file: LIBERO leaks memory.
+    # A new process for each file, since LIBERO leaks memory.
     collected = in_fresh_processes(_collect, missing, count=processes)
     for done, name in enumerate(collected, 1):
         report(f'{name}: {done} of {len(missing)} files')
@@ -193,13 +198,13 @@ class _Job:
     task: int
     seeds: range
     path: Path
-    look: Look
+    record: RecordLayout
 
 
 def _collect(job: _Job) -> str:
     env = LiberoEnv(job.suite)
     try:
-        collect_libero(env, job.task, job.seeds, look=job.look).save(job.path)
+        collect_libero(env, job.task, job.seeds, record=job.record).save(job.path)
     finally:
         env.close()
     return job.path.name

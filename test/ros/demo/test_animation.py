@@ -188,10 +188,10 @@ def noise(count, size=(200, 150)):
 def test_what_does_not_fit_gets_coarser_then_smaller_and_keeps_its_time():
     shown, stays = noise(6), [40] * 5 + [500]
     whole = encoded(shown, stays)
-    coarser = encoded(shown, stays, most_bytes=len(whole) - 1)
+    coarser = encoded(shown, stays, max_bytes=len(whole) - 1)
     assert len(coarser) < len(whole)
     assert read(coarser)[0][0].size == (200, 150)
-    smaller = encoded(shown, stays, most_bytes=len(whole) // 4)
+    smaller = encoded(shown, stays, max_bytes=len(whole) // 4)
     assert len(smaller) <= len(whole) // 4
     size = read(smaller)[0][0].size
     assert size[0] < 200
@@ -202,7 +202,7 @@ def test_what_does_not_fit_gets_coarser_then_smaller_and_keeps_its_time():
 
 def test_what_can_never_fit_is_an_error():
     with pytest.raises(ValueError, match='2 pictures do not fit into 100 bytes'):
-        encoded(noise(2), [40, 40], most_bytes=100)
+        encoded(noise(2), [40, 40], max_bytes=100)
 
 
 def test_the_middle_episode_is_neither_the_best_nor_the_worst():

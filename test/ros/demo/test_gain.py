@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from spec_vla_ros.ros.demo.comparison import compared
+from spec_vla_ros.ros.demo.comparison import compare_ways
 from spec_vla_ros.ros.demo.gain import differs, sentence
 from spec_vla_ros.ros.demo.record import Record
 
@@ -37,7 +37,7 @@ def episodes(milliseconds, passes, *, wins=EPISODES, count=EPISODES, steps=STEPS
 def said(speculative, autoregressive=None):
     ways = {'speculative': speculative, 'autoregressive': autoregressive}
     records = {way: done for way, done in ways.items() if done is not None}
-    return sentence(records, compared(records)['modes'])
+    return sentence(records, compare_ways(records)['modes'])
 
 
 def plain(milliseconds, **options):

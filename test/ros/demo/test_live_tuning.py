@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 from processes import run_python
 
-from spec_vla_ros.ros.demo.tuning_plot import Ended, Sample, spans, write_plot
+from spec_vla_ros.ros.demo.tuning_plot import ActionSample, EpisodeEnd, spans, write_plot
 
 
 def samples(thresholds):
     return [
-        Sample(float(k), threshold, None if k % 2 else 3.5, 1 + k % 3, 20.0 + k)
+        ActionSample(float(k), threshold, None if k % 2 else 3.5, 1 + k % 3, 20.0 + k)
         for k, threshold in enumerate(thresholds)
     ]
 
@@ -23,7 +23,9 @@ def test_spans():
 
 def test_plot(tmp_path):
     path = tmp_path / 'new' / 'plot.png'
-    write_plot(samples([0] * 20 + [9] * 20), [Ended(10.0, True), Ended(30.0, False)], path)
+    write_plot(
+        samples([0] * 20 + [9] * 20), [EpisodeEnd(10.0, True), EpisodeEnd(30.0, False)], path
+    )
     with Image.open(path) as picture:
         assert picture.width > 800
     with pytest.raises(ValueError, match='no actions'):

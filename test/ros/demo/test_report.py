@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from spec_vla_ros.ros.demo import __main__ as main_module
-from spec_vla_ros.ros.demo.comparison import compared, comparison_table
+from spec_vla_ros.ros.demo.comparison import compare_ways, comparison_table
 from spec_vla_ros.ros.demo.film_strip import FRAME, film_strip, write_film_strip
 from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.report import percentiles, summary, table
@@ -81,7 +81,7 @@ def test_table_and_view_say_what_failed():
 
 def test_modes_are_compared_on_the_same_episodes():
     plain = {'mode': 'autoregressive', 'passes': 7, 'inference': 50.0}
-    result = compared(
+    result = compare_ways(
         {
             'speculative': [record(1), record(2)],
             'autoregressive': [record(1, **plain), record(2, success=False, **plain)],
@@ -111,7 +111,7 @@ def test_modes_are_compared_on_the_same_episodes():
 
 
 def test_one_mode_alone_has_nothing_to_compare():
-    alone = compared({'autoregressive': [record(mode='autoregressive', passes=7)]})
+    alone = compare_ways({'autoregressive': [record(mode='autoregressive', passes=7)]})
     assert not {'ratio', 'speedup'} & alone.keys()
     assert alone['passes'] == {'autoregressive': 7.0}
     console = Console(record=True, width=100)
@@ -121,7 +121,7 @@ def test_one_mode_alone_has_nothing_to_compare():
 
 def test_an_action_decided_in_the_prefill_has_no_accept_length():
     assert (
-        compared({'speculative': [record(passes=1)]})['modes']['speculative']['accept_length']
+        compare_ways({'speculative': [record(passes=1)]})['modes']['speculative']['accept_length']
         is None
     )
 

@@ -12,7 +12,7 @@ from toy_checkpoint import write_tiny
 from spec_vla_ros import checkpoints
 from spec_vla_ros.ros.demo import __main__ as main_module
 from spec_vla_ros.ros.demo import simulators
-from spec_vla_ros.ros.demo.simulators import Start, libero, tabletop
+from spec_vla_ros.ros.demo.simulators import EpisodeStart, libero, tabletop
 from spec_vla_ros.sim.libero.suites import Task
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 
@@ -27,7 +27,7 @@ def two_tasks(monkeypatch):
 
 def test_the_table_begins_from_held_out_seeds():
     table = tabletop(instruction='pick up the red block')
-    assert table.start(3) == Start(HELD_OUT_SEEDS[3], 'pick up the red block')
+    assert table.start(3) == EpisodeStart(HELD_OUT_SEEDS[3], 'pick up the red block')
     assert tabletop().start(0).instruction == ''
     assert table.checkpoint == ''
 

@@ -16,8 +16,9 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.develop.soak import relay, run
+from spec_vla_ros.ros.develop.soak.faults import FaultTools
 from spec_vla_ros.ros.develop.soak.growth import MemorySample, by_process, growth
-from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.report import markdown, plot, soak_figures
 from spec_vla_ros.ros.develop.soak.run import SoakRun
 from spec_vla_ros.ros.develop.soak.trial import Trial
 
@@ -110,7 +111,7 @@ def soaked(monkeypatch, robot, results):
     """Return what comes of faults with such results, 'name': recovered or an error."""
     seen, results = SoakRun(control_rate=30.0), iter(results)
 
-    def tried(fault, hands, *, began):
+    def tried(fault, tools, *, began):
         result = next(results)
         if isinstance(result, Exception):
             raise result
@@ -118,8 +119,8 @@ def soaked(monkeypatch, robot, results):
 
     monkeypatch.setattr(run, 'try_fault', tried)
     monkeypatch.setattr(run, '_end_episode', lambda watch, outcome: None)
-    world = (robot, robot, None, np.random.default_rng(0))
-    run.inject_faults(seen, world, seconds=60.0, say=lambda text: None)
+    tools = FaultTools(robot, robot, None, np.random.default_rng(0))
+    run.inject_faults(seen, tools, seconds=60.0, say=lambda text: None)
     return seen
 
 
@@ -137,7 +138,7 @@ def test_what_was_seen_is_kept_when_the_loop_does_not_run_again(
     seen = soaked(monkeypatch, Still(), results)
     assert seen.ended_early.startswith(reason)
     assert seen.commands == 7
-    found = figures(seen)
+    found = soak_figures(seen)
     assert found['passed'] is False
     assert found['faults_injected'] == results.count(1.0) + results.count(None)
     text = markdown(found)
@@ -179,7 +180,7 @@ def outcome(*, wrong=(), rate=30.0, memory=lambda i: 100 * MB):
     ],
 )
 def test_verdict(seen, passed, tmp_path):
-    found = figures(seen)
+    found = soak_figures(seen)
     assert found['passed'] is passed
     assert found['by_fault']['camera silent']['longest_halt'] == 0.9
     assert json.loads(json.dumps(found, allow_nan=False)) == found

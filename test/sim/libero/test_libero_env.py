@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spec_vla_ros.sim.libero.env import LiberoEnv, as_seen, controller_input
+from spec_vla_ros.sim.libero.env import LiberoEnv, controller_input, robosuite_image
 from spec_vla_ros.sim.libero.expert import LiberoExpert
 from spec_vla_ros.sim.libero.grasps import downwards
 from spec_vla_ros.sim.libero.suites import MAX_STEPS, read_initial_states, read_tasks
@@ -30,9 +30,9 @@ def test_actions_are_parts_of_the_controllers_scale():
 
 def test_pictures_are_turned_from_what_robosuite_gives():
     upright = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
-    np.testing.assert_array_equal(as_seen(upright, rotation=0), upright[::-1])
-    np.testing.assert_array_equal(as_seen(upright, rotation=180), upright[:, ::-1])
-    assert as_seen(upright, rotation=180).flags.c_contiguous
+    np.testing.assert_array_equal(robosuite_image(upright, rotation=0), upright[::-1])
+    np.testing.assert_array_equal(robosuite_image(upright, rotation=180), upright[:, ::-1])
+    assert robosuite_image(upright, rotation=180).flags.c_contiguous
 
 
 def test_another_turn_is_refused():

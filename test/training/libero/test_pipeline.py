@@ -64,7 +64,7 @@ def env():
 
 
 def test_frames_are_labelled_for_what_lies_in_the_scene(env):
-    found = collect_libero(env, 0, range(5, 6), look=episode)
+    found = collect_libero(env, 0, range(5, 6), record=episode)
     labelled = ~np.isnan(found.actions[..., 0])
     assert labelled[0].sum() == 6  # the soup and the five things beside it
     assert np.all(labelled[np.arange(len(found)), found.wanted])
@@ -77,7 +77,7 @@ def test_frames_are_labelled_for_what_lies_in_the_scene(env):
 
 
 def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp(env):
-    found = collect_libero(env, 1, range(5, 25), look=glimpses)
+    found = collect_libero(env, 1, range(5, 25), record=glimpses)
     rows = np.arange(len(found))
     assert len(found) > 60  # where the hand has room
     assert len(np.unique(found.images.reshape(len(found), -1), axis=0)) == len(found)
@@ -94,7 +94,7 @@ def test_glimpses_are_of_hands_near_things_and_say_when_to_grasp(env):
 
 
 def test_empty_hands_open_and_go_back_for_the_thing(env):
-    found = collect_libero(env, 1, range(5, 15), look=empty_hands)
+    found = collect_libero(env, 1, range(5, 15), record=empty_hands)
     rows = np.arange(len(found))
     assert len(found) > 30
     opened = found.end_effector[:, 9] > 0.003

@@ -1,11 +1,11 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """Measure what ROS and the node add to the model's time, with inference in a thread or a process.
 
-A camera (640x480, 30 Hz), the policy node and this observer are three processes that talk by DDS.
-The model is the shipped policy, run for 50 ms an inference. Transport: from the publication of the
-image to its arrival in the node. Overhead: from there to the publication of the command, minus the
-model's time. Jitter: how far from its time a command comes, while the model computes without a
-pause.
+A camera (640x480, 30 Hz), the policy node and this observer are three processes that communicate
+by DDS. The model is the shipped policy, repeated for 50 ms in each inference. Transport: from the
+publication of the image to its arrival in the node. Overhead: from there to the publication of the
+command, minus the model's time. Jitter: how far from its due time a command comes while the model
+computes without a pause.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HERE = 'spec_vla_ros.ros.develop.overhead'
 
 
 def main() -> None:
-    """Measure both workers in turn, print a table, write it and the figures of every round."""
+    """Measure all workers in turn, and write a table of medians and the figures of every round."""
     parser = argparse.ArgumentParser(
         prog='overhead', description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -75,9 +75,11 @@ def main() -> None:
 def measure(
     worker: str, args: argparse.Namespace, *, check: Callable[[], None]
 ) -> tuple[Overhead, Jitter]:
-    """Start the nodes in a ROS domain of their own, measure, stop them.
+    """Start the nodes in a ROS domain of their own, measure once, and stop them.
 
-    check: called a few times a second; raises to end it.
+    worker: value of the parameter inference_worker.
+    args: the command line.
+    check: called a few times a second; may raise to end the measurement.
     """
     logs = args.results / 'logs'
     commands = {
@@ -105,7 +107,7 @@ def measure(
 
 
 def _median(measured: list[tuple[Overhead, Jitter]]) -> tuple[Overhead, Jitter]:
-    """Return the median over the rounds of each figure by itself."""
+    """Return the median of each figure over the rounds; numbers of actions are added up."""
     overheads, jitters = zip(*measured, strict=True)
     return (
         Overhead(

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A policy that computes for a known time, as a real one does, and says for how long it did."""
+"""A policy that computes for a given time, and reports for how long it did."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import Action, Decoding, Observation, Policy, PolicyInfo
 
 MODEL_SECONDS = 0.05
-"""About what a policy of 7 billion parameters takes on a fast GPU; here a CPU is busy with it."""
+"""About what a policy of 7 billion parameters takes on a fast GPU."""
 
 PHASE = 'model'
 
 
 class BusyPolicy:
-    """Infers with another policy again and again until the time is up.
+    """Repeats another policy's inference until a time is up.
 
-    The time it took, in milliseconds, is the only phase in the action's statistics.
+    The time that this took is the only phase in the action's statistics.
+
+    Args:
+        policy: the other policy.
+        seconds: how long an inference takes at least.
     """
 
     def __init__(self, policy: Policy, *, seconds: float = MODEL_SECONDS) -> None:
@@ -29,7 +33,7 @@ class BusyPolicy:
 
     @property
     def info(self) -> PolicyInfo:
-        """What the other policy is."""
+        """See `Policy.info`; that of the other policy."""
         return self._policy.info
 
     def infer(self, observation: Observation, decoding: Decoding) -> Action:
@@ -49,12 +53,12 @@ class BusyPolicy:
 
 
 def load_busy_policy(settings: PolicySettings) -> Policy:
-    """Load the shipped policy and keep it busy."""
+    """Return a busy policy in this process, over the one that the settings name."""
     return BusyPolicy(policy_from_settings(settings))
 
 
 def make_busy_policy(settings: PolicySettings) -> Policy:
-    """Load it where `inference_worker` says."""
+    """Return a busy policy in this process or in one of its own, as `inference_worker` says."""
     if settings.inference_worker == 'process':
         return ProcessPolicy(f'{__name__}:{load_busy_policy.__name__}', settings)
     return load_busy_policy(settings)

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A camera: 640x480 noise at 30 Hz, stamped when it is sent."""
+"""A node that acts as a camera: images of noise, 640x480 at 30 Hz, stamped when they are sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = 30.0  # Hz
 
 
 class NoiseCamera(Node):
-    """Publishes `image`; the pixels are made beforehand, so that sending is all it does."""
+    """Publishes the topic `image`; its pixels are made before, so that sending takes no time."""
 
     def __init__(self) -> None:
         super().__init__('noise_camera')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Figures of one measurement, and a table of several."""
+"""The figures of a measurement of overhead and jitter, and a table of them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """What was measured in one run.
+    """The overhead in one run; times are (p50, p99, largest).
 
-    transport_ms: p50, p99 and most of image publication to its arrival in the node's callback.
-    overhead_ms: the same of that arrival to the command's publication, minus the model.
+    actions: how many were measured.
+    transport_ms: from the publication of an image to its arrival in the node's callback.
+    overhead_ms: from that arrival to the publication of the command, minus the model's time.
     """
 
     actions: int
@@ -24,11 +25,11 @@ class Overhead:
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """What was measured in one run.
+    """The jitter of the commands in one run.
 
-    commands_hz: how often a command came.
-    busy: which part of the time the model was computing.
-    jitter_ms: p50, p99 and most of how far off the time was at which a command came.
+    commands_hz: their rate.
+    busy: share of the time in which the model computed.
+    jitter_ms: (p50, p99, largest) of the difference from the due time.
     """
 
     commands_hz: float
@@ -45,11 +46,14 @@ def spread(values: Iterable[float]) -> tuple[float, float, float]:
 def lateness_ms(
     stamps_ns: Sequence[int], begins: Sequence[bool], *, period_s: float
 ) -> np.ndarray:
-    """Return how far off each command but the first came, in milliseconds.
+    """Return how far from its due time each command but the first was published, milliseconds.
 
-    stamps_ns: (N,) when each was published. begins: (N,) whether it begins an action: an arm at
-    rest is commanded as soon as the action is known, and the next command comes a period after
-    that; such a command can only be too late.
+    A command that begins an action may come early, since an arm at rest is commanded as soon as
+    the action is known. It is due at most a period after the command before.
+
+    stamps_ns: (N,), when each command was published.
+    begins: (N,), whether it begins an action.
+    period_s: of control, seconds.
     """
     gaps: np.ndarray = np.diff(np.asarray(stamps_ns, np.int64))
     off = gaps / 1e6 - period_s * 1e3

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Listens to a node under measurement, and keeps what it says."""
+"""Subscribes to a policy node, and measures its overhead and jitter."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ SETTLING = 1.0  # seconds after a change, not counted
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What was said in one stretch of time.
+class _Received:
+    """The messages of one stretch of time; stamps and times in nanoseconds.
 
-    published: of a command with this stamp, when it was. actions: by the stamp of their first
-    command. statistics: by the number of the action.
+    published: stamp of a command -> when it was published.
+    actions: stamp of an action's first command -> the action.
+    statistics: sequence number of an action -> its statistics.
     """
 
     published: dict[int, int] = field(default_factory=dict)
@@ -39,16 +40,16 @@ class _Heard:
 
 
 class Observer:
-    """Switches a policy node between two ways of working and takes figures of each.
+    """Measures a policy node in two modes of operation, which it sets by parameters.
 
     Args:
-        remote: in the node's domain.
-        check: called a few times a second while it measures; may raise to end that.
+        remote: a node in the same domain.
+        check: called a few times a second; may raise to end the measurement.
     """
 
     def __init__(self, remote: RemoteNode, *, check: Callable[[], None]) -> None:
         self._remote, self._check = remote, check
-        self._heard, self._lock = _Heard(), threading.Lock()  # is heard in another thread
+        self._received, self._lock = _Received(), threading.Lock()  # another thread receives
         remote.subscribe(TwistStamped, 'delta_twist_cmds', self._on_twist, qos.COMMAND)
         remote.subscribe(VlaAction, 'action', self._on_action, qos.COMMAND)
         remote.subscribe(DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND)
@@ -56,14 +57,14 @@ class Observer:
         self._instructions.publish(String(data='pick up the red block'))
 
     def overhead(self, seconds: float) -> Overhead:
-        """Measure image to command, the arm resting while the model works."""
-        heard = self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
+        """Measure the time from image to command; the arm rests while the model computes."""
+        received = self._observe({'wait_for_motion': True, 'step_duration': 0.1}, seconds)
         transports, overheads = [], []
-        for stamp, action in heard.actions.items():
-            statistics = heard.statistics.get(action.sequence)
-            if stamp in heard.published and statistics is not None:
+        for stamp, action in received.actions.items():
+            statistics = received.statistics.get(action.sequence)
+            if stamp in received.published and statistics is not None:
                 taken = to_nanoseconds(action.observation_stamp)
-                latency_ms = (heard.published[stamp] - taken) / 1e6
+                latency_ms = (received.published[stamp] - taken) / 1e6
                 transports.append(statistics.transport_ms)
                 overheads.append(latency_ms - statistics.transport_ms - _model_ms(statistics))
         return Overhead(
@@ -71,34 +72,35 @@ class Observer:
         )
 
     def jitter(self, seconds: float) -> Jitter:
-        """Measure when commands come while the model works without a pause."""
-        heard = self._observe(
+        """Measure when commands come while the model computes without a pause."""
+        received = self._observe(
             {'wait_for_motion': False, 'step_duration': 1 / CONTROL_RATE}, seconds
         )
-        stamps = sorted(heard.published)
+        stamps = sorted(received.published)
         off = lateness_ms(
-            [heard.published[stamp] for stamp in stamps],
-            [stamp in heard.actions for stamp in stamps],
+            [received.published[stamp] for stamp in stamps],
+            [stamp in received.actions for stamp in stamps],
             period_s=1 / CONTROL_RATE,
         )
         return Jitter(
             commands_hz=len(stamps) / seconds,
-            busy=sum(map(_model_ms, heard.statistics.values())) / 1e3 / seconds,
+            busy=sum(map(_model_ms, received.statistics.values())) / 1e3 / seconds,
             jitter_ms=spread(off),
         )
 
-    def _observe(self, parameters: dict[str, object], seconds: float) -> _Heard:
-        """Return what is heard for so long; nothing is added to it any more."""
+    def _observe(self, parameters: dict[str, object], seconds: float) -> _Received:
+        """Set parameters, let them take effect, and return what is received for some seconds."""
         self._remote.set_parameters(NODE, parameters)
         self._wait(SETTLING)
         self._begin_anew()
         self._wait(seconds)
         return self._begin_anew()
 
-    def _begin_anew(self) -> _Heard:
+    def _begin_anew(self) -> _Received:
+        """Return what has been received since the last call."""
         with self._lock:
-            heard, self._heard = self._heard, _Heard()
-        return heard
+            received, self._received = self._received, _Received()
+        return received
 
     def _wait(self, seconds: float) -> None:
         ends = time.monotonic() + seconds
@@ -108,15 +110,17 @@ class Observer:
 
     def _on_twist(self, message: TwistStamped, info: MessageInfo) -> None:
         with self._lock:
-            self._heard.published[to_nanoseconds(message.header.stamp)] = info['source_timestamp']
+            self._received.published[to_nanoseconds(message.header.stamp)] = info[
+                'source_timestamp'
+            ]
 
     def _on_action(self, message: VlaAction) -> None:
         with self._lock:
-            self._heard.actions[to_nanoseconds(message.header.stamp)] = message
+            self._received.actions[to_nanoseconds(message.header.stamp)] = message
 
     def _on_statistics(self, message: DecodeStatistics) -> None:
         with self._lock:
-            self._heard.statistics[message.sequence] = message
+            self._received.statistics[message.sequence] = message
 
 
 def _model_ms(statistics: DecodeStatistics) -> float:

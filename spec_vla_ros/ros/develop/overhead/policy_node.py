@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The policy node, as it is, with a policy whose time is known."""
+"""The unchanged policy node with a `BusyPolicy`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Runs a soak from the command line; the exit code says whether all went well."""
+"""Runs a soak test from the command line; the exit code is 0 if it passed, otherwise 1."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.programs import ending_when_asked
 from spec_vla_ros.ros.children import ChildFailedError
-from spec_vla_ros.ros.develop.soak.report import figures, markdown, plot
+from spec_vla_ros.ros.develop.soak.report import markdown, plot, soak_figures
 from spec_vla_ros.ros.develop.soak.run import SoakError, soak
 from spec_vla_ros.ros.free_domain import keep_to_this_machine
 
 
 def main() -> None:
-    """Run, and write soak.json, soak.md and soak.png, also of a soak that ended early."""
+    """Run a soak, and write soak.json, soak.md and soak.png, even if it ended early."""
     args = _parse()
     keep_to_this_machine()
     try:
@@ -32,7 +32,7 @@ def main() -> None:
     except (ChildFailedError, SoakError, TimeoutError) as error:
         print(f'soak failed: {error}')
         sys.exit(1)
-    found = figures(outcome)
+    found = soak_figures(outcome)
     args.results.mkdir(parents=True, exist_ok=True)
     (args.results / 'soak.json').write_text(json.dumps(found, indent=2) + '\n')
     (args.results / 'soak.md').write_text(markdown(found))

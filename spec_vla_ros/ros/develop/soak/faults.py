@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The faults that are injected, and what must come of each."""
+"""The faults that are injected, and how the node must react to each."""
 
 from __future__ import annotations
 
@@ -13,54 +13,61 @@ from std_srvs.srv import Trigger
 from spec_vla_ros.msg import PolicyStatus
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.develop.soak import relay
-from spec_vla_ros.ros.develop.soak.parts import POLICY, RELAY, ROBOT, Parts
-from spec_vla_ros.ros.develop.soak.watch import Watch
+from spec_vla_ros.ros.develop.soak.processes import POLICY, RELAY, ROBOT, SoakProcesses
+from spec_vla_ros.ros.develop.soak.watch import TopicWatch
 from spec_vla_ros.ros.remote import RemoteNode
 from spec_vla_ros.settings.nodes import PolicySettings, SimSettings
 from spec_vla_ros.types import MODES
 
 NODE = '/spec_vla'
 MARGIN = 0.25
-"""Seconds allowed for messages on their way and for being scheduled, on top of a limit."""
+"""Seconds allowed in addition to a limit, for transport and scheduling."""
 
 AT_ONCE = 2 / PolicySettings().control_rate
 STEP = PolicySettings().step_duration
 IMAGE_TIMEOUT = PolicySettings().image_timeout
 LAST_ACTION = PolicySettings().inference_timeout + STEP
-"""What is being inferred from the last good image may take so long, and is then executed."""
+"""Seconds after the last good image until the action inferred from it has been executed."""
 
 
 @dataclass(frozen=True)
-class Hands:
-    """What a fault works with."""
+class FaultTools:
+    """What injecting and repairing a fault needs.
+
+    remote: the node to call with.
+    watch: the observed topics.
+    parts: the processes.
+    rng: random numbers.
+    instruction: of the running episode.
+    """
 
     remote: RemoteNode
-    watch: Watch
-    parts: Parts
+    watch: TopicWatch
+    parts: SoakProcesses
     rng: np.random.Generator
-    instruction: str
+    instruction: str = ''
 
 
-def _nothing(hands: Hands) -> None:
-    """Leave things as they are."""
+def _nothing(tools: FaultTools) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong.
+    """One kind of fault.
 
-    begin, end: do it, and set it right again.
-    limit: seconds within which the last velocity that is not zero must have come, the margin not
-        included; None: it must not halt at all.
-    reason: PolicyStatus.REASON_* that must be reported meanwhile; None: none needs to be.
-    at_arm: it is the arm itself that must stand still, since nobody commands it any more.
-    kills: a process of ours ends.
-    takes_time: it is in force when `begin` returns; else from when it is called.
+    begin, end: inject the fault, and repair it.
+    limit: seconds after the fault until the last non-zero velocity command, without `MARGIN`; None
+        if the node must not halt.
+    reason: PolicyStatus.REASON_* that must be reported meanwhile; None for no requirement.
+    at_arm: whether the arm itself is observed instead of the commands, since nobody commands it.
+    kills: whether a process is killed.
+    takes_time: whether the fault is in force from the end of `begin`, not from its beginning.
     """
 
     name: str
-    begin: Callable[[Hands], object]
-    end: Callable[[Hands], object] = field(default=_nothing)
+    begin: Callable[[FaultTools], object]
+    end: Callable[[FaultTools], object] = field(default=_nothing)
     limit: float | None = None
     reason: int | None = None
     at_arm: bool = False
@@ -69,17 +76,17 @@ class Fault:
 
     @property
     def duration(self) -> float:
-        """Seconds for which it lasts."""
+        """How long the fault lasts, seconds."""
         return 1.0 if self.limit is None else self.limit + MARGIN + 1.0
 
 
 def all_faults(remote: RemoteNode) -> list[Fault]:
-    """Return every fault there is."""
+    """Return all faults."""
     stop = remote.node.create_publisher(Bool, 'emergency_stop', qos.LATCHED)
 
-    def let_go(hands: Hands) -> None:
-        stop.publish(Bool(data=False))  # or a node that is started later finds it pressed
-        _reset(hands)
+    def let_go(tools: FaultTools) -> None:
+        stop.publish(Bool(data=False))  # latched; a node started later must not find it pressed
+        _reset(tools)
 
     return [
         _camera('camera silent', relay.SILENT, PolicyStatus.REASON_STALE_IMAGE, IMAGE_TIMEOUT),
@@ -103,7 +110,7 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
         _instruction('unknown words', 'fly me to the moon', PolicyStatus.REASON_BAD_INSTRUCTION),
         Fault(
             name='emergency stop',
-            begin=lambda hands: stop.publish(Bool(data=True)),
+            begin=lambda tools: stop.publish(Bool(data=True)),
             end=let_go,
             limit=AT_ONCE,
             reason=PolicyStatus.REASON_EMERGENCY_STOP,
@@ -111,8 +118,8 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
         Fault(
             name='deactivated',
             takes_time=True,
-            begin=lambda hands: hands.remote.deactivate(NODE),
-            end=lambda hands: hands.remote.activate(NODE),
+            begin=lambda tools: tools.remote.deactivate(NODE),
+            end=lambda tools: tools.remote.activate(NODE),
             limit=AT_ONCE,
         ),
         Fault(name='parameters changed', begin=_change_parameters),
@@ -121,14 +128,14 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
         _killed('camera relay killed', RELAY, PolicyStatus.REASON_STALE_IMAGE, IMAGE_TIMEOUT),
         Fault(
             name='inference process killed',
-            begin=lambda hands: hands.parts.kill_worker(),
+            begin=lambda tools: tools.parts.kill_worker(),
             limit=STEP + AT_ONCE,
             reason=PolicyStatus.REASON_WORKER_DOWN,
             kills=True,
         ),
         Fault(
             name='policy node killed',
-            begin=lambda hands: hands.parts.kill(POLICY),
+            begin=lambda tools: tools.parts.kill(POLICY),
             end=_restart_policy,
             limit=SimSettings().command_timeout,
             at_arm=True,
@@ -138,13 +145,13 @@ def all_faults(remote: RemoteNode) -> list[Fault]:
 
 
 def _camera(name: str, mode: str, reason: int, limit: float) -> Fault:
-    def end(hands: Hands) -> None:
-        hands.watch.relay(relay.PASS)
-        _reset(hands)  # after many unreadable images in a row it has given up
+    def end(tools: FaultTools) -> None:
+        tools.watch.relay(relay.PASS)
+        _reset(tools)  # after many unreadable images the node needs a reset
 
     return Fault(
         name=name,
-        begin=lambda hands: hands.watch.relay(mode),
+        begin=lambda tools: tools.watch.relay(mode),
         end=end,
         limit=limit,
         reason=reason,
@@ -152,11 +159,11 @@ def _camera(name: str, mode: str, reason: int, limit: float) -> Fault:
 
 
 def _instruction(name: str, text: str, reason: int) -> Fault:
-    # what was inferred for the last instruction may still be executed for one tick, no more
+    # A command for the old instruction may still come at the next tick, but none after it.
     return Fault(
         name=name,
-        begin=lambda hands: hands.watch.instruct(text),
-        end=lambda hands: hands.watch.instruct(hands.instruction),
+        begin=lambda tools: tools.watch.instruct(text),
+        end=lambda tools: tools.watch.instruct(tools.instruction),
         limit=AT_ONCE,
         reason=reason,
     )
@@ -165,37 +172,37 @@ def _instruction(name: str, text: str, reason: int) -> Fault:
 def _killed(name: str, part: str, reason: int, limit: float) -> Fault:
     return Fault(
         name=name,
-        begin=lambda hands: hands.parts.kill(part),
-        end=lambda hands: hands.parts.start(part),
+        begin=lambda tools: tools.parts.kill(part),
+        end=lambda tools: tools.parts.start(part),
         limit=limit,
         reason=reason,
         kills=True,
     )
 
 
-def _reset(hands: Hands) -> None:
-    hands.remote.call(Trigger, f'{NODE}/reset', Trigger.Request())
-    hands.watch.instruct(hands.instruction)
+def _reset(tools: FaultTools) -> None:
+    tools.remote.call(Trigger, f'{NODE}/reset', Trigger.Request())
+    tools.watch.instruct(tools.instruction)
 
 
-def _restart_policy(hands: Hands) -> None:
-    hands.parts.start(POLICY)
-    if not (hands.remote.configure(NODE) and hands.remote.activate(NODE)):
+def _restart_policy(tools: FaultTools) -> None:
+    tools.parts.start(POLICY)
+    if not (tools.remote.configure(NODE) and tools.remote.activate(NODE)):
         raise TimeoutError('the policy node did not come back after it was killed')
 
 
-def _change_parameters(hands: Hands) -> None:
-    hands.remote.set_parameters(
+def _change_parameters(tools: FaultTools) -> None:
+    tools.remote.set_parameters(
         NODE,
         {
-            'acceptance_threshold': int(hands.rng.integers(0, 10)),
-            'temporal_draft': bool(hands.rng.integers(0, 2)),
-            'decoding_mode': str(hands.rng.choice(MODES)),
+            'acceptance_threshold': int(tools.rng.integers(0, 10)),
+            'temporal_draft': bool(tools.rng.integers(0, 2)),
+            'decoding_mode': str(tools.rng.choice(MODES)),
         },
     )
 
 
-def _wrong_parameters(hands: Hands) -> None:
+def _wrong_parameters(tools: FaultTools) -> None:
     for values in (
         {'acceptance_threshold': 256},
         {'acceptance_threshold': 1.5},
@@ -204,5 +211,5 @@ def _wrong_parameters(hands: Hands) -> None:
         {'image_timeout': float('nan')},
         {'dry_run': True, 'max_velocity': [1e9] * 6},
     ):
-        if hands.remote.set_parameters(NODE, values).successful:
+        if tools.remote.set_parameters(NODE, values).successful:
             raise ValueError(f'the node took {values}')

@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What each process holds over time, and whether it grows."""
+"""Tells from samples of memory, threads and file descriptors whether a process grows."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 
 WARM_UP = 0.25
-"""Share of a process's life in which it may grow: caches fill, buffers are touched."""
+"""Share of a process's life in which it may grow, for example to fill caches."""
 
-MEMORY_LIMIT = 8 * 2**20
-MEMORY_SHARE = 0.03
+MEMORY_LIMIT = 8 * 2**20  # bytes of growth that are allowed
+MEMORY_SHARE = 0.03  # of a process's memory, by which it may grow if that is more
 EXTRA = 3
-"""Threads, or descriptors, that come and go."""
+"""How many threads or descriptors more than before are allowed, since some come and go."""
 
 _POINTS = 400
-"""Of which a slope is taken at most: it is the median over all their pairs."""
+"""Largest number of samples for a slope, which takes the median over all their pairs."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemorySample:
-    """What a process held at one moment.
+    """What a process used at one moment.
 
-    seconds: since the run began. memory: bytes that belong to no file, resident: all of them.
+    seconds: since the run began.
+    memory: resident bytes that belong to no file.
+    resident: all resident bytes.
+    threads, descriptors: how many.
     """
 
     seconds: float
@@ -36,15 +39,15 @@ class MemorySample:
 
 
 def growth(samples: Sequence[MemorySample], *, at_least: float) -> dict | None:
-    """Return how a process grew after it had warmed up, ready for JSON.
+    """Return how much a process grew after its warm-up, ready for JSON.
 
-    The slope of memory is Theil and Sen's, which a burst does not move. A process grows when the
-    slope over its life comes to more than 8 MB and 3 % of what it holds, or when it has more
-    threads or descriptors at the end than it ever had in the second quarter of its life.
+    The slope of its memory is Theil-Sen's, which is robust against bursts. 'grows' is true if the
+    memory grew by more than 8 MB and 3 % along this slope, or if in the last quarter of its life
+    the process has over `EXTRA` more threads or descriptors than ever in the second quarter.
 
     Args:
-        samples: of one process, in order.
-        at_least: seconds; a shorter life says nothing and gives None.
+        samples: of one process, in order of time.
+        at_least: a life shorter than this, seconds, is not judged: the result is None.
     """
     seconds = np.array([s.seconds for s in samples])
     if len(samples) < 8 or seconds[-1] - seconds[0] < at_least:
@@ -78,7 +81,10 @@ def growth(samples: Sequence[MemorySample], *, at_least: float) -> dict | None:
 def by_process(
     samples: Mapping[str, Sequence[MemorySample]], *, at_least: float
 ) -> dict[str, list]:
-    """Return `growth` of every process of every part that lived long enough."""
+    """Return name of a part -> `growth` of each of its processes that lived long enough.
+
+    samples: name of a part -> samples of all its processes, in order of time.
+    """
     found: dict[str, list] = {}
     for part, series in samples.items():
         found[part] = []

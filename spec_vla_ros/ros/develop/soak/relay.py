@@ -1,8 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Stands between camera and policy, and spoils the images as it is told.
+"""A node between camera and policy that spoils images on request.
 
-So the nodes under test hold no code for tests: the policy's topic `image` is remapped to this
-node's `image_relayed`.
+So the nodes under test need no code for tests. The policy's topic `image` is remapped to this
+node's topic `image_relayed`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LATENESS_NS = 3_000_000_000
 
 
 class CameraRelay(Node):
-    """Passes images on, or not, or changed; the topic `relay_mode` says which of MODES."""
+    """Relays images in one of `MODES`, which the topic `relay_mode` sets."""
 
     def __init__(self) -> None:
         super().__init__('camera_relay')

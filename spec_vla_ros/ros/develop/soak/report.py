@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What a soak comes to: verdicts, JSON, Markdown, a picture."""
+"""The results of a soak: verdict and figures, as JSON, Markdown and a plot."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from spec_vla_ros.ros.develop.soak.run import SoakRun
 from spec_vla_ros.ros.develop.soak.trial import Trial
 
 RATE_SHARE = 0.9
-"""Of the control rate: what the median of the windows must reach."""
+"""Share of the control rate that the median rate of commands must reach."""
 
 LIFE_SHARE, SHORTEST_LIFE = 0.3, 180.0
-"""How long a process must have lived to be judged by what it held: of the run, and in seconds."""
+"""How long a process must have lived for its growth to be judged: share of the run, seconds."""
 
 
-def figures(outcome: SoakRun) -> dict:
-    """Return everything for JSON; `passed` says whether all is well."""
+def soak_figures(outcome: SoakRun) -> dict:
+    """Return all figures, ready for JSON; 'passed' is the verdict."""
     shortest = max(LIFE_SHARE * outcome.seconds, SHORTEST_LIFE)
     growth = by_process(outcome.samples, at_least=shortest)
     rates = np.array(outcome.rates)
     rate_held = bool(len(rates) and np.median(rates) >= RATE_SHARE * outcome.control_rate)
-    wrong = [t for t in outcome.trials if t.faults]
+    wrong = [t for t in outcome.trials if t.violations]
     grown = [part for part, found in growth.items() if any(one['grows'] for one in found)]
     return {
         'date': date.today().isoformat(),
@@ -43,7 +43,7 @@ def figures(outcome: SoakRun) -> dict:
         'commands': outcome.commands,
         'faults_injected': len(outcome.trials),
         'faults_gone_wrong': [
-            {'fault': t.name, 'at': t.at, 'what': list(t.faults)} for t in wrong
+            {'fault': t.name, 'at': t.at, 'what': list(t.violations)} for t in wrong
         ],
         'rate_held': rate_held,
         'commands_hz': {
@@ -59,7 +59,7 @@ def figures(outcome: SoakRun) -> dict:
 
 
 def markdown(found: Mapping) -> str:
-    """Return the report as text."""
+    """Return the figures (see `soak_figures`) as Markdown."""
     rate = found['commands_hz']
     early = found['ended_early']
     lines = [
@@ -114,7 +114,7 @@ def _rate(value: float | None) -> str:
 
 
 def plot(outcome: SoakRun, path: Path) -> None:
-    """Draw memory, threads and descriptors over time, and how soon each fault halted the arm."""
+    """Plot memory, threads and descriptors over time, and how soon each fault halted the arm."""
     figure = Figure(figsize=(12, 8), layout='constrained')
     panels = figure.subplots(2, 2)
     for axes, name, scale, label in (
@@ -149,7 +149,7 @@ def _draw_lives(
     label: str,
     colour: str,
 ) -> None:
-    """Draw one line for each process that a part has had."""
+    """Plot a field of the samples, with a line for each process that a part has had."""
     for number, pid in enumerate(dict.fromkeys(s.pid for s in samples)):
         life = [s for s in samples if s.pid == pid]
         axes.plot(
@@ -177,5 +177,5 @@ def _fault(trials: Sequence[Trial]) -> dict:
         'longest_halt': max(halts, default=None),
         'median_recovery': float(np.median(again)) if again else None,
         'longest_recovery': max(again, default=None),
-        'wrong': sum(bool(t.faults) for t in trials),
+        'wrong': sum(bool(t.violations) for t in trials),
     }

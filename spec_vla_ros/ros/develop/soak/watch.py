@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""What goes over the wire during a soak: commands, status, the arm's pose, its episodes."""
+"""Records the topics during a soak: commands, status, the arm's pose, episodes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.develop.soak.relay import PASS
 from spec_vla_ros.ros.remote import RemoteNode
 
-KEPT = 120.0  # seconds of the past
+KEPT = 120.0  # seconds of the past that are kept
 
 
-class Watch:
-    """Keeps the recent past of the topics; queries by time.monotonic().
+class TopicWatch:
+    """Keeps the recent messages of the topics; all times are those of `time.monotonic`.
 
     Args:
-        remote: where to subscribe and publish.
-        check: called while waiting; raises when the soak cannot go on.
+        remote: the node that subscribes and publishes.
+        check: called while waiting; raises if the soak cannot go on.
     """
 
     def __init__(self, remote: RemoteNode, *, check: Callable[[], None]) -> None:
@@ -46,31 +46,31 @@ class Watch:
         remote.subscribe(PoseStamped, 'end_effector_pose', self._on_pose, qos.SENSOR_STATE)
 
     def relay(self, mode: str) -> None:
-        """Have the relay do so with the images from now on."""
+        """Set the mode of the camera relay, see `relay.MODES`."""
         self._relay.publish(String(data=mode))
 
     def instruct(self, text: str) -> None:
-        """Give an instruction."""
+        """Publish an instruction."""
         self._words.publish(String(data=text))
 
     def last_motion(self, since: float) -> float | None:
-        """When the last velocity that is not zero came, after `since`; None if none did."""
+        """Return when the last non-zero velocity command after `since` came; None if none did."""
         with self._lock:
             return next((t for t, moving in reversed(self._twists) if moving and t > since), None)
 
     def commands_between(self, start: float, end: float) -> int:
-        """How many velocities came."""
+        """Return how many velocity commands came."""
         with self._lock:
             return sum(start <= t < end for t, _ in self._twists)
 
     def moved_between(self, start: float, end: float) -> float:
-        """How far the arm was from where it was at first, at most, in metres."""
+        """Return the arm's largest distance from its first position in this time, metres."""
         with self._lock:
             places = [p for t, p in self._poses if start <= t < end]
         return max((float(np.linalg.norm(p - places[0])) for p in places), default=0.0)
 
     def reasons_between(self, start: float, end: float) -> set[int]:
-        """Every reason to halt that was reported; empty when it ran all the time."""
+        """Return all reasons of halts that were reported; empty if the node did not halt."""
         with self._lock:
             return {
                 reason
@@ -79,7 +79,7 @@ class Watch:
             }
 
     def until(self, condition: Callable[[], bool], *, timeout: float) -> float | None:
-        """Wait for a condition; return how many seconds it took, None if it did not come."""
+        """Wait for a condition; return how many seconds that took, or None after the timeout."""
         began = time.monotonic()
         while not condition():
             self._check()
@@ -89,7 +89,7 @@ class Watch:
         return time.monotonic() - began
 
     def moves_since(self, since: float) -> bool:
-        """Whether the policy runs and commands motion, by what came after `since`."""
+        """Return whether the policy is running, and has commanded motion after `since`."""
         status = self.status
         running = status is not None and status.state == PolicyStatus.STATE_RUNNING
         return running and self.last_motion(since) is not None
@@ -106,7 +106,7 @@ class Watch:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the robot has said that its episode is a success."""
+        """Whether the robot has reported success in its episode."""
         return self.episode is not None and self.episode.success
 
     def _on_episode(self, message: EpisodeStatus) -> None:

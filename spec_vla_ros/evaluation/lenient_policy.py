@@ -1,16 +1,16 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Counts answers in words, a single one of which must not end hours of work."""
+"""A policy for long runs, which a single answer in words must not end."""
 
 from __future__ import annotations
 
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.types import Action, Decoding, NotAnActionError, Observation, PolicyInfo
 
-FEWEST = 20
+MIN_ANSWERS = 20
 """Answers that must have come before a policy is refused for answering mostly in words."""
 
 
-class Answers:
+class LenientPolicy:
     """A policy that accepts answers in words (tokens that are no actions), and counts them.
 
     Such a token becomes the nearest bin, as in published evaluations. On a robot it is refused.
@@ -39,8 +39,8 @@ class Answers:
         """Return the action for this observation.
 
         Raises:
-            NotAnActionError: the model computed NaN, or most of at least `FEWEST` answers are in
-                words.
+            NotAnActionError: the model computed NaN, or most of at least `MIN_ANSWERS` answers
+                are in words.
             ValueError: see `SpecVlaPolicy.infer`.
         """
         action = self._policy.infer(observation, decoding, refuse_words=False)
@@ -49,7 +49,7 @@ class Answers:
             self._policy.codec.check_actions(action.tokens)
         except NotAnActionError as error:
             self._in_words, self._last = self._in_words + 1, error
-            if self._given >= FEWEST:
+            if self._given >= MIN_ANSWERS:
                 self.check()
         return action
 
@@ -66,7 +66,7 @@ class Answers:
         if self._last is not None and 2 * self._in_words > self._given:
             raise self._last
 
-    def told(self) -> str:
+    def warning(self) -> str:
         """Return in a sentence how many answers are in words; empty if none is."""
         if not self._in_words:
             return ''

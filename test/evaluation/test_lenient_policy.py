@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.evaluation.answers import FEWEST, Answers
+from spec_vla_ros.evaluation.lenient_policy import MIN_ANSWERS, LenientPolicy
 from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import Decoding, NotAnActionError
 
@@ -28,7 +28,7 @@ class Talks:
 
 
 def ask(in_words):
-    answers = Answers(Talks(in_words))
+    answers = LenientPolicy(Talks(in_words))
     for _ in in_words:
         answers.infer(None, Decoding())
     return answers
@@ -36,22 +36,22 @@ def ask(in_words):
 
 @pytest.mark.parametrize('first', [True, False])
 def test_a_few_answers_in_words_are_counted(first):
-    answers = ask([first] + [False] * 2 * FEWEST + [not first])
+    answers = ask([first] + [False] * 2 * MIN_ANSWERS + [not first])
     answers.check()
     assert answers.in_words == 1
-    assert answers.told() == (
-        f'1 of {2 * FEWEST + 2} answers are words, which a robot refuses: they are no actions'
+    assert answers.warning() == (
+        f'1 of {2 * MIN_ANSWERS + 2} answers are words, which a robot refuses: they are no actions'
     )
 
 
 def test_none_is_not_told():
-    assert ask([False]).told() == ''
+    assert ask([False]).warning() == ''
     ask([]).check()
 
 
 def test_a_policy_that_mostly_talks_is_refused_soon():
     with pytest.raises(NotAnActionError, match='answered in words instead of an action: 7 of 7'):
-        ask([True] * FEWEST)
+        ask([True] * MIN_ANSWERS)
 
 
 def test_a_policy_that_mostly_talks_is_refused_at_the_end_of_little():

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from toy_table import ToyTable
 
-from spec_vla_ros.sim.libero.scene import Goal, Thing, lattice
-from spec_vla_ros.sim.libero.ways import (
+from spec_vla_ros.sim.libero.approach import (
     NARROW,
     WIDE,
     free_height,
     over_then_down,
-    surface,
-    way_out,
+    release_height,
+    way_from_under,
 )
+from spec_vla_ros.sim.libero.scene import Goal, Thing, lattice
 
 
 def test_across_goes_over_what_is_between():
@@ -45,19 +45,19 @@ def test_a_centimetre_aside_of_a_rim_the_hand_still_goes_down():
 
 def test_things_are_let_go_above_where_they_shall_lie():
     scene = ToyTable().scene()
-    assert surface(scene, scene.goals[0]) == pytest.approx(0.014)
+    assert release_height(scene, scene.goals[0]) == pytest.approx(0.014)
     inside = Goal('in', 'box', np.array([0.05, 0.2, 0.03]), 'plate', done=False)
-    assert surface(scene, inside) == pytest.approx(0.03)
+    assert release_height(scene, inside) == pytest.approx(0.03)
     table = Goal('on', 'box', np.array([0.3, 0.2, 0.02]), None, done=False)
-    assert surface(scene, table) == pytest.approx(0.026)
+    assert release_height(scene, table) == pytest.approx(0.026)
 
 
 def test_a_thing_is_drawn_out_from_under_another():
     scene = ToyTable(at=(0.0, 0.0)).scene()
-    assert way_out(scene, 'box') is None
+    assert way_from_under(scene, 'box') is None
     # Covers the box from y = -0.01 down.
     board = lattice([0.1, 0.1, 0.005]) + np.array([0.0, -0.11, 0.1])
     scene = replace(scene, things={**scene.things, 'board': Thing(board.mean(axis=0), board)})
-    out = way_out(scene, 'box')
+    out = way_from_under(scene, 'box')
     assert out[1] == pytest.approx(0.02, abs=0.01)
     assert abs(out[0]) < 0.01

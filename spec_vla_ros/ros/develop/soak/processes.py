@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The processes of a soak: robot, relay, policy; killed, started again, and watched."""
+"""The processes of a soak: starts, kills and restarts robot, relay and policy, and samples them.
+
+They are called parts here, since a part may have several processes one after the other.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
 from spec_vla_ros.ros.develop.soak.growth import MemorySample
 
 ROBOT, RELAY, POLICY, WORKER = 'sim_robot', 'camera_relay', 'policy_node', 'inference'
-SAMPLE_PERIOD = 2.0
+SAMPLE_PERIOD = 2.0  # seconds
 
 
-class Parts:
-    """Starts the processes in a ROS domain, and samples what they hold.
+class SoakProcesses:
+    """Starts the parts in a ROS domain, and samples their memory, threads and descriptors.
 
     Args:
-        children: starts them, and stops them in the end.
+        children: starts the processes, and stops them at the end.
         domain_id: the ROS domain.
-        logs: folder.
+        logs: folder for the output of the processes.
     """
 
     def __init__(self, children: Children, *, domain_id: int, logs: Path) -> None:
@@ -38,13 +41,13 @@ class Parts:
         self._sampler = threading.Thread(target=self._sample, name='sampler', daemon=True)
 
     def start_all(self) -> None:
-        """Start every part, and the sampling."""
+        """Start all parts and the sampling."""
         for part in (ROBOT, RELAY, POLICY):
             self.start(part)
         self._sampler.start()
 
     def start(self, part: str) -> None:
-        """Start a part, again if it was killed."""
+        """Start a part, which may have been killed before."""
         ros = 'spec_vla_ros.ros'
         commands = {
             ROBOT: node_command(f'{ros}.sim_node', file='sim_robot'),
@@ -64,7 +67,7 @@ class Parts:
         self._killed.discard(part)
 
     def kill(self, part: str) -> None:
-        """SIGKILL a part, and remove the shared memory that it cannot clean up itself."""
+        """Kill a part by SIGKILL, and remove its shared memory."""
         process = self._processes[part]
         self._killed.add(part)
         locks = []
@@ -74,19 +77,19 @@ class Parts:
         process.kill()
         with contextlib.suppress(psutil.TimeoutExpired):
             process.wait(5.0)
-        for lock in locks:  # Fast DDS's owner of a segment holds the lock beside it
+        for lock in locks:  # the owner of a segment of Fast DDS holds the lock file beside it
             if lock.match('/dev/shm/fast*_*_el') and 'port' not in lock.name:
                 lock.with_name(lock.name.removesuffix('_el')).unlink(missing_ok=True)
                 lock.unlink(missing_ok=True)
 
     def kill_worker(self) -> None:
-        """SIGKILL the process that infers."""
+        """Kill the process that infers by SIGKILL."""
         worker = self._worker()
         if worker is not None:
             worker.kill()
 
     def check(self) -> None:
-        """Raise ChildFailedError when a part has ended that nobody killed."""
+        """Raise ChildFailedError if a part has ended that was not killed."""
         for part, process in self._processes.items():
             alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
             if part not in self._killed and not alive:
@@ -100,7 +103,7 @@ class Parts:
             self._sampler.join()
 
     def _worker(self) -> psutil.Process | None:
-        """The largest child of the policy node; None while there is none."""
+        """Return the process that infers: the largest child of the policy node, or None."""
         with contextlib.suppress(psutil.Error):
             children = self._processes[POLICY].children(recursive=True)
             return max(children, key=lambda p: p.memory_info().rss, default=None)
@@ -121,14 +124,14 @@ class Parts:
                         threads=process.num_threads(),
                         descriptors=process.num_fds(),
                     )
-                    if sample.memory:  # a zombie holds nothing
+                    if sample.memory:  # a zombie has none
                         self.samples[part].append(sample)
 
 
 def _anonymous(pid: int) -> int:
-    """Return the bytes a process has of no file, and so shares with nobody.
+    """Return the resident bytes of a process that belong to no file.
 
-    Pages of a library would count as its own or not by who else happens to run.
+    Pages of files, such as libraries, are shared, so they depend on which other processes run.
     """
     for line in Path(f'/proc/{pid}/status').read_text().splitlines():
         if line.startswith('RssAnon:'):
