@@ -17,10 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# One thread each: programs side by side would otherwise wait for each other at every barrier. The
-# limit holds also after a test has called a command that asks torch for more.
+# One thread each: two suites side by side would otherwise wait for each other at every barrier.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
-os.environ.setdefault('OMP_THREAD_LIMIT', '1')
 sys.path.insert(0, str(ROOT))  # the source tree is tested, whatever is installed
 # A shell's background jobs ignore interrupts, and so would every program that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
