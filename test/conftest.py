@@ -90,10 +90,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _for_the_whole_process():
-    """Undo what commands set for their whole process: tiny numbers taken as zero, a log."""
+    """Undo what commands set for their process: tiny numbers taken as zero, threads, a log."""
     yield
     if 'torch' in sys.modules:
         sys.modules['torch'].set_flush_denormal(False)
+        sys.modules['torch'].set_num_threads(1)
     log = logging.getLogger('spec_vla_ros')
     log.handlers.clear()
     log.setLevel(logging.NOTSET)
