@@ -94,6 +94,7 @@ def _for_the_whole_process():
     yield
     if 'torch' in sys.modules:
         sys.modules['torch'].set_flush_denormal(False)
+        # OMP_THREAD_LIMIT would hold within a test, too, but torch 2.13 computes NaN with it.
         sys.modules['torch'].set_num_threads(1)
     log = logging.getLogger('spec_vla_ros')
     log.handlers.clear()
