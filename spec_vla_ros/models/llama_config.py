@@ -64,8 +64,8 @@ def _refuse_variants(config: Mapping[str, Any], within: str) -> None:
     for key, value in expected.items():
         if config.get(key, value) != value:
             raise ValueError(
-                f'{within}{key} is {config[key]!r}: only {value!r} is supported, as a plain Llama '
-                'has it; use another one'
+                f'{within}{key} is {config[key]!r}: only {value!r} is supported; use a '
+                'checkpoint, or a drafter, with a plain Llama language model'
             )
     rope = config.get('rope_scaling') or config.get('rope_parameters') or {}
     named = isinstance(rope, Mapping)

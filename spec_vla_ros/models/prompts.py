@@ -80,10 +80,10 @@ def other_language_model(name: object) -> str:
 
     name: an `llm_backbone_id`, or what OpenVLA's training calls the model that it began with.
     """
-    parts = (part for part in _OTHER_MODELS if isinstance(name, str) and part in name.lower())
-    kind = _OTHER_MODELS.get(next(parts, ''), '')
-    is_none = 'language model: only Llama and its descendants are computed here'
-    return f'a {kind} {is_none}' if kind else ''
+    for part, kind in _OTHER_MODELS.items():
+        if isinstance(name, str) and part in name.lower():
+            return f'a {kind} language model: only Llama and its descendants are computed here'
+    return ''
 
 
 class PromptProcessor:
