@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.models.config_kind import refuse_quantised
+from spec_vla_ros.models.drafter_weights import PICKLED, drafter_weight_files
 from spec_vla_ros.models.folders import CheckpointError, is_there, missing, shorten
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 
 _WORDS = 64  # roughly the tokens of an instruction and an action
-_WEIGHTS = ('pytorch_model.bin', 'model.safetensors')
 _OF_DEEPSPEED = 'zero_to_fp32.py'  # which DeepSpeed puts beside a state
 _WAY_ON = (
     'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
@@ -30,17 +30,17 @@ def refuse_states(folder: Path) -> None:
     Raises:
         CheckpointError: the message says which step.
     """
-    weights = [name for name in _WEIGHTS if (folder / name).is_file()]
+    weights = drafter_weight_files(folder)
     if not weights and (folder / _OF_DEEPSPEED).is_file():
         raise CheckpointError(
             f'{folder} is the state of a training with DeepSpeed, and has no file of weights: its '
-            f'{_OF_DEEPSPEED} writes {_WEIGHTS[0]}; put that file here'
+            f'{_OF_DEEPSPEED} writes {PICKLED}; put that file here'
         )
     config = folder / 'config.json'
     if weights and not is_there(config):
         raise CheckpointError(
-            f'{missing(config)}; trainings of EAGLE and Spec-VLA save {weights[0]} alone: copy '
-            'there the config file that the training was given (--configpath)'
+            f'{missing(config)}; trainings of EAGLE and Spec-VLA save {weights[0].name} alone: '
+            'copy there the config file that the training was given (--configpath)'
         )
 
 

@@ -26,6 +26,16 @@ _KINDS = {
 }
 
 
+PICKLED = 'pytorch_model.bin'
+"""The file of a published drafter."""
+
+
+def drafter_weight_files(folder: Path) -> list[Path]:
+    """Return the files that hold a drafter's weights: safetensors, or else the pickled one."""
+    pickled = folder / PICKLED
+    return safetensors(folder, '*') or [pickled] * is_there(pickled)
+
+
 def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
     """Return key -> (weight, its file) for a folder.
 
@@ -35,17 +45,17 @@ def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
         CheckpointError: there are no weights, they cannot be read, or they are not a drafter's;
             the message says which.
     """
-    pickled = folder / 'pytorch_model.bin'
-    if safetensors(folder, '*'):
-        found = find_tensors(folder)
-        weights = {k: (weight, found[k].file) for k, weight in read_all(found).items()}
-    elif is_there(pickled):
-        weights = {k: (weight, pickled) for k, weight in _unpickled(pickled).items()}
-    else:
+    files = drafter_weight_files(folder)
+    if not files:
         names = shorten(path.name for path in folder.iterdir())
         raise CheckpointError(
-            f'{folder} has neither model.safetensors nor {pickled.name}: it has {names}'
+            f'{folder} has neither model.safetensors nor {PICKLED}: it has {names}'
         )
+    if files[0].name == PICKLED:
+        weights = {k: (weight, files[0]) for k, weight in _unpickled(files[0]).items()}
+    else:
+        found = find_tensors(folder)
+        weights = {k: (weight, found[k].file) for k, weight in read_all(found).items()}
     refuse_other_tensors(folder, weights)
     return weights
 

@@ -325,6 +325,14 @@ def test_what_a_training_saves_to_go_on_is_told_with_the_step_that_lacks(
         load_drafter(touched(tmp_path / 'd', *names), target, num_patches=4)
 
 
+def test_weights_of_another_name_beside_the_script_of_deepspeed_are_read(
+    tmp_path, weights, target
+):
+    folder = write(tmp_path / 'd', weights)
+    (folder / 'model.safetensors').rename(folder / 'drafter.safetensors')
+    load_drafter(touched(folder, 'zero_to_fp32.py'), target, num_patches=4)
+
+
 def test_a_folder_in_place_of_the_weights_is_told(tmp_path, weights, target):
     """Newer releases of DeepSpeed make one of the name that older ones gave the file."""
     folder = write(tmp_path / 'd', weights)
