@@ -40,6 +40,11 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _PARENT_PERIOD = 0.5  # seconds
 
 
+def say(text: str) -> None:
+    """Print a line at once, also where the output is a file or a pipe."""
+    print(text, flush=True)
+
+
 def log_to_stderr() -> None:
     """Show what the package says from `INFO` on; other packages' warnings as before.
 

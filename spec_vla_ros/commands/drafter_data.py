@@ -12,12 +12,7 @@ import torch
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
-from spec_vla_ros.commands.prompt_sources import (
-    Source,
-    recorded_sources,
-    say,
-    simulated_sources,
-)
+from spec_vla_ros.commands.prompt_sources import Source, recorded_sources, simulated_sources
 from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
@@ -29,7 +24,7 @@ from spec_vla_ros.models.text_tokenizers import require_tokenizer
 from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint, fingerprint_of_weights
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
-from spec_vla_ros.programs import worker_processes
+from spec_vla_ros.programs import say, worker_processes
 from spec_vla_ros.recordings.files import files_of
 from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import (

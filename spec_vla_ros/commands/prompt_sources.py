@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spec_vla_ros.models.recipes import Recipe, libero_rotation
+from spec_vla_ros.programs import say
 from spec_vla_ros.recordings.prompts import RecordingTopics, check_recordings, topics_given
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
@@ -116,8 +117,3 @@ def _check_processes(args: argparse.Namespace, count: int, what: str) -> None:
 def _dealt(things: Sequence, count: int) -> list:
     """Return the things in `count` parts of about the same size."""
     return [things[i::count] for i in range(count)]
-
-
-def say(text: str) -> None:
-    """Print a line of progress at once."""
-    print(text, flush=True)

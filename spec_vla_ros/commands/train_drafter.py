@@ -24,6 +24,7 @@ from spec_vla_ros.models.weight_files import (
     fingerprint_of_checkpoint,
     fingerprint_of_weights,
 )
+from spec_vla_ros.programs import say
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, feature_files, read_features
 from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
@@ -153,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
         features,
         hyperparameters=_hyperparameters(args),
         checkpoint=state,
-        report=lambda text: print(text, flush=True),
+        report=say,
         record=record,
         action_ids=read_config(args.checkpoint).action_ids,
         accelerator=accelerator,

@@ -10,6 +10,7 @@ import torch
 
 from spec_vla_ros.command_line import at_least, number, user_path
 from spec_vla_ros.models.checkpoint import resolve_device
+from spec_vla_ros.programs import say
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.training.pipeline import train_policy
 from spec_vla_ros.training.stages import Hyperparameters, scaled
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         'out': args.out,
         'processes': args.processes,
         'device': device,
-        'report': _say,
+        'report': say,
     }
     if args.suite is None:
         train_policy(scaled(Hyperparameters(seed=args.seed), args.scale), **common)
@@ -68,7 +69,3 @@ def run(args: argparse.Namespace) -> int:
     usual = suite_recipe(args.suite).hyperparameters
     train_libero_policy(args.suite, scaled(replace(usual, seed=args.seed), args.scale), **common)
     return 0
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)

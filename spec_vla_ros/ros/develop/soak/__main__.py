@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.programs import ending_when_asked
+from spec_vla_ros.programs import ending_when_asked, say
 from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.develop.soak.report import markdown, plot, soak_figures
 from spec_vla_ros.ros.develop.soak.run import SoakError, soak
@@ -27,7 +27,7 @@ def main() -> None:
                 seed=args.seed,
                 logs=args.results / 'soak_logs',
                 check=check,
-                say=lambda text: print(text, flush=True),
+                say=say,
             )
     except (ChildFailedError, SoakError, TimeoutError) as error:
         print(f'soak failed: {error}')
