@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits

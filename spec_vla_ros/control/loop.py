@@ -16,11 +16,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from spec_vla_ros.control.limits import CommandLimits, refusal
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.preconditions import EmergencyStop, Preconditions
 from spec_vla_ros.control.requests import Inference, Request, Requests
 from spec_vla_ros.control.schedule import DeltaSchedule, ticks_for, zero_twist
 from spec_vla_ros.control.tick import RUNNING, Counters, Halt, NewAction, Reason, Tick
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.inference.wire import describe
 from spec_vla_ros.inference.worker import Finished, Supervisor, Unsupervised
 from spec_vla_ros.settings.nodes import PolicySettings

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from spec_vla_ros.control.poses import Pose, PoseWatch
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason
-from spec_vla_ros.control.watches import FrozenWatch, ImageWatch, Pose, PoseWatch
+from spec_vla_ros.control.watches import FrozenWatch, ImageWatch
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import POSE
 from spec_vla_ros.types import instruction_fault

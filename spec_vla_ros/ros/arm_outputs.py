@@ -12,9 +12,9 @@ from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist, zero_twist
 from spec_vla_ros.control.tick import Reason, Tick
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.quaternions import from_rotation_vector, normalised, product
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.last_word import wait_until_heard

@@ -14,9 +14,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.repeats import RepeatWatch
 from spec_vla_ros.control.tick import Reason
-from spec_vla_ros.control.watches import SEVERAL, Pose, Source
+from spec_vla_ros.control.watches import SEVERAL, Source
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.doubts import Doubts

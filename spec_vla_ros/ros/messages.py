@@ -9,9 +9,9 @@ import math
 import numpy as np
 from geometry_msgs.msg import Point, PoseStamped, Quaternion, TwistStamped, Vector3
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import Counters, Halt, NewAction, Reason
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.types import Action, accept_length

@@ -8,8 +8,8 @@ import time
 from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.tick import NewAction, Reason, Tick
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output

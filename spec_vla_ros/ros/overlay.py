@@ -19,8 +19,8 @@ from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
 from spec_vla_ros.control.loop import ControlLoop
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.tick import RUNNING, Halt, NewAction, Reason, Tick
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.inference.wire import describe
 from spec_vla_ros.inference.worker import InferenceWorker
 from spec_vla_ros.ros import qos

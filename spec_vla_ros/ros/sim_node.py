@@ -20,8 +20,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Float64
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.msg import EpisodeStatus
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import (

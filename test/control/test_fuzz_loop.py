@@ -16,9 +16,9 @@ from tokenizers import Tokenizer
 from waiting import PATIENCE
 
 from spec_vla_ros.checkpoints import TABLETOP
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import Reason
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.types import MAX_INSTRUCTION
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spec_vla_ros.control.limits import CommandLimits, GripperClamp, MotionClamp, refusal
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.safety import ActionLimits, GripperLimits, MotionLimits
 

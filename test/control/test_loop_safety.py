@@ -9,9 +9,9 @@ import pytest
 from loop_driver import DELTA, MODE, PERIOD_NS, began, halted_for, moves
 from waiting import PATIENCE, wait_for
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.preconditions import EmergencyStop
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 
 UPRIGHT = np.array([0, 0, 0, 1.0])

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.preconditions import (
     EmergencyStop,
     FailureLatch,
@@ -11,7 +12,6 @@ from spec_vla_ros.control.preconditions import (
 )
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.control.tick import RUNNING, Reason
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.types import MAX_INSTRUCTION
 

@@ -6,9 +6,9 @@ import types
 import numpy as np
 import pytest
 
+from spec_vla_ros.control.poses import Pose
 from spec_vla_ros.control.schedule import Twist, zero_twist
 from spec_vla_ros.control.tick import RUNNING, Halt, Reason, Tick
-from spec_vla_ros.control.watches import Pose
 from spec_vla_ros.quaternions import IDENTITY, product
 from spec_vla_ros.ros.arm_outputs import PoseOutput, PoseTarget
 from spec_vla_ros.settings.nodes import PolicySettings
