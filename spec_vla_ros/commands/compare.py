@@ -46,7 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     motion = parser.add_argument_group('where the arm was')
     motion.add_argument('--pose-topic', help='of PoseStamped messages of the end effector')
     motion.add_argument('--twist-topic', help='or of the TwistStamped messages that drove it')
-    motion.add_argument('--gripper-topic', help='of Float64 positions of the gripper')
+    motion.add_argument(
+        '--gripper-topic', help='of Float64 positions of the gripper, or of JointState messages'
+    )
+    motion.add_argument('--gripper-joint', help='which joint of the JointState messages')
     motion.add_argument('--gripper-closed', type=float, default=0.0, help='position (default: 0)')
     motion.add_argument('--gripper-open', type=float, default=1.0, help='position (default: 1)')
     parser.add_argument('--out', type=user_path, default=Path('results/compare'), help='folder')
@@ -63,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         pose=args.pose_topic,
         twist=args.twist_topic,
         gripper=args.gripper_topic,
+        gripper_joint=args.gripper_joint,
         gripper_closed=args.gripper_closed,
         gripper_open=args.gripper_open,
     )

@@ -3,32 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spec_vla_ros.evaluation.motion_messages import JOINTS, NUMBER, POSE, TWIST, Recorded, messages
 from spec_vla_ros.quaternions import IDENTITY, from_rotation_vector, product, rotation_vector
 from spec_vla_ros.recordings.files import RecordingError
-from spec_vla_ros.recordings.reader import connections, message, opened, stamp_ns
+from spec_vla_ros.recordings.reader import stamp_ns
 from spec_vla_ros.types import NANOSECONDS
 
-POSE, TWIST, NUMBER = (
-    'geometry_msgs/msg/PoseStamped',
-    'geometry_msgs/msg/TwistStamped',
-    'std_msgs/msg/Float64',
-)
-_WAYS_ON = {
-    POSE: (
-        'publish the pose in that type beside the arm, and record it: examples/pose_from_tf.py '
-        'makes one of TF'
-    ),
-    TWIST: "record stamped velocities, or give the arm's poses in their place (--pose-topic)",
-    NUMBER: "publish the position of the gripper's joint in that type beside it, and record it",
-}
-"""Type -> what to do if a topic has another one."""
 HELD = 0.2
 """How long a velocity holds if no other follows, seconds; then the driver would time out."""
 
@@ -38,11 +24,6 @@ _SET_BACK = 1.0
 _CLOCKS_APART = 0.5
 """Two clocks that differ by less than this, seconds, may differ by messages' latency only."""
 
-_ORIENTATION = 'orientation'
-_NO_ROTATION = 1e-6  # a shorter quaternion is no rotation
-
-_Numbers = dict[str, tuple[float, ...]]  # name of a field of a message -> its numbers
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionTopics:
@@ -50,17 +31,20 @@ class MotionTopics:
 
     pose: geometry_msgs/PoseStamped, where the end effector was.
     twist: geometry_msgs/TwistStamped, the velocities that it was commanded.
-    gripper: std_msgs/Float64, its positions; None if they were not recorded.
+    gripper: std_msgs/Float64 or sensor_msgs/JointState, its positions; None if they were not
+        recorded.
+    gripper_joint: which joint of the JointState; None where there is only one.
     gripper_closed, gripper_open: the positions of the closed and the open gripper.
 
     Raises:
-        ValueError: not exactly one of pose and twist is given, or the gripper's positions are the
-            same or not finite.
+        ValueError: not exactly one of pose and twist is given, a joint without a topic, or the
+            gripper's positions are the same or not finite.
     """
 
     pose: str | None = None
     twist: str | None = None
     gripper: str | None = None
+    gripper_joint: str | None = None
     gripper_closed: float = 0.0
     gripper_open: float = 1.0
 
@@ -68,6 +52,11 @@ class MotionTopics:
         if bool(self.pose) == bool(self.twist):
             raise ValueError(
                 "give the topic of the arm's poses, or that of its velocities: one of the two"
+            )
+        if self.gripper_joint and not self.gripper:
+            raise ValueError(
+                f'the joint {self.gripper_joint} of the gripper is given, but no topic of its '
+                'positions'
             )
         if not np.isfinite([self.gripper_closed, self.gripper_open]).all():
             raise ValueError(
@@ -143,20 +132,20 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     Raises:
         RecordingError: a topic is missing or has fewer than two messages; a message has values
             that are not finite or an orientation of zeros; the messages are in several frames;
-            or their clock was set back.
+            their clock was set back; or the gripper's joint is not among those recorded.
     """
     topic, kind = (topics.pose, POSE) if topics.pose else (topics.twist, TWIST)
-    messages = _messages(path, str(topic), kind)
-    if len(messages) < 2:
-        raise RecordingError(f'{path}: {topic} has {len(messages)} messages, two are needed')
-    frames = sorted({each.header.frame_id for _, each in messages})
+    moved = messages(path, str(topic), (kind,))
+    if len(moved) < 2:
+        raise RecordingError(f'{path}: {topic} has {len(moved)} messages, two are needed')
+    frames = sorted({each.message.header.frame_id for each in moved})
     if len(frames) > 1:
         raise RecordingError(
             f'{path}: {topic} is in the frames {", ".join(map(repr, frames))}, as of several arms '
             'or sensors on one topic: record each on a topic of its own'
         )
-    arrived = np.array([recorded for recorded, _ in messages])
-    times = np.array([stamp_ns(found, recorded) for recorded, found in messages])
+    arrived = np.array([each.recorded_ns for each in moved])
+    times = np.array([stamp_ns(each.message, each.recorded_ns) for each in moved])
     back = -np.diff(times).min() / NANOSECONDS
     if back > _SET_BACK:
         raise RecordingError(
@@ -164,30 +153,71 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
             'a simulator started again: record each run by itself'
         )
     order = np.argsort(times, kind='stable')
-    found = [messages[i][1] for i in order]
+    found = [moved[i].message for i in order]
     positions, quaternions = (
         _of_poses(found)
         if kind == POSE
         else _of_twists(found, np.diff(times[order]) / NANOSECONDS)
     )
-    grippers = _messages(path, topics.gripper, NUMBER) if topics.gripper else []
-    span = topics.gripper_open - topics.gripper_closed
     ahead_ns = int(np.median(times - arrived))
+    gripper_times, places = _gripper_positions(path, topics, ahead_ns)
+    span = topics.gripper_open - topics.gripper_closed
     return RecordedMotion(
         times=times[order],
         positions=positions,
         quaternions=quaternions,
-        # These messages have no stamps. Their times are converted to the clock of the others,
-        # which may be a simulator's.
-        gripper_times=np.array([recorded for recorded, _ in grippers], np.int64) + ahead_ns,
-        openings=np.array([(m.data - topics.gripper_closed) / span for _, m in grippers]),
+        gripper_times=gripper_times,
+        openings=(places - topics.gripper_closed) / span,
         ahead_ns=ahead_ns,
     )
 
 
-def _of_poses(messages: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+def _gripper_positions(
+    path: Path, topics: MotionTopics, ahead_ns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return stamps (M,) int64, ascending, nanoseconds, and the positions (M,) at them."""
+    if not topics.gripper:
+        return np.zeros(0, np.int64), np.zeros(0)
+    said = messages(path, topics.gripper, (NUMBER, JOINTS))
+    if said and said[0].kind == JOINTS:
+        found = _of_joint(path, topics, said)
+    elif topics.gripper_joint:
+        raise RecordingError(
+            f'{path}: {topics.gripper} is of type {NUMBER}, which names no joint: leave out that '
+            f'of the gripper, {topics.gripper_joint}'
+        )
+    else:
+        # These messages have no stamps. Their times are converted to the clock of the others,
+        # which may be a simulator's.
+        found = [(each.recorded_ns + ahead_ns, each.message.data) for each in said]
+    found.sort()
+    return np.array([t for t, _ in found], np.int64), np.array([place for _, place in found])
+
+
+def _of_joint(path: Path, topics: MotionTopics, said: list[Recorded]) -> list[tuple[int, float]]:
+    """Return stamps and positions of the gripper's joint, from those messages that have it."""
+    names = sorted({name for each in said for name in each.message.name})
+    joint = topics.gripper_joint or (names[0] if len(names) == 1 else None)
+    if joint not in names:
+        lacking = f'no joint {joint}' if joint else 'several joints'
+        raise RecordingError(
+            f'{path}: {topics.gripper} has {lacking}; it has: {", ".join(names) or "none"}; '
+            "say which one is the gripper's (--gripper-joint)"
+        )
+    found = []
+    for each in said:
+        places = dict(zip(each.message.name, each.message.position, strict=False))
+        if joint in places:
+            found.append((stamp_ns(each.message, each.recorded_ns), float(places[joint])))
+    if not found or not np.isfinite([place for _, place in found]).all():
+        lacks = 'positions that are not finite' if found else 'no positions'
+        raise RecordingError(f'{path}: {topics.gripper} has {lacks} of the joint {joint}')
+    return found
+
+
+def _of_poses(found: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return positions (N, 3) and quaternions (N, 4)."""
-    poses = [m.pose for m in messages]
+    poses = [m.pose for m in found]
     positions = np.array([[p.position.x, p.position.y, p.position.z] for p in poses])
     turns = [p.orientation for p in poses]
     quaternions = np.array([[q.x, q.y, q.z, q.w] for q in turns])
@@ -197,7 +227,7 @@ def _of_poses(messages: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     return positions, quaternions
 
 
-def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_twists(found: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Integrate velocities, of which each holds until the next; returns the same as `_of_poses`.
 
     seconds: (N - 1,), from each message to the next.
@@ -205,56 +235,10 @@ def _of_twists(messages: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np
     held = np.minimum(seconds, HELD)[:, None]
     linear, angular = (
         held * [[v.x, v.y, v.z] for v in vectors[:-1]]
-        for vectors in ([m.twist.linear for m in messages], [m.twist.angular for m in messages])
+        for vectors in ([m.twist.linear for m in found], [m.twist.angular for m in found])
     )
     positions = np.concatenate((np.zeros((1, 3)), np.cumsum(linear, axis=0)))
     quaternions = [IDENTITY]
     for turn in angular:
         quaternions.append(product(from_rotation_vector(turn), quaternions[-1]))
     return positions, np.array(quaternions)
-
-
-def _messages(path: Path, topic: str, msgtype: str) -> list[tuple[int, Any]]:
-    """Return (time of recording in ns, message) of all messages of a topic, once checked."""
-    with opened(path) as recording:
-        named = connections(recording, path, topic, (msgtype,), way_on=_WAYS_ON[msgtype])
-        found = [
-            (recorded_ns, message(connection, data))
-            for connection, recorded_ns, data in recording.messages(named)
-        ]
-    for count, (_, each) in enumerate(found, 1):
-        for name, values in _NUMBERS[msgtype](each).items():
-            fault = _fault(name, values)
-            if fault:
-                row = ' '.join(f'{value:g}' for value in values)
-                raise RecordingError(f'{path}: message {count} of {topic}: {name} {row}: {fault}')
-    return found
-
-
-def _numbers_of_pose(pose: Any) -> _Numbers:
-    place, turn = pose.pose.position, pose.pose.orientation
-    return {
-        'position': (place.x, place.y, place.z),
-        _ORIENTATION: (turn.x, turn.y, turn.z, turn.w),
-    }
-
-
-def _numbers_of_twist(twist: Any) -> _Numbers:
-    parts = {'linear': twist.twist.linear, 'angular': twist.twist.angular}
-    return {name: (v.x, v.y, v.z) for name, v in parts.items()}
-
-
-_NUMBERS: dict[str, Callable[[Any], _Numbers]] = {
-    POSE: _numbers_of_pose,
-    TWIST: _numbers_of_twist,
-    NUMBER: lambda number: {'data': (number.data,)},
-}
-
-
-def _fault(name: str, values: tuple[float, ...]) -> str:
-    """Return why a field's values are unusable; empty if they are usable."""
-    if not np.isfinite(values).all():
-        return 'not finite'
-    if name == _ORIENTATION and np.linalg.norm(values) < _NO_ROTATION:
-        return 'no rotation, which has a length of 1'
-    return ''

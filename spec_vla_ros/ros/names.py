@@ -78,8 +78,9 @@ EMERGENCY_STOPS = (
 )
 """Usual names of an emergency stop."""
 _OF_A_STOP = re.compile(
-    r'^(?:robot|hardware|software|hard|soft|hw|wireless|remote|joy|left|right)_?'
-    r'|_?(?:button|pressed|cmd|signal|switch|triggered|engaged|request|input)$',
+    r'^(?:robot|hardware|software|hard|soft|hw|wireless|remote|joy|left|right|front|rear)_?'
+    r'|_?(?:button|pressed|cmd|signal|switch|triggered|engaged|request|input)$'
+    r'|_?(?:left|right|front|rear|\d+)$',
     re.IGNORECASE,
 )
 """What may stand before or behind such a name. _state, _status and _active may not, since such a

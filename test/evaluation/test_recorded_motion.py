@@ -6,12 +6,8 @@ import pytest
 from recording_files import POSE, TYPES, geometry, header, pose, record
 from rosbags.rosbag2 import CompressionMode
 
-from spec_vla_ros.evaluation.recorded_motion import (
-    NUMBER,
-    TWIST,
-    MotionTopics,
-    recorded_motion,
-)
+from spec_vla_ros.evaluation.motion_messages import JOINTS, NUMBER, TWIST
+from spec_vla_ros.evaluation.recorded_motion import MotionTopics, recorded_motion
 from spec_vla_ros.recordings.files import RecordingError
 
 MS = 1_000_000
@@ -197,10 +193,79 @@ def test_a_gripper_without_a_position(position):
     [
         ({'pose': '/grip'}, r'should be .*PoseStamped; publish .*examples/pose_from_tf\.py'),
         ({'twist': '/pose'}, r'should be .*TwistStamped; record stamped velocities'),
-        ({'pose': '/pose', 'gripper': '/twist'}, r'should be .*Float64; publish the position of'),
+        ({'pose': '/pose', 'gripper': '/twist'}, r'should be .*Float64 or .*JointState; publ'),
     ],
 )
 def test_a_topic_of_another_type_is_told_with_the_way_on(driven, topics, way_on):
-    """Arms publish TF and joint states, few of them a pose and the gripper's position."""
+    """Arms publish TF, few of them a pose."""
     with pytest.raises(RecordingError, match=way_on):
         recorded_motion(driven, MotionTopics(**topics))
+
+
+def joints(positions):
+    return TYPES.types[JOINTS](
+        header=header(),
+        name=list(positions),
+        position=np.array([p for p in positions.values() if p is not None]),
+        velocity=np.zeros(0),
+        effort=np.zeros(0),
+    )
+
+
+def with_joints(folder, *said):
+    """Three poses, 50 ms apart, and what is said of joints in between."""
+    poses = [(t * MS, '/pose', POSE, stamped(pose(0.1, 0.0), t * MS)) for t in (1, 50, 99)]
+    messages = [
+        (t * MS, '/joint_states', JOINTS, stamped(joints(positions), t * MS))
+        for t, positions in zip((10, 20, 30, 40), said, strict=False)
+    ]
+    return record(folder / 'bag', sorted((*poses, *messages), key=lambda message: message[0]))
+
+
+def test_the_gripper_may_be_a_joint_among_others(tmp_path):
+    """Robots publish their joints; arm and gripper may do so by turns on the same topic."""
+    bag = with_joints(
+        tmp_path,
+        {'elbow': np.nan},
+        {'finger': 0.0, 'elbow': 1.0},
+        {'elbow': 1.0},
+        {'finger': 0.02},
+    )
+    topics = {'pose': '/pose', 'gripper': '/joint_states', 'gripper_open': 0.04}
+    motion = recorded_motion(bag, MotionTopics(**topics, gripper_joint='finger'))
+    assert motion.gripper_times.tolist() == [20 * MS, 40 * MS]
+    assert motion.between(1 * MS, 35 * MS)[6] == 0.0
+    assert motion.between(1 * MS, 60 * MS)[6] == 0.5
+
+
+def test_a_joint_that_is_alone_needs_no_name(tmp_path):
+    bag = with_joints(tmp_path, {'finger': 0.25})
+    motion = recorded_motion(bag, MotionTopics(pose='/pose', gripper='/joint_states'))
+    assert motion.openings.tolist() == [0.25]
+
+
+@pytest.mark.parametrize(
+    ('said', 'joint', 'fault'),
+    [
+        ({'elbow': 0.0, 'finger': 0.0}, None, 'has several joints; it has: elbow, finger; say w'),
+        ({'elbow': 0.0}, 'finger', r'has no joint finger; it has: elbow; .*\(--gripper-joint\)'),
+        ({'finger': np.nan}, 'finger', 'positions that are not finite of the joint finger'),
+        ({'finger': None}, 'finger', 'has no positions of the joint finger'),
+    ],
+)
+def test_a_gripper_that_is_not_among_the_joints(tmp_path, said, joint, fault):
+    bag = with_joints(tmp_path, said)
+    topics = MotionTopics(pose='/pose', gripper='/joint_states', gripper_joint=joint)
+    with pytest.raises(RecordingError, match=fault):
+        recorded_motion(bag, topics)
+
+
+def test_a_number_is_of_no_joint(driven):
+    topics = MotionTopics(pose='/pose', gripper='/grip', gripper_joint='finger')
+    with pytest.raises(RecordingError, match='names no joint: leave out that of the gripper, fin'):
+        recorded_motion(driven, topics)
+
+
+def test_a_joint_without_a_topic():
+    with pytest.raises(ValueError, match='but no topic of its positions'):
+        MotionTopics(pose='/pose', gripper_joint='finger')

@@ -17,6 +17,7 @@ from spec_vla_ros.ros.names import sounds_like_a_stop
         *('estop_input', 'right_estop_button_pressed', 'kill_switch_pressed'),
         *('safety_stop', 'protective_stop', 'runstop', 'run_stop', 'emergency_button'),
         *('panic_stop', '/estop/pressed', '/arm/estop/button', '/left_arm/emergency_stop'),
+        *('estop_left', 'e_stop_2', 'emergency_stop_button_1', '/estop/left', '/estop/rear'),
         *('/safety/stop', '/emergency/stop', '/kill/switch', 'arm/e_stop'),
     ],
 )
