@@ -228,6 +228,16 @@ def test_a_drafter_of_another_size_is_told_before_weights_are_read(tmp_path):
         load_policy(folder, device='cpu')
 
 
+def test_too_few_positions_for_a_prompt_are_told_when_the_policy_is_loaded(tmp_path):
+    folder = write_tiny(tmp_path)
+    file = folder / 'config.json'
+    config = json.loads(file.read_text())
+    config['text_config']['max_position_embeddings'] = 16
+    file.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r'max_position_embeddings is 16, and image, .*config\.j'):
+        load_policy(folder, device='cpu')
+
+
 def test_weights_need_no_gradient(policy):
     assert not any(p.requires_grad for p in policy._model.parameters())
 

@@ -23,6 +23,9 @@ class ObservationEncoder:
         num_tokens: tokens of an action, which must fit behind the prompt.
         run: how the vision pass is run, see `generate.Run`.
         prepare: applied to a picture before the checkpoint's own image processor.
+
+    Raises:
+        ValueError: the language model has too few positions for a usual instruction.
     """
 
     def __init__(
@@ -40,6 +43,13 @@ class ObservationEncoder:
         self._limit = checkpoint.config.text.max_position_embeddings - num_tokens
         self._run, self._num_tokens = run, num_tokens
         self._instruction: tuple[str, Tensor] | None = None
+        patches = self._model.vision_backbone.num_patches
+        if (usual := patches + self._process_prompt.usual().shape[1]) > self._limit:
+            raise ValueError(
+                f'max_position_embeddings is {self._limit + num_tokens}, and image, prompt and '
+                f'action take {usual + num_tokens} positions with a usual instruction: write the '
+                "number that the language model was trained with into the checkpoint's config.json"
+            )
 
     def __call__(self, observation: Observation) -> Tensor:
         """Return [BOS, patches, rest of the prompt] as embeddings (1, L + P, H).

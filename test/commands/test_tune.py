@@ -50,7 +50,7 @@ def test_the_recording_is_what_the_robot_saw(bags):
 def test_tune_on_the_simulated_robot(bags, tmp_path, capsys):
     out = tmp_path / 'tune'
     options = ['--tolerance-bins', '9', '--tree', '8', '6', '49', '--out', str(out)]
-    assert cli.main(['tune', *map(str, bags), *options]) == 0
+    assert cli.main(['tune', str(bags[0]), *options]) == 0
     printed = capsys.readouterr().out
     report = json.loads((out / 'tune.json').read_text())
     ways = report['ways']

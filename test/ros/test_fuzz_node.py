@@ -33,7 +33,8 @@ class Victim:
 
     def __init__(self, world, *parameters):
         self.world = world
-        arguments = [word for p in parameters for word in ('-p', p)]
+        trees_are_fixed = 'draft_top_k:=4'  # so that nothing is measured to choose them
+        arguments = [word for p in (trees_are_fixed, *parameters) for word in ('-p', p)]
         self.process = psutil.Process(
             world.process('policy', 'spec_vla_ros.ros.policy_node', '--ros-args', *arguments)
         )

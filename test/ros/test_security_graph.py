@@ -30,7 +30,8 @@ NEEDS_CONTROL_MSGS = {'/gripper_cmd'}
 
 
 def start(world, *parameters):
-    arguments = [word for p in parameters for word in ('-p', p)]
+    trees_are_fixed = 'draft_top_k:=4'  # so that nothing is measured to choose them
+    arguments = [word for p in (trees_are_fixed, *parameters) for word in ('-p', p)]
     pids = {
         'spec_vla': world.process(
             'policy', 'spec_vla_ros.ros.policy_node', '--ros-args', *arguments
