@@ -8,18 +8,14 @@ concatenates the features of each patch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spec_vla_ros.models.timm_import import timm
-from spec_vla_ros.models.tiny_towers import VisionTransformer, register_tiny_towers
-
-register_tiny_towers()
-
-_UNSUITABLE = '{!r} (timm_model_ids in config.json) is no plain vision transformer: {}'
+if TYPE_CHECKING:
+    from spec_vla_ros.models.vision_towers import VisionTransformer
 
 
 class VisionBackbone(nn.Module):
@@ -45,9 +41,12 @@ class VisionBackbone(nn.Module):
         image_sizes: Sequence[int],
         act_layers: Sequence[str | None],
     ) -> None:
+        # timm takes two seconds to import. Whatever is wrong with a folder is told before that.
+        from spec_vla_ros.models.vision_towers import build_tower
+
         super().__init__()
         towers = [
-            _build_tower(*args)
+            build_tower(*args)
             for args in zip(timm_model_ids, image_sizes, act_layers, strict=True)
         ]
         self.featurizer = towers[0]
@@ -83,28 +82,6 @@ class VisionBackbone(nn.Module):
             )
         features = [_features(*pair) for pair in zip(towers, channels, strict=True)]
         return torch.cat(features, dim=-1)
-
-
-def _build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> VisionTransformer:
-    if not timm.is_model(timm_model_id):
-        family = timm_model_id.partition('_patch')[0]
-        close = ', '.join(timm.list_models(f'{family}*')[:5])
-        raise ValueError(
-            f'timm {timm.__version__} knows no vision tower {timm_model_id!r} (timm_model_ids in '
-            f'config.json)' + (f'; similar ones: {close}' if close else '')
-        )
-    options: dict[str, Any] = {} if act_layer is None else {'act_layer': act_layer}
-    if torch.empty(0).is_meta:  # weights will be loaded, so random ones would be a waste of time
-        options['weight_init'] = 'skip'
-    try:
-        tower = timm.create_model(
-            timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
-        )
-    except TypeError as error:  # other architectures take other options
-        raise ValueError(_UNSUITABLE.format(timm_model_id, error)) from error
-    if not isinstance(tower, VisionTransformer):
-        raise ValueError(_UNSUITABLE.format(timm_model_id, type(tower).__name__))
-    return tower
 
 
 def _features(tower: VisionTransformer, pixel_values: Tensor) -> Tensor:

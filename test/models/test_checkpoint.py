@@ -381,6 +381,7 @@ def test_bfloat16_on_a_cpu_without_it_is_warned_of(monkeypatch, caplog, dtype, k
 def test_peak_memory_is_at_most_a_fifth_above_the_weights():
     program = """
 import sys
+from spec_vla_ros.models import vision_towers  # whose imports are no weights
 from spec_vla_ros.models.checkpoint import load_openvla
 before = kilobytes('VmRSS')
 seen = []

@@ -98,7 +98,7 @@ def test_what_is_said_while_the_figures_are_made_is_none_of_them(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.alone
 def test_it_measures_real_nodes(tmp_path, monkeypatch, capsys):
-    arguments = ['--seconds', '10', '--rounds', '1', '--workers', 'process']
+    arguments = ['--seconds', '5', '--rounds', '1', '--workers', 'process']
     arguments += ['--results', str(tmp_path)]
     monkeypatch.setattr(sys, 'argv', ['overhead', *arguments])
     main()

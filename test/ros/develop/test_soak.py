@@ -1,5 +1,5 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""A minute of the soak on real nodes, and what its figures are made of."""
+"""A short soak on real nodes, and what its figures are made of."""
 
 import json
 import time
@@ -28,14 +28,14 @@ MB = 2**20
 @pytest.mark.dds
 @pytest.mark.slow
 @pytest.mark.alone
-def test_a_minute(tmp_path):
-    """No missed halt, nothing that dies by itself; of growth and rates a minute says little."""
-    arguments = ('--minutes', '1', '--results', tmp_path)
+def test_half_a_minute(tmp_path):
+    """No missed halt, nothing that dies by itself; of growth and rates so little says nothing."""
+    arguments = ('--minutes', '0.5', '--results', tmp_path)
     done = run_python('-m', 'spec_vla_ros.ros.develop.soak', *arguments, check=False)
     assert (tmp_path / 'soak.json').exists(), done.stdout + done.stderr
     found = json.loads((tmp_path / 'soak.json').read_text())
     assert found['faults_gone_wrong'] == []
-    assert found['faults_injected'] >= 4
+    assert found['faults_injected'] >= 2
     assert any('killed' in name for name in found['by_fault'])
     assert found['successes'] > 0
     assert found['processes'].keys() >= {'sim_robot', 'camera_relay', 'policy_node', 'inference'}

@@ -1,15 +1,17 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""Vision towers small enough to train from scratch on a CPU, registered with timm.
+"""Builds the vision towers that a checkpoint names in `timm_model_ids`.
 
-A checkpoint names its towers in `timm_model_ids`: OpenVLA's are DINOv2 and SigLIP, and the small
-policies' are those below. So all are built in the same way. An image has 16 patches.
+OpenVLA's are DINOv2 and SigLIP. Those of the small policies are defined here, small enough to
+train from scratch on a CPU, and registered with timm. So all are built in the same way. An image
+has 16 patches in the small ones.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from spec_vla_ros.models.timm_import import timm
@@ -19,8 +21,40 @@ HybridEmbed = timm.layers.HybridEmbed
 register_model = timm.models.register_model
 to_2tuple = timm.layers.to_2tuple
 
-
+_UNSUITABLE = '{!r} (timm_model_ids in config.json) is no plain vision transformer: {}'
 _Init = Literal['', 'skip']
+
+
+def build_tower(timm_model_id: str, image_size: int, act_layer: str | None) -> VisionTransformer:
+    """Build one tower, without weights where torch's default device is meta.
+
+    Args:
+        timm_model_id: timm's name of it.
+        image_size: side length of its square image, in pixels.
+        act_layer: name of its activation; None for the tower's own.
+
+    Raises:
+        ValueError: timm knows no such tower, or it is no vision transformer.
+    """
+    if not timm.is_model(timm_model_id):
+        family = timm_model_id.partition('_patch')[0]
+        close = ', '.join(timm.list_models(f'{family}*')[:5])
+        raise ValueError(
+            f'timm {timm.__version__} knows no vision tower {timm_model_id!r} (timm_model_ids in '
+            f'config.json)' + (f'; similar ones: {close}' if close else '')
+        )
+    options: dict[str, Any] = {} if act_layer is None else {'act_layer': act_layer}
+    if torch.empty(0).is_meta:  # weights will be loaded, so random ones would be a waste of time
+        options['weight_init'] = 'skip'
+    try:
+        tower = timm.create_model(
+            timm_model_id, pretrained=False, num_classes=0, img_size=image_size, **options
+        )
+    except TypeError as error:  # other architectures take other options
+        raise ValueError(_UNSUITABLE.format(timm_model_id, error)) from error
+    if not isinstance(tower, VisionTransformer):
+        raise ValueError(_UNSUITABLE.format(timm_model_id, type(tower).__name__))
+    return tower
 
 
 class ConvStem(nn.Module):
@@ -119,16 +153,10 @@ def spec_vla_vit_patch32_128(
     return _plain_vit(img_size=img_size, patch_size=32, weight_init=weight_init)
 
 
-TINY_TOWERS = (
+for _entry_point in (
     spec_vla_conv_vit_patch16_64,
     spec_vla_vit_patch16_64,
     spec_vla_conv_vit_patch32_128,
     spec_vla_vit_patch32_128,
-)
-
-
-def register_tiny_towers() -> None:
-    """Register the towers with timm's `create_model`; calling it again changes nothing."""
-    for entry_point in TINY_TOWERS:
-        if not timm.is_model(entry_point.__name__):
-            register_model(entry_point)
+):
+    register_model(_entry_point)
