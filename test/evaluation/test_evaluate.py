@@ -15,6 +15,12 @@ from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
 EPISODES = ['evaluate', '--episodes', '2', '--modes']
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Episodes run in this process, which need not import everything again."""
+    monkeypatch.setattr(tabletop_run, 'worker_processes', Here)
+
+
 def rows(folder):
     return json.loads((folder / 'evaluate.json').read_text())
 
@@ -35,7 +41,7 @@ def test_ways_of_decoding_are_compared_on_the_same_episodes(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_tolerances_are_compared_with_thresholds_by_name(tmp_path):
+def test_tolerances_are_compared_with_thresholds_by_name(here, tmp_path):
     threshold = 'relaxed r=25 + temporal'
     tolerance = 'relaxed mm=1 mrad=10 + temporal'
     options = ['--acceptance-mm', '1', '--acceptance-mrad', '10', '--out', str(tmp_path)]
@@ -50,7 +56,7 @@ def test_tolerances_are_compared_with_thresholds_by_name(tmp_path):
 
 
 @pytest.mark.slow
-def test_strict_decoding_is_compared_in_the_precision_in_use(tmp_path, capsys):
+def test_strict_decoding_is_compared_in_the_precision_in_use(here, tmp_path, capsys):
     arguments = [*EPISODES, 'strict', '--dtype', 'bfloat16', '--out', str(tmp_path)]
     assert main(arguments) == 0
     row = rows(tmp_path)['modes']['strict']
@@ -61,7 +67,7 @@ def test_strict_decoding_is_compared_in_the_precision_in_use(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_rounded_weights_are_compared_with_those_of_the_checkpoint(tmp_path):
+def test_rounded_weights_are_compared_with_those_of_the_checkpoint(here, tmp_path):
     arguments = [*EPISODES, 'autoregressive', '--dtype', 'bfloat16', '--out', str(tmp_path)]
     assert main(arguments) == 0
     report = rows(tmp_path)

@@ -29,6 +29,8 @@ from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.simulators import tabletop
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import ActionSample, EpisodeEnd, write_plot
+from spec_vla_ros.settings.nodes import PolicySettings
+from spec_vla_ros.settings.parameter import changed
 from spec_vla_ros.types import RELAXED
 
 
@@ -147,6 +149,11 @@ def _parse() -> argparse.Namespace:
     args = parser.parse_args()
     if args.seconds <= 0:
         parser.error(f'--seconds must be above 0, got {args.seconds}')
+    try:  # before nodes are started that would refuse one
+        for threshold in args.thresholds:
+            changed(PolicySettings(), {'acceptance_threshold': threshold}, running=True)
+    except ValueError as error:
+        parser.error(f'--thresholds: {error}')
     return args
 
 

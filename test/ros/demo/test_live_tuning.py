@@ -2,11 +2,13 @@
 """Changing the threshold while the robot moves, and its picture."""
 
 import json
+import sys
 
 import pytest
 from PIL import Image
 from processes import run_python
 
+from spec_vla_ros.ros.demo import live_tuning
 from spec_vla_ros.ros.demo.tuning_plot import ActionSample, EpisodeEnd, spans, write_plot
 
 
@@ -32,15 +34,11 @@ def test_plot(tmp_path):
         write_plot([], [], path)
 
 
-def run(folder, *arguments, **options):
-    command = ('-m', 'spec_vla_ros.ros.demo.live_tuning', '--results', folder)
-    return run_python(*command, *arguments, **options)
-
-
 @pytest.mark.dds
 @pytest.mark.slow
 def test_the_robot_moves_while_the_threshold_changes(tmp_path):
-    run(tmp_path, '--thresholds', '0', '25', '--seconds', '3')
+    command = ('-m', 'spec_vla_ros.ros.demo.live_tuning', '--results', tmp_path)
+    run_python(*command, '--thresholds', '0', '25', '--seconds', '3')
     found = json.loads((tmp_path / 'live_tuning.json').read_text())
     thresholds = [sample['threshold'] for sample in found['samples']]
     assert set(thresholds) == {0, 25}
@@ -50,9 +48,10 @@ def test_the_robot_moves_while_the_threshold_changes(tmp_path):
     assert (tmp_path / 'live_tuning.png').stat().st_size > 1000
 
 
-@pytest.mark.dds
-def test_a_threshold_out_of_range_is_refused_with_the_reason(tmp_path):
-    done = run(tmp_path, '--thresholds', '300', check=False)
-    assert done.returncode != 0
-    assert 'acceptance_threshold' in done.stderr
-    assert not (tmp_path / 'live_tuning.png').exists()
+def test_a_threshold_out_of_range_is_refused_before_anything_starts(monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['live_tuning', '--thresholds', '9', '300'])
+    monkeypatch.setattr(live_tuning, 'stage', None)
+    with pytest.raises(SystemExit) as ended:
+        live_tuning.main()
+    assert ended.value.code == 2
+    assert '--thresholds: acceptance_threshold: 300 is outside [0, 64]' in capsys.readouterr().err
