@@ -155,7 +155,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
     """The promise of `make demo`, small: figures, picture, and no quarrel between two of them."""
     folders = [tmp_path / 'one', tmp_path / 'two']
     demos = [
-        start_demo(folder, '--episodes', '3', '--seed', str(50 + 10 * k))
+        start_demo(folder, '--episodes', '2', '--seed', str(50 + 10 * k))
         for k, folder in enumerate(folders)
     ]
     outputs = [demo.communicate(timeout=PATIENCE)[0] for demo in demos]
@@ -163,8 +163,8 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert demo.returncode == 0, output
         figures = json.loads((Path(folder) / 'demo.json').read_text())
         first = 9_000_050 + 10 * k
-        assert figures['seeds'] == list(range(first, first + 3))
-        assert figures['episodes'] == 3
+        assert figures['seeds'] == list(range(first, first + 2))
+        assert figures['episodes'] == 2
         assert figures['success_rate'] >= 0.8
         # at control rate, and once more when an action begins between two ticks
         rows = figures['per_episode']
@@ -174,7 +174,7 @@ def test_the_shipped_policy_succeeds_in_two_demos_at_once(tmp_path):
         assert 0 < latency['p50'] <= latency['p95'] <= latency['p99']
         assert figures['mode'] == 'relaxed'
         wins = [row['success'] for row in figures['per_episode']]
-        assert figures['success_rate'] == sum(wins) / 3
+        assert figures['success_rate'] == sum(wins) / 2
         speculative, plain = (figures['modes'][w] for w in ('speculative', 'autoregressive'))
         assert speculative['success_rate'] == figures['success_rate']
         assert (speculative['mode'], plain['mode']) == ('relaxed', 'autoregressive')
