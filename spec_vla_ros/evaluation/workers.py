@@ -19,6 +19,7 @@ Job_contra = TypeVar('Job_contra', contravariant=True)
 Result_co = TypeVar('Result_co', covariant=True)
 Setup = TypeVar('Setup')
 
+_LOG = logging.getLogger(__name__)
 _RESTARTS = 3  # of a worker that dies, and repetitions of the job that it died of
 _OBJECT_STORE_BYTES = 200_000_000
 
@@ -71,8 +72,8 @@ def run_jobs(
         prepare: changes a job just before it is handed out.
 
     Raises:
-        ValueError: Ray is needed and is not installed, does not answer, or has too few CPUs or
-            GPUs.
+        ValueError: Ray is needed and is not installed, does not answer, has too few CPUs or
+            GPUs, or lost all processes.
     """
     if not jobs:
         return
@@ -95,7 +96,7 @@ def _on_ray(
     prepare: Callable[[Any], Any],
 ) -> Iterator[Any]:
     ray = _start_ray(parallelism)
-    from ray.util import ActorPool
+    from ray.exceptions import RayActorError
 
     try:
         kind = ray.remote(worker).options(
@@ -104,10 +105,31 @@ def _on_ray(
             max_restarts=_RESTARTS,
             max_task_retries=_RESTARTS,
         )
-        pool = ActorPool(
-            [kind.remote(setup) for _ in range(min(parallelism.processes, len(jobs)))]
-        )
-        yield from pool.map_unordered(lambda a, job: a.run.remote(prepare(job)), jobs)
+        idle = [kind.remote(setup) for _ in range(min(parallelism.processes, len(jobs)))]
+        left, running, reason = list(jobs)[::-1], dict[Any, tuple[Any, Any]](), ''
+        while left or running:
+            while left and idle:
+                actor, job = idle.pop(), left.pop()
+                running[actor.run.remote(prepare(job))] = actor, job
+            if not running:
+                raise ValueError(
+                    f'all processes on Ray were lost, with {len(left)} jobs left ({reason}): look '
+                    'whether its machines are there and have memory, code and checkpoint; then '
+                    'start again'
+                )
+            (done,), _ = ray.wait(list(running))
+            actor, job = running.pop(done)
+            try:
+                result = ray.get(done)
+            except RayActorError as lost:
+                # Ray has started it again in vain, as where its machine is gone. What a worker
+                # raised while it was made is in the last line.
+                reason = str(lost).strip().splitlines()[-1]
+                _LOG.warning('a process on Ray is lost, others go on without it: %s', reason)
+                left.append(job)
+                continue
+            idle.append(actor)
+            yield result
     finally:
         ray.shutdown()
 

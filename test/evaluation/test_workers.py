@@ -11,20 +11,20 @@ from spec_vla_ros.evaluation.workers import Parallelism, _gpus, run_jobs
 ON_RAY = Parallelism(processes=2)
 
 
-def make_worker_class(*, mark=None):
-    """A class as Ray takes it along; with `mark`, a file, its first process dies at job 2."""
+def make_worker_class(*, mark=None, die=lambda: None):
+    """A class as Ray takes it along; it dies at job 2, once if there is `mark`, a file."""
 
     class Adder:
         def __init__(self, setup):
             self.setup = setup
 
         def run(self, job):
-            import os
             from pathlib import Path
 
-            if mark is not None and job == 2 and not Path(mark).exists():
-                Path(mark).touch()
-                os._exit(1)
+            if job == 2 and not (mark and Path(mark).exists()):
+                if mark:
+                    Path(mark).touch()
+                die()
             if job < 0:
                 raise ValueError(f'job {job} cannot be')
             return job + self.setup
@@ -94,12 +94,49 @@ def test_gpus_are_shared_as_asked_and_never_waited_for():
         _gpus({'CPU': 1.0}, parallelism)
 
 
+def death(*, for_good):
+    """Return a function that ends its process; for good: as if its machine were gone."""
+
+    def die():
+        import os
+        import time
+
+        import ray
+
+        if not for_good:
+            os._exit(1)
+        ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
+        time.sleep(60)
+
+    return die
+
+
+@pytest.fixture(scope='module')
+def home(tmp_path_factory):
+    """A folder of its own, in which Ray writes a token that a process reads once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('HOME', str(tmp_path_factory.mktemp('home')))
+        yield
+
+
+on_ray = pytest.mark.skipif(find_spec('ray') is None, reason='no Ray: make libero')
+
+
 @pytest.mark.libero  # of the environment that has Ray
-@pytest.mark.skipif(find_spec('ray') is None, reason='no Ray: make libero')
-def test_on_ray_a_job_whose_process_dies_is_done_by_another(tmp_path, monkeypatch):
-    monkeypatch.setenv('HOME', str(tmp_path))  # Ray writes there
-    worker = make_worker_class(mark=str(tmp_path / 'died'))
+@on_ray
+@pytest.mark.parametrize('for_good', [False, True])
+def test_on_ray_a_job_whose_process_dies_is_done_by_another(home, tmp_path, for_good):
+    worker = make_worker_class(mark=str(tmp_path / 'died'), die=death(for_good=for_good))
     assert sorted(run_jobs(worker, 100, range(5), parallelism=ON_RAY)) == [100, 101, 102, 103, 104]
     assert (tmp_path / 'died').exists()
     with pytest.raises(ValueError, match='job -1 cannot be'):
         list(run_jobs(make_worker_class(), 1, [-1], parallelism=ON_RAY))
+
+
+@pytest.mark.libero
+@on_ray
+def test_a_job_of_which_every_process_dies_ends_it_with_the_others_done(home):
+    done, worker = [], make_worker_class(die=death(for_good=True))
+    with pytest.raises(ValueError, match='all processes on Ray were lost, with 1 jobs left'):
+        done.extend(run_jobs(worker, 0, range(5), parallelism=ON_RAY))
+    assert sorted(done) == [0, 1, 3, 4]
