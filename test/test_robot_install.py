@@ -130,7 +130,7 @@ except ValueError:
         f'{INFER}{NODE * ROS_IS_HERE}{commands}{pieces}{dashboard}print(*sys.modules)',
     ).stdout
     unused = {name for name in BASE if not modules_of({name}) & set(loaded.split())}
-    assert unused == (set() if ROS_IS_HERE else {'opencv-python-headless', 'rich'})
+    assert unused == (set() if ROS_IS_HERE else {'rich'})
 
 
 EACH = """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -16,6 +17,11 @@ from spec_vla_ros.models.image_processor import as_picture
 from spec_vla_ros.models.recipes import Recipe
 
 _FILTERS = {'lanczos': Image.Resampling.LANCZOS}
+_TURNS = {  # counter-clockwise; many times faster than a copy of numpy's turned view
+    90: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_CLOCKWISE,
+}
 
 
 class RecipePicture:
@@ -37,7 +43,7 @@ class RecipePicture:
         """
         recipe, image = self._recipe, as_picture(image)
         if recipe.image_rotation:
-            image = np.rot90(image, recipe.image_rotation // 90)
+            image = cv2.rotate(np.ascontiguousarray(image), _TURNS[recipe.image_rotation])
         if recipe.jpeg_quality:
             image = as_jpeg(image, quality=recipe.jpeg_quality)
         if recipe.resampling:
@@ -79,13 +85,25 @@ def cropped(image: np.ndarray, *, area: float) -> np.ndarray:
     """
     top, bottom, down = _neighbours(image.shape[0], area)
     left, right, across = _neighbours(image.shape[1], area)
-    rows = image.astype(np.float32) * np.float32(1 / 255)
-    upper, lower = (
-        row[:, left] + (row[:, right] - row[:, left]) * across[:, None]
-        for row in (rows[top], rows[bottom])
-    )
-    values = upper + (lower - upper) * down[:, None, None]
-    return (np.clip(values, 0, 1) * np.float32(255.5)).astype(np.uint8)
+    # Every step works in place, as the arrays are small and new ones take most of the time.
+    pixels = image.astype(np.float32)
+    pixels *= np.float32(1 / 255)
+    rows = _between(pixels, left, right, across[:, None], axis=1)
+    values = _between(rows, top, bottom, down[:, None, None], axis=0)
+    np.clip(values, 0, 1, out=values)
+    values *= np.float32(255.5)
+    return values.astype(np.uint8)
+
+
+def _between(
+    values: np.ndarray, first: np.ndarray, second: np.ndarray, part: np.ndarray, *, axis: int
+) -> np.ndarray:
+    """Return a new array of first + (second - first) * part, entries of an axis by their place."""
+    start, found = values.take(first, axis), values.take(second, axis)
+    found -= start
+    found *= part
+    found += start
+    return found
 
 
 def _neighbours(size: int, area: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
