@@ -114,9 +114,8 @@ def test_autoregressive_waits_once(recorded):
         assert len(engine.autoregressive()) == 1
 
 
-@pytest.mark.parametrize('recorded', [False, True])
+@pytest.mark.parametrize(('distance', 'recorded'), [(0, False), (9, False), (9, True)])
 @pytest.mark.parametrize('guessed', [False, True])
-@pytest.mark.parametrize('distance', [0, 9])
 @pytest.mark.parametrize('shape', SHAPES)
 def test_speculative_waits_once_a_pass(shape, distance, guessed, recorded):
     engine, guesses = Watched(recorded=recorded), guess_tree() if guessed else None

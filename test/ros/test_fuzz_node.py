@@ -112,9 +112,22 @@ def send_nonsense(victim, inputs, rng, *, rounds=6):
         victim.assert_well()
 
 
-def test_random_messages(world):
+def send_damaged(victim, inputs, rng):
+    """Truncated and overwritten CDR, strings that are no UTF-8 among them."""
+    out = publishers(victim.world.remote, inputs)
+    for _ in range(4):
+        for _ in range(30):
+            for name, kind in inputs.items():
+                out[name].publish(damaged_bytes(rng, random_message(rng, kind)))
+            time.sleep(0.005)
+        victim.assert_well()
+
+
+def test_random_messages_and_bytes_that_are_no_message(world):
     victim = Victim(world)
-    send_nonsense(victim, victim.inputs(), np.random.default_rng(1))
+    inputs = victim.inputs()
+    send_nonsense(victim, inputs, np.random.default_rng(1))
+    send_damaged(victim, inputs, np.random.default_rng(2))
     victim.assert_works()
 
 
@@ -136,21 +149,6 @@ def test_random_compressed_images(world):
     victim = Victim(world, 'image_transport:=compressed')
     inputs = victim.inputs(image='/image/compressed')
     send_nonsense(victim, inputs, np.random.default_rng(6))
-
-
-def test_bytes_that_are_no_message(world):
-    """Truncated and overwritten CDR, strings that are no UTF-8 among them."""
-    victim = Victim(world)
-    inputs = victim.inputs()
-    out = publishers(world.remote, inputs)
-    rng = np.random.default_rng(2)
-    for _ in range(4):
-        for _ in range(30):
-            for name, kind in inputs.items():
-                out[name].publish(damaged_bytes(rng, random_message(rng, kind)))
-            time.sleep(0.005)
-        victim.assert_well()
-    victim.assert_works()
 
 
 def test_random_parameters(world):

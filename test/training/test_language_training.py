@@ -105,7 +105,7 @@ def test_both_stages_reduce_their_loss(frames, policy, tmp_path, bfloat16, seen)
     frames = seen(frames)
     reports = []
     settings = LoopSettings(
-        iterations=16, learning_rate=3e-3, weight_decay=0.0, ema_decay=0.5, save_every=8
+        iterations=8, learning_rate=3e-3, weight_decay=0.0, ema_decay=0.5, save_every=4
     )
     train_vision(
         model,
