@@ -19,6 +19,8 @@ MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
 LINT := ruff check . && ruff format --check . && \
 	python -m spec_vla_ros.settings --check && mypy
+# Files with tests that run alone: to collect them all again would take as long as some of them.
+ALONE = $(shell grep -rl --include='test_*.py' 'pytest.mark.alone' test)
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
 
 help: ## Show the targets.
@@ -66,7 +68,7 @@ lint: setup ## Check style, types, and what is written from the settings.
 
 test: setup ## Run the linters and every test.
 	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS) && \
-		{ $(PYTEST) -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]; } # 5: there is none among the chosen
+		{ $(PYTEST) -m alone $(or $(PYTEST_ARGS),$(ALONE)) || [ $$? -eq 5 ]; } # 5: none was chosen
 
 test-fast: setup ## Run the tests without nodes, training and emulated CUDA graphs, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)
