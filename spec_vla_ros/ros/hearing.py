@@ -74,8 +74,7 @@ class Listener:
         self._unnamed: set[bytes] = set()
 
         def hear(message: Any, info: MessageInfo) -> None:  # rclpy counts the arguments
-            if self._is_news(info):
-                self._callback(message, info)
+            self._hear(message, info)
 
         # Turn rclpy's warnings off: what one subscription cannot hear, another one does.
         silent = SubscriptionEventCallbacks(use_default_callbacks=False)
@@ -128,10 +127,22 @@ class Listener:
             if not publisher.node_name.startswith(ONLY_WATCH)
         ]
 
+    def hear_what_waits(self) -> None:
+        """Hand on the messages that wait for an executor that is held up; from any thread then."""
+        for subscription in self._subscriptions:
+            handle, kind, raw = subscription.handle, subscription.msg_type, subscription.raw
+            with handle:
+                while (taken := handle.take_message(kind, raw)) is not None:
+                    self._hear(*taken)
+
     def close(self) -> None:
         """Stop listening."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+
+    def _hear(self, message: Any, info: MessageInfo) -> None:
+        if self._is_news(info):
+            self._callback(message, info)
 
     def _publishers(self) -> list[TopicEndpointInfo]:
         return self._node.get_publishers_info_by_topic(self._topic)
