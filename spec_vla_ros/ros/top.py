@@ -23,6 +23,7 @@ from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.hearing import type_name
+from spec_vla_ros.ros.logging_errors import with_way_on
 from spec_vla_ros.ros.remote import RemoteNode
 
 NODE = 'spec_vla_top'  # listed in `hearing.ONLY_WATCH`
@@ -147,10 +148,19 @@ def watch(*, namespace: str, once: bool, timeout: float) -> int:
     """Show the dashboard until interrupted, or print it once; return the exit status.
 
     timeout: with `once`, how many seconds to wait for the node.
-    Raises ValueError if the namespace is not valid.
+    Raises ValueError if the namespace is not valid, there is no terminal to draw in, or ROS cannot
+    be started.
     """
     console = Console()
-    with noting_signals() as stop, RemoteNode(NODE) as remote:
+    if not once and (not console.is_terminal or console.is_dumb_terminal):
+        raise ValueError(
+            'there is no terminal to draw in: give --once, or, in a container, `docker exec -it`'
+        )
+    try:
+        remote = RemoteNode(NODE)
+    except RuntimeError as error:
+        raise ValueError(with_way_on(error)) from error
+    with noting_signals() as stop, remote:
         try:
             watcher = Watcher(remote, namespace=namespace)
         except NameValidationException as error:

@@ -137,6 +137,11 @@ def run_top(world, *arguments, **options):
     return run_python(*command, ROS_DOMAIN_ID=str(world.domain_id), **options)
 
 
+def test_without_a_terminal_it_says_so_in_place_of_drawing_nothing_for_ever(capsys):
+    assert cli.main(['top']) == 2
+    assert 'there is no terminal to draw in: give --once' in capsys.readouterr().err
+
+
 def test_without_ros_it_says_what_is_missing(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'spec_vla_ros.ros.top', None)
     assert cli.main(['top']) == 2
