@@ -109,6 +109,14 @@ class Listener:
             f'published by {", ".join(offers)}' if offers else 'which nobody publishes'
         )
 
+    @property
+    def is_offered_some(self) -> bool:
+        """Whether somebody publishes what can be heard here."""
+        return any(
+            incompatibility(publisher, self._type, self._profiles) is None
+            for publisher in self._publishers()
+        )
+
     def name_of(self, source: Hashable) -> str:
         """Return the node of a publisher (see `source_of`); of all of them if it is not known."""
         return ' or '.join(self.still_there((source,))) or 'a publisher that is gone'

@@ -241,12 +241,15 @@ def test_no_image_names_the_topic_its_publishers_and_what_they_offer(world, stat
     no_image = halted(PolicyStatus.REASON_NO_IMAGE)
     text = status.wait(no_image).reason_text
     assert '/image (sensor_msgs/msg/Image), which nobody publishes' in text
+    assert 'none of them' not in text
     offer = OFFERS['best_effort volatile']
     for kind, topic in ((CompressedImage, 'cam/compressed'), (Image, 'image')):
         world.remote.node.create_publisher(kind, topic, offer)
     offered = '/observer (sensor_msgs/msg/Image, best effort, volatile)'
     text = status.wait(lambda s: no_image(s) and offered in s.reason_text).reason_text
     assert 'there are images on /cam/compressed (sensor_msgs/msg/CompressedImage)' in text
+    assert 'none of them has arrived' in text
+    assert '--ipc host' in text
 
 
 def test_the_word_none_is_no_instruction(bench):
