@@ -214,6 +214,27 @@ class TestWithoutTheLaunchSystem:
         with pytest.raises(RuntimeError, match=r'params is no .*did you mean params_file:='):
             bring_up(file=file, checkpoint='/models/one', params='mine.yaml')
 
+    def test_what_a_second_include_may_have_from_the_first_is_told(self, bring_up):
+        bring_up()
+        check, start = (
+            m.named['function'] for m in describe(FILES[POLICY]) if 'function' in m.named
+        )
+        defaults = {n: a.default.format(share=ROOT) for n, a in POLICY_ARGUMENTS.items()}
+        scope = Context(pose_topic='/left/pose')
+        assert check(scope) == []
+        scope.update({**defaults, **scope})  # as the declarations do
+        assert start(scope)
+        (told,) = check(scope)
+        assert told.kind == 'LogInfo'
+        assert 'pose_topic:=/left/pose may be left over' in told.named['msg']
+
+    def test_defaults_do_not_overrule_what_is_set_for_all_nodes(self, bring_up, tmp_path):
+        with pytest.raises(RuntimeError, match='SetParameter: dry_run True would be in no force'):
+            bring_up(global_params=[('use_sim_time', True), ('dry_run', True)])
+        path = tmp_path / 'mine.yaml'
+        path.write_text('/**: {ros__parameters: {dry_run: false}}')
+        assert bring_up(params_file=str(path), global_params=[('use_sim_time', True)])
+
     def test_a_compressed_topic_chooses_compressed_images(self, bring_up):
         (node,) = [
             m for m in bring_up(image_topic='/cam/rgb/compressed') if m.kind == 'LifecycleNode'

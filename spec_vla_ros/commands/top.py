@@ -9,6 +9,7 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument('--namespace', default='', help='of the node, such as /left_arm')
+    parser.add_argument('--node', default='spec_vla', help='its name, if it was given another one')
     parser.add_argument('--once', action='store_true', help='draw it once and end')
     parser.add_argument(
         '--timeout', type=float, default=10.0, help='seconds to wait for the node, with --once'
@@ -28,4 +29,4 @@ def run(args: argparse.Namespace) -> int:
             f'needs ROS 2 and the built messages ({missing}): source the workspace, or '
             '. scripts/activate.sh after `make setup`'
         ) from missing
-    return watch(namespace=args.namespace, once=args.once, timeout=args.timeout)
+    return watch(namespace=args.namespace, name=args.node, once=args.once, timeout=args.timeout)

@@ -96,7 +96,11 @@ class PoseWatch:
             who = both(pose.source, other and other.source)
             return f'{who} send end-effector poses on the same topic: which is the arm?'
         if pose.frame_id != frame_id:
-            return f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}'
+            return (
+                f'the end-effector pose is in frame {pose.frame_id!r}, not in {frame_id!r}, which '
+                'is command_frame: publish it there (examples/pose_from_tf.py does, from TF); set '
+                'command_frame only if the actions are in that frame, too'
+            )
         if not pose.has_position:
             return 'the end-effector pose is not finite'
         if oriented and not pose.has_orientation:

@@ -55,7 +55,7 @@ class PolicyChild:
             unless_started.pop_all()
         self.info = PolicyInfo()  # the latest that the policy has sent
         self._in_use = threading.Lock()
-        self._closed = False
+        self._closed = self._killed = False
         with contextlib.suppress(OSError):  # the process ended at once, as wait_ready will see
             self._channel.send({'factory': factory, 'settings': settings})
 
@@ -97,13 +97,24 @@ class PolicyChild:
 
     def kill(self) -> None:
         """End the process at once, whatever it is doing."""
+        self._killed = True
         self._process.kill()
 
     def wait(self) -> str:
         """Wait until the process has ended; return how, in words."""
         code = self._process.wait()
+        if self._killed:
+            return (
+                'the inference process was ended, since an inference took several times '
+                'inference_timeout: raise that where inferences are so slow'
+            )
         how = f'exit code {code}' if code >= 0 else signal.Signals(-code).name
-        return f'the inference process ended with {how}'
+        memory = code == -signal.SIGKILL
+        return f'the inference process ended with {how}' + (
+            ', as where memory runs out (see `dmesg`; stored_as and dtype take less)'
+            if memory
+            else ''
+        )
 
     def close(self) -> None:
         """Release channel and shared image, after the process has ended."""

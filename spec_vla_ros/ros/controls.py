@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rclpy.clock import Clock
@@ -19,6 +21,7 @@ LOOK_PERIOD = 0.5
 """Seconds between two looks for publishers of the emergency stop that cannot be heard."""
 
 _SAID_EVERY = 10.0  # seconds
+_HEARS_EVERY = 0.05  # seconds; at 200 Hz, ten messages come meanwhile, as many as are kept
 
 _OF_ITS_STATE = re.compile(r'(?:State|Status)(?:es|s|Array)?$')
 """How types of messages end that tell how something stands."""
@@ -60,11 +63,14 @@ class Controls:
 
         said_true: set[Hashable] = set()  # those that said it last
         buttons: set[str] = set()  # nodes that could press it
+        pressed_by = ''  # who did first since the last reset
 
         def pressed(message: Bool, info: MessageInfo) -> None:
+            nonlocal pressed_by
             if message.data:
                 said_true.add(source_of(info))
-                emergency_stop('topic')
+                pressed_by = pressed_by or f'{listener.name_of(source_of(info))}, {listener.topic}'
+                emergency_stop(pressed_by)
                 return
             said_true.discard(source_of(info))
             if in_force():
@@ -74,7 +80,7 @@ class Controls:
                     throttle_duration_sec=_SAID_EVERY,
                 )
 
-        listener = Listener(node, Bool, 'emergency_stop', pressed)
+        self._listener = listener = Listener(node, Bool, 'emergency_stop', pressed)
 
         def look() -> None:
             found, lost = listener.not_heard(), stops_elsewhere(node, listener.topic)
@@ -89,7 +95,9 @@ class Controls:
                 not_heard('; '.join(found))
 
         def release() -> Done:
+            nonlocal pressed_by
             done, text = reset()
+            pressed_by = ''
             buttons.clear()  # whoever resets has seen which are there
             who = ', '.join(listener.still_there(said_true))
             if not who:
@@ -107,6 +115,27 @@ class Controls:
             (Trigger, 'reset', lambda request: release()),
         ):
             node.create_service(kind, f'~/{name}', self._answering(name, act))
+
+    @contextmanager
+    def hearing_meanwhile(self) -> Iterator[None]:
+        """Hear the emergency stop while the executor's thread does something that takes long.
+
+        Otherwise a button that was pressed for a moment, and says false again and again since,
+        would push its true out of the queue of messages before anybody has heard it.
+        """
+        over = threading.Event()
+
+        def hear() -> None:
+            while not over.wait(_HEARS_EVERY):
+                self._listener.hear_what_waits()
+
+        thread = threading.Thread(target=hear, name='emergency stop', daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _answering(self, name: str, act: Callable[[Any], Done]) -> Callable[[Any, Any], Any]:
         def answer(request: Any, response: Any) -> Any:

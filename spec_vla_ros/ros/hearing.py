@@ -19,6 +19,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.endpoints import publishers_on, subscribers_on
 from spec_vla_ros.ros.other_types import way_on
 
 NOT_KNOWN_YET = '_NODE_NAME_UNKNOWN_'  # rmw's name for a node that has not announced itself yet
@@ -74,8 +75,7 @@ class Listener:
         self._unnamed: set[bytes] = set()
 
         def hear(message: Any, info: MessageInfo) -> None:  # rclpy counts the arguments
-            if self._is_news(info):
-                self._callback(message, info)
+            self._hear(message, info)
 
         # Turn rclpy's warnings off: what one subscription cannot hear, another one does.
         silent = SubscriptionEventCallbacks(use_default_callbacks=False)
@@ -110,6 +110,14 @@ class Listener:
             f'published by {", ".join(offers)}' if offers else 'which nobody publishes'
         )
 
+    @property
+    def is_offered_some(self) -> bool:
+        """Whether somebody publishes what can be heard here."""
+        return any(
+            incompatibility(publisher, self._type, self._profiles) is None
+            for publisher in self._publishers()
+        )
+
     def name_of(self, source: Hashable) -> str:
         """Return the node of a publisher (see `source_of`); of all of them if it is not known."""
         return ' or '.join(self.still_there((source,))) or 'a publisher that is gone'
@@ -128,13 +136,25 @@ class Listener:
             if not publisher.node_name.startswith(ONLY_WATCH)
         ]
 
+    def hear_what_waits(self) -> None:
+        """Hand on the messages that wait for an executor that is held up; from any thread then."""
+        for subscription in self._subscriptions:
+            handle, kind, raw = subscription.handle, subscription.msg_type, subscription.raw
+            with handle:
+                while (taken := handle.take_message(kind, raw)) is not None:
+                    self._hear(*taken)
+
     def close(self) -> None:
         """Stop listening."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
+    def _hear(self, message: Any, info: MessageInfo) -> None:
+        if self._is_news(info):
+            self._callback(message, info)
+
     def _publishers(self) -> list[TopicEndpointInfo]:
-        return self._node.get_publishers_info_by_topic(self._topic)
+        return publishers_on(self._node, self.topic)
 
     def _is_news(self, info: MessageInfo) -> bool:
         publisher, number = source_of(info), info.get('publication_sequence_number') or 0
@@ -171,7 +191,7 @@ def beside(node: Node, topic: str, *, called: Callable[[str, str], bool]) -> lis
         if name != topic
         and any(called(name, kind) for kind in kinds)
         and not listeners(node, name)
-        for publisher in _named(node.get_publishers_info_by_topic(name))
+        for publisher in _named(publishers_on(node, name))
         if called(name, kind := publisher.topic_type)
     ]
 
@@ -180,7 +200,7 @@ def listeners(node: Node, topic: str) -> list[TopicEndpointInfo]:
     """Return the subscribers of a topic, without those that only watch."""
     return [
         subscriber
-        for subscriber in node.get_subscriptions_info_by_topic(topic)
+        for subscriber in subscribers_on(node, topic)
         if not subscriber.node_name.startswith(ONLY_WATCH)
     ]
 
@@ -191,11 +211,11 @@ def not_hearing(node: Node, publisher: Publisher[Any]) -> list[str]:
     # The profile as other nodes see it, since the one we gave leaves some policies open.
     ours = [
         p.qos_profile
-        for p in node.get_publishers_info_by_topic(topic)
+        for p in publishers_on(node, topic)
         if node_of(p) == node.get_fully_qualified_name() and p.topic_type == kind
     ]
     found = []
-    for subscriber in _named(node.get_subscriptions_info_by_topic(topic)):
+    for subscriber in _named(subscribers_on(node, topic)):
         fault = ''
         if subscriber.topic_type != kind:
             fault = f'as {subscriber.topic_type} instead of {kind}'
@@ -229,7 +249,7 @@ def also_publishing(node: Node, publisher: Publisher[Any]) -> list[str]:
     If the node was launched twice, the other one has our own name, so publishers are counted.
     """
     topic, own = publisher.topic_name, node.get_fully_qualified_name()
-    counts = Counter(map(node_of, _named(node.get_publishers_info_by_topic(topic))))
+    counts = Counter(map(node_of, _named(publishers_on(node, topic))))
     if counts[own] > 1:
         counts[f'another node called {own}'] = 1
     del counts[own]

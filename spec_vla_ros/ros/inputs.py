@@ -105,7 +105,7 @@ class Inputs:
         sources: dict[Reason, Callable[[], str]] = {
             Reason.NO_INSTRUCTION: self._instruction_sources,
             Reason.POSE_MISSING: lambda: self._sources(self._poses, POSES, 'poses', 'pose_target'),
-            Reason.NO_IMAGE: images,
+            Reason.NO_IMAGE: lambda: images() + self._why_none_arrives(),
             Reason.STALE_IMAGE: images,
             Reason.FROZEN_IMAGE: self._images.sources,
             Reason.TWO_CAMERAS: self._images.sources,
@@ -125,6 +125,16 @@ class Inputs:
         ]
         elsewhere = f'; there are {what} on {", ".join(others)}' if others else ''
         return f'{listener.sources()}{elsewhere}'
+
+    def _why_none_arrives(self) -> str:
+        """Return what to look at if images are published and not one has come since configure."""
+        if self.image is not None or not self._images.is_offered_some:
+            return ''
+        return (
+            '; none of them has arrived: see by `ros2 topic hz` here that there are some; between '
+            'containers, or users of one computer, both sides need the same shared memory '
+            '(--ipc host, and one user) or none; between computers, compressed images'
+        )
 
     def _instruction_sources(self) -> str:
         """Return in words where instructions are expected from, and who publishes some unheard."""

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from spec_vla_ros.ros.names import ALIKE, nearest
+from spec_vla_ros.ros.names import ALIKE, nearest, plain
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, Arguments
 from spec_vla_ros.settings.tables import LAUNCHES, NODES
 
@@ -23,7 +25,9 @@ OTHER_NAMES = {
         *('params', 'params_path', 'params_yaml', 'param_file', 'parameter_file'),
         *('parameters', 'parameters_file', 'config', 'config_file', 'config_path', 'yaml'),
     ),
-    'emergency_stop_topic': ('estop_topic', 'e_stop_topic', 'estop', 'e_stop', 'stop_topic'),
+    'emergency_stop_topic': (
+        *('estop_topic', 'e_stop_topic', 'estop', 'e_stop', 'stop_topic', 'emergency_stop'),
+    ),
     'image_topic': ('camera_topic', 'rgb_topic', 'color_topic', 'image', 'camera'),
     'command_topic': ('cmd_topic', 'twist_topic', 'cmd_vel_topic', 'velocity_topic'),
     'instruction_topic': ('prompt_topic', 'task_topic'),
@@ -39,9 +43,14 @@ OTHER_NAMES = {
 }
 """An argument or a parameter -> other names that people use for it."""
 
-OF_NOBODY_ELSE = ('estop_topic', 'e_stop_topic')
+OF_NOBODY_ELSE = ('estop_topic', 'e_stop_topic', 'emergency_stop')
 """Those of these names that an including launch file hardly has for a purpose of its own. Names
 such as config may be its own."""
+
+_ENDINGS = re.compile(r'_(?:path|dir|folder)$')
+"""What changes no meaning of a name: checkpoint_path is a checkpoint; device_id is no device."""
+
+_WORDS_ALIKE = 0.75  # each word of a misspelt name and the word that is meant
 
 OF_THE_LAUNCH_SYSTEM = (
     *('ros_namespace', 'ros_params', 'ros_remaps', 'global_params', 'launch-prefix'),
@@ -116,9 +125,10 @@ def refuse_unknown(
 
     If one of our files was launched directly, every name that is not one of its arguments is
     wrong. If another file includes it, the launch system also hands over what that file has
-    declared for itself. Then a name is wrong only if it is nearly that of an argument, a parameter
-    of one of the nodes, or an argument of another of our files. An ending alone does not count:
-    arm_namespace is not a misspelt namespace.
+    declared for itself, and what files that it includes before ours have. Then a name is wrong
+    only if it is a misspelt argument that is not given otherwise, a parameter of one of the nodes,
+    or an argument of another of our files. Words more or less do not count: arm_namespace is not a
+    misspelt namespace, and device_id, of a camera, not a misspelt device.
 
     Args:
         given: the names that are given from outside, before the file declares its own.
@@ -135,7 +145,9 @@ def refuse_unknown(
     included = not on_command_line(command_line)
     problems = []
     for name in sorted(found - known - {*OF_THE_LAUNCH_SYSTEM}):
-        why = _why(name, ours, arguments, others=set().union(*others), included=included)
+        why = _why(
+            name, ours, arguments, others=set().union(*others), given=found if included else None
+        )
         handed_on = included and name in OF_NOBODY_ELSE and 'emergency_stop_topic' in found
         if not handed_on and (why or not included):
             problems.append(f'{name} {why or "is no argument of this launch file"}')
@@ -150,9 +162,12 @@ def refuse_unknown(
 
 
 def _why(
-    name: str, ours: set[str], arguments: Arguments, *, others: set[str], included: bool
+    name: str, ours: set[str], arguments: Arguments, *, others: set[str], given: set[str] | None
 ) -> str:
-    """Return what is wrong with a name that is no argument; empty if another file may use it."""
+    """Return what is wrong with a name that is no argument; empty if another file may use it.
+
+    given: all names that are given; None if no other file includes ours.
+    """
     parameters = {
         field.name: file
         for node, file in FILE_OF.items()
@@ -166,10 +181,12 @@ def _why(
         )
     if name in others:
         return 'is no argument of this launch file, but of another one'
-    near = called(name) if not included or name in OF_NOBODY_ELSE else ''
+    near = called(name) if given is None or name in OF_NOBODY_ELSE else ''
     if near not in {*ours, *parameters}:
         near = nearest(name, {*ours, *parameters}, cutoff=ALIKE)
         near = '' if name.endswith(f'_{near}') else near
+        if given is not None and (near in given or not _is_misspelt(name, near)):
+            near = ''
     if not near:
         return ''
     if near in ours:
@@ -178,3 +195,11 @@ def _why(
         f'is no argument of this launch file; did you mean the parameter {near}? It goes into a '
         f'parameter file, {parameters[near]}:=FILE'
     )
+
+
+def _is_misspelt(name: str, meant: str) -> bool:
+    """Whether a name is another word for word, give or take a few letters."""
+    name = _ENDINGS.sub('', name)
+    words = list(zip(name.lower().split('_'), meant.split('_'), strict=False))
+    alike = all(difflib.SequenceMatcher(None, *pair).ratio() >= _WORDS_ALIKE for pair in words)
+    return plain(name) == plain(meant) or (name.count('_') == meant.count('_') and alike)

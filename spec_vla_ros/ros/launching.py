@@ -11,6 +11,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     Shutdown,
 )
@@ -23,16 +24,22 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from spec_vla_ros.ros.including import left_over, refuse_overruled
 from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_twice, refuse_unknown
 from spec_vla_ros.ros.parameter_files import checked_file
 from spec_vla_ros.settings.launch import Arguments
-from spec_vla_ros.settings.tables import NODES
+from spec_vla_ros.settings.tables import LAUNCHES, NODES
 
-Given = dict[str, str]
-"""Name of an argument -> its value as a word, given or by default."""
+Given = dict[str, Any]
+"""Name of an argument -> its value as a word, given or by default; besides, `PUSHED` and `SET`."""
 
 PUSHED = 'ros_namespace'
 """Where the launch system keeps the namespace that PushRosNamespace puts around a launch file."""
+SET = 'global_params'
+"""Where it keeps what SetParameter and SetParametersFromFile set for all nodes."""
+
+_BEFORE = 'spec_vla_ros, given to '
+"""Where we keep, in front of the name of a file, what it was given when it was included last."""
 
 Entities = list[LaunchDescriptionEntity]
 
@@ -45,14 +52,21 @@ def described(arguments: Arguments, start: Callable[[Given], Entities]) -> Launc
     """
     share = get_package_share_directory('spec_vla_ros')
 
+    memory = _BEFORE + next(name for name, each in LAUNCHES.items() if each is arguments)
+
     def check(context: LaunchContext) -> Entities:
-        refuse_unknown(context.launch_configurations, arguments, command_line=sys.argv)
+        known = context.launch_configurations
+        given = [name for name in known if not name.startswith(_BEFORE)]
+        refuse_unknown(given, arguments, command_line=sys.argv)
         refuse_twice(sys.argv, arguments)
-        return []
+        text = left_over(known.get(memory, {}), known, arguments, share=share)
+        return [LogInfo(msg=text)] if text else []
 
     def started(context: LaunchContext) -> Entities:
+        known = context.launch_configurations
         given = {name: LaunchConfiguration(name).perform(context) for name in arguments}
-        return start({**given, PUSHED: context.launch_configurations.get(PUSHED, '')})
+        known[memory] = given
+        return start({**given, PUSHED: known.get(PUSHED, ''), SET: known.get(SET, [])})
 
     return LaunchDescription(
         [
@@ -78,12 +92,15 @@ def of_a_node(
         overrides: parameters that overrule those of the node's file.
 
     Raises:
-        RuntimeError: see `checked_file`.
+        RuntimeError: see `checked_file` and `refuse_overruled`.
     """
     namespace = given['namespace']
     if not namespace.startswith('/'):
         namespace = f'{given[PUSHED]}/{namespace}'
     file = checked_file(given[FILE_OF[name]], node=name, namespace=namespace, settings=NODES[name])
+    whole = f'/{namespace.strip("/")}/{name}'.replace('//', '/')
+    share = get_package_share_directory('spec_vla_ros')
+    refuse_overruled(given.get(SET, []), file, node=whole, share=share)
     values = {key: ParameterValue(v, value_type=type(v)) for key, v in overrides.items()}
     return {
         'package': 'spec_vla_ros',

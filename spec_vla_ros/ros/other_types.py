@@ -14,7 +14,8 @@ _WAYS_ON = {
     ),
     (_COMPRESSED, _RAW): "set image_transport 'raw' and remap image to it",
     (_TWIST, 'geometry_msgs/msg/Twist'): (
-        'most that take Twist have a parameter for stamped ones; else stamp them in a node between'
+        'most that take Twist have a parameter for stamped ones; else a node between takes off '
+        'the header, and the driver must stop by itself when nothing comes'
     ),
     (_OF_A_GRIPPER, 'std_msgs/msg/Float64MultiArray'): (
         "most controllers of grippers have an action, too: gripper_type 'parallel_action' or "

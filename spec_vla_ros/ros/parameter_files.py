@@ -161,7 +161,7 @@ def refuse_contradictions(sources: Sources, *, node: str) -> None:
     a section for this node after one for many nodes.
     """
     seen: dict[tuple[str, str], tuple[str, str, Any]] = {}
-    for source, key, name, value in _given_to(node, sources):
+    for source, key, name, value in given_to(node, sources):
         place = '' if source.startswith(PARAMETER) else source
         said, before_key, before = seen.get((place, name), (source, key, value))
         if not same(before, value) and _narrowness(key) <= _narrowness(before_key):
@@ -183,7 +183,7 @@ def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]
     """
     said: dict[str, list[tuple[str, str, Any]]] = {}  # the value that should win is the last
     ordered = sorted(sources, key=lambda source: source[0].startswith(PARAMETER))
-    for source, key, name, value in _given_to(node, ordered):
+    for source, key, name, value in given_to(node, ordered):
         if name in in_force:
             said.setdefault(name, []).append((source, key, value))
     for name, values in said.items():
@@ -197,7 +197,7 @@ def refuse_overruled(sources: Sources, *, node: str, in_force: Mapping[str, Any]
             )
 
 
-def _given_to(node: str, sources: Sources) -> Iterator[tuple[str, str, str, Any]]:
+def given_to(node: str, sources: Sources) -> Iterator[tuple[str, str, str, Any]]:
     """Yield (source, section's key, parameter, value) for all parameters that a node is given."""
     for source, sections in sources:
         for key in (key for key in sections if _matches(key, node)):

@@ -104,7 +104,8 @@ class SpecVlaNode(LifecycleNode):
         except ValueError as error:
             return self._fail(f'cannot configure: {error}')
         try:
-            self._policy = self._make_policy(self._settings.current)
+            with self._controls.hearing_meanwhile():
+                self._policy = self._make_policy(self._settings.current)
         except Exception as error:  # rclpy would swallow it, and with it the reason
             return self._fail(f'cannot load the policy: {error}')
         try:

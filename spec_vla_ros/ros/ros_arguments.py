@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
@@ -40,11 +41,14 @@ def given(arguments: Sequence[str], flags: Sequence[str]) -> Iterator[tuple[str,
                 yield word, value
 
 
-def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:
+def with_whole_numbers(arguments: Sequence[str], *, copies: ExitStack) -> list[str]:
     """Return a command line in which [0.6, 1, 1] reads [0.6, 1.0, 1.0], in values and files.
 
     rcl refuses lists that mix whole and other numbers. A parameter file with such a list is copied
-    into `folder`, and only the list is changed; the command line then names the copy.
+    into a temporary file, and only the list is changed; the command line then names the copy.
+
+    copies: removes the temporary files when it is closed.
+    Raises OSError: a copy is needed, and there is nowhere to write it.
     """
     changed = {}
     for flag, value in given(arguments, (*FILE, *PARAMETER)):
@@ -54,11 +58,10 @@ def with_whole_numbers(arguments: Sequence[str], *, folder: str) -> list[str]:
         elif Path(value).is_file():
             text = Path(value).read_text(errors='surrogateescape')
             if (doubles := _all_doubles(text)) != text:
-                with tempfile.NamedTemporaryFile(
-                    'w', dir=folder, suffix='.yaml', delete=False, errors='surrogateescape'
-                ) as copy:
-                    copy.write(doubles)
-                changed[value] = copy.name
+                folder = copies.enter_context(tempfile.TemporaryDirectory())
+                copy = Path(folder) / Path(value).name
+                copy.write_text(doubles, errors='surrogateescape')
+                changed[value] = str(copy)
     return [changed.get(word, word) for word in arguments]
 
 

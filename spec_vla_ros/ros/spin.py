@@ -8,8 +8,8 @@ import faulthandler
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 import rclpy
@@ -20,6 +20,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import DieWithParent, StopRequest, keep_freed_memory
+from spec_vla_ros.ros.logging_errors import with_way_on
 from spec_vla_ros.ros.parameter_files import malformed_parameters
 from spec_vla_ros.ros.remaps import malformed
 from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
@@ -77,18 +78,20 @@ def spin_node(
     """
     told = told or StopRequest()
     keep_freed_memory()
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = with_whole_numbers(sys.argv, folder=folder)
+    with ExitStack() as copies:
         try:
+            arguments = with_whole_numbers(sys.argv, copies=copies)
             rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         except rclpy_implementation.UnknownROSArgsError as words:
             sys.exit(
                 f'error: after --ros-args, ROS knows no {words}: write -p NAME:=VALUE to set a '
                 'parameter, -r NAME:=OTHER for another name of a topic; --help says more'
             )
+        except OSError as no_room:
+            sys.exit(f'error: {no_room}; set TMPDIR to a folder that can be written')
         except RuntimeError as wrong_argument:
             reasons = [*malformed(sys.argv), *malformed_parameters(sys.argv)]
-            sys.exit(f'error: {"; ".join(reasons) or wrong_argument}')
+            sys.exit(f'error: {"; ".join(reasons) or with_way_on(wrong_argument)}')
 
     def stop(_signal: int, _frame: object) -> None:
         told.note()

@@ -22,7 +22,9 @@ from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import status_name
+from spec_vla_ros.ros.endpoints import publishers_on
 from spec_vla_ros.ros.hearing import type_name
+from spec_vla_ros.ros.logging_errors import with_way_on
 from spec_vla_ros.ros.remote import RemoteNode
 
 NODE = 'spec_vla_top'  # listed in `hearing.ONLY_WATCH`
@@ -82,19 +84,20 @@ class Watcher:
     Args:
         remote: subscribes to the topics.
         namespace: the namespace of the policy node, such as '/left_arm'; empty for none.
+        name: the name of the policy node.
 
     Raises:
         NameValidationException: the namespace is not valid.
     """
 
-    def __init__(self, remote: RemoteNode, *, namespace: str = '') -> None:
+    def __init__(self, remote: RemoteNode, *, namespace: str = '', name: str = 'spec_vla') -> None:
         self.seen = Seen()
         self._lock = threading.Lock()
         prefix = namespace.rstrip('/')
-        self._status_name = status_name(f'{prefix}/spec_vla')
+        self._status_name = status_name(f'{prefix}/{name}')
         for kind, topic, callback, profile in (
             (PolicyStatus, 'status', self._on_status, qos.LATCHED),
-            (DecodeStatistics, 'spec_vla/statistics', self._on_statistics, qos.COMMAND),
+            (DecodeStatistics, f'{name}/statistics', self._on_statistics, qos.COMMAND),
             (VlaAction, 'action', self._on_action, qos.COMMAND),
         ):
             remote.subscribe(kind, f'{prefix}/{topic}', callback, profile)
@@ -143,18 +146,29 @@ def sparkline(values: list[float], *, low: float, high: float) -> str:
     return ''.join(BARS[round(steps * min(max((v - low) / span, 0.0), 1.0))] for v in values)
 
 
-def watch(*, namespace: str, once: bool, timeout: float) -> int:
+def watch(*, namespace: str, name: str, once: bool, timeout: float) -> int:
     """Show the dashboard until interrupted, or print it once; return the exit status.
 
     timeout: with `once`, how many seconds to wait for the node.
-    Raises ValueError if the namespace is not valid.
+    Raises ValueError if the namespace is not valid, there is no terminal to draw in, or ROS cannot
+    be started.
     """
     console = Console()
-    with noting_signals() as stop, RemoteNode(NODE) as remote:
+    if not once and (not console.is_terminal or console.is_dumb_terminal):
+        raise ValueError(
+            'there is no terminal to draw in: give --once, or, in a container, `docker exec -it`'
+        )
+    try:
+        remote = RemoteNode(NODE)
+    except RuntimeError as error:
+        raise ValueError(with_way_on(error)) from error
+    with noting_signals() as stop, remote:
         try:
-            watcher = Watcher(remote, namespace=namespace)
+            watcher = Watcher(remote, namespace=namespace, name=name)
         except NameValidationException as error:
-            raise ValueError(f'--namespace {namespace!r} is none: {error}') from error
+            raise ValueError(
+                f'--namespace {namespace!r} or --node {name!r} is none: {error}'
+            ) from error
         if once:
             deadline = time.monotonic() + timeout
             while not (watcher.seen.status and watcher.seen.diagnostics):
@@ -178,7 +192,11 @@ def _missing(seen: Seen, node: Node, namespace: str) -> str:
     """Return in words which messages are missing on which topics, and where there are nodes."""
     own = '/'.join(['', *namespace.strip('/').split('/')]).rstrip('/')
     if seen.status is not None:
-        return f'no diagnostics have come, on {own}/diagnostics or /diagnostics'
+        there = ', '.join({each.node_name for each in publishers_on(node, f'{own}/status')})
+        return (
+            f'no diagnostics have come, on {own}/diagnostics or /diagnostics; the node there is '
+            f'called {there}: give --node if it is another one'
+        )
     kind = type_name(PolicyStatus)
     found = [
         name.removesuffix('/status') or '/'

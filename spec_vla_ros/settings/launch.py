@@ -261,6 +261,8 @@ def _with_older_names(name: str, given: Mapping[str, str], arguments: Arguments)
     words = {given[n] for n in (name, *older) if given[n]}
     if len(words) > 1:
         raise RuntimeError(
-            f'{older[0]} is an older name of {name}, and both are given: use {name}'
+            f'{older[0]} is an older name of {name}, and both are given: use {name}; a launch '
+            f'file that includes this one, and has a {older[0]} of its own, as of a URDF, keeps '
+            'it to itself with GroupAction(..., forwarding=False)'
         )
     return next(iter(words), '')

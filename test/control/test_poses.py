@@ -19,7 +19,12 @@ STAMP = 100 * SECOND
         ([0, 0, 0.2], 'base_link', -0.2, None),
         ([0, 0, 0.2], 'base_link', 0.3, '0.30 s old'),
         ([0, 0, 0.2], 'base_link', -0.3, '-0.30 s old'),
-        ([0, 0, 0.2], 'camera', 0.1, "in frame 'camera', not in 'base_link'"),
+        (
+            [0, 0, 0.2],
+            'camera',
+            0.1,
+            "not in 'base_link', which is command_frame",
+        ),
         ([0, np.nan, 0], 'base_link', 0.1, 'not finite'),
         ([0, -9.9, 0], 'base_link', 0.1, None),
         ([350, -12, 0], 'base_link', 0.1, 'x 350, y -12, z 0, further away than 10 m'),

@@ -126,7 +126,7 @@ def test_where_the_device_failed_another_process_takes_over(start):
 def test_a_hang_can_be_killed(start, begun):
     policy = start()
     pid = policy.pid
-    with pytest.raises(ProcessEndedError, match='SIGKILL'):
+    with pytest.raises(ProcessEndedError, match='was ended, since an inference took several'):
         _while(lambda: ask(policy, f'stall {begun}'), begun=begun, do=policy.kill)
     wait_for(lambda: policy.trouble is None)
     assert policy.pid != pid
@@ -152,7 +152,7 @@ def test_another_process_does_not_go_on_with_other_files(start, tmp_path):
 def test_a_death_between_inferences_is_noticed(start):
     policy = start()
     os.kill(policy.pid, signal.SIGKILL)
-    wait_for(lambda: policy.trouble is not None)
+    wait_for(lambda: 'SIGKILL, as where memory runs out' in (policy.trouble or ''))
     wait_for(lambda: policy.trouble is None)
     ask(policy)
 
@@ -204,7 +204,7 @@ def test_a_restart_that_cannot_load_gives_up_too(start, tmp_path):
     ('name', 'error', 'words'),
     [
         ('cannot_load', InferenceFailedError, "ValueError: no checkpoint in '/nowhere'"),
-        ('dies_while_loading', ProcessEndedError, 'SIGKILL'),
+        ('dies_while_loading', ProcessEndedError, 'SIGKILL, as where memory runs out'),
         ('never_loads', TimeoutError, 'configure_timeout=1 s'),
         ('no_such_function', InferenceFailedError, 'AttributeError'),
         ('says_too_much', InferenceFailedError, "TypeError.*'mood'"),

@@ -1,12 +1,14 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """The services enable, stop and reset, and the emergency stop, over DDS."""
 
+import threading
+
 import pytest
 from harness import ScriptedPolicy, halted, running, twist_vector
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
-from waiting import wait_for, wait_for_line
+from waiting import PATIENCE, wait_for, wait_for_line
 
 from spec_vla_ros.ros import qos
 
@@ -99,7 +101,7 @@ def test_a_button_that_goes_on_saying_so_is_one_line_in_the_log(moving, buttons,
     status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
     buttons.emergency_stop(on=False)
     wait_for_line(stderr, 'does not release')  # it has heard them all
-    assert stderr().count(']: emergency stop (topic), until reset') == 1
+    assert stderr().count(']: emergency stop (/observer, /emergency_stop), until reset') == 1
 
 
 def test_what_does_not_release_it_is_told(moving, buttons, status, stderr):
@@ -111,7 +113,7 @@ def test_what_does_not_release_it_is_told(moving, buttons, status, stderr):
     assert '/spec_vla/reset' in line
     moving.instruct('go on')
     line = wait_for_line(stderr, "'go on' is not taken")
-    assert 'emergency stop (topic), until reset; give it again then' in line
+    assert 'emergency stop (/observer, /emergency_stop), until reset; give it again then' in line
 
 
 def test_a_reset_names_the_button_that_is_still_pressed(moving, buttons, status, stderr):
@@ -141,3 +143,31 @@ def test_it_can_be_pressed_before_configuring(world, buttons, status, twists):
     world.instruct('go')
     assert running(status.wait(running))
     twists.wait(is_moving)
+
+
+def test_an_emergency_stop_for_a_moment_while_the_policy_loads_is_heard(
+    world, buttons, status, twists, stderr
+):
+    """The button goes on saying false, which leaves nothing of its true in a queue of messages."""
+    loading, loaded = threading.Event(), threading.Event()
+
+    def make(settings):
+        loading.set()
+        assert loaded.wait(PATIENCE)
+        return ScriptedPolicy()
+
+    world.policy_node(make, active=False)
+    world.camera()
+    world.instruct('go')
+    configuring = threading.Thread(target=world.remote.configure, args=(NODE,))
+    configuring.start()
+    assert loading.wait(PATIENCE)
+    buttons.emergency_stop()
+    wait_for_line(stderr, ']: emergency stop')
+    for _ in range(50):
+        buttons.emergency_stop(on=False)
+    loaded.set()
+    configuring.join()
+    assert world.remote.activate(NODE)
+    status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
+    assert not is_moving(twists.wait())

@@ -7,7 +7,7 @@ import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from spec_vla_ros.ros import qos
+from spec_vla_ros.ros import hearing, qos
 from spec_vla_ros.ros.controls import stops_elsewhere
 from spec_vla_ros.ros.hearing import NOT_KNOWN_YET, Listener, incompatibility, listeners
 
@@ -22,6 +22,15 @@ class Wires:
 
     def create_subscription(self, kind, topic, callback, profile, *, event_callbacks):
         self.callbacks.append(callback)
+
+    def resolve_topic_name(self, topic):
+        return f'/{topic}'
+
+
+@pytest.fixture(autouse=True)
+def stand_ins_know_who_is_where(monkeypatch):
+    for ask in ('publishers_on', 'subscribers_on'):
+        monkeypatch.setattr(hearing, ask, lambda node, topic, ask=ask: getattr(node, ask)(topic))
 
 
 def info(number, *, publisher=b'a', time=None):
@@ -99,7 +108,7 @@ def test_where_order_does_not_matter_nothing_is_dropped(listen):
 )
 def test_who_only_watches_is_known_by_name(name, acts):
     found = [types.SimpleNamespace(node_name=name)]
-    node = types.SimpleNamespace(get_subscriptions_info_by_topic=lambda topic: found)
+    node = types.SimpleNamespace(subscribers_on=lambda topic: found)
     assert listeners(node, '/estop') == (found if acts else [])
 
 
@@ -127,7 +136,7 @@ def listener_beside(*publishers):
         types.SimpleNamespace(node_name=name, node_namespace=namespace, endpoint_gid=gid)
         for name, namespace, gid in publishers
     ]
-    wires.get_publishers_info_by_topic = lambda topic: there
+    wires.publishers_on = lambda topic: there
     return Listener(wires, String, 'words', print)
 
 
@@ -154,10 +163,10 @@ class Graph:
     def get_topic_names_and_types(self):
         return [(name, [kind]) for name, (kind, _, _) in self._topics.items()]
 
-    def get_publishers_info_by_topic(self, topic):
+    def publishers_on(self, topic):
         return self._ends(topic, 1)
 
-    def get_subscriptions_info_by_topic(self, topic):
+    def subscribers_on(self, topic):
         return self._ends(topic, 2)
 
     def _ends(self, topic, which):

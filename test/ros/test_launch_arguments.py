@@ -33,7 +33,7 @@ from spec_vla_ros.settings.tables import LAUNCHES, NODES
 )
 def test_a_wrong_name_is_told_with_what_to_write(name, words):
     with pytest.raises(RuntimeError, match=f'^{name} .*{words}'.replace('?', r'\?')):
-        refuse_unknown(['checkpoint', name], POLICY_ARGUMENTS)
+        refuse_unknown(['unnorm_key', name], POLICY_ARGUMENTS)
 
 
 def test_each_wrong_name_is_told():
@@ -48,10 +48,24 @@ def test_a_parameter_of_the_robot_goes_into_the_robots_file():
 
 
 @pytest.mark.parametrize(
-    'name', ['arm_namespace', 'left_params_file', 'robot_ip', 'use_rviz', 'ros_namespace']
+    'name',
+    [
+        *('arm_namespace', 'left_params_file', 'robot_ip', 'use_rviz', 'ros_namespace'),
+        *('gripper', 'gripper_max_force', 'gripper_speed'),  # of Kinova's launch files
+        *('device_id', 'device_ip', 'frame_id', 'record_bag', 'workspace', 'instruction'),
+    ],
 )
 def test_what_an_including_file_has_for_itself_is_none_of_our_business(name):
     refuse_unknown([name], POLICY_ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    ('own', 'ours'), [('checkpoint_path', 'checkpoint'), ('param_file', 'params_file')]
+)
+def test_what_an_including_file_hands_on_by_another_name_is_not_misspelt(own, ours):
+    with pytest.raises(RuntimeError, match=f'^{own} .*did you mean {ours}:='):
+        refuse_unknown([own], POLICY_ARGUMENTS)
+    refuse_unknown([own, ours], POLICY_ARGUMENTS)
 
 
 LAUNCHED = ['/opt/ros/bin/ros2', 'launch', 'spec_vla_ros', 'spec_vla.launch.py']

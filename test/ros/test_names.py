@@ -3,6 +3,7 @@
 
 import pytest
 
+from spec_vla_ros.ros import names
 from spec_vla_ros.ros.names import sounds_like_a_stop
 
 
@@ -38,3 +39,11 @@ def test_an_emergency_stop_is_known_by_its_name(name):
 )
 def test_other_names_are_none(name):
     assert not sounds_like_a_stop(name)
+
+
+def test_a_name_is_compared_once_though_all_topics_are_looked_through_again_and_again(monkeypatch):
+    """To compare those of a large robot takes longer than from one command to the next."""
+    topics = [f'/{topic}_of_a_large_robot' for topic in ('scan', 'plan', 'joint_states')]
+    assert not any(map(sounds_like_a_stop, topics))
+    monkeypatch.setattr(names, 'nearest', lambda *given, **options: pytest.fail('compared again'))
+    assert not any(map(sounds_like_a_stop, topics))

@@ -17,7 +17,7 @@ from spec_vla_ros.ros.other_types import way_on
         ('sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/Image', "image_transport 'raw'"),
         ('sensor_msgs/msg/Image', 'theora_image_transport/msg/Packet', 'or of CompressedImage'),
         ('geometry_msgs/msg/PoseStamped', 'geometry_msgs/msg/Pose', 'examples/pose_from_tf.py'),
-        ('geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist', 'for stamped ones'),
+        ('geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist', 'takes off the header'),
         ('std_msgs/msg/Float64', 'std_msgs/msg/Float64MultiArray', "'parallel_action'"),
     ],
 )

@@ -9,12 +9,13 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, Twist, TwistStamped
 from harness import Camera, ScriptedPolicy, halted, new_world, running
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from safety_bench import SafetyBench
+from safety_bench import NODE, SafetyBench, moving
 from sensor_msgs.msg import CompressedImage, Image
 from spec_vla_ros.msg import PolicyStatus
 from std_msgs.msg import Bool, Float64, Int32, String
 from waiting import wait_for, wait_for_line
 
+from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.remote import RemoteNode
 
 pytestmark = pytest.mark.dds
@@ -77,7 +78,7 @@ def test_the_emergency_stop_is_heard_from_every_publisher(bench, person, offer):
     bench.instruct('go')
     bench.wait_moving()
     person.keeps_saying(Bool(data=True), 'emergency_stop', offer)
-    assert 'topic' in bench.wait_halted('EMERGENCY_STOP').reason_text
+    assert '(/person, /emergency_stop)' in bench.wait_halted('EMERGENCY_STOP').reason_text
     bench.assert_stands_still()
 
 
@@ -241,12 +242,15 @@ def test_no_image_names_the_topic_its_publishers_and_what_they_offer(world, stat
     no_image = halted(PolicyStatus.REASON_NO_IMAGE)
     text = status.wait(no_image).reason_text
     assert '/image (sensor_msgs/msg/Image), which nobody publishes' in text
+    assert 'none of them' not in text
     offer = OFFERS['best_effort volatile']
     for kind, topic in ((CompressedImage, 'cam/compressed'), (Image, 'image')):
         world.remote.node.create_publisher(kind, topic, offer)
     offered = '/observer (sensor_msgs/msg/Image, best effort, volatile)'
     text = status.wait(lambda s: no_image(s) and offered in s.reason_text).reason_text
     assert 'there are images on /cam/compressed (sensor_msgs/msg/CompressedImage)' in text
+    assert 'none of them has arrived' in text
+    assert '--ipc host' in text
 
 
 def test_the_word_none_is_no_instruction(bench):
@@ -290,6 +294,28 @@ def test_an_emergency_stop_on_a_topic_that_nobody_hears_halts(
     text = bench.wait_halted('EMERGENCY_STOP').reason_text
     assert f' on {topic}, to which nobody listens' in text
     assert words in text
+
+
+def test_an_emergency_stop_of_the_usual_name_halts_though_it_is_remapped_here(
+    world, status, twists
+):
+    """Asked who is on /emergency_stop, rclpy answers for the topic that it is remapped to."""
+    remapped = ['--ros-args', '-r', 'emergency_stop:=/estop_of_the_arm']
+    policy = ScriptedPolicy()
+    world.spin(
+        lambda context: SpecVlaNode(
+            make_policy=lambda settings: policy, context=context, cli_args=remapped
+        )
+    )
+    assert world.remote.configure(NODE)
+    assert world.remote.activate(NODE)
+    world.camera()
+    world.instruct('go')
+    twists.wait(moving)
+    world.remote.node.create_publisher(Bool, '/emergency_stop', 1)
+    text = status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP)).reason_text
+    assert 'on /emergency_stop, to which nobody listens, and not on /estop_of_the_arm' in text
+    assert not moving(twists.wait())
 
 
 def test_an_emergency_stop_elsewhere_is_an_error_where_another_is_heard(bench, person):

@@ -15,6 +15,7 @@ from spec_vla_ros import cli
 from spec_vla_ros.ros import top
 from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.hearing import ONLY_WATCH
+from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.top import Seen, Watcher, dashboard, sparkline
 
 
@@ -117,7 +118,20 @@ class TestOverDds:
     def test_a_namespace_that_is_none_is_refused(self, world):
         done = run_top(world, '--once', '--timeout', '1', '--namespace', 'left arm', check=False)
         assert done.returncode == 2
-        assert "error: --namespace 'left arm' is none" in done.stderr
+        assert "error: --namespace 'left arm' or --node 'spec_vla' is none" in done.stderr
+
+    def test_a_node_of_another_name_is_told_and_shown(self, world):
+        remapped = ['--ros-args', '-r', '__node:=vla']
+        world.spin(
+            lambda context: SpecVlaNode(
+                make_policy=lambda settings: ScriptedPolicy(), context=context, cli_args=remapped
+            )
+        )
+        assert world.remote.configure('/vla')
+        done = run_top(world, '--once', '--timeout', '5', check=False)
+        assert 'the node there is called vla: give --node' in done.stderr
+        done = run_top(world, '--once', '--timeout', str(PATIENCE), '--node', 'vla')
+        assert 'images [Hz]' in done.stdout
 
     def test_it_says_when_there_is_no_node(self, world):
         done = run_top(world, '--once', '--timeout', '1', check=False)
@@ -135,6 +149,11 @@ class TestOverDds:
 def run_top(world, *arguments, **options):
     command = ('-m', 'spec_vla_ros.cli', 'top', *arguments)
     return run_python(*command, ROS_DOMAIN_ID=str(world.domain_id), **options)
+
+
+def test_without_a_terminal_it_says_so_in_place_of_drawing_nothing_for_ever(capsys):
+    assert cli.main(['top']) == 2
+    assert 'there is no terminal to draw in: give --once' in capsys.readouterr().err
 
 
 def test_without_ros_it_says_what_is_missing(monkeypatch, capsys):

@@ -30,7 +30,9 @@ def test_an_older_name_counts_as_the_newer_one():
     given = {**NOTHING, 'model': '/a', 'frame': 'tool0'}
     assert parameters_given(given) == {'checkpoint': '/a', 'command_frame': 'tool0'}
     assert parameters_given({**given, 'checkpoint': '/a'})['checkpoint'] == '/a'
-    with pytest.raises(RuntimeError, match='model is an older name of checkpoint'):
+    with pytest.raises(
+        RuntimeError, match=r'model is an older name of checkpoint.*forwarding=False'
+    ):
         parameters_given({**given, 'checkpoint': '/b'})
 
 
