@@ -99,7 +99,7 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
     print(f'family      OpenVLA, {towers} vision tower(s), {config.llm_backbone_id}')
     for name, size in zip(config.timm_model_ids, config.image_sizes, strict=True):
         print(f'tower       {name} at {size} px')
-    processor = read_image_processor(folder)
+    processor = read_image_processor(folder, config)
     for i, description in enumerate(processor.description):
         print(f'image {i + 1}     {description}')
     for doubt in processor.doubts(config.timm_model_ids):
