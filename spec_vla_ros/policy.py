@@ -24,7 +24,7 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
-    check_drafter_config,
+    check_drafter,
     drafter_beside,
     load_drafter_beside,
 )
@@ -289,7 +289,7 @@ def check_before_weights(checkpoint: str | Path, config: PolicyConfig) -> Action
     require_tokenizer(folder)
     drafter = drafter_beside(folder) if config.drafter is None else config.drafter
     if drafter is not None:
-        check_drafter_config(drafter, described.text, position_mode=config.draft_position_mode)
+        check_drafter(drafter, described.text, position_mode=config.draft_position_mode)
     if config.stored_as is not None:
         check_stored_as(config.stored_as)
     return codec

@@ -17,7 +17,7 @@ from spec_vla_ros.models.checkpoint_files import (
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.drafter_files import drafter_beside
+from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.recipe_checks import (
@@ -86,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
             f'{STATISTICS} of the training'
         )
     drafter = args.drafter or drafter_beside(args.folder)
+    if drafter:
+        check_drafter(drafter, config.text)
     if args.headers_only:
         print(f'drafter     {f"{drafter}, not tried" if drafter else "none"}')
         print('asked       nothing: the weights were not loaded')
