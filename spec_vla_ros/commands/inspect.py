@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         CheckpointError: the checkpoint or its drafter cannot be used; the message says why.
+        InstructionError: the instruction in --instruction cannot be used.
         ValueError: there are no such norm stats, or no such recipe.
     """
     config, recipe = read_config(args.folder), recipe_from(args)
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(f'{args.drafter} is not a folder: give the path of a drafter')
     _print_weights(args.folder, config)
     require_tokenizer(args.folder)
+    if args.instruction is not None:
+        read_prompt_processor(args.folder, config)(args.instruction)  # raises if it cannot be used
     if not usable:
         there = (args.folder / STATISTICS).exists()
         mend = 'mend what is said of them above, or add' if there else 'add'
@@ -169,7 +172,6 @@ def _ask(
 
     Raises:
         NotAnActionError: it answered in words.
-        InstructionError: the instruction in --instruction cannot be used.
     """
     unasked = [key for key in read_config(args.folder).keys_unasked if key in usable]
     key = recipe.key_among(unasked, args.unnorm_key) or next(iter(unasked or usable))
@@ -186,9 +188,7 @@ def _ask(
     instruction = _INSTRUCTION if args.instruction is None else args.instruction
     try:
         action = policy.infer(Observation(picture, instruction))
-    except InstructionError as error:
-        if args.instruction is not None:
-            raise
+    except InstructionError as error:  # of ours: one that was given has been read before
         print(f'asked       nothing: {error}, with --instruction')
         return
     print(f'asked       {instruction!r} with {key}: {len(action.tokens)} action tokens')

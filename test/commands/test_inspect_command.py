@@ -127,8 +127,10 @@ def test_words_that_it_does_not_know(folder, inspect, tmp_path):
     assert inspect('--instruction', 'pick up the green block')[0] == 0
 
 
-def test_an_empty_instruction_is_not_replaced(inspect):
-    status, _, err = inspect('--instruction', ' ')
+@pytest.mark.parametrize('options', [(), ('--headers-only',)])
+def test_an_empty_instruction_is_not_replaced(inspect, monkeypatch, options):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    status, _, err = inspect('--instruction', ' ', *options)
     assert status == 2
     assert 'the instruction is empty' in err
 
