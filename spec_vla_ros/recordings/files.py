@@ -155,6 +155,12 @@ def _refuse_others(file: Path) -> None:
         )
     _refuse_packed(file)
     profile = _profile(file)
+    if profile == '':
+        raise RecordingError(
+            f'{file} does not say that it is of ROS 2, as where `mcap merge` wrote it: if it is, '
+            f'`mcap merge {file} --profile ros2 -o {_whole(file)}` writes one that says so; give '
+            f'{_whole(file).name} then'
+        )
     if profile not in (None, 'ros2'):
         raise RecordingError(
             f'{file} is no recording of ROS 2, its MCAP has the profile {profile!r}: {_REPLAY}'
