@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from spec_vla_ros.command_line import user_path
 from spec_vla_ros.models.checkpoint_files import blaming, read_config, read_prompt_processor
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
-from spec_vla_ros.pixels import check_scene, file_to_rgb
+from spec_vla_ros.pixels import check_scene, doubt, file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.types import Observation
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """
     log_to_stderr()
     image = check_scene(file_to_rgb(args.image))
+    if why := doubt(image):
+        _LOG.warning('%s: %s', args.image, why)
     recipe = recipe_from(args)
     config = read_config(args.checkpoint)
     check_chosen(args, config.keys_unasked, args.unnorm_key)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from spec_vla_ros.files import contents
-from spec_vla_ros.pixels import check_scene, compressed_to_rgb
+from spec_vla_ros.pixels import check_scene, compressed_to_rgb, doubt
 from spec_vla_ros.raw_pixels import raw_to_rgb
 from spec_vla_ros.recordings.files import RecordingError, files_of
 from spec_vla_ros.recordings.instructions import (
@@ -153,16 +153,16 @@ def recorded_observations(
             seconds. A camera that runs at about this interval loses none.
         report: called with a line for each of these: what the instructions are taken from, if not
             from their topic; why some are refused; how many images cannot be used; that most are
-            copies; and, at the end, how many images were used.
+            copies; what is doubtful of them; and, at the end, how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or images are in several frames;
             or, at the end: no image has an instruction, or more than half of those that have one
             cannot be used.
     """
-    used = seen = without = refused = repeated = 0
+    used = seen = without = refused = repeated = doubted = 0
     last: np.ndarray | None = None
-    refusal = ''  # why the first refused image was refused
+    refusal = doubtful = ''  # why the first of them was refused, or is doubted
     due_ns = 0
     frames: set[str] = set()
     with opened(path) as recording:
@@ -206,6 +206,9 @@ def recorded_observations(
             used += 1
             repeated += last is not None and np.array_equal(image, last)
             last = image
+            if why := doubt(image):
+                doubted += 1
+                doubtful = doubtful or why
             yield Observation(image, instruction, stamp_ns(picture, recorded_ns))
     if refused > used:
         raise RecordingError(
@@ -229,4 +232,6 @@ def recorded_observations(
             f'{path}: warning: {repeated} of {used} images are the same as the one before, to the '
             'last bit: the camera or its driver hung, and they say little'
         )
+    if doubted:
+        report(f'{path}: warning: {doubted} of {used} images are doubtful: {doubtful}')
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')

@@ -1,6 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
 """`spec-vla predict` takes what the node would infer from, and nothing else."""
 
+import logging
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,3 +37,15 @@ def test_an_instruction_that_is_refused_is_told_before_weights_are_read(
     words = ['--checkpoint', str(folder), '--image', str(tmp_path / 'seen.png')]
     assert cli.main(['predict', *words, '--instruction', instruction]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_a_picture_that_the_node_warns_of_is_told(tmp_path, caplog, monkeypatch):
+    """Of an infrared camera, say; the policy was trained on colours."""
+    monkeypatch.setattr('spec_vla_ros.commands.predict.log_to_stderr', lambda: None)
+    monkeypatch.setattr(logging.getLogger('spec_vla_ros'), 'propagate', True)
+    grey = np.random.default_rng(0).integers(0, 256, (48, 64), dtype=np.uint8)
+    Image.fromarray(grey).save(tmp_path / 'seen.png')
+    folder = write_tiny(tmp_path / 'tiny')
+    words = ['--checkpoint', str(folder), '--image', str(tmp_path / 'seen.png')]
+    cli.main(['predict', *words, '--instruction', 'pick up the red block', '--device', 'cpu'])
+    assert f'{tmp_path}/seen.png: pictures have no colour' in caplog.text
