@@ -24,6 +24,12 @@ _NUMBERED = re.compile(r'(.*)-(\d+)-of-(\d+)\.safetensors')
 _PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
 _ARIA2 = '.aria2'  # of the file that aria2 keeps beside another one until this is whole
 _UNFINISHED = (_ARIA2, '.incomplete', '.part', '.partial', '.crdownload')
+_STATES = {
+    'zero_to_fp32.py': 'with DeepSpeed: `python {file} {folder} {folder} --safe_serialization`',
+    '*.distcp': 'in shards (FSDP): `accelerate merge-weights {parent} {folder}`',
+}
+"""Pattern of a file that a trainer saves in place of weights -> which one, and what makes weights.
+"""
 _CONVERTED = ('.gguf', '.ggml', '.onnx', '.engine', '.npz', '.h5', '.msgpack')
 
 
@@ -144,6 +150,10 @@ def _go_on(folder: Path) -> str:
 
 def _instead(folder: Path) -> str:
     """Return in words what a folder without safetensors files has instead, and what to do."""
+    for pattern, how in _STATES.items():
+        for file in [*folder.glob(pattern), *folder.glob(f'*/{pattern}')]:
+            way_on = how.format(file=file, folder=folder, parent=file.parent)
+            return f', but the state of a training {way_on} writes the weights of it'
     names = [path.name for path in folder.iterdir() if not path.name.startswith('._')]
     if any(name.endswith(_PICKLED) for name in names):
         return (

@@ -49,9 +49,13 @@ def test_without_an_index_their_numbers_say_which_are_missing(tmp_path):
         ('consolidated.00.pth', 'pickled weights'),
         ('openvla-7b-q4_k.gguf', r'converted to \(openvla-7b-q4_k\.gguf\) is not read'),
         ('README.md', r'no \*\.safetensors file: it has README\.md'),
+        ('zero_to_fp32.py', r'training with DeepSpeed: `python \S+\.py \S+ \S+ --safe_serial'),
+        ('pytorch_model_fsdp_0/__0_0.distcp', r'`accelerate merge-weights \S+_fsdp_0 \S+` wri'),
+        ('__0_0.distcp', r'state of a training in shards \(FSDP\): `accelerate merge-weights'),
     ],
 )
 def test_what_is_there_instead_is_told(tmp_path, name, message):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     with pytest.raises(CheckpointError, match=message):
         weight_files(touch(tmp_path, name), {})
 
