@@ -19,6 +19,7 @@ from spec_vla_ros.models.config_checks import check_sizes
 from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import (
     CheckpointError,
+    check_enterable,
     folder_path,
     from_the_hub,
     is_there,
@@ -52,6 +53,7 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
         CheckpointError: the folder is no OpenVLA checkpoint; the message says what it is.
     """
     folder = folder_path(folder)
+    check_enterable(folder)
     if folder.is_file():
         raise CheckpointError(f'{folder} is a file: give the folder of the checkpoint')
     if not folder.is_dir():

@@ -29,6 +29,7 @@ from spec_vla_ros.models.drafter_checks import (
 from spec_vla_ros.models.drafter_weights import drafter_shapes, read_drafter_weights
 from spec_vla_ros.models.folders import (
     CheckpointError,
+    check_enterable,
     folder_path,
     is_there,
     read_json,
@@ -106,6 +107,7 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
             says what.
     """
     folder = folder_path(folder)
+    check_enterable(folder)
     if is_there(folder) and not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
     if folder.is_dir():

@@ -42,6 +42,24 @@ def folder_path(folder: str | Path) -> Path:
         raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
 
 
+def check_enterable(folder: Path) -> None:
+    """Make sure that this user may look into a folder, if there is one.
+
+    Raises:
+        CheckpointError: the folder, or one that it is in, may not be entered, as another user's
+            home; the message says what to do.
+    """
+    try:
+        if folder.is_dir():
+            next(folder.iterdir(), None)
+    except PermissionError as error:
+        raise CheckpointError(
+            f'{folder} may not be entered by the user that runs this: `chmod -R a+rX {folder}` '
+            "lets everybody, and `chmod a+x` on each folder that it is in (another user's home "
+            'usually is closed); or copy it to where both may read'
+        ) from error
+
+
 def looked_for(path: Path) -> str:
     """Return in words where a path was looked for; empty if the path itself says so.
 
