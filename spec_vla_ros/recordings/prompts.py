@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Connection
 
 from spec_vla_ros.files import contents
 from spec_vla_ros.pixels import check_scene, compressed_to_rgb, doubt
@@ -21,7 +22,7 @@ from spec_vla_ros.recordings.instructions import (
     instructions_in_force,
     is_spoken,
 )
-from spec_vla_ros.recordings.reader import connections, message, opened, stamp_ns
+from spec_vla_ros.recordings.reader import Recording, connections, message, opened, stamp_ns
 from spec_vla_ros.types import NANOSECONDS, Observation, instruction_fault
 
 IMAGE_TOPIC = '/image'
@@ -33,6 +34,12 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
+
+_WAY_ON = (
+    "give the topic of the camera's colour pictures; where only a stream of them was recorded, as "
+    'of ffmpeg or theora, play it into `ros2 run image_transport republish`, and record what '
+    'comes out'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +112,14 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
         RecordingError: it is no recording, or lacks a topic; the message lists those it has.
     """
     with opened(path) as recording:
-        connections(recording, path, topics.image, _DECODERS)
+        _images(recording, path, topics.image)
         if topics.instruction_topic:
             check_instructions(recording, path, topics.instruction_topic)
+
+
+def _images(recording: Recording, path: Path, topic: str) -> list[Connection]:
+    """Return the connections of a topic of images; RecordingError: see `connections`."""
+    return connections(recording, path, topic, _DECODERS, way_on=_WAY_ON)
 
 
 def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +131,7 @@ def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
         FileNotFoundError, RecordingError: as `check_recording`.
     """
     with opened(path) as recording:
-        images = connections(recording, path, topic, _DECODERS)
+        images = _images(recording, path, topic)
         found = [
             (stamp_ns(message(connection, data), recorded_ns), recorded_ns)
             for connection, recorded_ns, data in recording.messages(images)
@@ -178,7 +190,7 @@ def recorded_observations(
         for fault in sorted({fault for fault in faults if fault}):
             report(f'{path}: refused, as the node would: {fault}')
         texts = ['' if fault else text for text, fault in zip(texts, faults, strict=True)]
-        images = connections(recording, path, topics.image, _DECODERS)
+        images = _images(recording, path, topics.image)
         for connection, recorded_ns, data in recording.messages(images):
             place = bisect_right(times, recorded_ns)
             instruction = texts[place - 1] if place else ''

@@ -86,7 +86,9 @@ def connections(
     """
     named = [c for c in recording.connections if c.topic.strip('/') == topic.strip('/')]
     if not named:
-        there = ', '.join(sorted({f'{c.topic} ({c.msgtype})' for c in recording.connections}))
+        # Those that may be meant come first, since recordings can have hundreds.
+        found = {(c.msgtype not in types, c.topic, c.msgtype) for c in recording.connections}
+        there = ', '.join(f'{name} ({msgtype})' for _, name, msgtype in sorted(found))
         raise RecordingError(f'{path} has no topic {topic}; it has: {there or "none at all"}')
     wrong = sorted({c.msgtype for c in named if c.msgtype not in types})
     if wrong:
