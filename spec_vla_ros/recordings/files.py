@@ -85,6 +85,14 @@ def kind_of(file: Path) -> str:
     return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')
 
 
+def the_whole(path: Path) -> str:
+    """Return in words which folder to give in place of a part of a split recording; or ''."""
+    part = path.is_file() and (path.parent / _METADATA).exists()
+    if not part or len(_storage_in(path.parent)) < 2:
+        return ''
+    return f'; it is a part of a recording: give the whole, {path.parent}'
+
+
 def why_cut_off(file: Path, unpacked: Path) -> str:
     """Return the error text for a compressed file whose end is missing, with a way to rescue it.
 

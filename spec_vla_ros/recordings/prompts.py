@@ -22,7 +22,14 @@ from spec_vla_ros.recordings.instructions import (
     instructions_in_force,
     is_spoken,
 )
-from spec_vla_ros.recordings.reader import Recording, connections, message, opened, stamp_ns
+from spec_vla_ros.recordings.reader import (
+    Recording,
+    check_messages,
+    connections,
+    message,
+    opened,
+    stamp_ns,
+)
 from spec_vla_ros.types import NANOSECONDS, Observation, instruction_fault
 
 IMAGE_TOPIC = '/image'
@@ -112,7 +119,8 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
         RecordingError: it is no recording, or lacks a topic; the message lists those it has.
     """
     with opened(path) as recording:
-        _images(recording, path, topics.image)
+        images = _images(recording, path, topics.image)
+        check_messages(recording, path, images, way_on=_WAY_ON)
         if topics.instruction_topic:
             check_instructions(recording, path, topics.instruction_topic)
 
