@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -315,9 +315,13 @@ def load_policy(
         CheckpointError: the folder cannot be used; the message says why.
         ValueError: unknown `unnorm_key`, recipe or device, or a word that `PolicyConfig` does not
             know; the message lists the valid ones.
+        TypeError: there is no such option; the message lists those that there are.
     """
     if not isinstance(config, PolicyConfig):
         raise ValueError(f'config {config!r:.60}: give a PolicyConfig, or its fields by name')
+    known = [field.name for field in fields(PolicyConfig)]
+    if unknown := sorted(options.keys() - {*known}):
+        raise TypeError(f'there is no option {", ".join(unknown)}: give {", ".join(known)}')
     config = replace(config, **options)
     folder = folder_path(checkpoint)
     check_before_weights(folder, config)

@@ -335,6 +335,15 @@ def test_options_of_another_kind_are_told_by_name(folder, monkeypatch, option, v
         load_policy(folder, **{option: value})
 
 
+@pytest.mark.parametrize('option', ['torch_dtype', 'observation_recipe'])
+def test_an_option_that_there_is_not_is_told_with_those_there_are(folder, option):
+    """As transformers or the node call them."""
+    with pytest.raises(
+        TypeError, match=f'no option {option}: give unnorm_key, recipe, device, dt'
+    ):
+        load_policy(folder, **{option: 'plain'})
+
+
 def test_whether_cuda_graphs_are_recorded_is_a_bool():
     with pytest.raises(ValueError, match="cuda_graphs 'off': give True or False"):
         PolicyConfig(cuda_graphs='off')
