@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -24,7 +24,7 @@ from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
-    check_drafter_config,
+    check_drafter,
     drafter_beside,
     load_drafter_beside,
 )
@@ -289,7 +289,7 @@ def check_before_weights(checkpoint: str | Path, config: PolicyConfig) -> Action
     require_tokenizer(folder)
     drafter = drafter_beside(folder) if config.drafter is None else config.drafter
     if drafter is not None:
-        check_drafter_config(drafter, described.text, position_mode=config.draft_position_mode)
+        check_drafter(drafter, described.text, position_mode=config.draft_position_mode)
     if config.stored_as is not None:
         check_stored_as(config.stored_as)
     return codec
@@ -315,9 +315,13 @@ def load_policy(
         CheckpointError: the folder cannot be used; the message says why.
         ValueError: unknown `unnorm_key`, recipe or device, or a word that `PolicyConfig` does not
             know; the message lists the valid ones.
+        TypeError: there is no such option; the message lists those that there are.
     """
     if not isinstance(config, PolicyConfig):
         raise ValueError(f'config {config!r:.60}: give a PolicyConfig, or its fields by name')
+    known = [field.name for field in fields(PolicyConfig)]
+    if unknown := sorted(options.keys() - {*known}):
+        raise TypeError(f'there is no option {", ".join(unknown)}: give {", ".join(known)}')
     config = replace(config, **options)
     folder = folder_path(checkpoint)
     check_before_weights(folder, config)

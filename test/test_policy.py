@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli
@@ -228,6 +229,32 @@ def test_a_drafter_of_another_size_is_told_before_weights_are_read(tmp_path):
         load_policy(folder, device='cpu')
 
 
+@pytest.mark.parametrize('pickled', [False, True])
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        (lambda w: w.pop('fc.weight'), 'no drafter of this shape; missing: fc.weight'),
+        (lambda w: w.update({'lm_head.weight': torch.ones(2, 2)}), 'unexpected: lm_head.weight'),
+        (lambda w: w.update({'fc.weight': torch.ones(2, 2)}), r'fc.weight is \(2, 2\)'),
+        (lambda w: w.update({'midlayer.q': torch.ones(2, 2)}), 'is an EAGLE-3 drafter'),
+        (dict.clear, 'has neither model.safetensors nor pytorch_model.bin'),
+    ],
+)
+def test_weights_of_no_drafter_are_told_before_weights_are_read(tmp_path, change, reason, pickled):
+    folder = write_tiny_drafter(write_tiny(tmp_path / 'tiny'))
+    (folder / 'model.safetensors').write_bytes(b'no weights')
+    file = folder / 'drafter' / 'model.safetensors'
+    weights = load_file(file)
+    file.unlink()
+    change(weights)
+    if weights and pickled:
+        torch.save(weights, file.with_name('pytorch_model.bin'))
+    elif weights:
+        save_file(weights, file)
+    with pytest.raises(ValueError, match=reason):
+        load_policy(folder, device='cpu')
+
+
 def test_too_few_positions_for_a_prompt_are_told_when_the_policy_is_loaded(tmp_path):
     folder = write_tiny(tmp_path)
     file = folder / 'config.json'
@@ -306,6 +333,15 @@ def test_options_of_another_kind_are_told_by_name(folder, monkeypatch, option, v
     monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
     with pytest.raises(ValueError, match=f'{option} {re.escape(repr(value))}: give {wanted}'):
         load_policy(folder, **{option: value})
+
+
+@pytest.mark.parametrize('option', ['torch_dtype', 'observation_recipe'])
+def test_an_option_that_there_is_not_is_told_with_those_there_are(folder, option):
+    """As transformers or the node call them."""
+    with pytest.raises(
+        TypeError, match=f'no option {option}: give unnorm_key, recipe, device, dt'
+    ):
+        load_policy(folder, **{option: 'plain'})
 
 
 def test_whether_cuda_graphs_are_recorded_is_a_bool():

@@ -16,7 +16,13 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
-from spec_vla_ros.evaluation.agreement import MIN_PAIRS, agreements, verdict
+from spec_vla_ros.evaluation.agreement import (
+    MIN_PAIRS,
+    Agreement,
+    agreements,
+    has_other_scale,
+    verdict,
+)
 from spec_vla_ros.evaluation.agreement_report import plot, table
 from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
@@ -47,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     motion.add_argument('--pose-topic', help='of PoseStamped messages of the end effector')
     motion.add_argument('--twist-topic', help='or of the TwistStamped messages that drove it')
     motion.add_argument(
+        '--twist-linear-scale', type=float, default=1.0, help='m/s that 1.0 is (default: 1)'
+    )
+    motion.add_argument(
+        '--twist-angular-scale', type=float, default=1.0, help='rad/s that 1.0 is (default: 1)'
+    )
+    motion.add_argument(
         '--gripper-topic', help='of Float64 positions of the gripper, or of JointState messages'
     )
     motion.add_argument('--gripper-joint', help='which joint of the JointState messages')
@@ -65,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     topics = MotionTopics(
         pose=args.pose_topic,
         twist=args.twist_topic,
+        twist_linear_scale=args.twist_linear_scale,
+        twist_angular_scale=args.twist_angular_scale,
         gripper=args.gripper_topic,
         gripper_joint=args.gripper_joint,
         gripper_closed=args.gripper_closed,
@@ -102,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
         'pairs': len(predicted),
         'dimensions': [dataclasses.asdict(each) for each in found],
     }
-    text = f'{table(found)}\n{verdict(found)}\n'
+    text = f'{table(found)}\n{verdict(found)}{_unit_doubt(topics, found)}\n'
     # Printed before the files are written, which may fail on a full disk.
     print(f'recipe {recipe}; {len(predicted)} pairs\n\n{text}')
     args.out.mkdir(parents=True, exist_ok=True)
@@ -111,6 +125,18 @@ def run(args: argparse.Namespace) -> int:
     plot(predicted, recorded, found, args.out / 'compare.png')
     print(f'written: {args.out}/compare.json, compare.md, compare.png')
     return 0
+
+
+def _unit_doubt(topics: MotionTopics, found: Sequence[Agreement]) -> str:
+    """Return in a sentence that recorded velocities may be unitless; empty if they are not."""
+    scaled = (topics.twist_linear_scale, topics.twist_angular_scale) != (1.0, 1.0)
+    if not topics.twist or scaled or not has_other_scale(found):
+        return ''
+    return (
+        f' The velocities of {topics.twist} are taken as m/s and rad/s: if they are unitless, as '
+        'MoveIt Servo takes them (twist_units), give --twist-linear-scale and '
+        '--twist-angular-scale, and change no parameter before.'
+    )
 
 
 def _check_times(args: argparse.Namespace, motions: Sequence[RecordedMotion]) -> None:

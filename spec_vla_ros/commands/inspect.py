@@ -17,7 +17,7 @@ from spec_vla_ros.models.checkpoint_files import (
     read_tensors,
 )
 from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.drafter_files import drafter_beside
+from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
 from spec_vla_ros.models.folders import CheckpointError
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.recipe_checks import (
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         CheckpointError: the checkpoint or its drafter cannot be used; the message says why.
+        InstructionError: the instruction in --instruction cannot be used.
         ValueError: there are no such norm stats, or no such recipe.
     """
     config, recipe = read_config(args.folder), recipe_from(args)
@@ -78,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(f'{args.drafter} is not a folder: give the path of a drafter')
     _print_weights(args.folder, config)
     require_tokenizer(args.folder)
+    if args.instruction is not None:
+        read_prompt_processor(args.folder, config)(args.instruction)  # raises if it cannot be used
     if not usable:
         there = (args.folder / STATISTICS).exists()
         mend = 'mend what is said of them above, or add' if there else 'add'
@@ -86,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
             f'{STATISTICS} of the training'
         )
     drafter = args.drafter or drafter_beside(args.folder)
+    if drafter:
+        check_drafter(drafter, config.text)
     if args.headers_only:
         print(f'drafter     {f"{drafter}, not tried" if drafter else "none"}')
         print('asked       nothing: the weights were not loaded')
@@ -99,7 +104,7 @@ def _print_model(folder: Path, config: OpenVLAConfig) -> None:
     print(f'family      OpenVLA, {towers} vision tower(s), {config.llm_backbone_id}')
     for name, size in zip(config.timm_model_ids, config.image_sizes, strict=True):
         print(f'tower       {name} at {size} px')
-    processor = read_image_processor(folder)
+    processor = read_image_processor(folder, config)
     for i, description in enumerate(processor.description):
         print(f'image {i + 1}     {description}')
     for doubt in processor.doubts(config.timm_model_ids):
@@ -167,7 +172,6 @@ def _ask(
 
     Raises:
         NotAnActionError: it answered in words.
-        InstructionError: the instruction in --instruction cannot be used.
     """
     unasked = [key for key in read_config(args.folder).keys_unasked if key in usable]
     key = recipe.key_among(unasked, args.unnorm_key) or next(iter(unasked or usable))
@@ -184,9 +188,7 @@ def _ask(
     instruction = _INSTRUCTION if args.instruction is None else args.instruction
     try:
         action = policy.infer(Observation(picture, instruction))
-    except InstructionError as error:
-        if args.instruction is not None:
-            raise
+    except InstructionError as error:  # of ours: one that was given has been read before
         print(f'asked       nothing: {error}, with --instruction')
         return
     print(f'asked       {instruction!r} with {key}: {len(action.tokens)} action tokens')

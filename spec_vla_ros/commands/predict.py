@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import logging
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import blaming, read_config, read_prompt_processor
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
-from spec_vla_ros.pixels import check_scene, file_to_rgb
+from spec_vla_ros.pixels import check_scene, doubt, file_to_rgb
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.programs import log_to_stderr
 from spec_vla_ros.types import Observation
+
+_LOG = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,11 +31,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print tokens, action and timings; the progress of loading goes to standard error."""
+    """Print tokens, action and timings; the progress of loading goes to standard error.
+
+    Raises:
+        ValueError: the picture, the instruction or the checkpoint cannot be used; the message says
+            why.
+    """
     log_to_stderr()
     image = check_scene(file_to_rgb(args.image))
+    if why := doubt(image):
+        _LOG.warning('%s: %s', args.image, why)
     recipe = recipe_from(args)
-    check_chosen(args, read_config(args.checkpoint).keys_unasked, args.unnorm_key)
+    config = read_config(args.checkpoint)
+    check_chosen(args, config.keys_unasked, args.unnorm_key)
+    with blaming(f'{args.checkpoint}'):
+        prompts = read_prompt_processor(args.checkpoint, config)
+    prompts(args.instruction)  # raises now what would only be raised once weights are read
     policy = load_policy(
         args.checkpoint,
         unnorm_key=args.unnorm_key,

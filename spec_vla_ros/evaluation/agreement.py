@@ -27,6 +27,7 @@ _OFF = 3.0  # times too far or too short; an unsure policy moves less than the r
 _FAR_OFF = 10.0  # times too far or too short that are believed even without correlation
 _LEAST_PART = 0.6  # of the gripper's recorded travel that the policy should use
 
+_SCALE = 'scale off by'
 _TOO_FAR = 'recorded steps are too far: poses in millimetres?'
 _SAME_SPEED = 'recorded speed is constant: no correlation'
 
@@ -108,6 +109,11 @@ def verdict(found: Sequence[Agreement]) -> str:
     return f'{len(bad)} of {len(moving)} dimensions that move look wrong; see the last column.'
 
 
+def has_other_scale(found: Sequence[Agreement]) -> bool:
+    """Return whether a dimension seems to be in another unit than the recording."""
+    return any(each.suspicion.startswith(_SCALE) for each in found)
+
+
 def _axis(predicted: np.ndarray, recorded: np.ndarray, d: int) -> Agreement:
     said, done = predicted[:, d], recorded[:, d]
     far_said, far_done = (float(np.percentile(np.abs(v), 95)) for v in (said, done))
@@ -152,9 +158,9 @@ def _suspicion(d: int, by_axis: dict[int, float | None], ratio: float) -> str:
     follows = own > _FOLLOWS
     limit = _OFF if follows else _FAR_OFF
     if ratio > limit:
-        return f'scale off by {ratio:.2g}x: action_scale, or unnorm_key?'
+        return f'{_SCALE} {ratio:.2g}x: action_scale, or unnorm_key?'
     if ratio * limit < 1:
-        return f'scale off by 1/{1 / max(ratio, 1e-9):.2g}x: action_scale, or unnorm_key?'
+        return f'{_SCALE} 1/{1 / max(ratio, 1e-9):.2g}x: action_scale, or unnorm_key?'
     return '' if follows else 'does not follow the recording'
 
 

@@ -31,18 +31,22 @@ class MotionTopics:
 
     pose: geometry_msgs/PoseStamped, where the end effector was.
     twist: geometry_msgs/TwistStamped, the velocities that it was commanded.
+    twist_linear_scale, twist_angular_scale: what 1.0 of them is, m/s and rad/s; 1 unless they are
+        unitless.
     gripper: std_msgs/Float64 or sensor_msgs/JointState, its positions; None if they were not
         recorded.
     gripper_joint: which joint of the JointState; None where there is only one.
     gripper_closed, gripper_open: the positions of the closed and the open gripper.
 
     Raises:
-        ValueError: not exactly one of pose and twist is given, a joint without a topic, or the
-            gripper's positions are the same or not finite.
+        ValueError: not exactly one of pose and twist is given, a scale without twist or not above
+            0, a joint without a topic, or the gripper's positions are the same or not finite.
     """
 
     pose: str | None = None
     twist: str | None = None
+    twist_linear_scale: float = 1.0
+    twist_angular_scale: float = 1.0
     gripper: str | None = None
     gripper_joint: str | None = None
     gripper_closed: float = 0.0
@@ -53,6 +57,11 @@ class MotionTopics:
             raise ValueError(
                 "give the topic of the arm's poses, or that of its velocities: one of the two"
             )
+        scales = (self.twist_linear_scale, self.twist_angular_scale)
+        if not all(0.0 < scale < np.inf for scale in scales):
+            raise ValueError(f'the scales of velocities are {scales}: give numbers above 0')
+        if scales != (1.0, 1.0) and not self.twist:
+            raise ValueError('scales of velocities are given, but no topic of velocities')
         if self.gripper_joint and not self.gripper:
             raise ValueError(
                 f'the joint {self.gripper_joint} of the gripper is given, but no topic of its '
@@ -157,7 +166,7 @@ def recorded_motion(path: Path, topics: MotionTopics) -> RecordedMotion:
     positions, quaternions = (
         _of_poses(found)
         if kind == POSE
-        else _of_twists(found, np.diff(times[order]) / NANOSECONDS)
+        else _of_twists(found, np.diff(times[order]) / NANOSECONDS, topics)
     )
     ahead_ns = int(np.median(times - arrived))
     gripper_times, places = _gripper_positions(path, topics, ahead_ns)
@@ -227,15 +236,20 @@ def _of_poses(found: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     return positions, quaternions
 
 
-def _of_twists(found: list[Any], seconds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _of_twists(
+    found: list[Any], seconds: np.ndarray, topics: MotionTopics
+) -> tuple[np.ndarray, np.ndarray]:
     """Integrate velocities, of which each holds until the next; returns the same as `_of_poses`.
 
     seconds: (N - 1,), from each message to the next.
     """
     held = np.minimum(seconds, HELD)[:, None]
     linear, angular = (
-        held * [[v.x, v.y, v.z] for v in vectors[:-1]]
-        for vectors in ([m.twist.linear for m in found], [m.twist.angular for m in found])
+        scale * held * [[v.x, v.y, v.z] for v in vectors[:-1]]
+        for scale, vectors in (
+            (topics.twist_linear_scale, [m.twist.linear for m in found]),
+            (topics.twist_angular_scale, [m.twist.angular for m in found]),
+        )
     )
     positions = np.concatenate((np.zeros((1, 3)), np.cumsum(linear, axis=0)))
     quaternions = [IDENTITY]

@@ -98,7 +98,7 @@ def load_openvla(
     chosen_device = resolve_device(device)
     chosen_dtype = resolve_dtype(dtype, stored=config.dtype, device=chosen_device)
     warn_of_slow_bfloat16(chosen_dtype, chosen_device)
-    image_processor = read_image_processor(folder)
+    image_processor = read_image_processor(folder, config)
     tensors = read_tensors(folder)
     for note in [*image_processor.doubts(config.timm_model_ids), *left_aside(folder)]:
         _LOG.warning('%s: %s', folder, note)
@@ -115,8 +115,7 @@ def load_openvla(
         progress=progress or LoggedProgress(folder),
     )
     model.eval()
-    with blaming(f'{folder}: the image processor does not fit the vision towers'):
-        check_vision(model, image_processor)
+    check_vision(model, image_processor)
     refuse_zeros(folder, ((checkpoint_key(name), p) for name, p in model.named_parameters()))
     return OpenVLACheckpoint(model, image_processor, prompt_processor, folder)
 

@@ -19,6 +19,7 @@ from spec_vla_ros.models.config_checks import check_sizes
 from spec_vla_ros.models.config_kind import refuse_other_configs
 from spec_vla_ros.models.folders import (
     CheckpointError,
+    check_enterable,
     folder_path,
     from_the_hub,
     is_there,
@@ -52,6 +53,7 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
         CheckpointError: the folder is no OpenVLA checkpoint; the message says what it is.
     """
     folder = folder_path(folder)
+    check_enterable(folder)
     if folder.is_file():
         raise CheckpointError(f'{folder} is a file: give the folder of the checkpoint')
     if not folder.is_dir():
@@ -68,12 +70,12 @@ def read_config(folder: str | Path) -> OpenVLAConfig:
     return _with_statistics(folder, config)
 
 
-def read_image_processor(folder: Path) -> ImageProcessor:
+def read_image_processor(folder: Path, config: OpenVLAConfig) -> ImageProcessor:
     """Read preprocessor_config.json, or processor_config.json, where transformers 5 writes it.
 
     Raises:
-        CheckpointError: both are missing, or they differ, or one is malformed or contradicts
-            itself or config.json.
+        CheckpointError: both are missing, or they differ, or one is malformed, contradicts itself
+            or config.json, or prepares no pictures as the vision towers see them.
     """
     plain, nesting = folder / _PREPROCESSOR, folder / _PROCESSOR
     nested = read_json(nesting).get('image_processor') if is_there(nesting) else None
@@ -90,6 +92,7 @@ def read_image_processor(folder: Path) -> ImageProcessor:
                 f'{folder}: {_PREPROCESSOR} and {_PROCESSOR} prepare images differently: remove '
                 'the one that the model was not trained with'
             )
+        processor.check_sizes(config.image_sizes)
     said = read_json(folder / 'config.json').get(_STRATEGY)
     theirs = raw.get(_STRATEGY)
     if None not in (said, theirs) and said != theirs:

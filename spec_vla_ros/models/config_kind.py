@@ -39,6 +39,14 @@ _OTHER_NAMES = {
         'a TraceVLA checkpoint: it was trained on two images, the second with the traces of '
         'recent motion drawn into it, which are not made here'
     ),
+    r'(?<![a-z])openfly': (
+        'an OpenFly checkpoint, which flies: it was trained on several images, and its actions '
+        'are those of a drone'
+    ),
+    r'(?<![a-z])vq[-_ ]?vla': (
+        'a VQ-VLA checkpoint: its tokens are codes, of which a decoder of its own makes several '
+        'actions at once'
+    ),
     r'(?<![a-z])univla': (
         'a UniVLA checkpoint: its tokens are no actions, and a decoder of its own makes these of '
         'them'

@@ -16,6 +16,11 @@ from spec_vla_ros.models.folders import CheckpointError, is_there, missing, shor
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 
+EMBEDDING = 'embed_tokens.weight'
+"""Key of the embedding, which a drafter may have: a copy of the target's."""
+BIAS = 'fc.bias'
+"""Key of the bias, which may be missing, and is zero then."""
+
 _WORDS = 64  # roughly the tokens of an instruction and an action
 _OF_DEEPSPEED = 'zero_to_fp32.py'  # which DeepSpeed puts beside a state
 _WAY_ON = (
@@ -75,22 +80,30 @@ def check_sizes(folder: Path, config: LlamaConfig, target: LlamaConfig) -> None:
             )
 
 
-def check_keys(
-    folder: Path, expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Any]
+def check_shapes(
+    folder: Path,
+    config: Mapping[str, Any],
+    expected: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> None:
-    """Make sure that the weights are those of a drafter, key -> shape, and no others."""
+    """Make sure that weights are those of a drafter, and no others.
+
+    config: the content of its config.json.
+    expected, shapes: key -> shape of what the drafter needs, and of what is there.
+    """
+    refuse_others(folder, config, shapes)
     problems = [
         f'{word}: {shorten(keys)}'
         for word, keys in (
-            ('missing', expected.keys() - weights.keys()),
-            ('unexpected', weights.keys() - expected.keys()),
+            ('missing', expected.keys() - shapes.keys() - {BIAS}),
+            ('unexpected', shapes.keys() - expected.keys() - {EMBEDDING}),
         )
         if keys
     ]
     problems += [
-        f'{key} is {tuple(weights[key].shape)} and should be {shape}'
+        f'{key} is {shapes[key]} and should be {shape}'
         for key, shape in expected.items()
-        if key in weights and tuple(weights[key].shape) != shape
+        if key in shapes and shapes[key] != shape
     ]
     if problems:
         raise CheckpointError(f'{folder} is no drafter of this shape; {"; ".join(problems)}')

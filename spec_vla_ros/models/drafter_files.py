@@ -18,15 +18,18 @@ from spec_vla_ros.models.checkpoint_kind import refuse_adapters
 from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_checks import (
-    check_keys,
+    BIAS,
+    EMBEDDING,
+    check_shapes,
     check_sizes,
     check_target,
     refuse_others,
     refuse_states,
 )
-from spec_vla_ros.models.drafter_weights import read_drafter_weights
+from spec_vla_ros.models.drafter_weights import drafter_shapes, read_drafter_weights
 from spec_vla_ros.models.folders import (
     CheckpointError,
+    check_enterable,
     folder_path,
     is_there,
     read_json,
@@ -43,10 +46,8 @@ DRAFTER_FOLDER = 'drafter'
 
 _LOG = logging.getLogger(__name__)
 
-_EMBEDDING = 'embed_tokens.weight'
 _OWN = 'draft_position_mode'  # key of config.json that only `save_drafter` writes
 _TARGET = 'draft_target'  # key of config.json: fingerprint of the weights it was trained for
-_BIAS = 'fc.bias'  # may be missing, and is zero then
 
 
 def drafter_beside(checkpoint: Path) -> Path | None:
@@ -106,6 +107,7 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
             says what.
     """
     folder = folder_path(folder)
+    check_enterable(folder)
     if is_there(folder) and not folder.is_dir():
         raise CheckpointError(f'{folder} is not a folder: a drafter is one, with its config.json')
     if folder.is_dir():
@@ -116,17 +118,18 @@ def read_drafter_config(folder: str | Path) -> tuple[Path, dict[str, Any]]:
     return folder, raw
 
 
-def check_drafter_config(
+def check_drafter(
     folder: str | Path, target: LlamaConfig, *, position_mode: str | None = None
 ) -> None:
-    """Make sure that a drafter's config.json fits a target; no weights are read.
+    """Make sure that a drafter fits a target, as far as its sizes tell; no weights are read.
 
     Raises:
-        CheckpointError: as `load_drafter`, as far as config.json shows it.
+        CheckpointError: as `load_drafter`.
     """
     folder, raw = read_drafter_config(folder)
     drafter = _without_weights(folder, raw, num_patches=0, position_mode=position_mode)
     check_sizes(folder, drafter.config, target)
+    check_shapes(folder, raw, _shapes(drafter), drafter_shapes(folder))
 
 
 def load_drafter(
@@ -155,11 +158,10 @@ def load_drafter(
     check_sizes(folder, config, target.config)
     read = read_drafter_weights(folder)
     weights = {key: weight for key, (weight, _) in read.items()}
-    refuse_others(folder, raw, weights)
-    check_target(folder, config, weights.pop(_EMBEDDING, None), target, num_patches=num_patches)
-    expected = {name: tuple(p.shape) for name, p in drafter.named_parameters()}
-    weights.setdefault(_BIAS, torch.zeros(expected[_BIAS]))
-    check_keys(folder, expected, weights)
+    expected = _shapes(drafter)
+    check_shapes(folder, raw, expected, {key: tuple(w.shape) for key, w in weights.items()})
+    check_target(folder, config, weights.pop(EMBEDDING, None), target, num_patches=num_patches)
+    weights.setdefault(BIAS, torch.zeros(expected[BIAS]))
     head = target.lm_head.weight
     weights = {key: weight.to(head.device, head.dtype) for key, weight in weights.items()}
     for key, (_, file) in read.items():
@@ -225,6 +227,10 @@ def check_place(folder: Path) -> None:
             f'{folder} holds another model ({shorten(there)}), which a drafter would overwrite: '
             f'give {folder / DRAFTER_FOLDER}, or another folder'
         )
+
+
+def _shapes(drafter: Drafter) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(parameter.shape) for name, parameter in drafter.named_parameters()}
 
 
 def _without_weights(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import torch
@@ -36,6 +37,23 @@ def drafter_weight_files(folder: Path) -> list[Path]:
     return safetensors(folder, '*') or [pickled] * is_there(pickled)
 
 
+def drafter_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Return key -> shape of the weights in a folder, without reading the weights themselves.
+
+    Raises:
+        CheckpointError: as `read_drafter_weights`.
+    """
+    pickled = _pickled_in(folder)
+    if pickled is not None:
+        # Only what torch saves today can be mapped; it is a zip archive.
+        weights = _unpickled(pickled, mapped=zipfile.is_zipfile(pickled))
+        shapes = {key: tuple(weight.shape) for key, weight in weights.items()}
+    else:
+        shapes = {key: stored.shape for key, stored in find_tensors(folder).items()}
+    refuse_other_tensors(folder, shapes)
+    return shapes
+
+
 def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
     """Return key -> (weight, its file) for a folder.
 
@@ -45,14 +63,9 @@ def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
         CheckpointError: there are no weights, they cannot be read, or they are not a drafter's;
             the message says which.
     """
-    files = drafter_weight_files(folder)
-    if not files:
-        names = shorten(path.name for path in folder.iterdir())
-        raise CheckpointError(
-            f'{folder} has neither model.safetensors nor {PICKLED}: it has {names}'
-        )
-    if files[0].name == PICKLED:
-        weights = {k: (weight, files[0]) for k, weight in _unpickled(files[0]).items()}
+    pickled = _pickled_in(folder)
+    if pickled is not None:
+        weights = {k: (weight, pickled) for k, weight in _unpickled(pickled).items()}
     else:
         found = find_tensors(folder)
         weights = {k: (weight, found[k].file) for k, weight in read_all(found).items()}
@@ -60,10 +73,25 @@ def read_drafter_weights(folder: Path) -> dict[str, tuple[Tensor, Path]]:
     return weights
 
 
-def _unpickled(file: Path) -> dict[str, Tensor]:
+def _pickled_in(folder: Path) -> Path | None:
+    """Return the pickled file if it is what is to be read; None if safetensors files are.
+
+    Raises:
+        CheckpointError: there are neither.
+    """
+    files = drafter_weight_files(folder)
+    if not files:
+        names = shorten(path.name for path in folder.iterdir())
+        raise CheckpointError(
+            f'{folder} has neither model.safetensors nor {PICKLED}: it has {names}'
+        )
+    return files[0] if files[0].name == PICKLED else None
+
+
+def _unpickled(file: Path, *, mapped: bool = False) -> dict[str, Tensor]:
     try:
         # With weights_only, nothing in the file can run code.
-        read = dict(torch.load(file, map_location='cpu', weights_only=True))
+        read = dict(torch.load(file, map_location='cpu', weights_only=True, mmap=mapped))
         for key, weight in read.items():
             if not isinstance(weight, Tensor):
                 raise CheckpointError(

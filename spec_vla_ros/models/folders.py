@@ -16,7 +16,10 @@ _SHOWN = 8
 _FORBIDDEN = '{file} may not be read by the user that runs this: `chmod a+r {file}` lets everybody'
 _POINTER = b'version https://git-lfs.github.com/spec/'  # what Git LFS leaves in place of a file
 _PAGE = re.compile(rb'\s*<(!doctype )?html', re.IGNORECASE)
-_HUB_ID = re.compile(r'\w[\w.-]*/[\w.-]+')
+_HUB_ID = re.compile(
+    r'(?:(?:https?:/+)?(?:www\.)?(?:huggingface|hf)\.co/|hf:/+)?'  # Path merges slashes
+    r'(?P<name>\w[\w.-]*/[\w.-]+?)(?:@[\w.-]+|/(?:tree|blob|resolve)/.*)?'
+)
 
 
 class CheckpointError(ValueError):
@@ -39,6 +42,24 @@ def folder_path(folder: str | Path) -> Path:
         raise CheckpointError(f'{folder} begins with no home folder: {error}') from error
 
 
+def check_enterable(folder: Path) -> None:
+    """Make sure that this user may look into a folder, if there is one.
+
+    Raises:
+        CheckpointError: the folder, or one that it is in, may not be entered, as another user's
+            home; the message says what to do.
+    """
+    try:
+        if folder.is_dir():
+            next(folder.iterdir(), None)
+    except PermissionError as error:
+        raise CheckpointError(
+            f'{folder} may not be entered by the user that runs this: `chmod -R a+rX {folder}` '
+            "lets everybody, and `chmod a+x` on each folder that it is in (another user's home "
+            'usually is closed); or copy it to where both may read'
+        ) from error
+
+
 def looked_for(path: Path) -> str:
     """Return in words where a path was looked for; empty if the path itself says so.
 
@@ -50,10 +71,18 @@ def looked_for(path: Path) -> str:
 
 
 def from_the_hub(path: Path) -> str:
-    """Return how to download a checkpoint if a path looks like a name on Hugging Face; or ''."""
-    if not _HUB_ID.fullmatch(str(path)):
+    """Return how to download a checkpoint, or '' if a path looks like no name on Hugging Face.
+
+    It may also be the address of a page there.
+    """
+    found = _HUB_ID.fullmatch(str(path))
+    if not found:
         return ''
-    return f'; `hf download {path} --local-dir {path.name}` fetches one from Hugging Face'
+    name = found['name']
+    return (
+        f'; `hf download {name} --local-dir {name.partition("/")[2]}` fetches one from Hugging '
+        'Face'
+    )
 
 
 class _TwiceError(ValueError):

@@ -82,6 +82,27 @@ class ImageProcessor:
         pad = f'padded to a square with {self._fill}, ' if self._letterbox else ''
         return tuple(f'{pad}{tower.description}' for tower in self._towers)
 
+    def check_sizes(self, image_sizes: Sequence[int]) -> None:
+        """Make sure that it prepares one picture for each tower, of the size that this sees.
+
+        image_sizes: side of each tower's square picture, pixels.
+
+        Raises:
+            ValueError: it prepares more or fewer pictures, or others.
+        """
+        made = [tower.crop for tower in self._towers]
+        seen = [(side, side) for side in image_sizes]
+        if made != seen:
+            made_in_words, seen_in_words = (
+                ' and '.join(f'{height} x {width}' for height, width in sizes)
+                for sizes in (made, seen)
+            )
+            raise ValueError(
+                f'the image processor prepares pictures of {made_in_words} pixels, and by '
+                f'config.json the vision towers see {seen_in_words}: one of the two files is of '
+                'another model; copy both from the one that was fine-tuned'
+            )
+
     def doubts(self, timm_model_ids: Sequence[str]) -> list[str]:
         """Return in words why this processor may be wrong for vision towers of these names."""
         found = []

@@ -181,11 +181,20 @@ class PromptProcessor:
         prompt = self._template.format(instruction=words)
         ids, unknown = encode(self._tokenizer, prompt)
         if unknown:
-            raise InstructionError(
-                f'the policy does not know the words {", ".join(map(repr, unknown))}: use the '
-                'words of the instructions it was trained on'
-            )
+            raise InstructionError(f'the policy does not know {_unknown_in_words(unknown, words)}')
         return ids
+
+
+def _unknown_in_words(pieces: Sequence[str], words: str) -> str:
+    """Name the pieces of a prompt that the tokenizer does not know, and say what to do.
+
+    words: the instruction; a mark at its end is one piece with the prompt's question mark.
+    """
+    named = [piece if piece in words else piece.removesuffix('?') for piece in pieces]
+    listed = ', '.join(map(repr, named))
+    if any(character.isalnum() for piece in named for character in piece):
+        return f'the words {listed}: use the words of the instructions it was trained on'
+    return f'the marks {listed} in the instruction: leave them out'
 
 
 def _given_ids(prompt: Sequence[int], *, vocab_size: int) -> list[int]:

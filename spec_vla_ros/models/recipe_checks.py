@@ -11,6 +11,7 @@ import numpy as np
 from spec_vla_ros.models.recipes import (
     OF_ACTIONS,
     PLAIN,
+    RECIPES,
     Recipe,
     suggested_recipe,
 )
@@ -223,6 +224,21 @@ def suggestion(recipe: Recipe, stats: NormStats) -> str | None:
     )
 
 
+def pattern_doubt(recipe: Recipe, stats: NormStats) -> str | None:
+    """Return a line if an own recipe says that it is for other norm stats; None if it does not.
+
+    The named recipes are often chosen on purpose for data sets that are called otherwise.
+    """
+    pattern = recipe.unnorm_key
+    named = RECIPES.get(recipe.name, PLAIN).unnorm_key
+    if pattern in ('', named) or recipe.is_for(stats.key):
+        return None
+    return (
+        f'recipe {recipe.name} says that it is for norm stats called {pattern!r} (unnorm_key), '
+        f'and in use are {stats.key!r}: is it the recipe, or the checkpoint, of another robot?'
+    )
+
+
 def hints(
     recipe: Recipe, stats: NormStats, folder: Path, *, files: Mapping[str, str]
 ) -> list[str]:
@@ -236,6 +252,7 @@ def hints(
     """
     by_name = (
         suggestion(recipe, stats),
+        pattern_doubt(recipe, stats),
         crop_doubt(recipe, folder),
         stats.foreign_warning(files),
     )

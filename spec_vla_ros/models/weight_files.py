@@ -22,6 +22,14 @@ _COUNT = frozenset(
 """Files besides the weights on which a checkpoint's answers depend."""
 _NUMBERED = re.compile(r'(.*)-(\d+)-of-(\d+)\.safetensors')
 _PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
+_ARIA2 = '.aria2'  # of the file that aria2 keeps beside another one until this is whole
+_UNFINISHED = (_ARIA2, '.incomplete', '.part', '.partial', '.crdownload')
+_STATES = {
+    'zero_to_fp32.py': 'with DeepSpeed: `python {file} {folder} {folder} --safe_serialization`',
+    '*.distcp': 'in shards (FSDP): `accelerate merge-weights {parent} {folder}`',
+}
+"""Pattern of a file that a trainer saves in place of weights -> which one, and what makes weights.
+"""
 _CONVERTED = ('.gguf', '.ggml', '.onnx', '.engine', '.npz', '.h5', '.msgpack')
 
 
@@ -48,7 +56,8 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
     """Return the files with the weights: those that the index names, or all if it names none.
 
     Raises:
-        CheckpointError: there are none, some are missing, or the folder holds two sets of weights.
+        CheckpointError: there are none, some are missing or still being downloaded, or the folder
+            holds two sets of weights.
     """
     there = [p.name for p in safetensors(folder)]
     names = sorted({*weight_map.values()} or {*there, *_all_of_numbered(there)})
@@ -60,14 +69,23 @@ def weight_files(folder: Path, weight_map: Mapping[str, str]) -> list[Path]:
             f'{shorten(strays)}. Move away what does not belong to the checkpoint'
         )
     if not names:
-        raise CheckpointError(f'{folder} has no *.safetensors file{_instead(folder)}')
+        raise CheckpointError(
+            f'{folder} has no *.safetensors file{_go_on(folder) or _instead(folder)}'
+        )
     absent = [name for name in names if not (folder / name).is_file()]
     links = [name for name in absent if (folder / name).is_symlink()]
     if links:
         raise CheckpointError(missing(folder / links[0]))
     if absent:
         raise CheckpointError(
-            f'weight files are missing in {folder}: {shorten(absent)}; download them again'
+            f'weight files are missing in {folder}: {shorten(absent)}'
+            f'{_go_on(folder) or "; download them again"}'
+        )
+    begun = [name for name in names if (folder / f'{name}{_ARIA2}').exists()]
+    if begun:  # such a file may have its full size from the start, and zeros where data lack
+        raise CheckpointError(
+            f'{folder}: {shorten(begun)} is not whole{_go_on(folder)}. If it is whole, remove '
+            f'{begun[0]}{_ARIA2}'
         )
     return [folder / name for name in names]
 
@@ -111,8 +129,31 @@ def _all_of_numbered(names: list[str]) -> Iterator[str]:
                 yield f'{stem}-{i:0{len(number)}}-of-{count}.safetensors'
 
 
+def _go_on(folder: Path) -> str:
+    """Return in words how to go on with a download that was not finished; empty if none is known.
+
+    Programs keep its parts beside the file. `hf download` keeps them in a folder inside, or among
+    the blobs of its cache.
+    """
+    places = [folder, folder / '.cache' / 'huggingface' / 'download']
+    if folder.resolve().parent.name == 'snapshots':
+        places.append(folder.resolve().parents[1] / 'blobs')
+    parts = [path.name for place in places for path in place.glob('*')]
+    parts = [name for name in parts if name.endswith(_UNFINISHED)]
+    if not parts:
+        return ''
+    return (
+        f'; a download is not finished ({shorten(parts)}): give the command that began it again, '
+        'which goes on where it ended'
+    )
+
+
 def _instead(folder: Path) -> str:
     """Return in words what a folder without safetensors files has instead, and what to do."""
+    for pattern, how in _STATES.items():
+        for file in [*folder.glob(pattern), *folder.glob(f'*/{pattern}')]:
+            way_on = how.format(file=file, folder=folder, parent=file.parent)
+            return f', but the state of a training {way_on} writes the weights of it'
     names = [path.name for path in folder.iterdir() if not path.name.startswith('._')]
     if any(name.endswith(_PICKLED) for name in names):
         return (

@@ -85,6 +85,14 @@ def kind_of(file: Path) -> str:
     return next((kind for begin, kind in _KINDS.items() if beginning.startswith(begin)), '')
 
 
+def the_whole(path: Path) -> str:
+    """Return in words which folder to give in place of a part of a split recording; or ''."""
+    part = path.is_file() and (path.parent / _METADATA).exists()
+    if not part or len(_storage_in(path.parent)) < 2:
+        return ''
+    return f'; it is a part of a recording: give the whole, {path.parent}'
+
+
 def why_cut_off(file: Path, unpacked: Path) -> str:
     """Return the error text for a compressed file whose end is missing, with a way to rescue it.
 
@@ -155,6 +163,12 @@ def _refuse_others(file: Path) -> None:
         )
     _refuse_packed(file)
     profile = _profile(file)
+    if profile == '':
+        raise RecordingError(
+            f'{file} does not say that it is of ROS 2, as where `mcap merge` wrote it: if it is, '
+            f'`mcap merge {file} --profile ros2 -o {_whole(file)}` writes one that says so; give '
+            f'{_whole(file).name} then'
+        )
     if profile not in (None, 'ros2'):
         raise RecordingError(
             f'{file} is no recording of ROS 2, its MCAP has the profile {profile!r}: {_REPLAY}'

@@ -15,7 +15,13 @@ from rosbags.interfaces import Connection, MessageDefinitionFormat
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 
 from spec_vla_ros.recordings.files import RecordingError
-from spec_vla_ros.recordings.reader import Recording, connections, decompressed, message
+from spec_vla_ros.recordings.reader import (
+    Recording,
+    check_messages,
+    connections,
+    decompressed,
+    message,
+)
 
 INSTRUCTION_TOPIC = '/instruction'
 """Default topic of instructions, which is the policy node's."""
@@ -31,7 +37,7 @@ Instructions = tuple[list[float], list[str]]
 def check_instructions(recording: Recording, path: Path, topic: str) -> None:
     """Raise RecordingError unless instructions were recorded; it says what there is instead."""
     if not _statuses(recording, topic):
-        _spoken(recording, path, topic)
+        check_messages(recording, path, _spoken(recording, path, topic), way_on=_WAY_ON)
 
 
 def instructions_in_force(

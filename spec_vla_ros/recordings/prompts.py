@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Connection
 
 from spec_vla_ros.files import contents
-from spec_vla_ros.pixels import check_scene, compressed_to_rgb
+from spec_vla_ros.pixels import check_scene, compressed_to_rgb, doubt
 from spec_vla_ros.raw_pixels import raw_to_rgb
 from spec_vla_ros.recordings.files import RecordingError, files_of
 from spec_vla_ros.recordings.instructions import (
@@ -21,7 +22,14 @@ from spec_vla_ros.recordings.instructions import (
     instructions_in_force,
     is_spoken,
 )
-from spec_vla_ros.recordings.reader import connections, message, opened, stamp_ns
+from spec_vla_ros.recordings.reader import (
+    Recording,
+    check_messages,
+    connections,
+    message,
+    opened,
+    stamp_ns,
+)
 from spec_vla_ros.types import NANOSECONDS, Observation, instruction_fault
 
 IMAGE_TOPIC = '/image'
@@ -33,6 +41,12 @@ _DECODERS: dict[str, Callable[[Any], np.ndarray]] = {
     'sensor_msgs/msg/Image': raw_to_rgb,
     'sensor_msgs/msg/CompressedImage': compressed_to_rgb,
 }
+
+_WAY_ON = (
+    "give the topic of the camera's colour pictures; where only a stream of them was recorded, as "
+    'of ffmpeg or theora, play it into `ros2 run image_transport republish`, and record what '
+    'comes out'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +119,15 @@ def check_recording(path: Path, topics: RecordingTopics) -> None:
         RecordingError: it is no recording, or lacks a topic; the message lists those it has.
     """
     with opened(path) as recording:
-        connections(recording, path, topics.image, _DECODERS)
+        images = _images(recording, path, topics.image)
+        check_messages(recording, path, images, way_on=_WAY_ON)
         if topics.instruction_topic:
             check_instructions(recording, path, topics.instruction_topic)
+
+
+def _images(recording: Recording, path: Path, topic: str) -> list[Connection]:
+    """Return the connections of a topic of images; RecordingError: see `connections`."""
+    return connections(recording, path, topic, _DECODERS, way_on=_WAY_ON)
 
 
 def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +139,7 @@ def image_times(path: Path, topic: str) -> tuple[np.ndarray, np.ndarray]:
         FileNotFoundError, RecordingError: as `check_recording`.
     """
     with opened(path) as recording:
-        images = connections(recording, path, topic, _DECODERS)
+        images = _images(recording, path, topic)
         found = [
             (stamp_ns(message(connection, data), recorded_ns), recorded_ns)
             for connection, recorded_ns, data in recording.messages(images)
@@ -153,16 +173,16 @@ def recorded_observations(
             seconds. A camera that runs at about this interval loses none.
         report: called with a line for each of these: what the instructions are taken from, if not
             from their topic; why some are refused; how many images cannot be used; that most are
-            copies; and, at the end, how many images were used.
+            copies; what is doubtful of them; and, at the end, how many images were used.
 
     Raises:
         FileNotFoundError, RecordingError: as `check_recording`; or images are in several frames;
             or, at the end: no image has an instruction, or more than half of those that have one
             cannot be used.
     """
-    used = seen = without = refused = repeated = 0
+    used = seen = without = refused = repeated = doubted = 0
     last: np.ndarray | None = None
-    refusal = ''  # why the first refused image was refused
+    refusal = doubtful = ''  # why the first of them was refused, or is doubted
     due_ns = 0
     frames: set[str] = set()
     with opened(path) as recording:
@@ -178,7 +198,7 @@ def recorded_observations(
         for fault in sorted({fault for fault in faults if fault}):
             report(f'{path}: refused, as the node would: {fault}')
         texts = ['' if fault else text for text, fault in zip(texts, faults, strict=True)]
-        images = connections(recording, path, topics.image, _DECODERS)
+        images = _images(recording, path, topics.image)
         for connection, recorded_ns, data in recording.messages(images):
             place = bisect_right(times, recorded_ns)
             instruction = texts[place - 1] if place else ''
@@ -206,6 +226,9 @@ def recorded_observations(
             used += 1
             repeated += last is not None and np.array_equal(image, last)
             last = image
+            if why := doubt(image):
+                doubted += 1
+                doubtful = doubtful or why
             yield Observation(image, instruction, stamp_ns(picture, recorded_ns))
     if refused > used:
         raise RecordingError(
@@ -229,4 +252,6 @@ def recorded_observations(
             f'{path}: warning: {repeated} of {used} images are the same as the one before, to the '
             'last bit: the camera or its driver hung, and they say little'
         )
+    if doubted:
+        report(f'{path}: warning: {doubted} of {used} images are doubtful: {doubtful}')
     report(f'{path}: {used} of {without + seen} images, {without} left out without an instruction')

@@ -25,6 +25,7 @@ from spec_vla_ros.recordings.files import (
     RecordingError,
     files_of,
     kind_of,
+    the_whole,
     why_cut_off,
     why_unreadable,
 )
@@ -86,8 +87,12 @@ def connections(
     """
     named = [c for c in recording.connections if c.topic.strip('/') == topic.strip('/')]
     if not named:
-        there = ', '.join(sorted({f'{c.topic} ({c.msgtype})' for c in recording.connections}))
-        raise RecordingError(f'{path} has no topic {topic}; it has: {there or "none at all"}')
+        # Those that may be meant come first, since recordings can have hundreds.
+        found = {(c.msgtype not in types, c.topic, c.msgtype) for c in recording.connections}
+        there = ', '.join(f'{name} ({msgtype})' for _, name, msgtype in sorted(found))
+        raise RecordingError(
+            f'{path} has no topic {topic}; it has: {there or "none at all"}{the_whole(path)}'
+        )
     wrong = sorted({c.msgtype for c in named if c.msgtype not in types})
     if wrong:
         raise RecordingError(
@@ -95,6 +100,25 @@ def connections(
             + (way_on and f'; {way_on}')
         )
     return named
+
+
+def check_messages(
+    recording: Recording, path: Path, named: Sequence[Connection], *, way_on: str
+) -> None:
+    """Make sure that a topic has messages, as far as the recording counts them.
+
+    named: the topic's connections.
+    way_on: in words, what to do if it has none.
+
+    Raises:
+        RecordingError: it has none, as in the later files of a recording that was split.
+    """
+    counted = any(c.msgcount for c in recording.connections)
+    if not counted or any(c.msgcount for c in named):
+        return
+    raise RecordingError(
+        f'{path}: {named[0].topic} has no messages{the_whole(path) or f": {way_on}"}'
+    )
 
 
 def message(connection: Connection, data: bytes) -> Any:

@@ -2,11 +2,15 @@
 """`spec-vla compare` on recordings of the simulated robot: right, and with a convention wrong."""
 
 import json
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
-from recording_files import IMAGE, PICTURES, POSE, pose, raw, record
+from recording_files import IMAGE, PICTURES, POSE, geometry, pose, raw, record
 
 from spec_vla_ros import cli
+from spec_vla_ros.evaluation.motion_messages import TWIST
+from spec_vla_ros.recordings.reader import message, opened
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +55,49 @@ def test_what_is_wrong_is_named(compare):
     assert all('scale off by 1/50x' in looks[axis] for axis in 'xyz')
     assert not any(looks[axis] for axis in ('roll', 'pitch', 'yaw'))
     assert '4 of 7 dimensions that move look wrong' in out
+
+
+@pytest.fixture
+def unitless(recordings, tmp_path):
+    """The same recordings with velocities, of which 1.0 is 0.4 m/s, in place of poses."""
+
+    def velocities(path, folder):
+        with opened(path) as recording:
+            kept = [
+                (stamp, connection.topic, connection.msgtype, message(connection, data))
+                for connection, stamp, data in recording.messages(recording.connections)
+            ]
+        poses = [(stamp, m) for stamp, topic, _, m in kept if topic == '/end_effector_pose']
+        for (start, here), (end, there) in pairwise(poses):
+            seconds = (end - start) / 1e9
+            speed = {
+                axis: (getattr(there.pose.position, axis) - getattr(here.pose.position, axis))
+                / (0.4 * seconds)
+                for axis in 'xyz'
+            }
+            still = geometry('Vector3', x=0.0, y=0.0, z=0.0)
+            moves = geometry('Twist', linear=geometry('Vector3', **speed), angular=still)
+            driven = geometry('TwistStamped', header=here.header, twist=moves)
+            kept.append((start, '/twist', TWIST, driven))
+        return str(record(folder, sorted(kept, key=lambda each: each[0])))
+
+    return [velocities(Path(p), tmp_path / Path(p).name) for p in recordings]
+
+
+def test_unitless_velocities_are_told_before_a_scale_is_advised(unitless, tmp_path, capsys):
+    """The scale that was advised would have made the arm go farther, and for nothing."""
+    command = ['compare', *unitless, '--twist-topic', '/twist', '--out', str(tmp_path / 'out')]
+    wrong = ('--set', 'action_scale=[0.05, 1]')
+    assert cli.main([*command, *wrong]) == 0
+    told = 'velocities of /twist are taken as m/s and rad/s: if they are unitless'
+    assert told in capsys.readouterr().out
+    assert cli.main([*command, *wrong, '--twist-linear-scale', '0.4']) == 0
+    assert told not in capsys.readouterr().out
+    assert cli.main([*command, '--twist-linear-scale', '0.4']) == 0
+    said = capsys.readouterr().out
+    assert told not in said
+    assert 'scale off' not in said
+    assert 'All of the 3 dimensions that move follow the recording.' in said
 
 
 @pytest.mark.parametrize(

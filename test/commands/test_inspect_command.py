@@ -127,8 +127,10 @@ def test_words_that_it_does_not_know(folder, inspect, tmp_path):
     assert inspect('--instruction', 'pick up the green block')[0] == 0
 
 
-def test_an_empty_instruction_is_not_replaced(inspect):
-    status, _, err = inspect('--instruction', ' ')
+@pytest.mark.parametrize('options', [(), ('--headers-only',)])
+def test_an_empty_instruction_is_not_replaced(inspect, monkeypatch, options):
+    monkeypatch.setattr('spec_vla_ros.policy.load_openvla', None)
+    status, _, err = inspect('--instruction', ' ', *options)
     assert status == 2
     assert 'the instruction is empty' in err
 
@@ -161,9 +163,10 @@ def test_reversed_bounds_fail(folder, inspect):
     assert "'mine' in config.json: q01 is above q99 in dimension 2" in out
 
 
-def test_a_drafter_of_another_target_fails(folder, inspect, tmp_path):
+@pytest.mark.parametrize('options', [(), ('--headers-only',)])
+def test_a_drafter_of_another_target_fails(folder, inspect, tmp_path, options):
     other = write_tiny_drafter(write_tiny(tmp_path / 'other', hidden=64))
-    status, _, err = inspect('--drafter', str(other / 'drafter'))
+    status, _, err = inspect('--drafter', str(other / 'drafter'), *options)
     assert status == 2
     assert 'made for another target: hidden_size is 64' in err
 

@@ -35,11 +35,11 @@ def nest(folder, **changes):
 
 
 def test_an_image_processor_inside_processor_config(folder):
-    expected = read_image_processor(folder)(IMAGE)
+    expected = read_image_processor(folder, read_config(folder))(IMAGE)
     before = load_policy(folder, device='cpu').infer(SEEN)
     nest(folder)
     (folder / PLAIN).unlink()
-    assert torch.equal(read_image_processor(folder)(IMAGE), expected)
+    assert torch.equal(read_image_processor(folder, read_config(folder))(IMAGE), expected)
     assert np.array_equal(load_policy(folder, device='cpu').infer(SEEN).tokens, before.tokens)
 
 
@@ -67,7 +67,21 @@ def test_a_resize_strategy_that_config_json_contradicts_is_refused(folder):
         if strategy == 'resize-naive':
             load_openvla(folder, device='cpu')
     with pytest.raises(CheckpointError, match=r"'letterbox' in config\.json and 'resize-naive'"):
-        read_image_processor(folder)
+        read_image_processor(folder, read_config(folder))
+
+
+@pytest.mark.parametrize('sides', [(224, 224), (64,), (64, 64, 64)])
+def test_pictures_that_the_towers_do_not_see_are_told_before_weights_are_read(folder, sides):
+    (folder / 'model.safetensors').write_bytes(b'not read')
+    path = folder / 'preprocessor_config.json'
+    raw = json.loads(path.read_text())
+    for name in ('interpolations', 'means', 'stds'):
+        raw[name] = [raw[name][0]] * len(sides)
+    raw['input_sizes'] = [[3, side, side] for side in sides]
+    path.write_text(json.dumps(raw))
+    made = ' and '.join(f'{side} x {side}' for side in sides)
+    with pytest.raises(CheckpointError, match=f'pictures of {made} pixels.*see 64 x 64 and 64'):
+        load_openvla(folder, device='cpu')
 
 
 def test_what_speaks_against_the_image_processor_is_logged(folder, caplog):

@@ -217,6 +217,18 @@ def test_univla_is_refused_by_its_name(tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('vqvla_weight', 'VQ-VLA checkpoint: its tokens are codes'),
+        ('VQ-VLA-libero-90', 'VQ-VLA checkpoint'),
+        ('openfly-agent-7b', 'OpenFly checkpoint, which flies'),
+    ],
+)
+def test_others_of_the_same_layout_are_refused_by_their_name(tmp_path, name, message):
+    assert message in refusal(write_tiny(tmp_path / name))
+
+
+@pytest.mark.parametrize(
     'name',
     ['ecot-openvla-7b-oxe', 'embodied_cot', 'Embodied-CoT-bridge', 'Emma-X', 'CoTVLA', 'cot-vla'],
 )

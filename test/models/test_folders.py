@@ -65,6 +65,39 @@ def test_a_file_that_this_user_may_not_read_is_told_as_one(folder, monkeypatch, 
         load_policy(folder, device='cpu')
 
 
+@pytest.mark.parametrize('inside', ['', 'drafter'])
+@pytest.mark.parametrize('call', ['is_dir', 'iterdir'])
+def test_a_folder_that_may_not_be_entered_is_told_with_the_way_on(
+    folder, monkeypatch, inside, call
+):
+    """As in another user's home: tests may run as root, who may enter all."""
+    closed, plain = folder / inside, getattr(Path, call)
+
+    def stopped(path):
+        if path == closed:
+            raise PermissionError(13, 'Permission denied')
+        return plain(path)
+
+    monkeypatch.setattr(Path, call, stopped)
+    with pytest.raises(CheckpointError, match=rf'{closed} may not be entered by .*chmod -R a\+rX'):
+        load_policy(folder, device='cpu')
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        'https://huggingface.co/openvla/openvla-7b',
+        'https://huggingface.co/openvla/openvla-7b/tree/main',
+        'hf.co/openvla/openvla-7b',
+        'hf://openvla/openvla-7b',
+        'openvla/openvla-7b@main',
+    ],
+)
+def test_an_address_on_hugging_face_is_told_how_to_download_it(given):
+    with pytest.raises(CheckpointError, match=r'hf download openvla/openvla-7b --local-dir open'):
+        load_policy(given, device='cpu')
+
+
 def test_a_relative_path_that_is_not_there_is_told_with_where_it_was_looked_for(
     folder, tmp_path, monkeypatch
 ):

@@ -2,6 +2,7 @@
 """Each language model gets the prompt that it was trained with."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -156,6 +157,21 @@ def test_llamas_tokenizer_does_not_go_with_other_action_ids():
 def test_unknown_words_are_named():
     with pytest.raises(ValueError, match="'purple', 'cat'"):
         prompts()('pick up the purple cat')
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('Pick up the red block.', "marks '.' in the instruction: leave them out"),
+        ('pick up, the red block!', "marks ',', '!' in the instruction: leave them out"),
+        ('pick up the mug.', "words 'mug', '.': use the words"),
+    ],
+)
+def test_a_mark_that_is_not_known_is_no_word(text, said):
+    """It was named together with the prompt's question mark, which nobody wrote."""
+    processor = PromptProcessor(tiny_tokenizer(), vocab_size=64)
+    with pytest.raises(InstructionError, match=re.escape(f'does not know the {said}')):
+        processor(text)
 
 
 def test_half_characters_are_refused():

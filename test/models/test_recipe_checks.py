@@ -11,6 +11,8 @@ from spec_vla_ros.models.recipe_checks import (
     crop_doubt,
     doubts,
     farthest_actions,
+    hints,
+    pattern_doubt,
     refuse_other_units,
     require_choice,
     restless,
@@ -199,6 +201,24 @@ def test_a_file_that_says_nothing_of_actions_does_not_choose_them(tmp_path):
 @pytest.mark.parametrize('recipe', [LIBERO, BRIDGE])
 def test_who_has_chosen_gets_no_hint(recipe):
     assert suggestion(recipe, stats(LIBERO_OBJECT, key='libero_object')) is None
+
+
+def test_an_own_recipe_for_other_norm_stats_is_doubted(tmp_path):
+    file = tmp_path / 'lab.yaml'
+    file.write_text('image_crop: 0.9\nunnorm_key: lab_*')
+    lab, kitchen = read_recipe(file), stats(BRIDGE_ORIG, key='kitchen')
+    assert "recipe lab says that it is for norm stats called 'lab_*'" in pattern_doubt(
+        lab, kitchen
+    )
+    assert "'kitchen'" in pattern_doubt(lab, kitchen)
+    assert pattern_doubt(lab, stats(BRIDGE_ORIG, key='LAB_2')) is None
+    for recipe in (PLAIN, BRIDGE, LIBERO, read_recipe('libero', image_crop=1.0)):
+        assert pattern_doubt(recipe, kitchen) is None
+
+
+def test_the_doubt_is_among_the_hints(tmp_path):
+    lab, kitchen = read_recipe(unnorm_key='lab_*'), stats(BRIDGE_ORIG, key='kitchen')
+    assert pattern_doubt(lab, kitchen) in hints(lab, kitchen, tmp_path, files={})
 
 
 def test_other_robots():

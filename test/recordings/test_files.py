@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from backports import zstd
-from recording_files import IMAGE, PICTURES, STRING, raw, record, said
+from recording_files import IMAGE, PICTURES, STRING, TYPES, raw, record, said
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.prompts import (
@@ -119,6 +120,24 @@ def split(tmp_path):
     shutil.move(data_file(first), folder / 'bag_2.mcap')
     edit(folder, relative_file_paths=['elsewhere/bag_1.mcap', 'bag_2.mcap'])
     return folder
+
+
+def test_a_part_without_instructions_asks_for_the_whole(split, tmp_path):
+    """As of `bags/*.mcap`: it ended the replay after hours, or asked for the text."""
+    whole = f'it is a part of a recording: give the whole, {split}'
+    with pytest.raises(RecordingError, match=f'has no topic /instruction.*{whole}'):
+        check_recording(split / 'bag_1.mcap', TOPICS)
+    with Writer(tmp_path / 'c', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind in (('/instruction', STRING), ('/image', IMAGE)):
+            connection = writer.add_connection(topic, kind, typestore=TYPES)
+        for stamp, _, _, image in shown(4, 8):
+            writer.write(connection, stamp, TYPES.serialize_cdr(image, IMAGE))
+    with pytest.raises(RecordingError, match='/instruction has no messages: where none was rec'):
+        check_recording(tmp_path / 'c', TOPICS)
+    shutil.move(data_file(tmp_path / 'c'), split / 'bag_1.mcap')
+    with pytest.raises(RecordingError, match=f'/instruction has no messages; {whole}'):
+        check_recording(split / 'bag_1.mcap', TOPICS)
+    np.testing.assert_array_equal(pictures(split), PICTURES)
 
 
 def test_files_are_read_in_the_order_of_time(split):

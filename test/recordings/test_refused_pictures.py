@@ -54,3 +54,19 @@ def test_pictures_that_the_node_would_refuse_are_left_out(tmp_path, kind, messag
     most = recorded('most', bad={1, 2, 5, 6, 7})
     with pytest.raises(RecordingError, match=f'image 2 of .*: {reason}.*; 5 of 8 images are ref'):
         list(recorded_observations(most, topics, report=reports.append))
+
+
+@pytest.mark.parametrize(
+    ('picture', 'said'),
+    [
+        (lambda p: np.repeat(p[:, :, :1], 3, axis=2), 'pictures have no colour'),
+        (lambda p: np.tile(p, (1, 4, 1)), 'pictures are of 64 x 20 pixels: two side by side'),
+    ],
+)
+def test_what_the_node_warns_of_is_told(tmp_path, picture, said):
+    pictures = [picture(p) if i > 4 else p for i, p in enumerate(PICTURES)]
+    messages = [(10 * (i + 1), '/image', IMAGE, raw(p)) for i, p in enumerate(pictures)]
+    reports = []
+    topics, path = RecordingTopics('/image', instruction='go'), record(tmp_path / 'bag', messages)
+    assert len(list(recorded_observations(path, topics, report=reports.append))) == len(PICTURES)
+    assert reports[0].startswith(f'{path}: warning: 3 of 8 images are doubtful: {said}')
