@@ -54,6 +54,9 @@ class RepeatWatch:
         before = self._said.get(who)
         again = bool(text) and before is not None and before.text == text
         copies = before.copies if again and before is not None else 0
+        if not text and source is None:
+            # Whoever gave the others may have cancelled, and a known publisher would count anew.
+            self._said = {k: replace(v, again=False) for k, v in self._said.items()}
         self._said[who] = _Said(source, text, now, copies + (again and text == in_force), again)
         return copies >= _ENOUGH
 

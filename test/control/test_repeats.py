@@ -108,6 +108,20 @@ def test_copies_do_not_undo_what_another_asks_for_where_nobody_tells_who_it_is(f
     assert follower.instruction == other
 
 
+@pytest.mark.parametrize('source', ['a', None], ids=['told who', 'not told who'])
+def test_who_has_cancelled_may_give_the_same_again_and_contradicts_nobody(follower, source):
+    for text in ('pick', 'pick', '', 'go', '', 'go'):
+        assert follower.hear(text, source, after=0.2)
+    assert follower.instruction == 'go'
+
+
+def test_two_who_go_on_are_not_followed_after_one_has_cancelled(follower):
+    for text in ('go', 'pick', 'go', 'pick', '', 'go', 'pick', 'go', 'pick'):
+        follower.hear(text, source=None, after=0.1)
+    assert follower.rivals[-1] == (None, 'go')
+    assert not any(follower.hear(text, source=None, after=0.1) for text in ('go', 'pick'))
+
+
 def test_nobody_pauses_while_nobody_listens(follower):
     repeated(follower)
     follower.watch.deaf_since(follower.now)

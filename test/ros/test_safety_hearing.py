@@ -90,10 +90,6 @@ def test_an_instruction_is_heard_from_every_publisher(bench, person, offer):
     person.keeps_saying(String(data=words), 'instruction', offer)
     bench.wait_moving()
     assert bench.wait_running().instruction == words
-    # There, too, somebody who has just repeated contradicts the next test's 'go', unless what is
-    # said has been said so often that it is taken for copies.
-    said = bench.world.record(String, 'instruction', offer)
-    wait_for(lambda: len(said.messages) >= 4, 'copies')
 
 
 @whatever_is_offered
