@@ -8,6 +8,7 @@ has 16 patches in the small ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
@@ -124,39 +125,21 @@ def _plain_vit(
     )
 
 
-# timm also passes options for heads, which these have not, and for weights to download.
-def spec_vla_conv_vit_patch16_64(
-    *, img_size: int = 64, weight_init: _Init = '', **_: object
-) -> nn.Module:
-    """Build the tower of the tabletop's policy that localises."""
-    return _conv_vit(img_size=img_size, patch_size=16, weight_init=weight_init)
+def _register(name: str, build: Callable[..., nn.Module], *, size: int, patch_size: int) -> None:
+    """Have timm build a tower by this name; size: the side of its square picture, in pixels."""
+
+    # timm also passes options for heads, which these have not, and for weights to download.
+    def entry_point(*, img_size: int = size, weight_init: _Init = '', **_: object) -> nn.Module:
+        return build(img_size=img_size, patch_size=patch_size, weight_init=weight_init)
+
+    entry_point.__name__ = name
+    register_model(entry_point)
 
 
-def spec_vla_vit_patch16_64(
-    *, img_size: int = 64, weight_init: _Init = '', **_: object
-) -> nn.Module:
-    """Build the plain tower of the tabletop's policy."""
-    return _plain_vit(img_size=img_size, patch_size=16, weight_init=weight_init)
-
-
-def spec_vla_conv_vit_patch32_128(
-    *, img_size: int = 128, weight_init: _Init = '', **_: object
-) -> nn.Module:
-    """Build the tower of LIBERO's policies that localises."""
-    return _conv_vit(img_size=img_size, patch_size=32, weight_init=weight_init)
-
-
-def spec_vla_vit_patch32_128(
-    *, img_size: int = 128, weight_init: _Init = '', **_: object
-) -> nn.Module:
-    """Build the plain tower of LIBERO's policies."""
-    return _plain_vit(img_size=img_size, patch_size=32, weight_init=weight_init)
-
-
-for _entry_point in (
-    spec_vla_conv_vit_patch16_64,
-    spec_vla_vit_patch16_64,
-    spec_vla_conv_vit_patch32_128,
-    spec_vla_vit_patch32_128,
+for _name, _build, _size, _patch_size in (
+    ('spec_vla_conv_vit_patch16_64', _conv_vit, 64, 16),  # the tabletop's policy: localises
+    ('spec_vla_vit_patch16_64', _plain_vit, 64, 16),
+    ('spec_vla_conv_vit_patch32_128', _conv_vit, 128, 32),  # LIBERO's policies: localises
+    ('spec_vla_vit_patch32_128', _plain_vit, 128, 32),
 ):
-    register_model(_entry_point)
+    _register(_name, _build, size=_size, patch_size=_patch_size)
