@@ -69,8 +69,11 @@ class Controls:
             nonlocal pressed_by
             if message.data:
                 said_true.add(source_of(info))
-                pressed_by = pressed_by or f'{listener.name_of(source_of(info))}, {listener.topic}'
-                emergency_stop(pressed_by)
+                try:
+                    if not pressed_by:
+                        pressed_by = f'{listener.name_of(source_of(info))}, {listener.topic}'
+                finally:  # whatever becomes of looking for the name
+                    emergency_stop(pressed_by or listener.topic)
                 return
             said_true.discard(source_of(info))
             if in_force():

@@ -2,6 +2,7 @@
 """The services enable, stop and reset, and the emergency stop, over DDS."""
 
 import threading
+from unittest.mock import Mock
 
 import pytest
 from harness import ScriptedPolicy, halted, running, twist_vector
@@ -10,7 +11,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from waiting import PATIENCE, wait_for, wait_for_line
 
-from spec_vla_ros.ros import qos
+from spec_vla_ros.ros import controls, qos
 
 pytestmark = pytest.mark.dds
 NODE = '/spec_vla'
@@ -171,3 +172,20 @@ def test_an_emergency_stop_for_a_moment_while_the_policy_loads_is_heard(
     assert world.remote.activate(NODE)
     status.wait(halted(PolicyStatus.REASON_EMERGENCY_STOP))
     assert not is_moving(twists.wait())
+
+
+def test_an_emergency_stop_is_pressed_though_nobody_can_say_by_whom(monkeypatch):
+    heard, pressed = [], []
+    unnamed = Mock(topic='/emergency_stop')
+    unnamed.name_of.side_effect = ValueError('the graph does not answer')
+
+    def listener(node, kind, topic, callback):
+        heard.append(callback)
+        return unnamed
+
+    monkeypatch.setattr(controls, 'Listener', listener)
+    others = dict.fromkeys(('steady', 'not_heard', 'in_force', 'enable', 'stop', 'reset'), Mock())
+    controls.Controls(Mock(), emergency_stop=pressed.append, **others)
+    with pytest.raises(ValueError, match='does not answer'):
+        heard[0](Bool(data=True), {})
+    assert pressed == ['/emergency_stop']
