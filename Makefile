@@ -17,8 +17,7 @@ BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
 ACTIVATE := . scripts/activate.sh
-LINT := ruff check . && ruff format --check . && \
-	python -m spec_vla_ros.settings --check && mypy
+STYLE := ruff check .; ruff format --check .; python -m spec_vla_ros.settings --check
 # Files with tests that run alone: to collect them all again would take as long as some of them.
 ALONE = $(shell grep -rl --include='test_*.py' 'pytest.mark.alone' test)
 PYTEST := SPEC_VLA_REQUIRE_ROS=1 python -m pytest --dist worksteal
@@ -64,11 +63,14 @@ params: setup ## Write config/*.yaml and the parameter tables of the docs from t
 	@$(ACTIVATE); python -m spec_vla_ros.settings
 
 lint: setup ## Check style, types, and what is written from the settings.
-	@$(ACTIVATE); $(LINT)
+	@$(ACTIVATE); $(STYLE); mypy
 
+# The types are checked meanwhile. 5: the options choose no test that runs alone.
 test: setup ## Run the linters and every test.
-	@$(ACTIVATE); $(LINT) && $(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS) && \
-		{ $(PYTEST) -m alone $(or $(PYTEST_ARGS),$(ALONE)) || [ $$? -eq 5 ]; } # 5: none was chosen
+	@$(ACTIVATE); $(STYLE); mypy & types=$$!; \
+		$(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS); \
+		$(PYTEST) -m alone $(or $(PYTEST_ARGS),$(ALONE)) || [ $$? -eq 5 ]; \
+		wait $$types || { echo 'types are wrong, see above, or: make lint' >&2; exit 1; }
 
 test-fast: setup ## Run the tests without nodes, training and emulated CUDA graphs, for a first look.
 	@$(ACTIVATE); $(PYTEST) -n 2 -m 'not dds and not slow and not gpu' $(PYTEST_ARGS)

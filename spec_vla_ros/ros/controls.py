@@ -14,7 +14,8 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
-from spec_vla_ros.ros.hearing import Listener, MessageInfo, beside, source_of, type_name
+from spec_vla_ros.ros.endpoints import beside, type_name
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, source_of
 from spec_vla_ros.ros.names import sounds_like_a_stop
 
 LOOK_PERIOD = 0.5

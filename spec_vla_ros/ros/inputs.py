@@ -21,15 +21,8 @@ from spec_vla_ros.control.watches import SEVERAL, Source
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
 from spec_vla_ros.ros.doubts import Doubts
-from spec_vla_ros.ros.hearing import (
-    Listener,
-    MessageInfo,
-    Messages,
-    beside,
-    nothing_heard,
-    source_of,
-    type_name,
-)
+from spec_vla_ros.ros.endpoints import beside, type_name
+from spec_vla_ros.ros.hearing import Listener, MessageInfo, Messages, nothing_heard, source_of
 from spec_vla_ros.ros.names import CAMERA_TOPICS
 
 IMAGES = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')

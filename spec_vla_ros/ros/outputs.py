@@ -13,8 +13,13 @@ from spec_vla_ros.control.tick import NewAction, Reason, Tick
 from spec_vla_ros.msg import DecodeStatistics, VlaAction
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.arm_outputs import make_arm_output
+from spec_vla_ros.ros.endpoints import (
+    also_publishing,
+    listeners,
+    listening_elsewhere,
+    not_hearing,
+)
 from spec_vla_ros.ros.gripper_outputs import make_gripper_output
-from spec_vla_ros.ros.hearing import also_publishing, listeners, listening_elsewhere, not_hearing
 from spec_vla_ros.ros.messages import action_message, statistics_message
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.outputs import MESSAGE

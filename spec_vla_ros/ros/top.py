@@ -22,12 +22,11 @@ from spec_vla_ros.msg import DecodeStatistics, PolicyStatus, VlaAction
 from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import status_name
-from spec_vla_ros.ros.endpoints import publishers_on
-from spec_vla_ros.ros.hearing import type_name
+from spec_vla_ros.ros.endpoints import publishers_on, type_name
 from spec_vla_ros.ros.logging_errors import with_way_on
 from spec_vla_ros.ros.remote import RemoteNode
 
-NODE = 'spec_vla_top'  # listed in `hearing.ONLY_WATCH`
+NODE = 'spec_vla_top'  # listed in `endpoints.ONLY_WATCH`
 BARS = '▁▂▃▄▅▆▇█'
 HISTORY = 60  # actions to show
 SILENCE = 3.0  # seconds without a status, after which the node counts as gone

@@ -11,6 +11,7 @@ from processes import run_python
 from recording_files import IMAGE, PICTURES, STRING, raw, record, said
 from safetensors.torch import load_file
 from toy_checkpoint import write_tiny
+from words import Here
 
 from spec_vla_ros import cli
 from spec_vla_ros.commands import drafter_data
@@ -80,7 +81,8 @@ def test_features_without_their_note_are_not_mixed_in(features, tmp_path, capsys
     assert not (tmp_path / 'features' / NOTE).exists()
 
 
-def test_features_are_of_the_pictures_that_a_recipe_makes(features, tmp_path, capsys):
+def test_features_are_of_the_pictures_that_a_recipe_makes(features, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(drafter_data, 'worker_processes', Here)
     folder, options = features
     turned = [*options, '--set', 'image_rotation=180']
     assert cli.main(['drafter-data', *turned]) == 2

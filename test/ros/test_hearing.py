@@ -4,12 +4,10 @@
 import types
 
 import pytest
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from spec_vla_ros.ros import hearing, qos
-from spec_vla_ros.ros.controls import stops_elsewhere
-from spec_vla_ros.ros.hearing import NOT_KNOWN_YET, Listener, incompatibility, listeners
+from spec_vla_ros.ros import hearing
+from spec_vla_ros.ros.hearing import Listener
 
 UNSUPPORTED = 2**64 - 1  # rmw's RMW_MESSAGE_INFO_SEQUENCE_NUMBER_UNSUPPORTED
 
@@ -25,12 +23,6 @@ class Wires:
 
     def resolve_topic_name(self, topic):
         return f'/{topic}'
-
-
-@pytest.fixture(autouse=True)
-def stand_ins_know_who_is_where(monkeypatch):
-    for ask in ('publishers_on', 'subscribers_on'):
-        monkeypatch.setattr(hearing, ask, lambda node, topic, ask=ask: getattr(node, ask)(topic))
 
 
 def info(number, *, publisher=b'a', time=None):
@@ -86,112 +78,27 @@ def test_where_order_does_not_matter_nothing_is_dropped(listen):
     assert heard == ['released', 'pressed']
 
 
-@pytest.mark.parametrize(
-    ('name', 'acts'),
-    [
-        ('rosbag2_recorder', False),
-        ('rosbag2_recorder_1', False),
-        ('foxglove_bridge', False),
-        ('_ros2cli_4711', False),
-        ('rqt_gui_py_node_12', False),
-        ('rviz2', False),
-        ('plotjuggler', False),
-        ('rosbridge_websocket', False),
-        ('rosapi_node', False),
-        ('rosboard_node', False),
-        ('spec_vla_top', False),
-        ('spec_vla', True),
-        ('servo_node', True),
-        ('my_rqt', True),
-        (NOT_KNOWN_YET, True),
-    ],
-)
-def test_who_only_watches_is_known_by_name(name, acts):
-    found = [types.SimpleNamespace(node_name=name)]
-    node = types.SimpleNamespace(subscribers_on=lambda topic: found)
-    assert listeners(node, '/estop') == (found if acts else [])
+@pytest.fixture
+def listener_beside(monkeypatch):
+    def listener_beside(*publishers):
+        there = [
+            types.SimpleNamespace(node_name=name, node_namespace=namespace, endpoint_gid=gid)
+            for name, namespace, gid in publishers
+        ]
+        monkeypatch.setattr(hearing, 'publishers_on', lambda node, topic: there)
+        return Listener(Wires(), String, 'words', print)
 
-
-def publisher(kind='std_msgs/msg/String', **offer):
-    offer = {'durability': DurabilityPolicy.VOLATILE, **offer}
-    return types.SimpleNamespace(topic_type=kind, qos_profile=QoSProfile(depth=1, **offer))
+    return listener_beside
 
 
 @pytest.mark.parametrize(
     ('source', 'name'),
     [(b'1', '/ui'), (b'2', '/arm/planner'), (b'3', 'a publisher that is gone')],
 )
-def test_a_publisher_is_named_by_its_node(source, name):
+def test_a_publisher_is_named_by_its_node(listener_beside, source, name):
     assert listener_beside(('ui', '/', b'1'), ('planner', '/arm', b'2')).name_of(source) == name
 
 
-def test_where_nobody_tells_who_publishes_all_are_named():
+def test_where_nobody_tells_who_publishes_all_are_named(listener_beside):
     listener = listener_beside(('ui', '/', b'1'), ('ui', '/', b'2'), ('planner', '/arm', b'3'))
     assert listener.name_of(None) == '/arm/planner or /ui'
-
-
-def listener_beside(*publishers):
-    wires = Wires()
-    there = [
-        types.SimpleNamespace(node_name=name, node_namespace=namespace, endpoint_gid=gid)
-        for name, namespace, gid in publishers
-    ]
-    wires.publishers_on = lambda topic: there
-    return Listener(wires, String, 'words', print)
-
-
-def test_somebody_is_heard_whom_one_subscription_hears():
-    best_effort = publisher(reliability=ReliabilityPolicy.BEST_EFFORT)
-    assert incompatibility(best_effort, 'std_msgs/msg/String', qos.ANYBODY) is None
-    reason = incompatibility(best_effort, 'std_msgs/msg/String', (qos.LATCHED, qos.COMMAND))
-    assert 'quality of service (best effort, volatile' in reason
-    assert 'ERROR' in reason
-
-
-def test_another_type_is_not_heard():
-    reliable = publisher(reliability=ReliabilityPolicy.RELIABLE)
-    reason = incompatibility(reliable, 'std_msgs/msg/Bool', qos.ANYBODY)
-    assert reason == 'std_msgs/msg/String instead of std_msgs/msg/Bool'
-
-
-class Graph:
-    """Stands in for a node: `topics` maps each to its type, publishers' node and subscribers."""
-
-    def __init__(self, **topics):
-        self._topics = {f'/{name}': found for name, found in topics.items()}
-
-    def get_topic_names_and_types(self):
-        return [(name, [kind]) for name, (kind, _, _) in self._topics.items()]
-
-    def publishers_on(self, topic):
-        return self._ends(topic, 1)
-
-    def subscribers_on(self, topic):
-        return self._ends(topic, 2)
-
-    def _ends(self, topic, which):
-        found = self._topics[topic]
-        return [
-            types.SimpleNamespace(node_name=n, node_namespace='/', topic_type=found[0])
-            for n in found[which]
-        ]
-
-
-EMPTY, BOOL = 'std_msgs/msg/Empty', 'std_msgs/msg/Bool'
-
-
-def test_an_emergency_stop_of_any_type_is_found_on_other_topics():
-    node = Graph(
-        estop=(EMPTY, ['driver'], []),
-        kill_switch=(BOOL, ['remote'], ['rosbag2_recorder']),
-        emergency_stop=(BOOL, ['panel'], ['spec_vla']),
-        e_stop=(BOOL, ['base'], ['base_controller']),
-        runstop=('spot_msgs/msg/EStopStateArray', ['spot'], []),
-        stop_sign=(BOOL, ['perception'], []),
-    )
-    assert stops_elsewhere(node, '/emergency_stop') == [
-        f'/driver publishes {EMPTY} on /estop, to which nobody listens, and not on '
-        f'/emergency_stop: publish {BOOL} on /emergency_stop, there',
-        f'/remote publishes {BOOL} on /kill_switch, to which nobody listens, and not on '
-        '/emergency_stop: remap emergency_stop, there or here',
-    ]

@@ -14,7 +14,7 @@ from waiting import PATIENCE, wait_for
 from spec_vla_ros import cli
 from spec_vla_ros.ros import top
 from spec_vla_ros.ros.diagnostics import status_name
-from spec_vla_ros.ros.hearing import ONLY_WATCH
+from spec_vla_ros.ros.endpoints import ONLY_WATCH
 from spec_vla_ros.ros.policy_node import SpecVlaNode
 from spec_vla_ros.ros.top import Seen, Watcher, dashboard, sparkline
 

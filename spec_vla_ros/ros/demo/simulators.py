@@ -10,7 +10,7 @@ from pathlib import Path
 from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.models.recipes import PLAIN, libero_rotation, read_recipe
 from spec_vla_ros.sim.libero.suites import INITIAL_STATES, MAX_STEPS, find_task, read_tasks
-from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
+from spec_vla_ros.sim.scene import HELD_OUT_SEEDS, colour_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,12 @@ def tabletop(*, checkpoint: str = '', recipe: str = '', instruction: str = '') -
         checkpoint: folder; empty for the shipped policy.
         recipe: of the policy; empty for that of its parameter file.
         instruction: of every episode; empty to let the seed choose.
+
+    Raises:
+        ValueError: nothing on the table answers the instruction.
     """
+    if instruction:
+        colour_in(instruction)
     return Simulator(
         results='demo',
         node='sim_robot',

@@ -69,6 +69,7 @@ def test_the_shipped_policy_is_taken_where_there_is_one(two_tasks, monkeypatch, 
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
+        (['--instruction', 'make coffee'], 'pick up the red block'),
         (['--suite', 'libero_10'], 'no policy for libero_10 is shipped'),
         (['--suite', 'libero_10', '--checkpoint', '/x', '--instruction', 'sing'], SOUP),
         (['--suite', 'libero_10', '--checkpoint', '/x', '--seed', '91'], 'must be in [0, 90]'),
