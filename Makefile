@@ -68,7 +68,7 @@ lint: setup ## Check style, types, and what is written from the settings.
 # The types are checked meanwhile. 5: the options choose no test that runs alone.
 test: setup ## Run the linters and every test.
 	@$(ACTIVATE); $(STYLE); mypy & types=$$!; \
-		$(PYTEST) -n 3 -m 'not alone' $(PYTEST_ARGS); \
+		$(PYTEST) -n 4 -m 'not alone' $(PYTEST_ARGS); \
 		$(PYTEST) -m alone $(or $(PYTEST_ARGS),$(ALONE)) || [ $$? -eq 5 ]; \
 		wait $$types || { echo 'types are wrong, see above, or: make lint' >&2; exit 1; }
 

@@ -87,10 +87,12 @@ def test_a_kill_leaves_no_orphan(demo, tmp_path):
     wait_for(lambda: all_gone(nodes), 'the nodes to end')
 
 
-@pytest.mark.parametrize('node', NODES)
-def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
+@pytest.mark.parametrize(('node', 'begun'), [(NODES[0], True), (NODES[1], False)])
+def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node, begun):
+    """When the robot moves, and while its nodes start."""
     nodes = nodes_of(demo)
-    wait_until_active(demo, tmp_path)
+    if begun:
+        wait_until_active(demo, tmp_path)
     victim = next(p for p in nodes if node in command_line(p))
     kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
