@@ -15,6 +15,7 @@ from spec_vla_ros.models.drafter_weights import PICKLED, drafter_weight_files
 from spec_vla_ros.models.folders import CheckpointError, is_there, missing, shorten
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
+from spec_vla_ros.models.weight_files import DEEPSPEED_SCRIPT
 
 EMBEDDING = 'embed_tokens.weight'
 """Key of the embedding, which a drafter may have: a copy of the target's."""
@@ -22,7 +23,6 @@ BIAS = 'fc.bias'
 """Key of the bias, which may be missing, and is zero then."""
 
 _WORDS = 64  # roughly the tokens of an instruction and an action
-_OF_DEEPSPEED = 'zero_to_fp32.py'  # which DeepSpeed puts beside a state
 _WAY_ON = (
     'Train one with `spec-vla drafter-data` and `spec-vla train-drafter`, or give one as Spec-VLA '
     'and EAGLE-1 have them'
@@ -36,10 +36,10 @@ def refuse_states(folder: Path) -> None:
         CheckpointError: the message says which step.
     """
     weights = drafter_weight_files(folder)
-    if not weights and (folder / _OF_DEEPSPEED).is_file():
+    if not weights and (folder / DEEPSPEED_SCRIPT).is_file():
         raise CheckpointError(
             f'{folder} is the state of a training with DeepSpeed, and has no file of weights: its '
-            f'{_OF_DEEPSPEED} writes {PICKLED}; put that file here'
+            f'{DEEPSPEED_SCRIPT} writes {PICKLED}; put that file here'
         )
     config = folder / 'config.json'
     if weights and not is_there(config):

@@ -12,6 +12,8 @@ from spec_vla_ros.models.folders import CheckpointError, is_there, missing, read
 from spec_vla_ros.norm_stats import STATISTICS
 
 INDEX = 'model.safetensors.index.json'
+DEEPSPEED_SCRIPT = 'zero_to_fp32.py'
+"""What DeepSpeed puts beside the state of a training, to make weights of it."""
 
 _COUNT = frozenset(
     (
@@ -25,7 +27,7 @@ _PICKLED = ('.bin', '.pt', '.pth', '.ckpt')
 _ARIA2 = '.aria2'  # of the file that aria2 keeps beside another one until this is whole
 _UNFINISHED = (_ARIA2, '.incomplete', '.part', '.partial', '.crdownload')
 _STATES = {
-    'zero_to_fp32.py': 'with DeepSpeed: `python {file} {folder} {folder} --safe_serialization`',
+    DEEPSPEED_SCRIPT: 'with DeepSpeed: `python {file} {folder} {folder} --safe_serialization`',
     '*.distcp': 'in shards (FSDP): `accelerate merge-weights {parent} {folder}`',
 }
 """Pattern of a file that a trainer saves in place of weights -> which one, and what makes weights.

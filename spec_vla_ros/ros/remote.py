@@ -21,9 +21,15 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
+from spec_vla_ros.ros.logging_errors import with_way_on
+
 RETRY_AFTER = 2.0
 """Seconds without an answer after which a request is repeated. A server that has not discovered
 the client yet carries out the request, but cannot answer."""
+
+
+class NoRosError(RuntimeError):
+    """ROS cannot be started; the message says why."""
 
 
 class RemoteNode:
@@ -36,6 +42,9 @@ class RemoteNode:
         domain_id: the ROS domain; None for that of the environment.
         simulated_time: whether the node's clock follows /clock.
         while_waiting: called a few times per second while waiting; may raise to end the waiting.
+
+    Raises:
+        NoRosError: rclpy does not start.
     """
 
     def __init__(
@@ -49,7 +58,10 @@ class RemoteNode:
         self._while_waiting = while_waiting
         self._clients_by_name: dict[str, Client] = {}
         self._context = Context()
-        self._context.init(domain_id=domain_id)
+        try:
+            self._context.init(domain_id=domain_id)
+        except RuntimeError as error:
+            raise NoRosError(with_way_on(error)) from error
         follow = Parameter('use_sim_time', value=simulated_time)
         self.node = Node(name, context=self._context, parameter_overrides=[follow])
         self._executor = SingleThreadedExecutor(context=self._context)

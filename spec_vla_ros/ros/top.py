@@ -23,8 +23,7 @@ from spec_vla_ros.programs import INTERRUPTED, noting_signals
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.diagnostics import status_name
 from spec_vla_ros.ros.endpoints import publishers_on, type_name
-from spec_vla_ros.ros.logging_errors import with_way_on
-from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.ros.remote import NoRosError, RemoteNode
 
 NODE = 'spec_vla_top'  # listed in `endpoints.ONLY_WATCH`
 BARS = '▁▂▃▄▅▆▇█'
@@ -159,8 +158,8 @@ def watch(*, namespace: str, name: str, once: bool, timeout: float) -> int:
         )
     try:
         remote = RemoteNode(NODE)
-    except RuntimeError as error:
-        raise ValueError(with_way_on(error)) from error
+    except NoRosError as error:
+        raise ValueError(str(error)) from error
     with noting_signals() as stop, remote:
         try:
             watcher = Watcher(remote, namespace=namespace, name=name)

@@ -29,6 +29,7 @@ from spec_vla_ros.ros.demo.simulators import Simulator, libero, tabletop
 from spec_vla_ros.ros.demo.stage import Stage, StageError, UncleanEndError, stage
 from spec_vla_ros.ros.demo.view import View
 from spec_vla_ros.ros.free_domain import keep_to_this_machine
+from spec_vla_ros.ros.remote import NoRosError
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
 from spec_vla_ros.types import AUTOREGRESSIVE, RELAXED
 
@@ -53,7 +54,7 @@ def main() -> None:
             run(args, simulator, console, records, check=check)
         except UncleanEndError as error:  # after the last episode, so the results are complete
             unclean = error
-        except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
+        except (ChildFailedError, EpisodeError, NoRosError, StageError, TimeoutError) as error:
             _fail(console, error)
         _report(args, simulator, console, records)
         check()

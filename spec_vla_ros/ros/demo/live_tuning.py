@@ -29,6 +29,7 @@ from spec_vla_ros.ros.demo.record import Record
 from spec_vla_ros.ros.demo.simulators import tabletop
 from spec_vla_ros.ros.demo.stage import POLICY, Stage, StageError, stage
 from spec_vla_ros.ros.demo.tuning_plot import ActionSample, EpisodeEnd, write_plot
+from spec_vla_ros.ros.remote import NoRosError
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.settings.parameter import changed
 from spec_vla_ros.types import RELAXED
@@ -97,7 +98,7 @@ def main() -> None:
     try:
         with ending_when_asked(console.print) as check:
             tuner = run(args, console, check=check)
-    except (ChildFailedError, EpisodeError, StageError, TimeoutError) as error:
+    except (ChildFailedError, EpisodeError, NoRosError, StageError, TimeoutError) as error:
         sys.exit(f'live tuning failed: {error}')
     args.results.mkdir(parents=True, exist_ok=True)
     path = args.results / 'live_tuning.json'

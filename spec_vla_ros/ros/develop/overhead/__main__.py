@@ -25,7 +25,7 @@ from spec_vla_ros.ros.children import ChildFailedError, Children, node_command
 from spec_vla_ros.ros.develop.overhead.figures import Jitter, Overhead, table
 from spec_vla_ros.ros.develop.overhead.observer import NODE, Observer
 from spec_vla_ros.ros.free_domain import free_domain, keep_to_this_machine
-from spec_vla_ros.ros.remote import RemoteNode
+from spec_vla_ros.ros.remote import NoRosError, RemoteNode
 
 WORKERS = ('thread', 'process')
 HERE = 'spec_vla_ros.ros.develop.overhead'
@@ -53,7 +53,7 @@ def main() -> None:
                 for worker, measured in rounds.items():
                     print(f'round {number} of {args.rounds}: {worker}', flush=True)
                     measured.append(measure(worker, args, check=check))
-    except (ChildFailedError, TimeoutError) as error:
+    except (ChildFailedError, NoRosError, TimeoutError) as error:
         sys.exit(f'error: {error}')
     medians = {worker: _median(measured) for worker, measured in rounds.items()}
     args.results.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from spec_vla_ros.ros.children import ChildFailedError
 from spec_vla_ros.ros.develop.soak.report import markdown, plot, soak_figures
 from spec_vla_ros.ros.develop.soak.run import SoakError, soak
 from spec_vla_ros.ros.free_domain import keep_to_this_machine
+from spec_vla_ros.ros.remote import NoRosError
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
                 check=check,
                 say=say,
             )
-    except (ChildFailedError, SoakError, TimeoutError) as error:
+    except (ChildFailedError, NoRosError, SoakError, TimeoutError) as error:
         print(f'soak failed: {error}')
         sys.exit(1)
     found = soak_figures(outcome)
