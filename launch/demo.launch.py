@@ -10,12 +10,12 @@ A new scene: ros2 service call /reset spec_vla_ros/srv/ResetEpisode '{seed: 1}'
 
 from launch import LaunchDescription
 from spec_vla_ros.ros.launching import Entities, Given, described, policy, robot
-from spec_vla_ros.settings.launch import DEMO_ARGUMENTS, PASSED_ON
+from spec_vla_ros.settings.launch import PASSED_ON
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and both nodes."""
-    return described(DEMO_ARGUMENTS, _nodes)
+    return described('demo', _nodes)
 
 
 def _nodes(given: Given) -> Entities:

@@ -14,12 +14,12 @@ from launch import LaunchDescription
 from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.models.recipes import PLAIN, libero_rotation, read_recipe
 from spec_vla_ros.ros.launching import Entities, Given, described, policy, robot
-from spec_vla_ros.settings.launch import LIBERO_ARGUMENTS, LIBERO_PASSED_ON
+from spec_vla_ros.settings.launch import LIBERO_PASSED_ON
 
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments and both nodes."""
-    return described(LIBERO_ARGUMENTS, _nodes)
+    return described('libero', _nodes)
 
 
 def _nodes(given: Given) -> Entities:

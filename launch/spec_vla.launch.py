@@ -25,7 +25,7 @@ from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, camera, is_true, para
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the node, and the events that bring it up."""
-    return described(POLICY_ARGUMENTS, _bring_up)
+    return described('spec_vla', _bring_up)
 
 
 def _bring_up(given: Given) -> Entities:

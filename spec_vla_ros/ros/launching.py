@@ -27,7 +27,6 @@ from launch_ros.parameter_descriptions import ParameterValue
 from spec_vla_ros.ros.including import left_over, refuse_overruled
 from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_twice, refuse_unknown
 from spec_vla_ros.ros.parameter_files import checked_file
-from spec_vla_ros.settings.launch import Arguments
 from spec_vla_ros.settings.tables import LAUNCHES, NODES
 
 Given = dict[str, Any]
@@ -44,15 +43,16 @@ _BEFORE = 'spec_vla_ros, given to '
 Entities = list[LaunchDescriptionEntity]
 
 
-def described(arguments: Arguments, start: Callable[[Given], Entities]) -> LaunchDescription:
+def described(file: str, start: Callable[[Given], Entities]) -> LaunchDescription:
     """Return a launch description that declares arguments and starts something with them.
 
-    start: returns what to start. The launch ends with an error if a name is given that is not one
-    of the arguments, or if an argument is given twice with different values.
-    """
-    share = get_package_share_directory('spec_vla_ros')
+    The launch ends with an error if a name is given that is not one of the arguments, or if an
+    argument is given twice with different values.
 
-    memory = _BEFORE + next(name for name, each in LAUNCHES.items() if each is arguments)
+    file: name of the launch file, one of `LAUNCHES`. start: returns what to start.
+    """
+    arguments, memory = LAUNCHES[file], _BEFORE + file
+    share = get_package_share_directory('spec_vla_ros')
 
     def check(context: LaunchContext) -> Entities:
         known = context.launch_configurations
