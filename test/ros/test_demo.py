@@ -64,19 +64,23 @@ def all_gone(processes):
     return all(map(gone, processes))
 
 
-@pytest.mark.parametrize(
-    ('number', 'begun'), [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGINT, False)]
-)
-def test_an_interrupt_stops_everything(demo, tmp_path, number, begun):
-    """When the robot moves, and while its nodes start."""
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_everything(demo, tmp_path, number):
     nodes = nodes_of(demo)
-    if begun:
-        wait_until_active(demo, tmp_path)
+    wait_until_active(demo, tmp_path)
     demo.send_signal(number)
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 130, output
     assert 'everything is stopped' in output
     assert 'Traceback' not in output
+    assert all_gone(nodes)
+
+
+def test_an_interrupt_while_it_starts_stops_everything(demo):
+    nodes = nodes_of(demo)
+    demo.send_signal(signal.SIGINT)
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 130, output
     assert all_gone(nodes)
 
 
@@ -87,12 +91,10 @@ def test_a_kill_leaves_no_orphan(demo, tmp_path):
     wait_for(lambda: all_gone(nodes), 'the nodes to end')
 
 
-@pytest.mark.parametrize(('node', 'begun'), [(NODES[0], True), (NODES[1], False)])
-def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node, begun):
-    """When the robot moves, and while its nodes start."""
+@pytest.mark.parametrize('node', NODES)
+def test_a_node_that_dies_fails_the_demo_with_its_name(demo, tmp_path, node):
     nodes = nodes_of(demo)
-    if begun:
-        wait_until_active(demo, tmp_path)
+    wait_until_active(demo, tmp_path)
     victim = next(p for p in nodes if node in command_line(p))
     kill_outright(victim.pid)
     output, _ = demo.communicate(timeout=PATIENCE)
@@ -122,6 +124,15 @@ def test_bad_arguments(tmp_path, arguments, reason):
     output, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 2
     assert reason in output
+
+
+def test_where_no_log_can_be_written_it_says_what_to_set(tmp_path):
+    home = {'HOME': '/proc/none', 'ROS_HOME': '', 'ROS_LOG_DIR': ''}
+    demo = start_python('-m', 'spec_vla_ros.ros.demo', '--results', tmp_path, **home)
+    output, _ = demo.communicate(timeout=PATIENCE)
+    assert demo.returncode == 1, output
+    assert 'set ROS_LOG_DIR to a folder that can be written' in ' '.join(output.split())
+    assert 'Traceback' not in output
 
 
 def test_failures_are_reported_and_fail_the_demo(tmp_path, checkpoint):

@@ -72,7 +72,7 @@ def inference_process(pid):
 
 def test_signals_and_kills_end_with_the_arm_at_rest(pair):
     """One robot, one policy node after another, each ended in its own way."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         process = psutil.Process(pair.start())
         worker = inference_process(process.pid)
         os.kill(process.pid, number)
@@ -93,7 +93,6 @@ def test_signals_and_kills_end_with_the_arm_at_rest(pair):
 
 
 def test_the_end_of_its_terminal_ends_with_a_zero_twist(pair, tmp_path, monkeypatch):
-    """The node gets SIGHUP then, and can write nothing more."""
     (tmp_path / 'terminal.py').write_text(TERMINAL)
     monkeypatch.syspath_prepend(tmp_path)
     terminal = psutil.Process(pair.start(('terminal', NODE_PROGRAM)))
