@@ -16,6 +16,8 @@ EVALUATE_ARGS ?=
 BENCH_ARGS ?=
 PROCESSES ?= 2
 MINUTES ?= 60
+# Containers often set it; each of hundreds of processes would compile every module again.
+export PYTHONDONTWRITEBYTECODE :=
 ACTIVATE := . scripts/activate.sh
 STYLE := ruff check .; ruff format --check .; python -m spec_vla_ros.settings --check
 # Files with tests that run alone: to collect them all again would take as long as some of them.
