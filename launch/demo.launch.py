@@ -9,7 +9,7 @@ A new scene: ros2 service call /reset spec_vla_ros/srv/ResetEpisode '{seed: 1}'
 """
 
 from launch import LaunchDescription
-from spec_vla_ros.ros.launching import Entities, Given, described, policy, robot
+from spec_vla_ros.ros.startup.launching import Entities, Given, described, policy, robot
 from spec_vla_ros.settings.launch import PASSED_ON
 
 

@@ -13,7 +13,7 @@ What is started beside it must follow the time on /clock: --ros-args -p use_sim_
 from launch import LaunchDescription
 from spec_vla_ros.checkpoints import libero_checkpoint
 from spec_vla_ros.models.recipes import PLAIN, libero_rotation, read_recipe
-from spec_vla_ros.ros.launching import Entities, Given, described, policy, robot
+from spec_vla_ros.ros.startup.launching import Entities, Given, described, policy, robot
 from spec_vla_ros.settings.launch import LIBERO_PASSED_ON
 
 

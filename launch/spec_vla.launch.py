@@ -19,7 +19,7 @@ from launch_ros.events.lifecycle import ChangeState
 from lifecycle_msgs.msg import Transition
 
 from launch import LaunchDescription
-from spec_vla_ros.ros.launching import Entities, Given, described, ending, of_a_node
+from spec_vla_ros.ros.startup.launching import Entities, Given, described, ending, of_a_node
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS, camera, is_true, parameters_given
 
 

@@ -96,7 +96,7 @@ launch_ros.events.lifecycle launch_ros.parameter_descriptions lifecycle_msgs lif
 
 
 RECORDING = ('ros2bag', 'rosbag2_storage_mcap')
-SHARED = 'spec_vla_ros.ros.launching'
+SHARED = 'spec_vla_ros.ros.startup.launching'
 
 
 def describe(path):

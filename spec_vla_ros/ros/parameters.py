@@ -19,14 +19,14 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from spec_vla_ros.ros.parameter_files import (
+from spec_vla_ros.ros.startup.parameter_files import (
     of_no_name,
     of_other_nodes,
     refuse_contradictions,
     refuse_overruled,
     sections_of,
 )
-from spec_vla_ros.ros.remaps import remaps_in_no_force
+from spec_vla_ros.ros.startup.remaps import remaps_in_no_force
 from spec_vla_ros.settings.nodes import PolicySettings, RobotSettings
 from spec_vla_ros.settings.parameter import changed, meaning_of
 from spec_vla_ros.strict_yaml import read_yaml

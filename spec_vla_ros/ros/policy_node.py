@@ -26,7 +26,7 @@ from spec_vla_ros.ros.gripper_outputs import require_gripper
 from spec_vla_ros.ros.inputs import InstructionMemory
 from spec_vla_ros.ros.names import POLICY_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.startup.spin import read_command_line, spin_node
 from spec_vla_ros.ros.status_topics import StatusTopics
 from spec_vla_ros.ros.ticker import USE_SIM_TIME, Ticker, keep_clock_while
 from spec_vla_ros.settings.nodes import PolicySettings

@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
-from spec_vla_ros.ros.logging_errors import with_way_on
+from spec_vla_ros.ros.startup.logging_errors import with_way_on
 
 RETRY_AFTER = 2.0
 """Seconds without an answer after which a request is repeated. A server that has not discovered

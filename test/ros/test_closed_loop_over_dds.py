@@ -14,7 +14,7 @@ from waiting import wait_for
 from spec_vla_ros.ros import qos
 
 pytestmark = pytest.mark.dds
-ROBOT = 'spec_vla_ros.ros.sim_node'
+ROBOT = 'spec_vla_ros.ros.robots.sim_node'
 UP = np.array([0.0, 0.0, 0.004, 0, 0, 0, 1.0])
 
 

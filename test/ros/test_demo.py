@@ -21,7 +21,7 @@ from toy_checkpoint import write_tiny
 from waiting import PATIENCE, wait_for
 
 pytestmark = [pytest.mark.dds, pytest.mark.slow]
-NODES = ('spec_vla_ros.ros.sim_node', 'spec_vla_ros.ros.policy_node')
+NODES = ('spec_vla_ros.ros.robots.sim_node', 'spec_vla_ros.ros.policy_node')
 
 
 def start_demo(results, *arguments):

@@ -16,7 +16,7 @@ from spec_vla_ros.ros.arm_outputs import product
 from spec_vla_ros.ros.messages import twist_message
 
 pytestmark = pytest.mark.dds
-ROBOT = 'spec_vla_ros.ros.sim_node'
+ROBOT = 'spec_vla_ros.ros.robots.sim_node'
 GAIN = 8.0  # 1/s
 STEP = np.array([0.004, 0.0, 0.004, 0.0, 0.0, 0.08, 1.0])
 STEPS = 5

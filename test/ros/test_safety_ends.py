@@ -38,7 +38,7 @@ class Pair:
         self.status = world.record(PolicyStatus, 'status', qos.LATCHED)
         self.poses = world.record(PoseStamped, 'end_effector_pose', qos.SENSOR_STATE)
         self.episodes = world.record(EpisodeStatus, 'episode', qos.LATCHED)
-        world.process('robot', 'spec_vla_ros.ros.sim_node')
+        world.process('robot', 'spec_vla_ros.ros.robots.sim_node')
         self.instructions = world.remote.node.create_publisher(String, 'instruction', qos.LATCHED)
         self.instructions.publish(String(data='pick up the red block'))  # before there is a node
 

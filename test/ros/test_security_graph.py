@@ -38,7 +38,7 @@ def start(world, *parameters):
         ),
         'sim_robot': world.process(
             'robot',
-            'spec_vla_ros.ros.sim_node',
+            'spec_vla_ros.ros.robots.sim_node',
             '--ros-args',
             *('-p', 'image_transport:=both'),
             *('-p', f'use_sim_time:={str("use_sim_time:=true" in parameters).lower()}'),

@@ -30,14 +30,14 @@ def segments_of(pid):
 )
 def test_profile_is_used_by_nodes_and_tests(world):
     images = world.record(Image, 'image', qos.CAMERA)
-    robot = world.process('robot', 'spec_vla_ros.ros.sim_node')
+    robot = world.process('robot', 'spec_vla_ros.ros.robots.sim_node')
     images.wait()
     for pid in (robot, os.getpid()):
         assert max(segments_of(pid)) >= SEGMENT
 
 
 def test_discovery_listens_on_this_machine_only(world):
-    robot = world.process('robot', 'spec_vla_ros.ros.sim_node')
+    robot = world.process('robot', 'spec_vla_ros.ros.robots.sim_node')
     world.record(Image, 'image', qos.CAMERA).wait()
     base = 7400 + 250 * world.domain_id
     ports = wait_for(
@@ -52,7 +52,9 @@ def test_discovery_listens_on_this_machine_only(world):
 
 def test_large_images_arrive_whole(world):
     """700 KB over best effort: more than the default segment of 512 KB holds."""
-    world.process('robot', 'spec_vla_ros.ros.sim_node', '--ros-args', '-p', 'image_size:=480')
+    world.process(
+        'robot', 'spec_vla_ros.ros.robots.sim_node', '--ros-args', '-p', 'image_size:=480'
+    )
     images = world.record(Image, 'image', qos.CAMERA)
     first = images.wait()
     wait_for(lambda: len(images.messages) > 40, 'forty frames')

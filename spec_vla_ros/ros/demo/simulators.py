@@ -76,7 +76,7 @@ def tabletop(*, checkpoint: str = '', recipe: str = '', instruction: str = '') -
     return Simulator(
         results='demo',
         node='sim_robot',
-        module='spec_vla_ros.ros.sim_node',
+        module='spec_vla_ros.ros.robots.sim_node',
         policy_file='spec_vla',
         checkpoint=checkpoint,
         recipe=recipe,
@@ -121,7 +121,7 @@ def libero(
     return Simulator(
         results=f'demo_{suite}',
         node='libero_robot',
-        module='spec_vla_ros.ros.libero_node',
+        module='spec_vla_ros.ros.robots.libero_node',
         parameters=(f'suite:={suite}', f'image_rotation:={turn}'),
         policy_file='libero_policy',
         checkpoint=str(folder),

@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import rgb_to_image
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.startup.spin import spin_node
 
 SHAPE = (480, 640, 3)
 RATE = 30.0  # Hz

@@ -7,7 +7,7 @@ from functools import partial
 
 from spec_vla_ros.ros.develop.overhead.busy_policy import make_busy_policy
 from spec_vla_ros.ros.policy_node import SpecVlaNode
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.startup.spin import spin_node
 
 if __name__ == '__main__':
     spin_node(partial(SpecVlaNode, make_policy=make_busy_policy), before_exit=SpecVlaNode.halt)

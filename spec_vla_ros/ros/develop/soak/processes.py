@@ -50,7 +50,7 @@ class SoakProcesses:
         """Start a part, which may have been killed before."""
         ros = 'spec_vla_ros.ros'
         commands = {
-            ROBOT: node_command(f'{ros}.sim_node', file='sim_robot'),
+            ROBOT: node_command(f'{ros}.robots.sim_node', file='sim_robot'),
             RELAY: node_command(f'{ros}.develop.soak.relay'),
             POLICY: node_command(
                 f'{ros}.policy_node', file='spec_vla', remaps=['image:=image_relayed']

@@ -13,7 +13,7 @@ from std_msgs.msg import String
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds, to_time
-from spec_vla_ros.ros.spin import spin_node
+from spec_vla_ros.ros.startup.spin import spin_node
 
 PASS, SILENT, FROZEN, DEPTH, TRUNCATED, LATE = (
     'pass',

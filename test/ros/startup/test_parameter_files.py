@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import yaml
 
-from spec_vla_ros.ros.parameter_files import (
+from spec_vla_ros.ros.startup.parameter_files import (
     checked_file,
     malformed_parameters,
     of_no_name,

@@ -3,7 +3,7 @@
 
 import pytest
 
-from spec_vla_ros.ros.including import left_over, refuse_overruled
+from spec_vla_ros.ros.startup.including import left_over, refuse_overruled
 from spec_vla_ros.settings.launch import POLICY_ARGUMENTS
 
 FIRST = {name: argument.default for name, argument in POLICY_ARGUMENTS.items()}

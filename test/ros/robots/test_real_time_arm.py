@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.control.schedule import Twist, zero_twist
-from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocitySteps
+from spec_vla_ros.ros.robots.real_time_arm import RealTimeArm, VelocitySteps
 
 FORWARD = Twist(np.array([0.1, 0.0, 0.0]), np.array([0.0, 0.0, 0.5]))
 

@@ -24,9 +24,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from spec_vla_ros.ros.including import left_over, refuse_overruled
-from spec_vla_ros.ros.launch_arguments import FILE_OF, refuse_twice, refuse_unknown
-from spec_vla_ros.ros.parameter_files import checked_file
+from spec_vla_ros.ros.startup.including import left_over, refuse_overruled
+from spec_vla_ros.ros.startup.launch_arguments import FILE_OF, refuse_twice, refuse_unknown
+from spec_vla_ros.ros.startup.parameter_files import checked_file
 from spec_vla_ros.settings.tables import LAUNCHES, NODES
 
 Given = dict[str, Any]

@@ -18,9 +18,9 @@ from waiting import wait_for
 from spec_vla_ros.control.schedule import Twist
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import image_to_rgb, to_nanoseconds
-from spec_vla_ros.ros.libero_node import NAME, StandsStill, libero
 from spec_vla_ros.ros.messages import twist_message
-from spec_vla_ros.ros.sim_node import SimRobotNode
+from spec_vla_ros.ros.robots.libero_node import NAME, StandsStill, libero
+from spec_vla_ros.ros.robots.sim_node import SimRobotNode
 from spec_vla_ros.settings.nodes import LiberoRobotSettings
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.expert import LiberoExpert
@@ -146,7 +146,7 @@ def test_the_arm_comes_as_far_with_rests_as_without(action):
 @needs_libero
 def test_a_turn_that_there_is_not_is_refused_in_words():
     done = run_python(
-        *('-m', 'spec_vla_ros.ros.libero_node', '--ros-args', '-p', 'image_rotation:=90'),
+        *('-m', 'spec_vla_ros.ros.robots.libero_node', '--ros-args', '-p', 'image_rotation:=90'),
         check=False,
     )
     assert done.returncode == 1
@@ -155,6 +155,6 @@ def test_a_turn_that_there_is_not_is_refused_in_words():
 
 @pytest.mark.skipif(find_spec('libero') is not None, reason='LIBERO is here')
 def test_without_libero_it_says_what_to_install():
-    done = run_python('-m', 'spec_vla_ros.ros.libero_node', check=False)
+    done = run_python('-m', 'spec_vla_ros.ros.robots.libero_node', check=False)
     assert done.returncode == 1
     assert 'libero' in done.stderr

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.ros.parameter_files import Sections, given_to, read_sections
+from spec_vla_ros.ros.startup.parameter_files import Sections, given_to, read_sections
 from spec_vla_ros.settings.launch import Arguments
 from spec_vla_ros.strict_yaml import same
 

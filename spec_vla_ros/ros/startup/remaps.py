@@ -14,7 +14,7 @@ from spec_vla_ros.ros.names import (
     nearest,
     sounds_like_a_stop,
 )
-from spec_vla_ros.ros.ros_arguments import REMAP, given
+from spec_vla_ros.ros.startup.ros_arguments import REMAP, given
 
 OF_THE_NODE = ('__node', '__name', '__ns')
 OF_LIBRARIES = ('tf', 'tf_static', 'clock', 'rosout', 'parameter_events')

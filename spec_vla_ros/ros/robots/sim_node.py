@@ -30,13 +30,13 @@ from spec_vla_ros.ros.converters import (
     to_nanoseconds,
     to_time,
 )
-from spec_vla_ros.ros.episode import Episode
 from spec_vla_ros.ros.messages import pose_message
 from spec_vla_ros.ros.names import ROBOT_NAMES
 from spec_vla_ros.ros.parameters import LiveSettings
-from spec_vla_ros.ros.real_time_arm import RealTimeArm, VelocityEnv
-from spec_vla_ros.ros.robot_time import RealTime, RobotTime
-from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.robots.episode import Episode
+from spec_vla_ros.ros.robots.real_time_arm import RealTimeArm, VelocityEnv
+from spec_vla_ros.ros.robots.robot_time import RealTime, RobotTime
+from spec_vla_ros.ros.startup.spin import read_command_line, spin_node
 from spec_vla_ros.settings.nodes import RobotSettings, SimSettings
 from spec_vla_ros.sim.env import TabletopEnv
 from spec_vla_ros.sim.environment import Environment

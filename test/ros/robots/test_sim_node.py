@@ -18,7 +18,7 @@ from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import compressed_to_rgb, image_to_rgb, to_nanoseconds
 
 pytestmark = pytest.mark.dds
-ROBOT = 'spec_vla_ros.ros.sim_node'
+ROBOT = 'spec_vla_ros.ros.robots.sim_node'
 
 
 class Robot:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.dds
 SCRIPT = """
 import os, signal, subprocess, sys, time
 from rclpy.node import Node
-from spec_vla_ros.ros import spin
+from spec_vla_ros.ros.startup import spin
 
 if 'hang' in sys.argv:
     spin.LAST_WORD = 2
@@ -49,8 +49,8 @@ time.sleep(3600)
     ('module', 'words'),
     [
         ('policy_node', ('ros2 lifecycle set /spec_vla configure', 'config/spec_vla.yaml')),
-        ('sim_node', ('simulated robot', 'config/sim_robot.yaml')),
-        ('libero_node', ("LIBERO's Panda", 'config/libero_robot.yaml')),
+        ('robots.sim_node', ('simulated robot', 'config/sim_robot.yaml')),
+        ('robots.libero_node', ("LIBERO's Panda", 'config/libero_robot.yaml')),
     ],
 )
 def test_help_is_printed(module, words):

@@ -19,9 +19,9 @@ from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.real_time_arm import VelocitySteps
-from spec_vla_ros.ros.robot_time import SteppedTime
-from spec_vla_ros.ros.sim_node import SimRobotNode, Simulation
+from spec_vla_ros.ros.robots.real_time_arm import VelocitySteps
+from spec_vla_ros.ros.robots.robot_time import SteppedTime
+from spec_vla_ros.ros.robots.sim_node import SimRobotNode, Simulation
 from spec_vla_ros.settings.nodes import LIBERO_POLICY, LiberoRobotSettings
 
 pytestmark = pytest.mark.dds

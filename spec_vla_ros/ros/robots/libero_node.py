@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 from rclpy.node import Node
 
-from spec_vla_ros.ros.real_time_arm import VelocitySteps
-from spec_vla_ros.ros.robot_time import SteppedTime
-from spec_vla_ros.ros.sim_node import SimRobotNode, Simulation
-from spec_vla_ros.ros.spin import read_command_line, spin_node
+from spec_vla_ros.ros.robots.real_time_arm import VelocitySteps
+from spec_vla_ros.ros.robots.robot_time import SteppedTime
+from spec_vla_ros.ros.robots.sim_node import SimRobotNode, Simulation
+from spec_vla_ros.ros.startup.spin import read_command_line, spin_node
 from spec_vla_ros.settings.nodes import LiberoRobotSettings
 from spec_vla_ros.sim.libero.env import LiberoEnv
 

@@ -20,10 +20,10 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from spec_vla_ros.programs import DieWithParent, StopRequest, keep_freed_memory
-from spec_vla_ros.ros.logging_errors import with_way_on
-from spec_vla_ros.ros.parameter_files import malformed_parameters
-from spec_vla_ros.ros.remaps import malformed
-from spec_vla_ros.ros.ros_arguments import outside_ros_args, with_whole_numbers
+from spec_vla_ros.ros.startup.logging_errors import with_way_on
+from spec_vla_ros.ros.startup.parameter_files import malformed_parameters
+from spec_vla_ros.ros.startup.remaps import malformed
+from spec_vla_ros.ros.startup.ros_arguments import outside_ros_args, with_whole_numbers
 
 LAST_WORD = 15
 """Seconds that a node has to end in good order; a second before, the log says where it hangs."""

@@ -5,7 +5,7 @@ import pytest
 from security_policy import allowed
 
 from spec_vla_ros.ros.names import POLICY_NAMES, ROBOT_NAMES
-from spec_vla_ros.ros.remaps import OF_THE_NODE, malformed, remaps_in_no_force
+from spec_vla_ros.ros.startup.remaps import OF_THE_NODE, malformed, remaps_in_no_force
 
 
 def told(*rules, node='/spec_vla', flag='-r'):

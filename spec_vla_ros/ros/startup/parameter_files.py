@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spec_vla_ros.files import no_file
-from spec_vla_ros.ros.launch_arguments import of_an_argument
 from spec_vla_ros.ros.names import ALIKE, did_you_mean, means, nearest
-from spec_vla_ros.ros.ros_arguments import FILE, PARAMETER, given
+from spec_vla_ros.ros.startup.launch_arguments import of_an_argument
+from spec_vla_ros.ros.startup.ros_arguments import FILE, PARAMETER, given
 from spec_vla_ros.settings.nodes import PolicySettings
 from spec_vla_ros.strict_yaml import merged, read_yaml, same
 

@@ -11,7 +11,7 @@ from waiting import PATIENCE, wait_for
 
 from spec_vla_ros.ros import qos
 from spec_vla_ros.ros.converters import to_nanoseconds
-from spec_vla_ros.ros.robot_time import SteppedTime
+from spec_vla_ros.ros.robots.robot_time import SteppedTime
 
 pytestmark = pytest.mark.dds
 MS = 1_000_000

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_vla_ros.ros.launch_arguments import (
+from spec_vla_ros.ros.startup.launch_arguments import (
     FILE_OF,
     OF_NOBODY_ELSE,
     OF_THE_LAUNCH_SYSTEM,
@@ -108,7 +108,7 @@ def test_what_the_launch_system_keeps_is_not_told():
 
 
 def test_what_is_launched_is_seen_on_the_command_line(tmp_path):
-    ours = Path(__file__).parents[2] / 'launch' / 'demo.launch.py'
+    ours = Path(__file__).parents[3] / 'launch' / 'demo.launch.py'
     assert on_command_line(LAUNCHED)
     assert on_command_line(['ros2', 'launch', str(ours), 'checkpoint:=x'])
     for theirs in ('demo.launch.py', str(tmp_path / 'spec_vla.launch.py')):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spec_vla_ros.ros.ros_arguments import (
+from spec_vla_ros.ros.startup.ros_arguments import (
     PARAMETER,
     REMAP,
     given,
