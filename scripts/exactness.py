@@ -28,7 +28,7 @@ from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import LanguageModel, greedy
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.packed import PackedLlama
+from spec_vla_ros.models.layouts.packed import PackedLlama
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Decoding
 

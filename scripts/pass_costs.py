@@ -18,11 +18,11 @@ from spec_vla_ros.benchmark.random_case import RANDOM_CASES, RandomModel
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.device import attention, least_ms
 from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.layouts.packed import PackedLlama
+from spec_vla_ros.models.layouts.packed_layer import packed_products
+from spec_vla_ros.models.layouts.packed_linear import PackedLinear
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed import PackedLlama
-from spec_vla_ros.models.packed_layer import packed_products
-from spec_vla_ros.models.packed_linear import PackedLinear
 
 CPU = torch.device('cpu')
 ROWS = (1, 2, 4, 7, 24)

@@ -21,23 +21,23 @@ from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
-from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
     check_drafter,
     drafter_beside,
     load_drafter_beside,
 )
-from spec_vla_ros.models.folders import folder_path
+from spec_vla_ros.models.files.checkpoint_files import codec_of, read_config
+from spec_vla_ros.models.files.folders import folder_path
+from spec_vla_ros.models.files.safetensors_files import Progress
+from spec_vla_ros.models.files.weight_files import fingerprint_of_checkpoint
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama, pack_maps
+from spec_vla_ros.models.layouts.quantised import check_stored_as
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama, pack_maps
-from spec_vla_ros.models.quantised import check_stored_as
 from spec_vla_ros.models.recipe_checks import hints
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
-from spec_vla_ros.models.safetensors_files import Progress
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
-from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.types import (

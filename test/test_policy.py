@@ -17,9 +17,9 @@ from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros import cli
 from spec_vla_ros.decoding.draft_tree import TreeShape
+from spec_vla_ros.models.files.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import read_recipe
-from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.policy_config import PolicyConfig

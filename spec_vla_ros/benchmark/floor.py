@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from spec_vla_ros.device import least_ms
+from spec_vla_ros.models.layouts.packed_linear import pack_linear
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed_linear import pack_linear
 
 
 @dataclass(frozen=True, slots=True)

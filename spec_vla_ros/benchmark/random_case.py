@@ -29,10 +29,10 @@ from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.evaluation.transformers_generate import TransformersGenerate
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, multimodal_embeds
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSIONS, thresholds_by_dimension
 

@@ -37,8 +37,8 @@ from spec_vla_ros.evaluation.closed_loop import episodes
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter_beside
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.costs import Costs, measure_costs
 from spec_vla_ros.planning.plan import plan_trees
 from spec_vla_ros.planning.rates import WIDTHS, AcceptanceRates, RateTable

@@ -16,12 +16,15 @@ from spec_vla_ros.commands.prompt_sources import Source, recorded_sources, simul
 from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.checkpoint_files import codec_of, read_config
+from spec_vla_ros.models.files.checkpoint_files import codec_of, read_config
+from spec_vla_ros.models.files.weight_files import (
+    fingerprint_of_checkpoint,
+    fingerprint_of_weights,
+)
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.models.recipe_pictures import RecipePicture
 from spec_vla_ros.models.recipes import PLAIN, Recipe
 from spec_vla_ros.models.text_tokenizers import require_tokenizer
-from spec_vla_ros.models.weight_files import fingerprint_of_checkpoint, fingerprint_of_weights
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.policy_config import PolicyConfig
 from spec_vla_ros.programs import say, worker_processes

@@ -10,15 +10,16 @@ import numpy as np
 import torch
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.checkpoint_files import (
+from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
+from spec_vla_ros.models.files.checkpoint_files import (
     read_config,
     read_image_processor,
     read_prompt_processor,
     read_tensors,
 )
-from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
-from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.files.checkpoint_kind import left_aside
+from spec_vla_ros.models.files.folders import CheckpointError
+from spec_vla_ros.models.files.safetensors_files import check_tensors
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig, checkpoint_key
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
@@ -29,7 +30,6 @@ from spec_vla_ros.models.recipe_checks import (
 )
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.models.recipes import Recipe
-from spec_vla_ros.models.safetensors_files import check_tensors
 from spec_vla_ros.models.text_tokenizers import require_tokenizer, tokenizer_file
 from spec_vla_ros.norm_stats import STATISTICS, NormStats
 from spec_vla_ros.policy import load_policy

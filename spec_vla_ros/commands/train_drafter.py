@@ -16,14 +16,14 @@ from accelerate import Accelerator
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, number, user_path
 from spec_vla_ros.files import fingerprint
-from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import check_place, save_drafter
-from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.models.weight_files import (
+from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.files.weight_files import (
     fingerprint_of_checkpoint,
     fingerprint_of_weights,
 )
+from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.programs import say
 from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
 from spec_vla_ros.training.drafter_data import TargetFeatures, feature_files, read_features

@@ -1,2 +1,2 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The networks and their files: OpenVLA, its parts, checkpoints, image and prompt processing."""
+"""The networks: OpenVLA and its parts, its drafter, checkpoints, images and prompts, recipes."""

@@ -10,25 +10,25 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spec_vla_ros.models.checkpoint_files import (
+from spec_vla_ros.models.files.checkpoint_files import (
     blaming,
     read_config,
     read_image_processor,
     read_prompt_processor,
     read_tensors,
 )
-from spec_vla_ros.models.checkpoint_kind import left_aside
-from spec_vla_ros.models.folders import CheckpointError, folder_path
-from spec_vla_ros.models.image_processor import ImageProcessor
-from spec_vla_ros.models.load_progress import LoggedProgress
-from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
-from spec_vla_ros.models.prompts import PromptProcessor
-from spec_vla_ros.models.safetensors_files import (
+from spec_vla_ros.models.files.checkpoint_kind import left_aside
+from spec_vla_ros.models.files.folders import CheckpointError, folder_path
+from spec_vla_ros.models.files.load_progress import LoggedProgress
+from spec_vla_ros.models.files.safetensors_files import (
     Progress,
     load_tensors,
     refuse_zeros,
     save_tensors,
 )
+from spec_vla_ros.models.image_processor import ImageProcessor
+from spec_vla_ros.models.openvla import DTYPES, OpenVLA, OpenVLAConfig, checkpoint_key
+from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.types import PRECISIONS, check_choice
 
 _LOG = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
-from spec_vla_ros.models.checkpoint_files import blaming
-from spec_vla_ros.models.checkpoint_kind import refuse_adapters
-from spec_vla_ros.models.config_checks import check_llama
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.drafter_checks import (
+from spec_vla_ros.models.files.checkpoint_files import blaming
+from spec_vla_ros.models.files.checkpoint_kind import refuse_adapters
+from spec_vla_ros.models.files.config_checks import check_llama
+from spec_vla_ros.models.files.drafter_checks import (
     BIAS,
     EMBEDDING,
     check_shapes,
@@ -26,8 +26,8 @@ from spec_vla_ros.models.drafter_checks import (
     refuse_others,
     refuse_states,
 )
-from spec_vla_ros.models.drafter_weights import drafter_shapes, read_drafter_weights
-from spec_vla_ros.models.folders import (
+from spec_vla_ros.models.files.drafter_weights import drafter_shapes, read_drafter_weights
+from spec_vla_ros.models.files.folders import (
     CheckpointError,
     check_enterable,
     folder_path,
@@ -35,10 +35,10 @@ from spec_vla_ros.models.folders import (
     read_json,
     shorten,
 )
+from spec_vla_ros.models.files.safetensors_files import check_finite, refuse_zeros, save_tensors
+from spec_vla_ros.models.files.weight_files import files_of_a_model, fingerprint_of_weights
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import check_finite, refuse_zeros, save_tensors
-from spec_vla_ros.models.weight_files import files_of_a_model, fingerprint_of_weights
 from spec_vla_ros.planning.rates import RateTable
 
 DRAFTER_FOLDER = 'drafter'

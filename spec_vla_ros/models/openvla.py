@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from spec_vla_ros.action_codec import ActionCodec
 from spec_vla_ros.device import upload
-from spec_vla_ros.models.config_checks import check_llama
+from spec_vla_ros.models.files.config_checks import check_llama
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
 from spec_vla_ros.models.prompts import DEFAULT_BACKBONE, prompt_of

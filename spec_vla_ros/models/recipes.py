@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from spec_vla_ros.files import no_file
-from spec_vla_ros.models.folders import looked_for
+from spec_vla_ros.models.files.folders import looked_for
 from spec_vla_ros.strict_yaml import read_yaml
 from spec_vla_ros.types import check_choice
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tokenizers import Tokenizer
 
-from spec_vla_ros.models.folders import check_readable, is_there, mend
+from spec_vla_ros.models.files.folders import check_readable, is_there, mend
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor

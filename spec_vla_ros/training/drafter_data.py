@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.files.safetensors_files import save_tensors
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.observation_encoder import ObservationEncoder
-from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.types import Observation
 
 SHARD_SIZE = 512

@@ -19,10 +19,10 @@ from torch import nn
 
 from spec_vla_ros.command_line import check_writable
 from spec_vla_ros.models.checkpoint import save_weights
-from spec_vla_ros.models.folders import read_json
+from spec_vla_ros.models.files.folders import read_json
+from spec_vla_ros.models.files.weight_files import files_of_a_model
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
-from spec_vla_ros.models.weight_files import files_of_a_model
 from spec_vla_ros.training.frames import Frames
 from spec_vla_ros.training.language_training import CachedFrames, train_language
 from spec_vla_ros.training.loop import LoopSettings

@@ -12,7 +12,7 @@ from words import Here, answer_in_words_once
 from spec_vla_ros import cli
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.commands import drafter_data, prompt_sources
-from spec_vla_ros.models.weight_files import fingerprint_of_weights
+from spec_vla_ros.models.files.weight_files import fingerprint_of_weights
 
 
 @pytest.fixture

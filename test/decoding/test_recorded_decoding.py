@@ -15,7 +15,7 @@ from spec_vla_ros.action_decoder import ActionDecoder
 from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.runner import Runner
 from spec_vla_ros.decoding.speculative import verify_and_commit
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import Decoding
 

@@ -16,9 +16,9 @@ from spec_vla_ros.evaluation.measures import (
     wilson_interval,
 )
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.norm_stats import NormStats
 from spec_vla_ros.types import DecodeStats, Decoding
 

@@ -12,7 +12,7 @@ from spec_vla_ros.decoding.cuda.recording import CudaRecorder
 from spec_vla_ros.decoding.draft_tree import TreeShape, spaced
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.generate import FixedCount
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.plan import TreePlan
 from spec_vla_ros.types import thresholds_by_dimension
 

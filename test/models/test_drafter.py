@@ -13,8 +13,8 @@ from toy_checkpoint import write_tiny
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter, load_drafter_beside, save_drafter
-from spec_vla_ros.models.folders import CheckpointError
-from spec_vla_ros.models.weight_files import fingerprint_of_weights
+from spec_vla_ros.models.files.folders import CheckpointError
+from spec_vla_ros.models.files.weight_files import fingerprint_of_weights
 
 JSON = {
     'vocab_size': 384,

@@ -9,7 +9,7 @@ from small_models import ACTION_IDS, random_drafter, random_prompt, random_targe
 from spec_vla_ros.decoding.cuda.graph_runner import GraphRunner
 from spec_vla_ros.decoding.drafting import TreeDrafter
 from spec_vla_ros.decoding.runner import Runner
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
 from spec_vla_ros.planning.costs import Costs, measure_costs
 from spec_vla_ros.planning.plan import plan_trees
 from spec_vla_ros.planning.rates import AcceptanceRates, RateTable

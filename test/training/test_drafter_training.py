@@ -12,8 +12,8 @@ import torch
 from spec_vla_ros.models.checkpoint import load_openvla, save_weights
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import load_drafter, save_drafter
+from spec_vla_ros.models.files.safetensors_files import save_tensors
 from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
-from spec_vla_ros.models.safetensors_files import save_tensors
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.scene import COLOURS, instruction_for

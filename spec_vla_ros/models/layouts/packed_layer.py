@@ -11,9 +11,9 @@ from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.device import attention, empty_mask
+from spec_vla_ros.models.layouts.packed_linear import PackedLinear, pack_linear
 from spec_vla_ros.models.llama import DecoderLayer, RMSNorm
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed_linear import PackedLinear, pack_linear
 
 Rotary = tuple[Tensor, Tensor]
 

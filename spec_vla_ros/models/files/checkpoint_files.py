@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from spec_vla_ros.action_codec import ActionCodec
-from spec_vla_ros.models.checkpoint_kind import (
+from spec_vla_ros.models.files.checkpoint_kind import (
     refuse_other_files,
     refuse_other_tensors,
 )
-from spec_vla_ros.models.config_checks import check_sizes
-from spec_vla_ros.models.config_kind import refuse_other_configs
-from spec_vla_ros.models.folders import (
+from spec_vla_ros.models.files.config_checks import check_sizes
+from spec_vla_ros.models.files.config_kind import refuse_other_configs
+from spec_vla_ros.models.files.folders import (
     CheckpointError,
     check_enterable,
     folder_path,
@@ -27,12 +27,12 @@ from spec_vla_ros.models.folders import (
     read_json,
     shorten,
 )
+from spec_vla_ros.models.files.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.image_processor import ImageProcessor
 from spec_vla_ros.models.openvla import OpenVLAConfig
 from spec_vla_ros.models.prompts import PromptProcessor
 from spec_vla_ros.models.recipe_checks import check_dimensions
 from spec_vla_ros.models.recipes import Recipe
-from spec_vla_ros.models.safetensors_files import StoredTensor, find_tensors
 from spec_vla_ros.models.text_tokenizers import id_of, largest_id, read_tokenizer
 from spec_vla_ros.norm_stats import STATISTICS, STATS_FORMAT
 

@@ -8,9 +8,9 @@ import torch
 from small_models import random_prompt, random_target
 
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.models import packed_linear
-from spec_vla_ros.models.packed import PackedLlama
-from spec_vla_ros.models.quantised import quantise
+from spec_vla_ros.models.layouts import packed_linear
+from spec_vla_ros.models.layouts.packed import PackedLlama
+from spec_vla_ros.models.layouts.quantised import quantise
 
 
 def test_without_torchao_the_error_says_what_to_install(monkeypatch):

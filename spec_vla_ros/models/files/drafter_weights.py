@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spec_vla_ros.models.checkpoint_kind import refuse_other_tensors
-from spec_vla_ros.models.folders import CheckpointError, is_there, mend, shorten
-from spec_vla_ros.models.safetensors_files import (
+from spec_vla_ros.models.files.checkpoint_kind import refuse_other_tensors
+from spec_vla_ros.models.files.folders import CheckpointError, is_there, mend, shorten
+from spec_vla_ros.models.files.safetensors_files import (
     find_tensors,
     read_all,
     refuse_quantised_numbers,
     without_computed,
 )
-from spec_vla_ros.models.weight_files import safetensors
+from spec_vla_ros.models.files.weight_files import safetensors
 
 _KINDS = {
     torch.float64: 'F64',

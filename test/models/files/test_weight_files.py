@@ -3,8 +3,8 @@
 
 import pytest
 
-from spec_vla_ros.models.folders import CheckpointError
-from spec_vla_ros.models.weight_files import (
+from spec_vla_ros.models.files.folders import CheckpointError
+from spec_vla_ros.models.files.weight_files import (
     INDEX,
     files_of_a_model,
     fingerprint_of_checkpoint,

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spec_vla_ros.models.config_kind import refuse_quantised
-from spec_vla_ros.models.drafter_weights import PICKLED, drafter_weight_files
-from spec_vla_ros.models.folders import CheckpointError, is_there, missing, shorten
+from spec_vla_ros.models.files.config_kind import refuse_quantised
+from spec_vla_ros.models.files.drafter_weights import PICKLED, drafter_weight_files
+from spec_vla_ros.models.files.folders import CheckpointError, is_there, missing, shorten
+from spec_vla_ros.models.files.weight_files import DEEPSPEED_SCRIPT
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.weight_files import DEEPSPEED_SCRIPT
 
 EMBEDDING = 'embed_tokens.weight'
 """Key of the embedding, which a drafter may have: a copy of the target's."""

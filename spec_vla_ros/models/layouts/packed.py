@@ -19,9 +19,14 @@ from torch import Tensor, nn
 
 from spec_vla_ros.decoding.kv_cache import KVCache
 from spec_vla_ros.models.drafter import Drafter
+from spec_vla_ros.models.layouts.packed_layer import (
+    PackedLayer,
+    PackedNorm,
+    PackedRotary,
+    score_bias,
+)
+from spec_vla_ros.models.layouts.packed_linear import HalfPanels, fits_half, pack_linear
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.models.packed_layer import PackedLayer, PackedNorm, PackedRotary, score_bias
-from spec_vla_ros.models.packed_linear import HalfPanels, fits_half, pack_linear
 
 _TWICE_BYTES = 4 * 2**30
 """Weights of language models up to this size are held twice, see `packed_linear`."""

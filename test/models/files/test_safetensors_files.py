@@ -10,9 +10,9 @@ import torch
 from processes import KILOBYTES, RETURNED_WHEN_FREED, run_python
 from safetensors.torch import load_file, save_file
 
+from spec_vla_ros.models.files.safetensors_files import find_tensors, save_tensors
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.safetensors_files import find_tensors, save_tensors
 
 SHAPE = {
     'hidden_size': 512,
@@ -28,8 +28,8 @@ from pathlib import Path
 import torch
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed import PackedLlama
-from spec_vla_ros.models.safetensors_files import find_tensors, load_tensors
+from spec_vla_ros.models.layouts.packed import PackedLlama
+from spec_vla_ros.models.files.safetensors_files import find_tensors, load_tensors
 folder, shape, dtype = Path(sys.argv[1]), json.loads(sys.argv[2]), getattr(torch, sys.argv[3])
 with torch.device('meta'):
     model = Llama(LlamaConfig.from_dict(shape))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from toy_checkpoint import write_tiny, write_tiny_drafter
 
-from spec_vla_ros.models.folders import CheckpointError, folder_path, read_json
+from spec_vla_ros.models.files.folders import CheckpointError, folder_path, read_json
 from spec_vla_ros.policy import load_policy
 
 WEIGHTS, STATISTICS = 'model.safetensors', 'dataset_statistics.json'

@@ -8,7 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from spec_vla_ros.files import files_in, fingerprint
-from spec_vla_ros.models.folders import CheckpointError, is_there, missing, read_json, shorten
+from spec_vla_ros.models.files.folders import (
+    CheckpointError,
+    is_there,
+    missing,
+    read_json,
+    shorten,
+)
 from spec_vla_ros.norm_stats import STATISTICS
 
 INDEX = 'model.safetensors.index.json'

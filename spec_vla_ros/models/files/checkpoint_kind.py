@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from spec_vla_ros.models.config_kind import way_on_of_run
-from spec_vla_ros.models.folders import CheckpointError, missing, read_json, shorten
+from spec_vla_ros.models.files.config_kind import way_on_of_run
+from spec_vla_ros.models.files.folders import CheckpointError, missing, read_json, shorten
 from spec_vla_ros.norm_stats import STATISTICS
 
 _OFT_FILES = (

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spec_vla_ros.models.folders import CheckpointError, shorten
+from spec_vla_ros.models.files.folders import CheckpointError, shorten
 from spec_vla_ros.models.prompts import other_language_model
 
 _OFT_KEYS = (

@@ -10,11 +10,9 @@ from small_models import random_drafter, random_prompt, random_target, speculate
 
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
-from spec_vla_ros.models import packed_linear
-from spec_vla_ros.models.llama import Llama, causal_mask
-from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed import PackedDrafter, PackedLlama
-from spec_vla_ros.models.packed_linear import (
+from spec_vla_ros.models.layouts import packed_linear
+from spec_vla_ros.models.layouts.packed import PackedDrafter, PackedLlama
+from spec_vla_ros.models.layouts.packed_linear import (
     BlockLinear,
     ColumnLinear,
     HalfLinear,
@@ -22,6 +20,8 @@ from spec_vla_ros.models.packed_linear import (
     fits_half,
     pack_linear,
 )
+from spec_vla_ros.models.llama import Llama, causal_mask
+from spec_vla_ros.models.llama_config import LlamaConfig
 
 CLOSE = {'atol': 2e-5, 'rtol': 1e-5}
 
@@ -132,7 +132,7 @@ def test_without_blocks_nothing_is_held_twice():
 import torch
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.models.llama_config import LlamaConfig
-from spec_vla_ros.models.packed import PackedLlama
+from spec_vla_ros.models.layouts.packed import PackedLlama
 shape = {'hidden_size': 512, 'intermediate_size': 1376, 'num_attention_heads': 8}
 torch.mm(torch.ones(9, 9), torch.ones(9, 9))
 before = kilobytes('VmRSS')

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spec_vla_ros.device import least_ms
-from spec_vla_ros.models.quantised import quantise
+from spec_vla_ros.models.layouts.quantised import quantise
 
 _FEW = 1_000_000
 """Multiplications below which oneDNN's fixed cost (about 15 us) outweighs its faster kernels."""

@@ -17,7 +17,7 @@ from toy_checkpoint import write_tiny, write_tiny_drafter
 
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.folders import CheckpointError
+from spec_vla_ros.models.files.folders import CheckpointError
 from spec_vla_ros.policy import load_policy
 from spec_vla_ros.types import Decoding, Observation
 

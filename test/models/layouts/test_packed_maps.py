@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from spec_vla_ros.models.packed import PanelConv, PanelLinear, pack_maps
-from spec_vla_ros.models.packed_linear import fits_half
+from spec_vla_ros.models.layouts.packed import PanelConv, PanelLinear, pack_maps
+from spec_vla_ros.models.layouts.packed_linear import fits_half
 
 
 def towers(*, dtype=torch.bfloat16, bias=True):

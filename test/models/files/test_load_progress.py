@@ -7,7 +7,7 @@ import pytest
 from processes import run_python
 from toy_checkpoint import write_tiny
 
-from spec_vla_ros.models.load_progress import LoggedProgress
+from spec_vla_ros.models.files.load_progress import LoggedProgress
 from spec_vla_ros.policy import load_policy
 
 

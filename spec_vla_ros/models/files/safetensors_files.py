@@ -19,8 +19,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from spec_vla_ros.files import written_whole
-from spec_vla_ros.models.folders import CheckpointError, check_readable, mend, shorten
-from spec_vla_ros.models.weight_files import INDEX, read_index, weight_files
+from spec_vla_ros.models.files.folders import CheckpointError, check_readable, mend, shorten
+from spec_vla_ros.models.files.weight_files import INDEX, read_index, weight_files
 
 Progress = Callable[[int, int], None]
 """Called with the bytes loaded so far and the bytes in all."""
