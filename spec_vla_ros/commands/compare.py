@@ -16,17 +16,21 @@ import torch
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, user_path
 from spec_vla_ros.commands.recording_options import add_recording_options, recordings_from
-from spec_vla_ros.evaluation.agreement import (
+from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
+from spec_vla_ros.evaluation.recorded.agreement import (
     MIN_PAIRS,
     Agreement,
     agreements,
     has_other_scale,
     verdict,
 )
-from spec_vla_ros.evaluation.agreement_report import plot, table
-from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
-from spec_vla_ros.evaluation.recorded_motion import MotionTopics, RecordedMotion, recorded_motion
-from spec_vla_ros.evaluation.tuning import Recording, replay
+from spec_vla_ros.evaluation.recorded.agreement_report import plot, table
+from spec_vla_ros.evaluation.recorded.recorded_motion import (
+    MotionTopics,
+    RecordedMotion,
+    recorded_motion,
+)
+from spec_vla_ros.evaluation.recorded.tuning import Recording, replay
 from spec_vla_ros.models.recipe_options import add_recipe_options, recipe_from
 from spec_vla_ros.policy import check_before_weights, load_policy
 from spec_vla_ros.policy_config import PolicyConfig

@@ -34,7 +34,7 @@ from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,
 )
 from spec_vla_ros.sim.libero.suites import MAX_STEPS
-from spec_vla_ros.training.drafter_data import feature_files, write_features
+from spec_vla_ros.training.drafter.data import feature_files, write_features
 from spec_vla_ros.training.made_from import MadeFrom
 from spec_vla_ros.types import PRECISIONS
 

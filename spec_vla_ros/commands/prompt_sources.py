@@ -16,8 +16,8 @@ from spec_vla_ros.programs import say
 from spec_vla_ros.recordings.prompts import RecordingTopics, check_recordings, topics_given
 from spec_vla_ros.sim.libero.installed import check_installed
 from spec_vla_ros.sim.scene import HELD_OUT_SEEDS
-from spec_vla_ros.training.drafter_data import Example
-from spec_vla_ros.training.drafter_sources import (
+from spec_vla_ros.training.drafter.data import Example
+from spec_vla_ros.training.drafter.sources import (
     libero_examples,
     libero_starts,
     recorded_examples,

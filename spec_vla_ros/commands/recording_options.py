@@ -8,7 +8,7 @@ import math
 from functools import cache, partial
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.evaluation.tuning import Recording
+from spec_vla_ros.evaluation.recorded.tuning import Recording
 from spec_vla_ros.recordings.instructions import INSTRUCTION_TOPIC
 from spec_vla_ros.recordings.prompts import (
     IMAGE_TOPIC,

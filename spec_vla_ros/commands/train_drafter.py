@@ -25,11 +25,11 @@ from spec_vla_ros.models.files.weight_files import (
 )
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.programs import say
-from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
-from spec_vla_ros.training.drafter_data import TargetFeatures, feature_files, read_features
-from spec_vla_ros.training.drafter_training import DrafterHyperparameters, train_drafter
+from spec_vla_ros.training.drafter.curve import CurvePoint, append_point, read_points, write_curve
+from spec_vla_ros.training.drafter.data import TargetFeatures, feature_files, read_features
+from spec_vla_ros.training.drafter.target_head import load_target_head
+from spec_vla_ros.training.drafter.train import DrafterHyperparameters, train_drafter
 from spec_vla_ros.training.made_from import MadeFrom, check_features
-from spec_vla_ros.training.target_head import load_target_head
 
 WINDOW = 8
 """Default of --window; the shipped drafter gained nothing from more."""

@@ -17,7 +17,7 @@ from spec_vla_ros.commands.recording_options import add_recording_options, recor
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import device_name
 from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
-from spec_vla_ros.evaluation.tuning import (
+from spec_vla_ros.evaluation.recorded.tuning import (
     DeviationTolerance,
     Replayed,
     answered_by_all,
@@ -26,7 +26,7 @@ from spec_vla_ros.evaluation.tuning import (
     replay,
     way_figures,
 )
-from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, summary
+from spec_vla_ros.evaluation.recorded.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
 from spec_vla_ros.models.drafter_files import (

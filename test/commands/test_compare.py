@@ -9,7 +9,7 @@ import pytest
 from recording_files import IMAGE, PICTURES, POSE, geometry, pose, raw, record
 
 from spec_vla_ros import cli
-from spec_vla_ros.evaluation.motion_messages import TWIST
+from spec_vla_ros.evaluation.recorded.motion_messages import TWIST
 from spec_vla_ros.recordings.reader import message, opened
 
 pytestmark = pytest.mark.slow

@@ -17,8 +17,8 @@ from spec_vla_ros import cli
 from spec_vla_ros.commands import drafter_data
 from spec_vla_ros.models.files.safetensors_files import save_tensors
 from spec_vla_ros.policy import SpecVlaPolicy, load_policy
-from spec_vla_ros.training.curve import read_points
-from spec_vla_ros.training.drafter_data import read_features
+from spec_vla_ros.training.drafter.curve import read_points
+from spec_vla_ros.training.drafter.data import read_features
 from spec_vla_ros.training.made_from import NOTE
 from spec_vla_ros.types import Decoding, Observation
 

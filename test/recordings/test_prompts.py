@@ -19,7 +19,7 @@ from spec_vla_ros.recordings.prompts import (
     image_times,
     recorded_observations,
 )
-from spec_vla_ros.training.drafter_sources import recorded_examples
+from spec_vla_ros.training.drafter.sources import recorded_examples
 
 TOPICS = RecordingTopics('/camera/image', '/instruction')
 

@@ -11,7 +11,7 @@ import numpy as np
 from spec_vla_ros.evaluation.closed_loop import Start
 from spec_vla_ros.recordings.prompts import RecordingTopics, recorded_observations
 from spec_vla_ros.sim.environment import Environment
-from spec_vla_ros.training.drafter_data import Example, Tokens
+from spec_vla_ros.training.drafter.data import Example, Tokens
 from spec_vla_ros.types import Decoding, Observation, Policy
 
 _NOISE = (0.0, 0.0, 0.3)

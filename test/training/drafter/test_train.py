@@ -17,16 +17,16 @@ from spec_vla_ros.models.openvla import OpenVLA, OpenVLAConfig
 from spec_vla_ros.planning.rates import RateTable
 from spec_vla_ros.policy import SpecVlaPolicy
 from spec_vla_ros.sim.scene import COLOURS, instruction_for
-from spec_vla_ros.training.drafter_data import (
+from spec_vla_ros.training.drafter.data import (
     Example,
     TargetFeatures,
     read_features,
     target_features,
     write_features,
 )
-from spec_vla_ros.training.drafter_loss import draft_scores, drafter_loss
-from spec_vla_ros.training.drafter_training import DrafterHyperparameters, _split, train_drafter
-from spec_vla_ros.training.drafter_validation import fit_rates, fit_temperature, validate_drafter
+from spec_vla_ros.training.drafter.loss import draft_scores, drafter_loss
+from spec_vla_ros.training.drafter.train import DrafterHyperparameters, _split, train_drafter
+from spec_vla_ros.training.drafter.validation import fit_rates, fit_temperature, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings
 from spec_vla_ros.training.small_model import TABLETOP, norm_stats, write_small_files
 from spec_vla_ros.types import Observation

@@ -6,7 +6,7 @@ import json
 import cv2
 import pytest
 
-from spec_vla_ros.training.curve import CurvePoint, append_point, read_points, write_curve
+from spec_vla_ros.training.drafter.curve import CurvePoint, append_point, read_points, write_curve
 
 
 def point(iteration):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from spec_vla_ros.evaluation.agreement import GRIPPER, Agreement
+from spec_vla_ros.evaluation.recorded.agreement import GRIPPER, Agreement
 from spec_vla_ros.types import DIMENSION_NAMES
 
 _MAX_PLOTTED = 400  # pairs; more could not be told apart

@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from spec_vla_ros.evaluation.agreement import agreements, verdict
-from spec_vla_ros.evaluation.agreement_report import plot, table
+from spec_vla_ros.evaluation.recorded.agreement import agreements, verdict
+from spec_vla_ros.evaluation.recorded.agreement_report import plot, table
 from spec_vla_ros.models.recipes import read_recipe
 from spec_vla_ros.types import DIMENSION_NAMES
 

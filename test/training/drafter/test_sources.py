@@ -12,7 +12,7 @@ pytest.importorskip('libero')
 
 from spec_vla_ros.sim.libero.env import LiberoEnv
 from spec_vla_ros.sim.libero.suites import read_tasks
-from spec_vla_ros.training.drafter_sources import libero_examples, libero_starts
+from spec_vla_ros.training.drafter.sources import libero_examples, libero_starts
 
 pytestmark = pytest.mark.libero
 

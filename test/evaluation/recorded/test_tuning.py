@@ -7,14 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spec_vla_ros.evaluation import tuning
-from spec_vla_ros.evaluation.tuning import (
+from spec_vla_ros.evaluation.recorded import tuning
+from spec_vla_ros.evaluation.recorded.tuning import (
     DeviationTolerance,
     Replayed,
     recommend,
     replay,
 )
-from spec_vla_ros.evaluation.tuning_report import markdown_tables, plot, settings_lines, summary
+from spec_vla_ros.evaluation.recorded.tuning_report import (
+    markdown_tables,
+    plot,
+    settings_lines,
+    summary,
+)
 from spec_vla_ros.evaluation.ways import REPLAYED, Way
 from spec_vla_ros.types import AUTOREGRESSIVE, Action, DecodeStats, Decoding, Observation
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from spec_vla_ros.evaluation.motion_messages import JOINTS, NUMBER, POSE, TWIST, Recorded, messages
+from spec_vla_ros.evaluation.recorded.motion_messages import (
+    JOINTS,
+    NUMBER,
+    POSE,
+    TWIST,
+    Recorded,
+    messages,
+)
 from spec_vla_ros.quaternions import IDENTITY, from_rotation_vector, product, rotation_vector
 from spec_vla_ros.recordings.files import RecordingError
 from spec_vla_ros.recordings.reader import stamp_ns

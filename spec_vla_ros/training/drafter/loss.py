@@ -16,7 +16,7 @@ from torch import Tensor
 
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.training.drafter_data import TargetFeatures
+from spec_vla_ros.training.drafter.data import TargetFeatures
 
 SCORE_WEIGHT = 0.1
 """Weight of the cross-entropy in the paper."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spec_vla_ros.evaluation.recorded.tuning import DeviationTolerance
 from spec_vla_ros.evaluation.report import markdown_rows
-from spec_vla_ros.evaluation.tuning import DeviationTolerance
 from spec_vla_ros.evaluation.ways import REPLAYED, Way, by_threshold
 from spec_vla_ros.types import AUTOREGRESSIVE, DIMENSION_NAMES
 

@@ -20,9 +20,9 @@ from spec_vla_ros.evaluation.measures import decoding_figures
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
 from spec_vla_ros.planning.rates import WIDTHS, RateTable
-from spec_vla_ros.training.drafter_data import TargetFeatures
-from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, draft_scores, drafter_loss
-from spec_vla_ros.training.target_head import StoredTarget
+from spec_vla_ros.training.drafter.data import TargetFeatures
+from spec_vla_ros.training.drafter.loss import SCORE_WEIGHT, draft_scores, drafter_loss
+from spec_vla_ros.training.drafter.target_head import StoredTarget
 from spec_vla_ros.types import STRICT
 
 _DECODED = 32

@@ -6,8 +6,8 @@ import pytest
 from recording_files import POSE, TYPES, geometry, header, pose, record
 from rosbags.rosbag2 import CompressionMode
 
-from spec_vla_ros.evaluation.motion_messages import JOINTS, NUMBER, TWIST
-from spec_vla_ros.evaluation.recorded_motion import MotionTopics, recorded_motion
+from spec_vla_ros.evaluation.recorded.motion_messages import JOINTS, NUMBER, TWIST
+from spec_vla_ros.evaluation.recorded.recorded_motion import MotionTopics, recorded_motion
 from spec_vla_ros.recordings.files import RecordingError
 
 MS = 1_000_000

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.llama import Llama
-from spec_vla_ros.training.curve import CurvePoint
-from spec_vla_ros.training.drafter_data import TargetFeatures
-from spec_vla_ros.training.drafter_loss import SCORE_WEIGHT, drafter_loss
-from spec_vla_ros.training.drafter_validation import DrafterValidation, validate_drafter
+from spec_vla_ros.training.drafter.curve import CurvePoint
+from spec_vla_ros.training.drafter.data import TargetFeatures
+from spec_vla_ros.training.drafter.loss import SCORE_WEIGHT, drafter_loss
+from spec_vla_ros.training.drafter.validation import DrafterValidation, validate_drafter
 from spec_vla_ros.training.loop import LoopSettings, train
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from toy_checkpoint import write_tiny
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.decoding.generate import autoregressive_generate
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.training.target_head import StoredTarget, load_target_head
+from spec_vla_ros.training.drafter.target_head import StoredTarget, load_target_head
 
 pytestmark = pytest.mark.slow
 
