@@ -21,13 +21,13 @@ from spec_vla_ros.decoding.cuda.graph_runner import runner_for
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.device import PhaseTimer
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint, load_openvla
+from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import (
     check_drafter,
     drafter_beside,
     load_drafter_beside,
 )
-from spec_vla_ros.models.files.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.files.folders import folder_path
 from spec_vla_ros.models.files.safetensors_files import Progress
 from spec_vla_ros.models.files.weight_files import fingerprint_of_checkpoint

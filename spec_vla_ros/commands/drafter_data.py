@@ -16,7 +16,7 @@ from spec_vla_ros.commands.prompt_sources import Source, recorded_sources, simul
 from spec_vla_ros.evaluation.lenient_policy import LenientPolicy
 from spec_vla_ros.files import fingerprint
 from spec_vla_ros.models.checkpoint import load_openvla, resolve_device
-from spec_vla_ros.models.files.checkpoint_files import codec_of, read_config
+from spec_vla_ros.models.checkpoint_files import codec_of, read_config
 from spec_vla_ros.models.files.weight_files import (
     fingerprint_of_checkpoint,
     fingerprint_of_weights,

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
-from spec_vla_ros.models.files.checkpoint_files import (
+from spec_vla_ros.models.checkpoint_files import (
     read_config,
     read_image_processor,
     read_prompt_processor,
     read_tensors,
 )
+from spec_vla_ros.models.drafter_files import check_drafter, drafter_beside
 from spec_vla_ros.models.files.checkpoint_kind import left_aside
 from spec_vla_ros.models.files.folders import CheckpointError
 from spec_vla_ros.models.files.safetensors_files import check_tensors

@@ -7,7 +7,7 @@ import argparse
 import logging
 
 from spec_vla_ros.command_line import user_path
-from spec_vla_ros.models.files.checkpoint_files import blaming, read_config, read_prompt_processor
+from spec_vla_ros.models.checkpoint_files import blaming, read_config, read_prompt_processor
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.pixels import check_scene, doubt, file_to_rgb
 from spec_vla_ros.policy import load_policy

@@ -16,9 +16,9 @@ from accelerate import Accelerator
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.command_line import at_least, check_writable, number, user_path
 from spec_vla_ros.files import fingerprint
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter import Drafter
 from spec_vla_ros.models.drafter_files import check_place, save_drafter
-from spec_vla_ros.models.files.checkpoint_files import read_config
 from spec_vla_ros.models.files.weight_files import (
     fingerprint_of_checkpoint,
     fingerprint_of_weights,

@@ -29,12 +29,12 @@ from spec_vla_ros.evaluation.recorded.tuning import (
 from spec_vla_ros.evaluation.recorded.tuning_report import markdown_tables, plot, summary
 from spec_vla_ros.evaluation.ways import REPLAYED, add_tolerances, tolerance_ways
 from spec_vla_ros.models.checkpoint import load_openvla
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import (
     DRAFTER_FOLDER,
     drafter_beside,
     load_drafter_beside,
 )
-from spec_vla_ros.models.files.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import add_recipe_options, check_chosen, recipe_from
 from spec_vla_ros.policy import SpecVlaPolicy, check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig

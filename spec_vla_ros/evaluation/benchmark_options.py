@@ -12,8 +12,8 @@ from spec_vla_ros.command_line import check_initial_states, chosen_tasks, user_p
 from spec_vla_ros.decoding.draft_tree import TreeShape
 from spec_vla_ros.evaluation.suite_worker import Setup
 from spec_vla_ros.evaluation.workers import Parallelism
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.drafter_files import drafter_beside
-from spec_vla_ros.models.files.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_options import check_chosen, recipe_from
 from spec_vla_ros.policy import check_before_weights
 from spec_vla_ros.policy_config import PolicyConfig

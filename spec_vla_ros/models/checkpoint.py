@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spec_vla_ros.models.files.checkpoint_files import (
+from spec_vla_ros.models.checkpoint_files import (
     blaming,
     read_config,
     read_image_processor,

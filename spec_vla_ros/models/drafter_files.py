@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from spec_vla_ros.models.checkpoint import OpenVLACheckpoint
+from spec_vla_ros.models.checkpoint_files import blaming
 from spec_vla_ros.models.drafter import Drafter
-from spec_vla_ros.models.files.checkpoint_files import blaming
 from spec_vla_ros.models.files.checkpoint_kind import refuse_adapters
 from spec_vla_ros.models.files.config_checks import check_llama
 from spec_vla_ros.models.files.drafter_checks import (

@@ -46,8 +46,8 @@ def policy_from_settings(settings: PolicySettings) -> Policy:
             'environment that has it in this terminal and launch again, or install '
             'requirements/torch.txt and requirements/core.txt there'
         ) from missing
+    from spec_vla_ros.models.checkpoint_files import codec_of, read_config
     from spec_vla_ros.models.drafter_files import drafter_beside
-    from spec_vla_ros.models.files.checkpoint_files import codec_of, read_config
     from spec_vla_ros.models.files.folders import folder_path
     from spec_vla_ros.models.recipe_checks import (
         refuse_other_units,

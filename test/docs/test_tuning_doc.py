@@ -10,7 +10,7 @@ import pytest
 
 from spec_vla_ros.checkpoints import TABLETOP
 from spec_vla_ros.commands import record_sim, tune
-from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.settings.nodes import PolicySettings
 
 TEXT = (Path(__file__).parents[2] / 'docs' / 'how-to' / 'tuning.md').read_text()

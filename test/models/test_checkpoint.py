@@ -17,7 +17,7 @@ from spec_vla_ros.models.checkpoint import (
     save_weights,
     warn_of_slow_bfloat16,
 )
-from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.files.folders import CheckpointError
 from spec_vla_ros.models.files.safetensors_files import check_finite, refuse_zeros
 

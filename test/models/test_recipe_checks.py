@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from spec_vla_ros.checkpoints import TABLETOP
-from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.recipe_checks import (
     check_dimensions,
     crop_doubt,

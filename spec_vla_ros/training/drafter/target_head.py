@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spec_vla_ros.decoding.kv_cache import KVCache
-from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.files.safetensors_files import find_tensors, load_tensors
 from spec_vla_ros.models.llama import Llama
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from toy_checkpoint import write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.files.checkpoint_files import read_config
+from spec_vla_ros.models.checkpoint_files import read_config
 from spec_vla_ros.models.files.folders import CheckpointError
 from spec_vla_ros.models.files.safetensors_files import INDEX
 from spec_vla_ros.policy import load_policy

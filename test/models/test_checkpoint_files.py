@@ -11,7 +11,7 @@ import torch
 from toy_checkpoint import tiny_tokenizer, write_tiny
 
 from spec_vla_ros.models.checkpoint import load_openvla
-from spec_vla_ros.models.files.checkpoint_files import read_config, read_image_processor
+from spec_vla_ros.models.checkpoint_files import read_config, read_image_processor
 from spec_vla_ros.models.files.folders import CheckpointError
 from spec_vla_ros.models.text_tokenizers import largest_id
 from spec_vla_ros.policy import load_policy
