@@ -47,8 +47,7 @@ libero: setup ## Set the benchmark LIBERO up in .venv-libero, an environment bes
 	@$(ACTIVATE); scripts/libero_env.sh
 
 test-libero: libero ## Run the tests that need LIBERO.
-	@. scripts/activate_libero.sh; python -m pytest --dist worksteal -n 2 -m libero test \
-		$(PYTEST_ARGS)
+	@. scripts/activate_libero.sh; $(PYTEST) -n 2 -m libero test $(PYTEST_ARGS)
 
 .PHONY: libero-evaluate
 libero-evaluate: libero ## Compare ways of decoding in LIBERO (SUITE, CHECKPOINT, RECIPE).
