@@ -1,5 +1,8 @@
 # Copyright 2026 the spec_vla_ros authors. Licensed under the Apache License, Version 2.0.
-"""The pose from TF has the transform's own stamp, and is sent once. tf2_ros is a stand-in here."""
+"""The pose from TF has the transform's own stamp, is sent once, and survives a new simulated time.
+
+tf2_ros is a stand-in here.
+"""
 
 import importlib.util
 import sys
@@ -12,8 +15,13 @@ pytest.importorskip('spec_vla_ros.msg', reason='needs ROS and the built messages
 
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from harness import World, wait_for
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 
+from spec_vla_ros.ros import qos
+from spec_vla_ros.ros.converters import to_time
 from spec_vla_ros.ros.free_domain import free_domain
+from spec_vla_ros.types import NANOSECONDS
 
 EXAMPLE = Path(__file__).parents[2] / 'examples' / 'pose_from_tf.py'
 pytestmark = pytest.mark.dds
@@ -24,9 +32,19 @@ class TransformException(Exception):  # noqa: N818
 
 
 class Buffer:
-    """Knows one transform at most, and how often it was asked."""
+    """Knows one transform at most, how often it was asked, and how often it was cleared.
 
-    found, asked = None, 0
+    As in the real one, a newer transform hides an older one that comes later.
+    """
+
+    found, asked, cleared = None, 0, 0
+
+    def put(self, found):
+        if self.found is None or found.header.stamp.sec > self.found.header.stamp.sec:
+            self.found = found
+
+    def clear(self):
+        self.found, self.cleared = None, self.cleared + 1
 
     def lookup_transform(self, target, source, when):
         self.asked += 1
@@ -37,7 +55,13 @@ class Buffer:
 
 
 @pytest.fixture
-def node(monkeypatch, tmp_path):
+def simulated():
+    """Whether the node follows /clock."""
+    return False
+
+
+@pytest.fixture
+def node(monkeypatch, tmp_path, simulated):
     tf2_ros = ModuleType('tf2_ros')
     tf2_ros.Buffer, tf2_ros.TransformException = Buffer, TransformException
     tf2_ros.TransformListener = lambda buffer, node: None
@@ -47,10 +71,13 @@ def node(monkeypatch, tmp_path):
     spec.loader.exec_module(example)
     with free_domain() as domain_id:
         world = World(domain_id, tmp_path)
-        node = world.spin(lambda context: example.PoseFromTf(context=context))
+        given = [Parameter('use_sim_time', value=simulated)]
+        node = world.spin(
+            lambda context: example.PoseFromTf(context=context, parameter_overrides=given)
+        )
         poses = world.record(PoseStamped, 'end_effector_pose')
         wait_for(lambda: node.count_subscribers('end_effector_pose'), 'somebody who listens')
-        yield node, poses
+        yield node, poses, world
         world.close()
 
 
@@ -69,11 +96,11 @@ def look_again(node):
 
 
 def test_each_transform_is_a_pose_of_its_time(node):
-    node, poses = node
+    node, poses, _ = node
     look_again(node)
     assert not poses.messages
     for count, seconds in enumerate((7, 8, 9), 1):
-        node._buffer.found = transform(seconds)
+        node._buffer.put(transform(seconds))
         wait_for(lambda count=count: len(poses.messages) >= count, 'a pose')
         look_again(node)  # a second pose of the same transform would come before the next one's
     assert [pose.header.stamp.sec for pose in poses.messages] == [7, 8, 9]
@@ -82,3 +109,33 @@ def test_each_transform_is_a_pose_of_its_time(node):
     position, orientation = pose.pose.position, pose.pose.orientation
     assert (position.x, position.y, position.z) == (0.4, -0.1, 0.3)
     assert (orientation.z, orientation.w) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize('simulated', [True])
+def test_a_restart_of_simulated_time_forgets_what_came_before(node):
+    node, poses, world = node
+    clock = world.remote.node.create_publisher(Clock, '/clock', qos.COMMAND)
+
+    def it_is(seconds):
+        message = Clock(clock=to_time(seconds * NANOSECONDS))
+
+        def arrived():
+            clock.publish(message)
+            return node.get_clock().now().nanoseconds == seconds * NANOSECONDS
+
+        wait_for(arrived, f'simulated time {seconds} s')
+
+    it_is(100)
+    node._buffer.put(transform(100))
+    # The node's timer follows the simulated clock, too.
+    for seconds in (101, 102):
+        it_is(seconds)
+    wait_for(lambda: poses.messages, 'the pose before the restart')
+    assert not node._buffer.cleared
+    it_is(1)
+    wait_for(lambda: node._buffer.cleared == 1, 'the buffer to be cleared')
+    node._buffer.put(transform(1))
+    for seconds in (2, 3):
+        it_is(seconds)
+    wait_for(lambda: len(poses.messages) == 2, 'a pose after the restart')
+    assert [pose.header.stamp.sec for pose in poses.messages] == [100, 1]
