@@ -5,10 +5,11 @@ A product with one row reads every weight once, and reading limits its speed. A 
 fifty rows is not much slower if the weights are laid out as its kernel reads them, and several
 times slower if they are not. So on the CPU, float32 weights are held twice. If half precision
 holds them exactly, as it does those of checkpoints in bfloat16, the second copy is in FBGEMM's
-panels of half precision (x86). They are multiplied in float32, only half the bytes are read, and a
-row has the same result to the last bit, however many rows there are. Other weights have their
-second copy in oneDNN's blocks, which are used except for one row and small matrices. On other
-devices and with other types, weights stay in rows as they are.
+panels of half precision (x86). They are multiplied in float32, and only half the bytes are read.
+With AVX-512, a row has the same result to the last bit, however many rows there are; with AVX2,
+FBGEMM adds up in another order for each number of rows. Other weights have their second copy in
+oneDNN's blocks, which are used except for one row and small matrices. On other devices and with
+other types, weights stay in rows as they are.
 """
 
 from __future__ import annotations

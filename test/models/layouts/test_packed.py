@@ -182,12 +182,15 @@ class TestHalfPanels:
         torch.testing.assert_close(pack_linear([layer])(x), expected, atol=3e-6, rtol=1e-6)
 
     @pytest.mark.parametrize('shape', [(128, 384), (384, 128), (1376, 512)])
-    def test_a_row_is_the_same_to_the_last_bit_however_many_there_are(self, shape):
+    def test_a_row_is_the_same_however_many_there_are_to_the_last_bit_with_avx512(self, shape):
+        exact = 'AVX512' in torch.backends.cpu.get_cpu_capability()
+        close = {'atol': 0.0, 'rtol': 0.0} if exact else CLOSE  # FBGEMM's AVX2 kernels round
         packed = pack_linear([linear(*shape, dtype=torch.bfloat16)])
         x = torch.randn(24, shape[0])
         together = packed(x)
         for count in (1, 2, 7, 13):
-            assert torch.equal(torch.cat([packed(part) for part in x.split(count)]), together)
+            alone = torch.cat([packed(part) for part in x.split(count)])
+            torch.testing.assert_close(alone, together, **close)
 
 
 def test_half_precision_runs_without_blocks():
